@@ -1,0 +1,63 @@
+"""The command `ddnn`: finds the sub-command's module, prints errors as one line.
+
+Sub-commands are imported only when called, so that `ddnn launch` starts without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from ddnn import __version__
+from ddnn.errors import DdnnError
+
+COMMANDS = {
+    "bench": "Measure speed against plain baselines",
+    "calibrate": "Choose thresholds from validation data",
+    "data": "List, show or render data sets",
+    "demo": "Everything once: render, train, launch, kill a device, report",
+    "evaluate": "Accuracy of every exit, offline",
+    "failures": "Accuracy under every set of lost devices, offline",
+    "fault": "Make a node of a running launch fail",
+    "kill": "Kill a node of a running launch",
+    "launch": "Run a trained topology as real processes",
+    "node": "Run one node by hand",
+    "report": "Print a run's report again",
+    "topology": "Check or draw a topology file, print its schema",
+    "train": "Train a topology's network jointly",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports `ddnn.cli.NAME` and takes its `command` when NAME is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ddnn.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(__version__, prog_name="ddnn")
+def ddnn() -> None:
+    """Train, launch and break deep networks distributed over devices, edge and cloud."""
+
+
+def main() -> None:
+    """Entry point. A DdnnError becomes one line on standard error and exit code 1."""
+    try:
+        ddnn()
+    except DdnnError as error:
+        click.echo(f"ddnn: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,102 @@
+"""The in-memory form of a multi-view data set.
+
+Axes: N samples, V views (one a camera), C image channels, H, W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.errors import DataError
+
+ABSENT = -1
+"""Label of a view that does not show the sample's object (the view is black)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MultiView:
+    """N samples seen by V cameras.
+
+    views_NVCHW: uint8 pixels; a view that does not show the object is all 0.
+    labels_NV: int64 class index of each view, ABSENT (-1) where the object is not seen.
+    classes: the class names; labels index into them.
+    """
+
+    views_NVCHW: NDArray[np.uint8]
+    labels_NV: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        views, labels = self.views_NVCHW, self.labels_NV
+        if views.ndim != 5 or views.dtype != np.uint8:
+            raise DataError(f"views: got {views.dtype} {views.shape}, want uint8 (N,V,C,H,W)")
+        if labels.shape != views.shape[:2]:
+            raise DataError(f"labels: got shape {labels.shape}, want {views.shape[:2]}")
+        bad = (labels < ABSENT) | (labels >= len(self.classes))
+        if bad.any():
+            n, v = np.argwhere(bad)[0]
+            raise DataError(
+                f"sample {n} view {v}: label {labels[n, v]}, want -1 (absent) to "
+                f"{len(self.classes) - 1} ({self.classes[-1]})"
+            )
+        blind = labels.max(axis=1, initial=ABSENT) == ABSENT
+        if blind.any():
+            raise DataError(f"sample {int(np.flatnonzero(blind)[0])}: absent in every view")
+        split = ((labels != ABSENT) & (labels != self.fused_labels_N[:, None])).any(axis=1)
+        if split.any():
+            n = int(np.flatnonzero(split)[0])
+            raise DataError(f"sample {n}: views disagree, labels {labels[n].tolist()}, want one class")
+
+    def __len__(self) -> int:
+        return len(self.views_NVCHW)
+
+    @property
+    def absent_NV(self) -> NDArray[np.bool_]:
+        """Where the object is not in the view."""
+        return self.labels_NV == ABSENT
+
+    @property
+    def fused_labels_N(self) -> NDArray[np.int64]:
+        """The class of the views that see the object: the label of the sample."""
+        return self.labels_NV.max(axis=1)
+
+    def take(self, samples: NDArray[np.int64]) -> MultiView:
+        """The samples with these indices, in this order."""
+        return MultiView(
+            views_NVCHW=self.views_NVCHW[samples],
+            labels_NV=self.labels_NV[samples],
+            classes=self.classes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Sample indices of the three parts of a data set, disjoint, each sorted by rule of the card."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DataSet:
+    """A data set as its card describes it. `digest` is sha256 over views, labels and split."""
+
+    name: str
+    samples: MultiView
+    split: Split
+    digest: str
+
+    def part(self, name: str) -> MultiView:
+        """The samples of `train`, `validation`, `test` or `all`.
+
+        Raises DataError for another name.
+        """
+        if name == "all":
+            return self.samples
+        if name not in ("train", "validation", "test"):
+            raise DataError(f"split {name!r}: want train, validation, test or all")
+        return self.samples.take(getattr(self.split, name))
