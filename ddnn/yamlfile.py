@@ -1,0 +1,224 @@
+"""Reads a YAML file into a frozen pydantic model, strictly: the only way YAML enters ddnn.
+
+Every problem becomes a one-line ConfigError, `FILE: key.path: what was found, what is wanted`.
+Several problems give the first and "(and n more)". A model tells about problems between keys by
+raising `ConfigError("nodes.edge0.parent: no node named 'clowd'")` from a validator: the file's
+name is put in front. A `ValueError` from a validator gets the key path of its own model.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ddnn.errors import ConfigError
+
+MAX_FILE_BYTES = 1 << 20
+MAX_VALUES = 50_000
+"""Values after aliases are expanded: a few lines of nested aliases stand for billions."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_yaml(path: Path | str, model: type[M]) -> M:
+    """The file's content as `model`.
+
+    Raises ConfigError naming file, key path, the value got and what was wanted.
+    """
+    return parse_yaml(_read_text(Path(path)), model, source=str(path))
+
+
+def parse_yaml(text: str, model: type[M], *, source: str) -> M:
+    """As `read_yaml`, for text that is already at hand; `source` stands for the file's name."""
+    data = _load(text, source)
+    if not isinstance(data, dict):
+        found = "an empty file" if data is None else f"a {type(data).__name__}"
+        raise ConfigError(f"{source}: {found}, want keys and values")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_summary(error, data, model)}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes, want a YAML file")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8, want a YAML file") from error
+
+
+def _load(text: str, source: str) -> Any:
+    try:
+        loader = _StrictLoader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{source}: {place}{error.problem or error.context}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{source}: nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{source}: not YAML: {_one_line(error)}") from error
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """safe_load that refuses a key given twice and aliases that grow without bound."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            _expanded_size(node, {})
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark
+                )
+            seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep=deep)
+
+
+def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    if id(node) in sizes:
+        return sizes[id(node)]
+    sizes[id(node)] = MAX_VALUES  # what an alias to itself meets
+    children = [] if isinstance(node, yaml.ScalarNode) else node.value
+    flat = [n for child in children for n in (child if isinstance(child, tuple) else (child,))]
+    size = 1 + sum(_expanded_size(child, sizes) for child in flat)
+    if size > MAX_VALUES:
+        raise yaml.MarkedYAMLError(
+            problem=f"more than {MAX_VALUES} values with aliases expanded",
+            problem_mark=node.start_mark,
+        )
+    sizes[id(node)] = size
+    return size
+
+
+def _summary(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
+    problems = error.errors(include_url=False)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    first = (unknown or problems)[0]  # a misspelt key is also missing: name the misspelling
+    keys = _key_path(first["loc"], data)
+    place = ".".join(str(key) for key in keys)
+    what = _describe(first, model)
+    return (f"{place}: {what}" if place else what) + more
+
+
+def _key_path(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
+    """The keys of `loc` that stand in the file: pydantic adds the tags of unions between them."""
+    keys: list[int | str] = []
+    for key in loc[:-1]:
+        if _has(data, key):
+            keys.append(key)
+            data = data[key]
+    if loc and (_has(data, loc[-1]) or isinstance(data, dict)):
+        keys.append(loc[-1])  # in a mapping it may be a missing key
+    return keys
+
+
+def _has(data: Any, key: int | str) -> bool:
+    if isinstance(data, list):
+        return isinstance(key, int) and key < len(data)
+    return isinstance(data, dict) and key in data
+
+
+def _describe(problem: Any, model: type[BaseModel]) -> str:
+    kind = problem["type"]
+    if kind in _DESCRIBE:
+        return _DESCRIBE[kind](problem, model)
+    message = problem["msg"]
+    for ours, theirs in (
+        ("", "Input should be "),
+        ("", "Keys should be "),
+        ("a", "a valid"),
+        ("an integer", "a integer"),
+    ):
+        message = message.replace(theirs, ours)
+    return f"got {_short(problem['input'])}, want {_one_line(message)}"
+
+
+def _unknown_key(problem: Any, model: type[BaseModel]) -> str:
+    known = sorted(_known_keys(model.model_json_schema(), problem["loc"][:-1]))
+    near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+    if near:
+        return f"unknown key, did you mean {near[0]!r}?"
+    return f"unknown key (known: {', '.join(known)})"
+
+
+def _wrong_tag(problem: Any, _: type[BaseModel]) -> str:
+    context = problem["ctx"]
+    got, wanted = _short(context["tag"]), context["expected_tags"]
+    return f"{context['discriminator']} is {got}, want one of {wanted}".replace("'", "")
+
+
+_DESCRIBE: dict[str, Callable[[Any, type[BaseModel]], str]] = {
+    "missing": lambda *_: "missing",
+    "extra_forbidden": _unknown_key,
+    "union_tag_invalid": _wrong_tag,
+    "union_tag_not_found": lambda problem, _: f"missing key {problem['ctx']['discriminator']}",
+    "value_error": lambda problem, _: _one_line(problem["msg"].removeprefix("Value error, ")),
+}
+
+
+def _known_keys(schema: dict[str, Any], loc: tuple[int | str, ...]) -> set[str]:
+    """The keys that the model at `loc` has, by its JSON schema."""
+    places = [schema]
+    for key in loc:
+        places = [step for place in places for step in _steps(schema, place, key)]
+    alternatives = [a for place in places for a in _alternatives(schema, place)]
+    return {name for place in alternatives for name in place.get("properties", {})}
+
+
+def _steps(root: dict[str, Any], place: dict[str, Any], key: int | str) -> list[dict[str, Any]]:
+    found = []
+    for alternative in _alternatives(root, place):
+        if key in alternative.get("properties", {}):
+            found.append(alternative["properties"][key])
+        elif isinstance(alternative.get("additionalProperties"), dict):
+            found.append(alternative["additionalProperties"])
+        elif isinstance(alternative.get("items"), dict):
+            found.append(alternative["items"])
+    tag = place.get("discriminator", {}).get("mapping", {}).get(key)
+    if tag is not None:
+        return [{"$ref": tag}]
+    return found or [place]
+
+
+def _alternatives(root: dict[str, Any], place: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in place:
+        target = root
+        for name in place["$ref"].removeprefix("#/").split("/"):
+            target = target[name]
+        return _alternatives(root, target)
+    unions = [*place.get("anyOf", ()), *place.get("oneOf", ()), *place.get("allOf", ())]
+    return [a for union in unions for a in _alternatives(root, union)] or [place]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
