@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from functools import cached_property
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -49,7 +49,7 @@ class Shape(NamedTuple):
 class Model(BaseModel):
     """What every part of a topology is: immutable, and no unknown key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class View(Model):
@@ -116,7 +116,7 @@ class FC(Model):
     weight_bits: Bits | None = None
     activation_bits: Bits | None = None
 
-    def output(self, shape: Shape) -> Shape:
+    def output(self, _: Shape) -> Shape:
         return Shape(self.units, 1, 1)
 
 
@@ -322,8 +322,8 @@ def _strided(size: int, stride: int) -> int:
     return (size - 1) // stride + 1
 
 
-def _known(names: object) -> str:
-    return f"(known: {', '.join(names)})" if names else "(known: none)"  # type: ignore[call-overload]
+def _known(names: Iterable[str]) -> str:
+    return f"(known: {', '.join(names)})"
 
 
 def _check_tiers(topology: Topology) -> None:
@@ -337,10 +337,14 @@ def _check_tiers(topology: Topology) -> None:
     if len(set(topology.classes)) != len(topology.classes):
         raise ConfigError(f"classes: got {list(topology.classes)}, want each class once")
     if len(topology.members(CLOUD)) != 1:
-        raise ConfigError(f"nodes: {len(topology.members(CLOUD))} with role cloud, want exactly one")
+        raise ConfigError(
+            f"nodes: {len(topology.members(CLOUD))} with role cloud, want exactly one"
+        )
     views = sorted(topology.nodes[name].view or 0 for name in topology.members(DEVICE))
     if not views or views != list(range(len(views))):
-        raise ConfigError(f"nodes: devices have views {views}, want 0 to {len(views) - 1} once each")
+        raise ConfigError(
+            f"nodes: devices have views {views}, want 0 to {len(views) - 1} once each"
+        )
 
 
 def _check_nodes(topology: Topology) -> None:
@@ -348,7 +352,9 @@ def _check_nodes(topology: Topology) -> None:
     for name, node in topology.nodes.items():
         where = f"nodes.{name}"
         if node.role not in (*order, GATEWAY):
-            raise ConfigError(f"{where}.role: no tier named {node.role!r} {_known([*order, GATEWAY])}")
+            raise ConfigError(
+                f"{where}.role: no tier named {node.role!r} {_known([*order, GATEWAY])}"
+            )
         if (node.view is not None) != (node.role == DEVICE):
             raise ConfigError(f"{where}.view: got {node.view}, want one for a device and no other")
         if name == COLLECTOR:

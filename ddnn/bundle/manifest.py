@@ -1,0 +1,61 @@
+"""`manifest.json`: what a bundle holds and what it was made for.
+
+    BUNDLE/
+      manifest.json
+      sections/NODE.onnx     one a node with a section
+      exits/EXIT.onnx        one a tier with an exit
+      weights.safetensors    to go on training; the runtime never reads it
+
+ONNX inputs and outputs (N is the batch, always first):
+
+    section of a device   views uint8 (N,C,H,W)                      -> features, scores
+    section above         features_0 .. features_M-1 float32 (N,F,H,W), one a child in the order
+                          of Topology.children, present float32 (N,M) -> features, scores
+    exit                  scores float32 (N,M,K), one a member in the order of
+                          Topology.section_nodes, present float32 (N,M) -> logits float32 (N,K)
+
+`features` float32 (N,F,H,W) exists where the node has a parent, `scores` float32 (N,K) where
+its tier has an exit. present is 1 where the child or member delivered, else 0. Feature values
+are -1 or +1 for 1 bit, multiples of 1/(2^k - 1) in [0, 1] for k = 2, 4, 8, anything for 32.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ddnn.topology import Model, Name, Topology
+
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+
+
+class ExitRule(Model):
+    """How an exit decides: see ddnn.decision."""
+
+    threshold: float | None = Field(ge=0, le=1)
+    temperature: float = Field(1.0, gt=0, le=1000)
+
+
+class Manifest(Model):
+    """The checked content of `manifest.json`."""
+
+    schema_version: Literal[1] = 1
+    topology: Topology
+    exits: dict[Name, ExitRule]
+    prior_class: int = Field(ge=0, description="commonest class in training: the answer to nothing")
+    data: dict[str, Any] = Field(default_factory=dict, description="card and digest trained on")
+    training: dict[str, Any] = Field(default_factory=dict, description="summary of the training")
+    versions: dict[str, str] = Field(default_factory=dict)
+    sha256: dict[str, str] = Field(description="of every other file, by path in the bundle")
+
+
+def section_file(node: str) -> str:
+    """Path in the bundle of a node's section."""
+    return f"sections/{node}.onnx"
+
+
+def exit_file(name: str) -> str:
+    """Path in the bundle of an exit."""
+    return f"exits/{name}.onnx"
