@@ -48,7 +48,9 @@ class MultiView:
         split = ((labels != ABSENT) & (labels != self.fused_labels_N[:, None])).any(axis=1)
         if split.any():
             n = int(np.flatnonzero(split)[0])
-            raise DataError(f"sample {n}: views disagree, labels {labels[n].tolist()}, want one class")
+            raise DataError(
+                f"sample {n}: views disagree, labels {labels[n].tolist()}, want one class"
+            )
 
     def __len__(self) -> int:
         return len(self.views_NVCHW)
@@ -56,12 +58,14 @@ class MultiView:
     @property
     def absent_NV(self) -> NDArray[np.bool_]:
         """Where the object is not in the view."""
-        return self.labels_NV == ABSENT
+        absent: NDArray[np.bool_] = self.labels_NV == ABSENT
+        return absent
 
     @property
     def fused_labels_N(self) -> NDArray[np.int64]:
         """The class of the views that see the object: the label of the sample."""
-        return self.labels_NV.max(axis=1)
+        fused: NDArray[np.int64] = self.labels_NV.max(axis=1)
+        return fused
 
     def take(self, samples: NDArray[np.int64]) -> MultiView:
         """The samples with these indices, in this order."""
@@ -74,7 +78,7 @@ class MultiView:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Split:
-    """Sample indices of the three parts of a data set, disjoint, each sorted by rule of the card."""
+    """Sample indices of the three parts of a data set: disjoint, each sorted."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]

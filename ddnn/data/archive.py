@@ -1,0 +1,82 @@
+"""Opens .npz archives without trusting them: no pickles, bounded sizes, plain errors."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from ddnn.errors import DataError
+
+MAX_UNPACKED_BYTES = 8 << 30
+"""Of one array once unpacked. A small archive can claim far more than a machine holds."""
+
+_FOREIGN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+_FOREIGN_ALL = (*_FOREIGN, NotImplementedError, RuntimeError, MemoryError)  # of zipfile, numpy
+
+
+def array_names(path: Path) -> list[str]:
+    """The names of the arrays in an archive. Raises DataError if it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except _FOREIGN_ALL as error:
+        raise DataError(f"{path}: not an npz archive ({_one_line(error)})") from error
+
+
+def read_array(path: Path, name: str) -> NDArray[Any]:
+    """One array of an archive.
+
+    Raises DataError naming the file and the array where it is missing, pickled, damaged
+    or larger than MAX_UNPACKED_BYTES.
+    """
+    names = array_names(path)
+    if name not in names:
+        raise DataError(f"{path}: no array {name!r} (found: {', '.join(names) or 'none'})")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
+            with archive.open(info) as member:
+                _check_header(member, info.file_size)
+            with archive.open(info) as member:
+                array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
+                return array
+    except _FOREIGN_ALL as error:
+        raise DataError(f"{path}: {name}: {_one_line(error) or type(error).__name__}") from error
+
+
+def _check_header(member: IO[bytes], size: int) -> None:
+    """Compares what an array claims to be with what its member holds, before memory is taken."""
+    version = npy.read_magic(member)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(member)
+    elif version == (2, 0):
+        shape, _, dtype = npy.read_array_header_2_0(member)
+    else:
+        raise ValueError(f"npy format {version}, want 1.0 or 2.0")
+    if dtype.hasobject:
+        raise ValueError("holds pickled objects, want plain numbers (pickles are never read)")
+    claimed, held = math.prod(shape) * dtype.itemsize, size - member.tell()
+    if claimed > MAX_UNPACKED_BYTES:
+        raise ValueError(f"unpacks to {claimed} bytes, want at most {MAX_UNPACKED_BYTES}")
+    if claimed != held:
+        raise ValueError(f"{dtype} {shape} needs {claimed} bytes, the archive holds {held}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def as_integers(array: NDArray[Any], *, shape: tuple[int, ...], place: str) -> NDArray[np.int64]:
+    """The array as int64. Raises DataError for another kind of number or another shape."""
+    if array.dtype.kind not in "iu":
+        raise DataError(f"{place}: {array.dtype}, want integers")
+    if array.shape != shape:
+        raise DataError(f"{place}: shape {array.shape}, want {shape}")
+    return array.astype(np.int64)

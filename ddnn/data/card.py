@@ -1,0 +1,183 @@
+"""The data card: a YAML file that says what a data set is, where it lies and how it is split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+
+from ddnn import share
+from ddnn.errors import ConfigError
+from ddnn.yamlfile import read_yaml
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+ClassNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
+PixelSize = Annotated[int, Field(ge=1, le=1024)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Fractions(_Strict):
+    """Shares of all samples (or frames); what is left is for training."""
+
+    validation: Fraction = 0.15
+    test: Fraction = 0.2
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> _Fractions:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation {self.validation} + test {self.test} leave nothing for train,"
+                " want a sum below 1"
+            )
+        return self
+
+
+class SampleSplit(_Fractions):
+    """Samples drawn at random by a seed. Near-copies (a parked car) land on both sides."""
+
+    by: Literal["sample"]
+    seed: Seed = 0
+
+
+class FrameSplit(_Fractions):
+    """Contiguous blocks of frames: first train, then validation, the last ones test."""
+
+    by: Literal["frame"]
+
+
+class FileSplit(_Strict):
+    """The split that the files themselves carry.
+
+    validation: share of the training samples taken where the files have no validation part.
+    """
+
+    by: Literal["file"]
+    validation: Fraction = 0.15
+    seed: Seed = 0
+
+
+class AuthorsSplit(_Strict):
+    """The sizes of Teerapittayanon et al. 2017: 680 to train on, the last 171 to test on.
+
+    order: permutation of the 851 samples, as an array of the npz or a .npy or text file.
+    The authors' own permutation is not part of ddnn; without `order` a fixed one is used
+    (`ddnn.data.split.seeded_order` with seed 2017), so that the test samples are others.
+    validation: share of the 680, drawn by `seed`.
+    """
+
+    by: Literal["authors"]
+    order: str | None = None
+    validation: Fraction = 0.15
+    seed: Seed = 0
+
+
+SplitRule = Annotated[
+    SampleSplit | FrameSplit | FileSplit | AuthorsSplit, Field(discriminator="by")
+]
+
+
+class _Card(_Strict):
+    name: str = ""
+    source: str = ""
+    licence: str = ""
+    split: SplitRule = SampleSplit(by="sample")
+
+
+class NpzCard(_Card):
+    """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame` (N,) and `split` (N,) of 0, 1, 2.
+
+    absent_label: the value in `y` of a view that does not see the object, beside -1.
+    git_blob, sha256: what the file's content must be, where known.
+    """
+
+    kind: Literal["npz"]
+    path: str
+    classes: ClassNames
+    absent_label: int | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    git_blob: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
+
+    @model_validator(mode="after")
+    def _absent_label_is_no_class(self) -> NpzCard:
+        if self.absent_label is not None and 0 <= self.absent_label < len(self.classes):
+            raise ConfigError(
+                f"absent_label: {self.absent_label} is class {self.classes[self.absent_label]!r},"
+                f" want -1 or at least {len(self.classes)}"
+            )
+        return self
+
+
+class FolderCard(_Card):
+    """Images `PATH/CLASS/SAMPLE/VIEW.png|jpg`; a missing file is an absent view.
+
+    views: the view names in order; all names found, sorted, without it.
+    size: images are resized to size x size; without it all must have one size.
+    channels: 3 for colour, 1 for grey.
+    """
+
+    kind: Literal["folder"]
+    path: str
+    classes: ClassNames
+    views: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    size: PixelSize | None = None
+    channels: Literal[1, 3] = 3
+
+
+class TilesCard(_Card):
+    """A set of single images, each cut in rows x columns, one tile a view, read row by row.
+
+    images: the set; `path` is the folder of an ImageFolder or where torchvision's sets lie.
+    size: tiles become size x size; without it the image must divide evenly.
+    samples: at most that many, drawn by `seed`.
+    """
+
+    kind: Literal["tiles"]
+    images: Literal["digits", "MNIST", "FashionMNIST", "CIFAR10", "CIFAR100", "ImageFolder"]
+    path: str | None = None
+    download: bool = False
+    classes: ClassNames | None = None
+    rows: Annotated[int, Field(ge=1, le=64)]
+    columns: Annotated[int, Field(ge=1, le=64)]
+    size: PixelSize | None = None
+    channels: Literal[1, 3] | None = None
+    samples: Annotated[int, Field(ge=1)] | None = None
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _folder_has_a_path(self) -> TilesCard:
+        if self.images == "ImageFolder" and self.path is None:
+            raise ConfigError("path: missing, want the folder of images: ImageFolder")
+        return self
+
+
+class RenderedCard(_Card):
+    """Cars, buses and persons made by the built-in renderer: nothing to download."""
+
+    kind: Literal["rendered"]
+    classes: tuple[Literal["car"], Literal["bus"], Literal["person"]] = ("car", "bus", "person")
+    samples: Annotated[int, Field(ge=3, le=1_000_000)] = 851
+    seed: Seed = 0
+
+
+Card = NpzCard | FolderCard | TilesCard | RenderedCard
+
+
+class CardFile(RootModel[Annotated[Card, Field(discriminator="kind")]]):
+    """What a card file holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def load_card(card: Path | str) -> Card:
+    """The checked card at this path, or of this bare name in `datasets/`.
+
+    Raises ConfigError naming file, key path, the value got and what was wanted.
+    """
+    path = share.find("datasets", card)
+    model: Card = read_yaml(path, CardFile).root
+    return model if model.name else model.model_copy(update={"name": path.stem})

@@ -1,0 +1,64 @@
+"""From a card to a data set: reads the source, splits it, checks and digests the result."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddnn import share
+from ddnn.data.card import Card, load_card
+from ddnn.data.multiview import DataSet, MultiView, Split
+from ddnn.data.source import Source
+from ddnn.data.split import divide
+from ddnn.errors import DataError
+
+
+def load(card: Path | str) -> DataSet:
+    """The data set of the card at this path, or of this bare name in `datasets/`.
+
+    Raises ConfigError for a wrong card or a missing file, DataError for wrong content.
+    """
+    return build(load_card(card), share.find("datasets", card))
+
+
+def build(card: Card, card_file: Path) -> DataSet:
+    """As `load`, from a checked card; paths in it are relative to `card_file`."""
+    try:
+        source = _read(card, card_file)
+        _check_classes(source.samples)
+        split = divide(source, card.split)
+    except DataError as error:
+        raise DataError(f"{card_file}: {error}") from error
+    return DataSet(
+        name=card.name,
+        samples=source.samples,
+        split=split,
+        digest=digest(source.samples, split),
+    )
+
+
+def digest(samples: MultiView, split: Split) -> str:
+    """sha256 over classes, views, labels and split: equal on every machine for equal data."""
+    result = hashlib.sha256(repr((samples.classes, samples.views_NVCHW.shape)).encode())
+    result.update(samples.views_NVCHW.tobytes())
+    for array in (samples.labels_NV, split.train, split.validation, split.test):
+        result.update(array.astype("<i8").tobytes())
+    return result.hexdigest()
+
+
+def _read(card: Card, card_file: Path) -> Source:
+    """The module `ddnn.data.KIND` reads cards of that kind, and is imported for them only."""
+    module: Any = import_module(f"ddnn.data.{card.kind}")
+    source: Source = module.read(card, card_file)
+    return source
+
+
+def _check_classes(samples: MultiView) -> None:
+    counts = np.bincount(samples.fused_labels_N, minlength=len(samples.classes))
+    for name, count in zip(samples.classes, counts, strict=True):
+        if not count:
+            raise DataError(f"class {name!r} has no sample, want at least one")

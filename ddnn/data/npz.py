@@ -1,0 +1,124 @@
+"""Source `npz`: arrays in the layout of the authors' MVMC.npz."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.data.archive import array_names, as_integers, read_array
+from ddnn.data.card import AuthorsSplit, NpzCard
+from ddnn.data.multiview import ABSENT, MultiView
+from ddnn.data.source import TEST, TRAIN, Source, resolve
+from ddnn.errors import DataError
+
+FLOAT_TOLERANCE = 1e-6
+"""A float pixel may miss [0, 1] by this much: rounding of a division by the own maximum."""
+
+
+def read(card: NpzCard, card_file: Path) -> Source:
+    """The samples of an archive, a view labelled absent made black.
+
+    Raises ConfigError for a missing file, DataError for wrong content.
+    """
+    path = resolve(card_file, card.path)
+    _check_content(path, card)
+    views_NVCHW = as_pixels(read_array(path, "X"), place=f"{path}: X")
+    labels_NV = as_integers(read_array(path, "y"), shape=views_NVCHW.shape[:2], place=f"{path}: y")
+    if card.absent_label is not None:
+        labels_NV[labels_NV == card.absent_label] = ABSENT
+    views_NVCHW[labels_NV == ABSENT] = 0
+    samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes)
+    names, count = array_names(path), len(samples)
+    return Source(
+        samples=samples,
+        frames_N=_column(path, "frame", count) if "frame" in names else None,
+        parts_N=_parts(path, count) if "split" in names else None,
+        order=_order(card, card_file, path),
+    )
+
+
+def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
+    """uint8 pixels as they are, floats in [0, 1] times 255 and rounded. A new array.
+
+    Raises DataError naming the sample and view of the first NaN or value out of range.
+    """
+    if array.ndim != 5 or 0 in array.shape:
+        raise DataError(f"{place}: shape {array.shape}, want (N,V,C,H,W), none of them 0")
+    if array.dtype == np.uint8:
+        return array.copy()
+    if array.dtype.kind != "f":
+        raise DataError(f"{place}: {array.dtype}, want uint8 or floats in [0, 1]")
+    fits = (array >= -FLOAT_TOLERANCE) & (array <= 1 + FLOAT_TOLERANCE)  # False for NaN
+    if not fits.all():
+        first = np.unravel_index(int(np.argmin(fits)), array.shape)
+        raise DataError(
+            f"{place}: sample {first[0]} view {first[1]}: {array[first]}, want a value in [0, 1]"
+        )
+    rounded: NDArray[np.uint8] = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+    return rounded
+
+
+def _check_content(path: Path, card: NpzCard) -> None:
+    if path.is_dir():
+        raise DataError(f"{path}: a folder, want an npz archive")
+    if card.sha256 is not None:
+        found = _digest(path, hashlib.sha256())
+        if found != card.sha256:
+            raise DataError(f"{path}: sha256 {found}, want {card.sha256}")
+    if card.git_blob is not None:
+        header = f"blob {path.stat().st_size}\0".encode()
+        found = _digest(path, hashlib.sha1(header, usedforsecurity=False))
+        if found != card.git_blob:
+            raise DataError(f"{path}: git blob {found}, want {card.git_blob}")
+
+
+def _digest(path: Path, digest: Any) -> str:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    return str(digest.hexdigest())
+
+
+def _column(path: Path, name: str, count: int) -> NDArray[np.int64]:
+    return as_integers(read_array(path, name), shape=(count,), place=f"{path}: {name}")
+
+
+def _parts(path: Path, count: int) -> NDArray[np.int64]:
+    parts_N = _column(path, "split", count)
+    wrong = (parts_N < TRAIN) | (parts_N > TEST)
+    if wrong.any():
+        n = int(np.argmax(wrong))
+        raise DataError(f"{path}: split: sample {n}: {parts_N[n]}, want 0, 1 or 2")
+    return parts_N
+
+
+def _order(card: NpzCard, card_file: Path, path: Path) -> NDArray[np.int64] | None:
+    if not isinstance(card.split, AuthorsSplit) or card.split.order is None:
+        return None
+    if card.split.order in array_names(path):
+        array = read_array(path, card.split.order)
+        return as_integers(array, shape=(array.size,), place=f"{path}: {card.split.order}")
+    return read_order(resolve(card_file, card.split.order))
+
+
+def read_order(path: Path) -> NDArray[np.int64]:
+    """Sample indices from a .npy file or a text file of integers.
+
+    Raises DataError for anything else in it.
+    """
+    try:
+        if path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+        else:
+            words = path.read_text(encoding="utf-8").replace(",", " ").split()
+            array = np.array([int(word) for word in words], dtype=np.int64)
+    except (OSError, ValueError, EOFError, OverflowError) as error:
+        raise DataError(f"{path}: want whole numbers ({error})") from error
+    return as_integers(array, shape=(array.size,), place=str(path))

@@ -1,0 +1,119 @@
+"""Divides samples into train, validation and test by the rule of a card."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.data.card import AuthorsSplit, FileSplit, FrameSplit, SampleSplit
+from ddnn.data.multiview import Split
+from ddnn.data.source import TEST, TRAIN, VALIDATION, Source
+from ddnn.errors import DataError
+
+Indices = NDArray[np.int64]
+
+AUTHORS_TRAIN, AUTHORS_TEST = 680, 171
+"""Sizes in Teerapittayanon et al. 2017, section IV-B."""
+AUTHORS_SEED = 2017
+"""Seed of the order that stands in where the authors' own is not given."""
+
+
+def divide(source: Source, rule: SampleSplit | FrameSplit | FileSplit | AuthorsSplit) -> Split:
+    """The three parts of a source.
+
+    Raises DataError where the source lacks what the rule needs, or a wanted part is empty.
+    """
+    match rule:
+        case SampleSplit():
+            split = by_sample(len(source.samples), rule)
+        case FrameSplit():
+            split = by_frame(_wanted(source.frames_N, "frame", "frame numbers"), rule)
+        case FileSplit():
+            split = by_file(_wanted(source.parts_N, "file", "parts of its own"), rule)
+        case AuthorsSplit():
+            split = by_authors(len(source.samples), source.order, rule)
+    _check_parts(split, rule)
+    return split
+
+
+def seeded_order(count: int, seed: int) -> Indices:
+    """A permutation of 0 to count - 1, the same on every machine and numpy version.
+
+    Random 64-bit words of PCG64 are sorted: numpy promises that stream, but not that
+    `Generator.permutation` stays as it is.
+    """
+    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable").astype(np.int64)
+
+
+def by_sample(count: int, rule: SampleSplit) -> Split:
+    """Parts drawn at random."""
+    order = seeded_order(count, rule.seed)
+    test = round(rule.test * count)
+    validation = round(rule.validation * count)
+    return _split(
+        train=order[test + validation :],
+        validation=order[test : test + validation],
+        test=order[:test],
+    )
+
+
+def by_frame(frames_N: Indices, rule: FrameSplit) -> Split:
+    """Contiguous blocks of the frames that occur: train, then validation, then test."""
+    frames = np.unique(frames_N)
+    test_start = len(frames) - round(rule.test * len(frames))
+    validation_start = test_start - round(rule.validation * len(frames))
+    position_N = np.searchsorted(frames, frames_N)
+    return _split(
+        train=np.flatnonzero(position_N < validation_start),
+        validation=np.flatnonzero((position_N >= validation_start) & (position_N < test_start)),
+        test=np.flatnonzero(position_N >= test_start),
+    )
+
+
+def by_file(parts_N: Indices, rule: FileSplit) -> Split:
+    """The parts that the files carry; validation is taken from train where they carry none."""
+    train, validation = np.flatnonzero(parts_N == TRAIN), np.flatnonzero(parts_N == VALIDATION)
+    if not len(validation):
+        train, validation = _carve(train, rule.validation, rule.seed)
+    return _split(train=train, validation=validation, test=np.flatnonzero(parts_N == TEST))
+
+
+def by_authors(count: int, order: Indices | None, rule: AuthorsSplit) -> Split:
+    """The first 680 of `order` to train and validate on, the last 171 to test on."""
+    wanted = AUTHORS_TRAIN + AUTHORS_TEST
+    if count != wanted:
+        raise DataError(f"split by authors: {count} samples, want the {wanted} of MVMC")
+    if order is None:
+        order = seeded_order(count, AUTHORS_SEED)
+    if order.shape != (count,) or not np.array_equal(np.sort(order), np.arange(count)):
+        raise DataError(
+            f"split.order: {order.size} values of which {len(np.unique(order))} differ, "
+            f"want each of 0 to {count - 1} once"
+        )
+    train, validation = _carve(order[:AUTHORS_TRAIN], rule.validation, rule.seed)
+    return _split(train=train, validation=validation, test=order[AUTHORS_TRAIN:])
+
+
+def _carve(samples: Indices, share: float, seed: int) -> tuple[Indices, Indices]:
+    """Samples without, and samples of, a share drawn by the seed."""
+    drawn = samples[seeded_order(len(samples), seed)]
+    count = round(share * len(samples))
+    return drawn[count:], drawn[:count]
+
+
+def _split(*, train: Indices, validation: Indices, test: Indices) -> Split:
+    return Split(train=np.sort(train), validation=np.sort(validation), test=np.sort(test))
+
+
+def _wanted(values: Indices | None, by: str, what: str) -> Indices:
+    if values is None:
+        raise DataError(f"split by {by}: this data set has no {what}")
+    return values
+
+
+def _check_parts(split: Split, rule: SampleSplit | FrameSplit | FileSplit | AuthorsSplit) -> None:
+    wants_validation = rule.validation > 0
+    wants_test = not isinstance(rule, SampleSplit | FrameSplit) or rule.test > 0
+    for name, wanted in (("train", True), ("validation", wants_validation), ("test", wants_test)):
+        if wanted and not len(getattr(split, name)):
+            raise DataError(f"split by {rule.by}: no sample in {name}")
