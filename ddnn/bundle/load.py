@@ -1,0 +1,114 @@
+"""Reads a bundle and believes nothing of it: hashes, names and sizes are checked first."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ddnn.bundle.manifest import MANIFEST, Manifest, exit_file, section_file
+from ddnn.errors import BundleError, DdnnError
+from ddnn.topology import Topology
+
+MAX_FILE_BYTES = 1 << 30
+MAX_MANIFEST_BYTES = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose files are whole and belong together.
+
+    sha256: of the manifest, which holds the hashes of all other files.
+    """
+
+    folder: Path
+    manifest: Manifest
+    sha256: str
+
+    @property
+    def topology(self) -> Topology:
+        return self.manifest.topology
+
+    @property
+    def session(self) -> int:
+        """Number that messages carry, so that nodes of different bundles do not talk."""
+        return int(self.sha256[:8], 16)
+
+    def section_path(self, node: str) -> Path:
+        """The ONNX file of a node's section."""
+        return self.folder / section_file(node)
+
+    def exit_path(self, name: str) -> Path:
+        """The ONNX file of an exit."""
+        return self.folder / exit_file(name)
+
+    def with_endpoints(self, endpoints: dict[str, str]) -> Bundle:
+        """The same bundle with its nodes listening elsewhere."""
+        topology = self.topology.with_endpoints(endpoints)
+        manifest = self.manifest.model_copy(update={"topology": topology})
+        return Bundle(self.folder, manifest, self.sha256)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder`, or in its sub-folder `bundle` when `folder` is a run.
+
+    Raises BundleError naming the file that is missing, damaged or does not fit.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).exists() and (folder / "bundle" / MANIFEST).exists():
+        folder = folder / "bundle"
+    content = _read(folder / MANIFEST, MAX_MANIFEST_BYTES)
+    manifest = _parse(folder / MANIFEST, content)
+    _check_names(folder, manifest)
+    for name, wanted in manifest.sha256.items():
+        found = hashlib.sha256(_read(folder / name, MAX_FILE_BYTES)).hexdigest()
+        if found != wanted:
+            raise BundleError(f"{folder / name}: sha256 {found[:12]}…, want {wanted[:12]}…")
+    return Bundle(folder, manifest, hashlib.sha256(content).hexdigest())
+
+
+def _parse(path: Path, content: bytes) -> Manifest:
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{path}: {where}: {first['msg']}") from error
+    except DdnnError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def _check_names(folder: Path, manifest: Manifest) -> None:
+    """Every file stays in the folder, and every model the topology needs is among them."""
+    for name in manifest.sha256:
+        path = Path(name)
+        if path.is_absolute() or ".." in path.parts or not name:
+            raise BundleError(f"{folder / MANIFEST}: file {name!r}, want a path in the bundle")
+        if not (folder / path).resolve().is_relative_to(folder.resolve()):
+            raise BundleError(f"{folder / name}: leads out of the bundle, want a file in it")
+    topology = manifest.topology
+    needed = [section_file(node) for node in topology.section_nodes]
+    needed += [exit_file(name) for name in topology.exits]
+    for name in needed:
+        if name not in manifest.sha256:
+            raise BundleError(f"{folder / MANIFEST}: sha256: no {name}, the topology needs it")
+    if set(manifest.exits) != set(topology.exits):
+        raise BundleError(
+            f"{folder / MANIFEST}: exits {sorted(manifest.exits)}, want {sorted(topology.exits)}"
+        )
+    if manifest.prior_class >= len(topology.classes):
+        raise BundleError(
+            f"{folder / MANIFEST}: prior_class {manifest.prior_class}, want less than "
+            f"{len(topology.classes)}"
+        )
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        if path.stat().st_size > max_bytes:
+            raise BundleError(f"{path}: larger than {max_bytes} bytes, want less")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}, want a whole bundle") from error

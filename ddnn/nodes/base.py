@@ -1,0 +1,106 @@
+"""What a node is: it decides, and does no I/O.
+
+`handle` takes one message in, `tick` does the work that has gathered; both return what to send.
+Neither knows a socket, a clock or a thread, so that the same node runs in one process with
+lists, over the memory transport, and over ZeroMQ.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from ddnn.wire.messages import Account, Heartbeat, Message, Stop
+
+
+class Outgoing(NamedTuple):
+    """A message to send, and to whom."""
+
+    peer: str
+    message: Message
+
+
+class Part(Protocol):
+    """One job of a node: running a section, or holding an exit."""
+
+    def handle(self, sender: str, message: Message, now_s: float) -> None:
+        """Takes a message in; others' messages are ignored."""
+
+    def tick(self, now_s: float) -> list[Outgoing]:
+        """Does what is due; messages to the own node are allowed."""
+
+    def due_s(self) -> float | None:
+        """When `tick` is due though no message comes, None: never."""
+
+
+class Node:
+    """A named set of parts with a heartbeat.
+
+    events: what the parts count beside traffic, by a name in wire.codec.EVENTS.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parts: Sequence[Part],
+        *,
+        peers: Sequence[str],
+        heartbeat_s: float,
+        events: Counter[str],
+    ) -> None:
+        self.name = name
+        self.events = events
+        self.stopped = False
+        self._parts = parts
+        self._peers = peers
+        self._heartbeat_s = heartbeat_s
+        self._beat_s = float("-inf")
+        self._unreached = set(peers)
+
+    def handle(self, sender: str, message: Message, now_s: float) -> None:
+        """Takes one message in."""
+        if isinstance(message, Stop):
+            self.stopped = True
+        for part in self._parts:
+            part.handle(sender, message, now_s)
+
+    def tick(self, now_s: float) -> list[Outgoing]:
+        """Does the gathered work; returns what to send, heartbeats included."""
+        outgoing: list[Outgoing] = []
+        busy = True
+        while busy:
+            busy = False
+            for part in self._parts:
+                for out in part.tick(now_s):
+                    if out.peer == self.name:
+                        self.handle(self.name, out.message, now_s)
+                        busy = True
+                    else:
+                        outgoing.append(out)
+        return outgoing + self._beats(now_s)
+
+    def _beats(self, now_s: float) -> list[Outgoing]:
+        if now_s < self._beat_s + self._heartbeat_s:
+            return []
+        self._beat_s = now_s
+        beat = Heartbeat(ready=not self._unreached)
+        return [Outgoing(peer, beat) for peer in self._peers]
+
+    def sent(self, peer: str, *, taken: bool) -> None:
+        """Tells how a send went: a node is ready once everyone it sends to took something."""
+        if taken and self._unreached:
+            self._unreached.discard(peer)
+            if not self._unreached:
+                self._beat_s = float("-inf")
+
+    def due_s(self) -> float:
+        """When `tick` is due though no message comes."""
+        times = [due for part in self._parts if (due := part.due_s()) is not None]
+        return min([self._beat_s + self._heartbeat_s, *times])
+
+
+def merge_events(account: Account, events: Counter[str]) -> Account:
+    """The account with the node's own events beside its mailbox's."""
+    total = Counter(dict(account.events)) + events
+    return Account(account.links, tuple(sorted(total.items())))

@@ -1,0 +1,116 @@
+"""Makes a node out of a topology and its part of the bundle."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.bundle.load import Bundle
+from ddnn.errors import DataError
+from ddnn.nodes.base import Node, Part
+from ddnn.nodes.engine import Engine
+from ddnn.nodes.exit import Deeper, ExitPart
+from ddnn.nodes.gather import Gather
+from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source, ViewSource
+from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
+from ddnn.wire.routes import peers
+
+
+def build_node(name: str, bundle: Bundle, views_NCHW: NDArray[np.uint8] | None) -> Node:
+    """The node, ready to take messages. views_NCHW: what a device's camera recorded, uint8.
+
+    Raises BundleError for a damaged model file, DataError for views that do not fit.
+    """
+    topology = bundle.topology
+    events: Counter[str] = Counter()
+    parts: list[Part] = []
+    if topology.nodes[name].role != GATEWAY:
+        parts.append(_section_part(name, bundle, views_NCHW, events))
+    parts += [
+        _exit_part(number, tier, bundle, events)
+        for number, tier in enumerate(topology.tiers)
+        if tier.exit is not None and tier.exit.at == name
+    ]
+    return Node(
+        name,
+        parts,
+        peers=peers(topology, name),
+        heartbeat_s=topology.heartbeat.interval_ms / 1000,
+        events=events,
+    )
+
+
+def patience_s(topology: Topology) -> float:
+    """Silence after which a node counts as failed."""
+    return topology.heartbeat.interval_ms * topology.heartbeat.patience / 1000
+
+
+def _section_part(
+    name: str, bundle: Bundle, views_NCHW: NDArray[np.uint8] | None, events: Counter[str]
+) -> SectionPart:
+    topology = bundle.topology
+    node = topology.nodes[name]
+    tier = topology.tier(node.role)
+    source: Source
+    if node.role == DEVICE:
+        source = _view_source(name, topology, views_NCHW)
+    else:
+        source = FeatureSource(_feature_gather(name, topology, events))
+    to = Destinations(exit_at=tier.exit.at if tier.exit else None, parent=node.parent)
+    return SectionPart(source, Engine(bundle.section_path(name)), to, events)
+
+
+def _view_source(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None) -> ViewSource:
+    shape = tuple(topology.view.shape)
+    if views_NCHW is None or not len(views_NCHW):
+        raise DataError(f"{name}: no views, want uint8 (N, {', '.join(map(str, shape))})")
+    if views_NCHW.dtype != np.uint8 or views_NCHW.shape[1:] != shape:
+        raise DataError(
+            f"{name}: views are {views_NCHW.dtype} {views_NCHW.shape}, want uint8 (N, "
+            f"{', '.join(map(str, shape))})"
+        )
+    return ViewSource(views_NCHW, view=topology.devices.index(name), views=topology.views)
+
+
+def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gather:
+    children = topology.children(name)
+    return Gather(
+        children,
+        [tuple(topology.feature_shape(child)) for child in children],
+        views_of=[topology.views_below(child) for child in children],
+        views=topology.views,
+        deadline_s=topology.tier(topology.nodes[name].role).deadline_ms / 1000,
+        patience_s=patience_s(topology),
+        events=events,
+    )
+
+
+def _exit_part(number: int, tier: Tier, bundle: Bundle, events: Counter[str]) -> ExitPart:
+    assert tier.exit is not None
+    topology = bundle.topology
+    members = tuple(n for n in topology.section_nodes if topology.nodes[n].role == tier.name)
+    gather = Gather(
+        members,
+        [(len(topology.classes),)] * len(members),
+        views_of=[topology.views_below(member) for member in members],
+        views=topology.views,
+        deadline_s=tier.exit.deadline_ms / 1000,
+        patience_s=patience_s(topology),
+        events=events,
+    )
+    is_last = number == len(topology.tiers) - 1
+    deeper = (
+        None
+        if is_last
+        else Deeper(members=members, above=topology.members(topology.tiers[number + 1].name))
+    )
+    name = exit_name(tier.name)
+    return ExitPart(
+        gather,
+        Engine(bundle.exit_path(name)),
+        bundle.manifest.exits[name],
+        deeper=deeper,
+        features_wait_s=0 if number == 0 else tier.deadline_ms / 1000,
+    )

@@ -1,0 +1,48 @@
+"""Runs a bundle's ONNX file. The only file that imports onnxruntime.
+
+Axes: N is the batch of every array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from ddnn.errors import BundleError
+
+
+class Engine:
+    """One loaded section or exit."""
+
+    def __init__(self, path: Path) -> None:
+        """Loads the file. Raises BundleError naming it when ONNX Runtime refuses it.
+
+        One thread, no spinning: with several nodes on one machine ONNX Runtime's defaults would
+        burn every core in waiting.
+        """
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(
+                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except OSError as error:
+            raise BundleError(f"{path}: {error.strerror}") from error
+        except Exception as error:  # onnxruntime's errors share no other base
+            raise BundleError(f"{path}: not an ONNX model: {str(error).splitlines()[0]}") from error
+        self.inputs = tuple(value.name for value in self._session.get_inputs())
+        self.outputs = tuple(value.name for value in self._session.get_outputs())
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """The outputs by name."""
+        values = self._session.run(None, dict(inputs))
+        return dict(zip(self.outputs, values, strict=True))

@@ -1,0 +1,105 @@
+"""The part of a node that holds an exit: fuses a tier's scores, answers or asks for features.
+
+Axes: N samples, M members of the tier, V views, K classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.bundle.manifest import ExitRule
+from ddnn.decision import decide, is_sure
+from ddnn.nodes.base import Outgoing
+from ddnn.nodes.engine import Engine
+from ddnn.nodes.gather import Batch, Gather
+from ddnn.topology import COLLECTOR
+from ddnn.wire.messages import Ask, Expect, Heartbeat, Message, Scores, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deeper:
+    """What lies beyond an exit.
+
+    members: the tier's own nodes, who are asked for features, in the gather's order.
+    above: the nodes of the next tier, who are told what to expect.
+    """
+
+    members: tuple[str, ...]
+    above: tuple[str, ...]
+
+
+class ExitPart:
+    """Answers when it is sure. Otherwise its answer is provisional and it asks for features."""
+
+    def __init__(
+        self,
+        gather: Gather,
+        engine: Engine,
+        rule: ExitRule,
+        *,
+        deeper: Deeper | None,
+        features_wait_s: float,
+    ) -> None:
+        """deeper: None at the last exit. features_wait_s: how long members gather features
+        before they score; the window for their scores opens that much after an Expect."""
+        self._gather = gather
+        self._engine = engine
+        self._rule = rule
+        self._deeper = deeper
+        self._features_wait_s = features_wait_s
+        self._now_s = 0.0
+
+    def handle(self, sender: str, message: Message, now_s: float) -> None:
+        """See Part."""
+        self._now_s = now_s
+        match message:
+            case Scores(samples_N, present_NV, scores_NK):
+                self._gather.put(sender, samples_N, present_NV, scores_NK, now_s)
+            case Expect(samples_N, present_NV):
+                self._gather.expect(samples_N, present_NV, now_s + self._features_wait_s)
+            case Heartbeat():
+                self._gather.liveness.hear(sender, now_s)
+
+    def tick(self, now_s: float) -> list[Outgoing]:
+        """See Part."""
+        self._now_s = now_s
+        return [out for batch in self._gather.close(now_s) for out in self._decide(batch)]
+
+    def due_s(self) -> float | None:
+        """See Part."""
+        return self._gather.due_s(self._now_s)
+
+    def _decide(self, batch: Batch) -> list[Outgoing]:
+        logits_NK = self._engine.run(
+            {
+                "scores": np.stack(batch.values, axis=1),
+                "present": batch.delivered_NM.astype(np.float32),
+            }
+        )["logits"]
+        decision = decide(logits_NK, self._rule.temperature)
+        sure_N = is_sure(decision.entropy_N, self._rule.threshold if self._deeper else None)
+        verdict = Verdict(
+            batch.samples_N,
+            batch.present_NV,
+            decision.predicted_N.astype(np.uint16),
+            decision.entropy_N,
+            sure_N,
+        )
+        outgoing = [Outgoing(COLLECTOR, verdict)]
+        if self._deeper is not None and not sure_N.all():
+            outgoing += self._go_deeper(self._deeper, batch, ~sure_N)
+        return outgoing
+
+    def _go_deeper(
+        self, deeper: Deeper, batch: Batch, unsure_N: NDArray[np.bool_]
+    ) -> list[Outgoing]:
+        expect = Expect(batch.samples_N[unsure_N], batch.present_NV[unsure_N])
+        outgoing = [Outgoing(name, expect) for name in deeper.above]
+        for place, member in enumerate(deeper.members):
+            asked_N = unsure_N & batch.delivered_NM[:, place]
+            if asked_N.any():
+                outgoing.append(Outgoing(member, Ask(batch.samples_N[asked_N])))
+        return outgoing

@@ -1,0 +1,309 @@
+"""Bytes of a message, both ways. Nothing received is believed: what does not fit is refused.
+
+One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
+
+    offset  size  field
+         0     1  version    1
+         1     1  kind       messages.Kind
+         2     2  sender     place in (collector, *topology.nodes)
+         4     2  epoch      how often the sender was restarted
+         6     2  rows       N, 0 to MAX_ROWS
+         8     4  sequence   grows by one a message on this link within an epoch
+        12     4  session    first bytes of the bundle's digest: other bundles do not talk
+
+    body of          parts, in this order (P = ceil(V/8), one bit a view, lowest first)
+    CAPTURE, ASK     samples u32 N
+    EXPECT           samples u32 N, present u8 N x P
+    SCORES           samples u32 N, present u8 N x P, scores f32 N x K
+    FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits)
+    VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
+    HEARTBEAT        ready u8
+    STOP             nothing
+    ACCOUNT          links u16, events u16, then _LINK and _EVENT records
+
+Payload, the bytes of the paper's equation 1, is the scores and the values alone.
+
+Axes: N samples, V views, K classes, F filters, H, W, B bytes of one sample's features.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.errors import WireError
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.bits import pack, packed_bytes, unpack
+from ddnn.wire.messages import (
+    MAX_ROWS,
+    Account,
+    Ask,
+    Capture,
+    Expect,
+    Features,
+    Heartbeat,
+    Kind,
+    LinkCount,
+    Message,
+    Scores,
+    Stop,
+    Verdict,
+    kind_of,
+    row_count,
+)
+from ddnn.wire.routes import routes
+
+VERSION = 1
+HEADER = struct.Struct("<BBHHHII")
+EVENTS = (
+    "busy-slot", "bad-flag", "bad-length", "bad-route", "bad-value", "duplicate", "empty-window",
+    "forgotten", "late", "not-finite", "old-epoch", "replayed", "sender", "session", "too-large",
+    "unknown-kind", "unsent", "version",
+)  # fmt: skip
+"""Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
+
+_KINDS = frozenset(map(int, Kind))
+_COUNTS = struct.Struct("<HH")
+_LINK = struct.Struct("<HHBBQQdQQQ")
+_EVENT = struct.Struct("<BQ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The first 16 bytes, but for version and session."""
+
+    kind: Kind
+    sender: str
+    epoch: int
+    rows: int
+    sequence: int
+
+
+class Codec:
+    """Encodes and decodes for one topology and one session."""
+
+    def __init__(self, topology: Topology, session: int) -> None:
+        self._session = session
+        self._names = (COLLECTOR, *topology.nodes)
+        self._place = {name: place for place, name in enumerate(self._names)}
+        self._routes = routes(topology)
+        self._views = topology.views
+        self._classes = len(topology.classes)
+        self._shapes = {n: topology.feature_shape(n) for n in topology.section_nodes}
+        self._bits = {n: topology.section(n).sent_bits for n in topology.section_nodes}
+        self._feature_bytes = {n: topology.feature_bytes(n) for n in topology.section_nodes}
+
+    @property
+    def max_bytes(self) -> int:
+        """No message of this topology is larger; a socket refuses larger ones unread."""
+        row = 4 + packed_bytes(self._views, 1)
+        data = max(4 * self._classes, *self._feature_bytes.values(), 8)
+        account = _COUNTS.size + len(self._routes) * _LINK.size + len(EVENTS) * _EVENT.size
+        return HEADER.size + max(MAX_ROWS * (row + data), account)
+
+    def feature_bits(self, sender: str) -> int:
+        """Bits per value of the features that `sender` sends."""
+        return self._bits[sender]
+
+    def encode(self, message: Message, *, sender: str, epoch: int, sequence: int) -> bytes:
+        """The message as one ZeroMQ part."""
+        kind, rows = kind_of(message), row_count(message)
+        header = HEADER.pack(
+            VERSION, kind, self._place[sender], epoch, rows, sequence & 0xFFFFFFFF, self._session
+        )
+        return header + self._body(message, sender)
+
+    def _body(self, message: Message, sender: str) -> bytes:
+        match message:
+            case Capture(samples_N) | Ask(samples_N):
+                return _u32(samples_N)
+            case Expect(samples_N, present_NV):
+                return _u32(samples_N) + _mask(present_NV)
+            case Scores(samples_N, present_NV, scores_NK):
+                return _u32(samples_N) + _mask(present_NV) + _f32(scores_NK)
+            case Features(samples_N, present_NV, features_NFHW):
+                values_NX = features_NFHW.reshape(len(samples_N), -1)
+                packed_NB = pack(values_NX, self._bits[sender])
+                return _u32(samples_N) + _mask(present_NV) + packed_NB.tobytes()
+            case Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N):
+                answers = predicted_N.astype("<u2").tobytes() + _f32(entropy_N)
+                final = final_N.astype(np.uint8).tobytes()
+                return _u32(samples_N) + _mask(present_NV) + answers + final
+            case Heartbeat(ready):
+                return bytes([ready])
+            case Stop():
+                return b""
+            case Account():
+                return self._account_body(message)
+
+    def _account_body(self, account: Account) -> bytes:
+        parts = [_COUNTS.pack(len(account.links), len(account.events))]
+        for c in account.links:
+            ends = self._place[c.link[0]], self._place[c.link[1]]
+            counts = c.messages, c.rows, c.information, c.payload, c.zmtp, c.ip
+            parts.append(_LINK.pack(*ends, c.kind, c.sent, *counts))
+        parts += [_EVENT.pack(EVENTS.index(event), count) for event, count in account.events]
+        return b"".join(parts)
+
+    def decode(self, data: bytes, *, receiver: str) -> tuple[Header, Message]:
+        """The message, and who says to have sent it.
+
+        Raises WireError, whose `reason` is one of EVENTS, for anything but a whole and possible
+        message on a route that the topology has.
+        """
+        header = self._header(data, receiver)
+        body = memoryview(data)[HEADER.size :]
+        wanted = self._body_bytes(header, body)
+        if len(body) != wanted:
+            raise WireError("bad-length", f"{header.kind.name} of {len(body)} bytes, want {wanted}")
+        return header, self._message(header, body)
+
+    def _header(self, data: bytes, receiver: str) -> Header:
+        if len(data) < HEADER.size:
+            raise WireError("bad-length", f"{len(data)} bytes, want at least {HEADER.size}")
+        version, kind, place, epoch, rows, sequence, session = HEADER.unpack_from(data)
+        if version != VERSION:
+            raise WireError("version", f"got {version}, want {VERSION}")
+        if session != self._session:
+            raise WireError("session", f"got {session:08x}, want {self._session:08x}")
+        if kind not in _KINDS:
+            raise WireError("unknown-kind", f"got {kind}")
+        if place >= len(self._names):
+            raise WireError("sender", f"got {place}, want less than {len(self._names)}")
+        sender = self._names[place]
+        if (sender, receiver, kind) not in self._routes:
+            raise WireError("bad-route", f"{Kind(kind).name} from {sender}")
+        if rows > MAX_ROWS:
+            raise WireError("too-large", f"{rows} rows, want at most {MAX_ROWS}")
+        return Header(kind=Kind(kind), sender=sender, epoch=epoch, rows=rows, sequence=sequence)
+
+    def _body_bytes(self, header: Header, body: memoryview) -> int:
+        """What the body's length must be."""
+        row = {
+            Kind.CAPTURE: 4,
+            Kind.ASK: 4,
+            Kind.EXPECT: 4 + self._mask_bytes,
+            Kind.SCORES: 4 + self._mask_bytes + 4 * self._classes,
+            Kind.FEATURES: 4 + self._mask_bytes + self._feature_bytes.get(header.sender, 0),
+            Kind.VERDICT: 4 + self._mask_bytes + 7,
+        }.get(header.kind)
+        if row is not None:
+            return row * header.rows
+        if header.kind is Kind.ACCOUNT and len(body) >= _COUNTS.size:
+            links, events = _COUNTS.unpack_from(body)
+            return int(_COUNTS.size + links * _LINK.size + events * _EVENT.size)
+        return 1 if header.kind is Kind.HEARTBEAT else 0
+
+    @property
+    def _mask_bytes(self) -> int:
+        return packed_bytes(self._views, 1)
+
+    def _message(self, header: Header, body: memoryview) -> Message:
+        match header.kind:
+            case Kind.HEARTBEAT:
+                return Heartbeat(bool(_flag(body[0])))
+            case Kind.STOP:
+                return Stop()
+            case Kind.ACCOUNT:
+                return self._account(body)
+        rows = header.rows
+        samples_N = np.frombuffer(body, "<u4", rows)
+        if header.kind is Kind.CAPTURE:
+            return Capture(samples_N)
+        if header.kind is Kind.ASK:
+            return Ask(samples_N)
+        present_NV = self._present(body[4 * rows :], rows)
+        rest = body[rows * (4 + self._mask_bytes) :]
+        match header.kind:
+            case Kind.EXPECT:
+                return Expect(samples_N, present_NV)
+            case Kind.SCORES:
+                scores_NK = _finite(np.frombuffer(rest, "<f4").reshape(rows, self._classes))
+                return Scores(samples_N, present_NV, scores_NK)
+            case Kind.FEATURES:
+                return Features(samples_N, present_NV, self._features(header.sender, rest, rows))
+            case _:
+                return self._verdict(samples_N, present_NV, rest)
+
+    def _present(self, body: memoryview, rows: int) -> NDArray[np.bool_]:
+        packed_NP = np.frombuffer(body, np.uint8, rows * self._mask_bytes).reshape(rows, -1)
+        bits_NV = np.unpackbits(packed_NP, axis=1, bitorder="little")
+        if bits_NV[:, self._views :].any():
+            raise WireError("bad-flag", f"a view beyond {self._views - 1}")
+        return bits_NV[:, : self._views].view(np.bool_)
+
+    def _features(self, sender: str, body: memoryview, rows: int) -> NDArray[np.float32]:
+        shape, bits = self._shapes[sender], self._bits[sender]
+        packed_NB = np.frombuffer(body, np.uint8).reshape(rows, self._feature_bytes[sender])
+        values_NX = unpack(packed_NB, shape.values, bits)
+        return (_finite(values_NX) if bits == 32 else values_NX).reshape(rows, *shape)
+
+    def _verdict(
+        self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_], body: memoryview
+    ) -> Verdict:
+        rows = len(samples_N)
+        predicted_N = np.frombuffer(body, "<u2", rows)
+        entropy_N = _finite(np.frombuffer(body, "<f4", rows, 2 * rows))
+        final_N = np.frombuffer(body, np.uint8, rows, 6 * rows)
+        if (predicted_N >= self._classes).any():
+            raise WireError("bad-value", f"class {predicted_N.max()}, want < {self._classes}")
+        if ((entropy_N < 0) | (entropy_N > 1)).any():
+            raise WireError("bad-value", "entropy outside [0, 1]")
+        if (final_N > 1).any():
+            raise WireError("bad-flag", f"final {final_N.max()}, want 0 or 1")
+        return Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N.view(np.bool_))
+
+    def _account(self, body: memoryview) -> Account:
+        links, _events = _COUNTS.unpack_from(body)
+        start = _COUNTS.size
+        records = _LINK.iter_unpack(body[start : start + links * _LINK.size])
+        counted = _EVENT.iter_unpack(body[start + links * _LINK.size :])
+        return Account(
+            tuple(self._link_count(record) for record in records),
+            tuple((_event(place), count) for place, count in counted),
+        )
+
+    def _link_count(self, record: tuple[int, ...]) -> LinkCount:
+        sender, receiver, kind, sent, messages, rows, information, payload, zmtp, ip = record
+        if max(sender, receiver) >= len(self._names) or kind not in _KINDS:
+            raise WireError("bad-value", f"count of link {sender}-{receiver}, kind {kind}")
+        if not np.isfinite(information):
+            raise WireError("not-finite", "information of a link")
+        return LinkCount(
+            link=(self._names[sender], self._names[receiver]), kind=Kind(kind),
+            sent=bool(_flag(sent)), messages=messages, rows=rows, information=information,
+            payload=payload, zmtp=zmtp, ip=ip,
+        )  # fmt: skip
+
+
+def _u32(samples_N: NDArray[np.uint32]) -> bytes:
+    return samples_N.astype("<u4", copy=False).tobytes()
+
+
+def _f32(values: NDArray[np.float32]) -> bytes:
+    return values.astype("<f4", copy=False).tobytes()
+
+
+def _mask(present_NV: NDArray[np.bool_]) -> bytes:
+    return np.packbits(present_NV, axis=1, bitorder="little").tobytes()
+
+
+def _flag(value: int) -> int:
+    if value > 1:
+        raise WireError("bad-flag", f"got {value}, want 0 or 1")
+    return value
+
+
+def _event(place: int) -> str:
+    if place >= len(EVENTS):
+        raise WireError("bad-value", f"event {place}, want less than {len(EVENTS)}")
+    return EVENTS[place]
+
+
+def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(values).all():
+        raise WireError("not-finite", "NaN or infinity among the values")
+    return values

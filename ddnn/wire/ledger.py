@@ -1,0 +1,88 @@
+"""Counts what crosses each link: the one place where bytes are counted."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.wire.bits import entropy_bytes, symbol_counts
+from ddnn.wire.codec import HEADER, Codec
+from ddnn.wire.messages import Account, Features, Kind, LinkCount, Message, Scores, row_count
+
+SEGMENT_BYTES = 1448
+"""TCP payload of one Ethernet packet with timestamps: 1500 - 20 IP - 20 TCP - 12 options."""
+PACKET_HEADER_BYTES = 52
+"""IPv4 20 + TCP 20 + timestamps 12."""
+
+
+def zmtp_bytes(part_bytes: int) -> int:
+    """A part on the wire: 2 bytes of framing up to 255, 9 above (ZMTP 3.1, section 3.2)."""
+    return part_bytes + (2 if part_bytes <= 255 else 9)
+
+
+def ip_bytes(part_bytes: int) -> int:
+    """Estimate: the framed part in its own packets; acknowledgements not counted."""
+    framed = zmtp_bytes(part_bytes)
+    return framed + math.ceil(framed / SEGMENT_BYTES) * PACKET_HEADER_BYTES
+
+
+@dataclass(slots=True)
+class _Tally:
+    messages: int = 0
+    rows: int = 0
+    payload: int = 0
+    zmtp: int = 0
+    ip: int = 0
+    symbols: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+
+
+class Ledger:
+    """What one node sent, received and refused."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._tallies: dict[tuple[str, str, Kind, bool], _Tally] = {}
+        self.events: Counter[str] = Counter()
+
+    def count(
+        self, link: tuple[str, str], message: Message, kind: Kind, data: bytes, *, sent: bool
+    ) -> None:
+        """Adds one message that crossed `link`, as sender or as receiver."""
+        key = (*link, kind, sent)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = _Tally()
+        rows = row_count(message)
+        tally.messages += 1
+        tally.rows += rows
+        tally.zmtp += zmtp_bytes(len(data))
+        tally.ip += ip_bytes(len(data))
+        if kind.is_data:
+            self._count_payload(tally, message, data, rows, link[0])
+
+    def _count_payload(
+        self, tally: _Tally, message: Message, data: bytes, rows: int, sender: str
+    ) -> None:
+        """Scores and features are the end of the message, after samples and presence."""
+        assert isinstance(message, (Scores, Features))
+        mask_bytes = math.ceil(message.present_NV.shape[1] / 8)
+        payload = np.frombuffer(data, np.uint8, offset=HEADER.size + rows * (4 + mask_bytes))
+        bits = 32 if isinstance(message, Scores) else self._codec.feature_bits(sender)
+        counts = symbol_counts(payload[None], bits)
+        tally.symbols[: len(counts)] += counts
+        tally.payload += payload.size
+
+    def account(self) -> Account:
+        """All counts so far, as the message that carries them."""
+        links = tuple(
+            LinkCount(
+                link=(key[0], key[1]), kind=key[2], sent=key[3], messages=t.messages, rows=t.rows,
+                information=entropy_bytes(t.symbols), payload=t.payload, zmtp=t.zmtp, ip=t.ip,
+            )
+            for key, t in self._tallies.items()
+        )  # fmt: skip
+        return Account(links, tuple(sorted(self.events.items())))

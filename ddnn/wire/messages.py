@@ -1,0 +1,157 @@
+"""What nodes say to each other, as plain values. The byte layout is in `codec`.
+
+Axes: N samples (rows of the message), V views, K classes, F filters, H, W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_ROWS = 64
+"""Rows (samples) of one message at most: bounds its size and a section's batch."""
+
+Samples = NDArray[np.uint32]
+Mask = NDArray[np.bool_]
+
+
+class Kind(IntEnum):
+    """First thing a message says of itself."""
+
+    CAPTURE = 1
+    SCORES = 2
+    ASK = 3
+    EXPECT = 4
+    FEATURES = 5
+    VERDICT = 6
+    HEARTBEAT = 7
+    STOP = 8
+    ACCOUNT = 9
+
+    @property
+    def is_data(self) -> bool:
+        """Carries what the byte equation counts; all else is control."""
+        return self in (Kind.SCORES, Kind.FEATURES)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture:
+    """Collector to device: classify your view of these samples."""
+
+    samples_N: Samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Section to the holder of its tier's exit: one float32 per class.
+
+    present_NV: the views that have a part in each row.
+    """
+
+    samples_N: Samples
+    present_NV: Mask
+    scores_NK: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """Exit to the sections of its tier: send your features of these samples up."""
+
+    samples_N: Samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expect:
+    """Exit to the nodes of the next tier: features of these views are on their way to you."""
+
+    samples_N: Samples
+    present_NV: Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """Section to its parent: the feature maps, at the section's bits per value on the wire."""
+
+    samples_N: Samples
+    present_NV: Mask
+    features_NFHW: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """Exit to the collector: its answer. Not final: it holds only if no deeper exit answers."""
+
+    samples_N: Samples
+    present_NV: Mask
+    predicted_N: NDArray[np.uint16]
+    entropy_N: NDArray[np.float32]
+    final_N: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """To everyone the node sends to: its loop turns. Ready: all of them could be reached."""
+
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Collector to node: send your account and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCount:
+    """Traffic of one kind on one link, as the reporting node saw it.
+
+    information: bytes, the order-0 entropy of what was sent. payload: bytes of the paper's
+    equation. zmtp: bytes of the messages with their ZeroMQ framing. ip: bytes with TCP/IP
+    headers, estimated at one packet per 1448 bytes.
+    """
+
+    link: tuple[str, str]
+    kind: Kind
+    sent: bool
+    messages: int = 0
+    rows: int = 0
+    information: float = 0.0
+    payload: int = 0
+    zmtp: int = 0
+    ip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Node to collector, at the end: everything it counted."""
+
+    links: tuple[LinkCount, ...]
+    events: tuple[tuple[str, int], ...]
+
+
+Message = Capture | Scores | Ask | Expect | Features | Verdict | Heartbeat | Stop | Account
+
+KINDS: dict[type, Kind] = {
+    Capture: Kind.CAPTURE,
+    Scores: Kind.SCORES,
+    Ask: Kind.ASK,
+    Expect: Kind.EXPECT,
+    Features: Kind.FEATURES,
+    Verdict: Kind.VERDICT,
+    Heartbeat: Kind.HEARTBEAT,
+    Stop: Kind.STOP,
+    Account: Kind.ACCOUNT,
+}
+
+
+def kind_of(message: Message) -> Kind:
+    """The message's kind."""
+    return KINDS[type(message)]
+
+
+def row_count(message: Message) -> int:
+    """Number of samples the message speaks of; 0 for one that speaks of none."""
+    samples_N = getattr(message, "samples_N", None)
+    return 0 if samples_N is None else len(samples_N)

@@ -1,0 +1,47 @@
+"""Who sends what to whom: follows from the topology alone."""
+
+from __future__ import annotations
+
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.messages import Kind
+
+Route = tuple[str, str, Kind]
+
+
+def routes(topology: Topology) -> frozenset[Route]:
+    """All (sender, receiver, kind) that are meant; a message on any other is refused."""
+    data = set(_sample_routes(topology))
+    nodes = topology.nodes
+    beats = {(sender, receiver, Kind.HEARTBEAT) for sender, receiver, _ in data}
+    return frozenset(
+        data
+        | {beat for beat in beats if beat[0] != COLLECTOR}
+        | {(name, COLLECTOR, kind) for name in nodes for kind in (Kind.HEARTBEAT, Kind.ACCOUNT)}
+        | {(COLLECTOR, name, Kind.STOP) for name in nodes}
+    )
+
+
+def peers(topology: Topology, name: str) -> tuple[str, ...]:
+    """Everyone `name` sends to, sorted."""
+    return tuple(sorted({to for sender, to, _ in routes(topology) if sender == name}))
+
+
+def _sample_routes(topology: Topology) -> list[Route]:
+    found = [(COLLECTOR, name, Kind.CAPTURE) for name in topology.devices]
+    for name in topology.section_nodes:
+        parent = topology.nodes[name].parent
+        if parent is not None:
+            found.append((name, parent, Kind.FEATURES))
+    for number, tier in enumerate(topology.tiers):
+        if tier.exit is None:
+            continue
+        at = tier.exit.at
+        found.append((at, COLLECTOR, Kind.VERDICT))
+        for member in topology.members(tier.name):
+            if member != at:
+                found.append((member, at, Kind.SCORES))
+                found.append((at, member, Kind.ASK))
+        if number + 1 < len(topology.tiers):
+            above = topology.members(topology.tiers[number + 1].name)
+            found += [(at, name, Kind.EXPECT) for name in above if name != at]
+    return found
