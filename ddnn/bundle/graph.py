@@ -1,0 +1,279 @@
+"""Writes sections and exits as ONNX graphs, block by block, with their weights as they are used.
+
+The graphs are built by hand and not traced: a handful of operators each, in milliseconds.
+Where a sign follows a batch norm the two become one comparison, `a x >= -b`, which rounds as
+`a x + b >= 0` does; a batch norm after a layer of finer activations is folded into its weights.
+Axes: N samples, M members, K classes, F filters, H, W.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from ddnn.model.blocks import (
+    BlockModule,
+    ConvBlock,
+    Convolution,
+    ConvPBlock,
+    FCBlock,
+    Linear,
+    Norm1d,
+    Norm2d,
+    ResidualBlock,
+)
+from ddnn.model.exits import ExitFusion, Head
+from ddnn.model.sections import PIXEL_SCALE, RAW_SCALE, Section
+from ddnn.topology import Aggregator, Shape
+
+OPSET, IR_VERSION = 17, 8
+"""Read by every onnxruntime from 1.13 on."""
+LOWEST = float(np.finfo(np.float32).min)
+
+
+class Graph:
+    """An ONNX graph under construction. Values are known by their names."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def input(self, name: str, shape: tuple[int, ...], *, pixels: bool = False) -> str:
+        """Declares an input; the batch axis goes in front. float32, or uint8 for pixels."""
+        kind = TensorProto.UINT8 if pixels else TensorProto.FLOAT
+        self._inputs.append(helper.make_tensor_value_info(name, kind, ["N", *shape]))
+        return name
+
+    def output(self, name: str, value: str, shape: tuple[int, ...]) -> None:
+        """Gives a value the name of an output; the batch axis goes in front."""
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                for index, old in enumerate(names):
+                    if old == value:
+                        names[index] = name
+        info = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
+        self._outputs.append(info)
+
+    def constant(self, array: NDArray[Any]) -> str:
+        """A weight or other fixed array."""
+        name = f"c{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def number(self, value: float, *shape: int) -> str:
+        """A float32 constant of one value."""
+        return self.constant(np.full(shape, value, dtype=np.float32))
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Appends an operator; gives the name of its result."""
+        name = f"v{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        return name
+
+    def build(self) -> bytes:
+        """The checked model, serialized."""
+        graph = helper.make_graph(
+            self._nodes, self.name, self._inputs, self._outputs, self._constants
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="ddnn",
+        )
+        onnx.checker.check_model(model, full_check=True)
+        content: bytes = model.SerializeToString()
+        return content
+
+
+def section_graph(
+    section: Section,
+    *,
+    name: str,
+    inputs: list[Shape],
+    features: Shape,
+    classes: int,
+    aggregator: Aggregator,
+) -> bytes:
+    """A node's section; `inputs` are its children's feature shapes, or its one view's."""
+    graph = Graph(name)
+    if section.is_device:
+        views = graph.input("views", tuple(inputs[0]), pixels=True)
+        x = _pixels(graph, views, raw=not len(section.blocks))
+    else:
+        x = _fused_maps(graph, aggregator, inputs)
+    for block in section.blocks:
+        x = _block(graph, block, x)  # type: ignore[arg-type]  # Sequential holds modules
+    scores = None if section.head is None else _head(graph, section.head, x)
+    if section.quantizer is not None:
+        x = _norm_activate(graph, section.quantizer.norm, x, section.quantizer.bits)
+    if section.sends_features:
+        graph.output("features", x, tuple(features))
+    if scores is not None:
+        graph.output("scores", scores, (classes,))
+    return graph.build()
+
+
+def exit_graph(fusion: ExitFusion, *, name: str, members: int, classes: int) -> bytes:
+    """An exit: the members' scores to logits."""
+    graph = Graph(name)
+    scores = graph.input("scores", (members, classes))
+    present = graph.input("present", (members,))
+    fused = _fused(graph, fusion.aggregator, scores, present, axes=1)
+    if fusion.linear is not None and fusion.norm is not None:
+        fused = _linear(graph, fusion.linear, fusion.norm, fused)
+    graph.output("logits", fused, (classes,))
+    return graph.build()
+
+
+def _pixels(graph: Graph, views: str, *, raw: bool) -> str:
+    x = graph.add("Cast", views, to=TensorProto.FLOAT)
+    return graph.add("Div", x, graph.number(RAW_SCALE if raw else PIXEL_SCALE))
+
+
+def _fused_maps(graph: Graph, aggregator: Aggregator, inputs: list[Shape]) -> str:
+    features = [graph.input(f"features_{m}", tuple(shape)) for m, shape in enumerate(inputs)]
+    present = graph.input("present", (len(inputs),))
+    if aggregator == "concat":
+        together = graph.add("Concat", *features, axis=1) if len(inputs) > 1 else features[0]
+        owner = np.repeat(np.arange(len(inputs)), [shape.F for shape in inputs])
+        mask = graph.add("Gather", present, graph.constant(owner), axis=1)
+        mask = graph.add("Unsqueeze", mask, graph.constant(np.array([2, 3])))
+        return graph.add("Mul", together, mask)
+    axis = graph.constant(np.array([1]))
+    stacked = graph.add("Concat", *(graph.add("Unsqueeze", f, axis) for f in features), axis=1)
+    return _fused(graph, aggregator, stacked, present, axes=3)
+
+
+def _fused(graph: Graph, aggregator: Aggregator, values: str, present: str, *, axes: int) -> str:
+    """values (N, M, ...) with `axes` axes after M, present (N, M) -> (N, ...)."""
+    member = graph.constant(np.array([1]))
+    mask = graph.add("Unsqueeze", present, graph.constant(np.arange(2, 2 + axes)))
+    if aggregator == "max":
+        there = graph.add("Greater", mask, graph.number(0.5))
+        masked = graph.add("Where", there, values, graph.number(LOWEST))
+        largest = graph.add("ReduceMax", masked, axes=[1], keepdims=0)
+        return graph.add("Mul", largest, graph.add("ReduceMax", mask, axes=[1], keepdims=0))
+    masked = graph.add("Mul", values, mask)
+    if aggregator == "concat":
+        return graph.add("Flatten", masked, axis=1)
+    total = graph.add("ReduceSum", masked, member, keepdims=0)
+    count = graph.add("ReduceSum", mask, member, keepdims=0)
+    return graph.add("Div", total, graph.add("Max", count, graph.number(1.0)))
+
+
+def _block(graph: Graph, block: BlockModule, x: str) -> str:
+    match block:
+        case ConvPBlock():
+            x = _convolution(graph, block.conv, x)
+            step = block.pool_stride
+            x = graph.add(
+                "MaxPool", x, kernel_shape=[3, 3], strides=[step, step], pads=[1, 1, 1, 1]
+            )
+            return _norm_activate(graph, block.norm, x, block.output_bits)
+        case ConvBlock():
+            return _convolution_activate(graph, block.conv, block.norm, x, block.output_bits)
+        case ResidualBlock():
+            return _residual(graph, block, x)
+        case FCBlock():
+            x = graph.add("Flatten", x, axis=1)
+            x = _linear(graph, block.linear, block.norm, x)
+            x = _activate(graph, x, block.output_bits)
+            return graph.add("Unsqueeze", x, graph.constant(np.array([2, 3])))
+
+
+def _residual(graph: Graph, block: ResidualBlock, x: str) -> str:
+    bits = block.inner_bits
+    y = x if block.norm0 is None else _norm_activate(graph, block.norm0, x, bits)
+    y = _convolution_activate(graph, block.conv1, block.norm1, y, bits)
+    y = _convolution(graph, block.conv2, y, block.norm2)
+    if block.shortcut is not None:
+        x = _convolution(graph, block.shortcut, x, block.shortcut_norm)
+    return graph.add("Relu", graph.add("Add", x, y))
+
+
+def _head(graph: Graph, head: Head, x: str) -> str:
+    if head.pool > 1:
+        size = [head.pool, head.pool]
+        x = graph.add("AveragePool", x, kernel_shape=size, strides=size)
+    return _linear(graph, head.linear, head.norm, graph.add("Flatten", x, axis=1))
+
+
+def _convolution_activate(graph: Graph, conv: Convolution, norm: Norm2d, x: str, bits: int) -> str:
+    if bits == 1:  # keeps the sums of signs whole
+        return _norm_activate(graph, norm, _convolution(graph, conv, x), bits)
+    return _activate(graph, _convolution(graph, conv, x, norm), bits)
+
+
+def _convolution(graph: Graph, conv: Convolution, x: str, norm: Norm2d | None = None) -> str:
+    """The convolution, with a batch norm folded in where one is given."""
+    weight, constants = _used(conv), []
+    if norm is not None:
+        a_F, b_F = _scale_and_shift(norm)
+        weight = weight * a_F[:, None, None, None]
+        constants = [graph.constant(b_F)]
+    size, step, pad = weight.shape[2], conv.stride, conv.padding
+    return graph.add(
+        "Conv",
+        x,
+        graph.constant(weight),
+        *constants,
+        kernel_shape=[size, size],
+        strides=[step, step],
+        pads=[pad] * 4,
+    )
+
+
+def _linear(graph: Graph, linear: Linear, norm: Norm1d, x: str) -> str:
+    """The layer with its batch norm folded in; x is (N, inputs)."""
+    a_K, b_K = _scale_and_shift(norm)
+    weight = graph.constant((_used(linear) * a_K[:, None]).T)
+    return graph.add("Gemm", x, weight, graph.constant(b_K))
+
+
+def _norm_activate(graph: Graph, norm: Norm2d, x: str, bits: int) -> str:
+    a_F, b_F = _scale_and_shift(norm)
+    scaled = graph.add("Mul", x, graph.constant(a_F[:, None, None]))
+    if bits == 1:
+        return _signs(graph, scaled, graph.constant(-b_F[:, None, None]))
+    return _activate(graph, graph.add("Add", scaled, graph.constant(b_F[:, None, None])), bits)
+
+
+def _activate(graph: Graph, x: str, bits: int) -> str:
+    if bits == 32:
+        return graph.add("Relu", x)
+    if bits == 1:
+        return _signs(graph, x, graph.number(0.0))
+    steps = graph.number(2**bits - 1)
+    x = graph.add("Clip", x, graph.number(0.0), graph.number(1.0))
+    return graph.add("Div", graph.add("Round", graph.add("Mul", x, steps)), steps)
+
+
+def _signs(graph: Graph, x: str, threshold: str) -> str:
+    """+1 where x >= threshold, else -1."""
+    at_least = graph.add("GreaterOrEqual", x, threshold)
+    return graph.add("Where", at_least, graph.number(1.0), graph.number(-1.0))
+
+
+def _used(layer: Convolution | Linear) -> NDArray[np.float32]:
+    with torch.no_grad():
+        return layer.used_weight.cpu().numpy()
+
+
+def _scale_and_shift(norm: Norm1d | Norm2d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """a and b of a trained batch norm as a x + b, in float32 as torch computes them."""
+    with torch.no_grad():
+        mean, variance = norm.running_mean, norm.running_var
+        if mean is None or variance is None:
+            raise TypeError("batch norm without running statistics")
+        a = norm.weight / torch.sqrt(variance + norm.eps)
+        b = norm.bias - mean * a
+    return a.cpu().numpy(), b.cpu().numpy()

@@ -1,0 +1,135 @@
+"""Writes a bundle: the folder that carries a trained network from torch to the runtime."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+
+from ddnn.bundle.graph import exit_graph, section_graph
+from ddnn.bundle.manifest import (
+    MANIFEST,
+    WEIGHTS,
+    ExitRule,
+    Manifest,
+    exit_file,
+    section_file,
+)
+from ddnn.errors import BundleError
+from ddnn.model.joint import Joint
+from ddnn.report.files import write_bytes, write_json
+from ddnn.topology import DEVICE
+
+
+def write_bundle(
+    folder: Path,
+    joint: Joint,
+    *,
+    exits: Mapping[str, ExitRule],
+    prior_class: int,
+    data: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> Manifest:
+    """Exports the network as it would be evaluated; replaces what is at `folder` in one step.
+
+    exits: by exit name, how each decides. Other arguments: see Manifest.
+    Raises BundleError when the folder cannot be written.
+    """
+    files = bundle_files(joint)
+    manifest = Manifest(
+        topology=joint.topology,
+        exits=dict(exits),
+        prior_class=prior_class,
+        data=dict(data or {}),
+        training=dict(training or {}),
+        versions=dict(versions or {}),
+        sha256={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
+    )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            for path, content in files.items():
+                write_bytes(new / path, content)
+            write_json(new / MANIFEST, manifest.model_dump(mode="json"))
+            os.chmod(new, 0o755)
+            _replace(folder, new)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be written, {error.strerror or error}") from error
+    return manifest
+
+
+def bundle_files(joint: Joint) -> dict[str, bytes]:
+    """Every file of the bundle but the manifest, by its path."""
+    topology = joint.topology
+    files = {}
+    for name in topology.section_nodes:
+        role, children = topology.nodes[name].role, topology.children(name)
+        inputs = (
+            [topology.view.shape]
+            if role == DEVICE
+            else [topology.feature_shape(child) for child in children]
+        )
+        files[section_file(name)] = section_graph(
+            joint.sections[name],
+            name=name,
+            inputs=inputs,
+            features=topology.feature_shape(name),
+            classes=len(topology.classes),
+            aggregator=topology.tier(role).aggregator,
+        )
+    for name in topology.exits:
+        files[exit_file(name)] = exit_graph(
+            joint.exits[name],
+            name=name,
+            members=len(joint.exit_members(name)),
+            classes=len(topology.classes),
+        )
+    state = {key: value.cpu().contiguous() for key, value in joint.state_dict().items()}
+    files[WEIGHTS] = save(state)
+    return files
+
+
+def write_exits(folder: Path, exits: Mapping[str, ExitRule]) -> Manifest:
+    """Changes only how the exits of a bundle decide; its other files and hashes stay.
+
+    Raises BundleError when the manifest cannot be read.
+    """
+    manifest = read_manifest(folder).model_copy(update={"exits": dict(exits)})
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, without a check of the other files.
+
+    Raises BundleError naming the file.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read, {error.strerror or error}") from error
+    except ValueError as error:
+        first = str(error).splitlines()[0]
+        raise BundleError(f"{path}: not a manifest of this version, {first}") from error
+
+
+def _replace(folder: Path, new: Path) -> None:
+    """Puts `new` in the place of `folder`, which may exist."""
+    if not folder.exists():
+        os.replace(new, folder)
+        return
+    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+    os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

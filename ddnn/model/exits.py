@@ -1,0 +1,61 @@
+"""Exits: the head that scores classes at each node of a tier, and the fusion of these scores.
+
+Axes: N samples, M members, K classes, F filters, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ddnn.model.aggregate import FUSE
+from ddnn.model.blocks import Linear, Norm1d
+from ddnn.topology import Exit, Section, Shape
+
+
+class Head(nn.Module):
+    """Average pool, fully connected layer, batch norm: class scores, no binary activation.
+
+    Source: paper, IV-C (a floating-point vector per class) and the authors' code.
+    """
+
+    def __init__(self, rule: Exit, section: Section, shape: Shape, classes: int) -> None:
+        super().__init__()
+        self.pool = rule.pool
+        values = shape.F * (shape.H // rule.pool) * (shape.W // rule.pool)
+        self.linear = Linear(values, classes, bits=rule.weight_bits or section.weight_bits)
+        self.norm = Norm1d(classes)
+
+    def forward(self, features_NFHW: Tensor) -> Tensor:
+        """Scores (N, K)."""
+        if self.pool > 1:
+            features_NFHW = F.avg_pool2d(features_NFHW, self.pool)
+        scores_NK: Tensor = self.norm(self.linear(features_NFHW.flatten(1)))
+        return scores_NK
+
+
+class ExitFusion(nn.Module):
+    """The logits of an exit from its members' scores, before the softmax (paper, section III-B).
+
+    Concatenated scores go through a learned map back to K classes (linear and batch norm).
+    """
+
+    def __init__(self, rule: Exit, section: Section, *, members: int, classes: int) -> None:
+        super().__init__()
+        self.aggregator = rule.aggregator
+        self.linear: Linear | None = None
+        self.norm: Norm1d | None = None
+        if rule.aggregator == "concat":
+            bits = rule.weight_bits or section.weight_bits
+            self.linear = Linear(members * classes, classes, bits=bits)
+            self.norm = Norm1d(classes)
+
+    def forward(self, scores: Sequence[Tensor], present_NM: Tensor) -> Tensor:
+        """M tensors (N, K) -> logits (N, K)."""
+        fused = FUSE[self.aggregator](scores, present_NM)
+        if self.linear is None or self.norm is None:
+            return fused
+        logits_NK: Tensor = self.norm(self.linear(fused))
+        return logits_NK

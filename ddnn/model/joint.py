@@ -1,0 +1,145 @@
+"""The whole network of a topology: all sections and exits, trained as one.
+
+Axes: N samples, V views, K classes, C image channels, F filters, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ddnn.errors import ShapeError
+from ddnn.model.aggregate import FUSE
+from ddnn.model.exits import ExitFusion
+from ddnn.model.sections import Section, SectionOutput
+from ddnn.topology import DEVICE, Topology
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class ByName(nn.Module, Generic[M]):
+    """Modules by node or exit name. nn.ModuleDict refuses names such as `cpu` or `items`."""
+
+    def __init__(self, modules: Mapping[str, M]) -> None:
+        super().__init__()
+        self._modules.update(modules)
+
+    def __getitem__(self, name: str) -> M:
+        return self._modules[name]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JointOutput:
+    """Everything the network computes for N samples.
+
+    logits: by exit name (local, then tiers), (N, K), before the softmax.
+    scores: by node name, (N, K), for nodes whose tier has an exit.
+    features: by node name, (N, F, H, W), what the node would send to its parent.
+    """
+
+    logits: dict[str, Tensor]
+    scores: dict[str, Tensor]
+    features: dict[str, Tensor]
+
+
+class Joint(nn.Module):
+    """`sections.NODE` and `exits.EXIT` of a topology."""
+
+    def __init__(self, topology: Topology) -> None:
+        super().__init__()
+        self.topology = topology
+        self.sections = ByName({name: Section(topology, name) for name in topology.section_nodes})
+        self.exits = ByName(
+            {
+                name: ExitFusion(
+                    tier.exit,
+                    tier.section,
+                    members=len(topology.members(tier.name)),
+                    classes=len(topology.classes),
+                )
+                for name, tier in topology.exits.items()
+                if tier.exit is not None
+            }
+        )
+
+    def forward(self, views_NVCHW: Tensor, present_NV: Tensor | None = None) -> JointOutput:
+        """Every exit's logits for uint8 views, with only the present devices' contributions.
+
+        Raises ShapeError when the views are not what the topology's devices see.
+        """
+        return self.fuse(self.perceive(views_NVCHW), present_NV)
+
+    def perceive(self, views_NVCHW: Tensor) -> dict[str, SectionOutput]:
+        """What each device makes of its view: independent of which others are present."""
+        wanted = (self.topology.views, *self.topology.view.shape)
+        if views_NVCHW.dtype != torch.uint8 or tuple(views_NVCHW.shape[1:]) != wanted:
+            got = f"{views_NVCHW.dtype} {tuple(views_NVCHW.shape)}"
+            raise ShapeError(
+                f"views: got {got}, want torch.uint8 (N, {', '.join(map(str, wanted))})"
+            )
+        return {
+            name: self.sections[name](views_NVCHW[:, view])
+            for view, name in enumerate(self.topology.devices)
+        }
+
+    def fuse(
+        self, devices: Mapping[str, SectionOutput], present_NV: Tensor | None = None
+    ) -> JointOutput:
+        """Runs the tiers above the devices, and all exits.
+
+        present_NV: boolean, all present by default. A node above none of whose views is present
+        counts as missing itself.
+        """
+        outputs = dict(devices)
+        present = self._present(devices, present_NV)
+        for name in self.topology.section_nodes[self.topology.views :]:
+            children = self.topology.children(name)
+            aggregator = self.topology.tier(self.topology.nodes[name].role).aggregator
+            maps = [_there(outputs[child].features, child) for child in children]
+            fused = FUSE[aggregator](maps, _columns(present, children))
+            outputs[name] = self.sections[name](fused)
+        scores = {name: out.scores for name, out in outputs.items() if out.scores is not None}
+        logits = {}
+        for exit_name in self.topology.exits:
+            members = self.exit_members(exit_name)
+            logits[exit_name] = self.exits[exit_name](
+                [scores[name] for name in members], _columns(present, members)
+            )
+        features = {name: out.features for name, out in outputs.items() if out.features is not None}
+        return JointOutput(logits=logits, scores=scores, features=features)
+
+    def exit_members(self, name: str) -> tuple[str, ...]:
+        """The nodes whose scores an exit fuses, in the order of Topology.section_nodes."""
+        members = self.topology.members(self.topology.exits[name].name)
+        return tuple(node for node in self.topology.section_nodes if node in members)
+
+    def _present(
+        self, devices: Mapping[str, SectionOutput], present_NV: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Which samples each node has something to say about, (N,) boolean."""
+        first = next(iter(devices.values()))
+        value = first.features if first.features is not None else first.scores
+        some = _there(value, DEVICE)
+        if present_NV is None:
+            present_NV = torch.ones(
+                len(some), self.topology.views, dtype=torch.bool, device=some.device
+            )
+        present = {name: present_NV[:, v] for v, name in enumerate(self.topology.devices)}
+        for name in self.topology.section_nodes[self.topology.views :]:
+            present[name] = _columns(present, self.topology.children(name)).any(dim=1)
+        return present
+
+
+def _columns(present: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor:
+    """(N, M) boolean."""
+    return torch.stack([present[name] for name in names], dim=1)
+
+
+def _there(value: Tensor | None, name: str) -> Tensor:
+    if value is None:
+        raise ShapeError(f"{name}: sends no features, want some for its parent")
+    return value

@@ -1,0 +1,90 @@
+"""A section: the blocks that one node runs, what it sends up, and its class scores.
+
+Axes: N samples, C image channels, K classes, F filters, H, W.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ddnn.model.binary import activate
+from ddnn.model.blocks import Norm2d, build_block
+from ddnn.model.exits import Head
+from ddnn.topology import DEVICE, Topology
+
+PIXEL_SCALE = 256
+"""Blocks see pixels / 256: a power of two, so that sums of pixels with weights of one bit are
+exact and every machine finds the same sign."""
+RAW_BITS = 8
+RAW_SCALE = 255
+"""A raw view travels as multiples of 1/255, like every 8-bit feature."""
+
+
+class SectionOutput(NamedTuple):
+    """What one node makes of its input."""
+
+    features: Tensor | None  # (N, F, H, W), where the node has a parent
+    scores: Tensor | None  # (N, K), where its tier has an exit
+
+
+class FeatureQuantizer(nn.Module):
+    """Rounds features to the bits they travel with, when the blocks give finer ones.
+
+    A batch norm first moves them into the quantizer's range; it starts with two standard
+    deviations each side of the mean inside [0, 1] (k bits) or with the mean at 0 (1 bit).
+    """
+
+    def __init__(self, filters: int, bits: int) -> None:
+        super().__init__()
+        self.bits = bits
+        self.norm = Norm2d(filters)
+        if bits > 1:
+            nn.init.constant_(self.norm.weight, 0.25)
+            nn.init.constant_(self.norm.bias, 0.5)
+
+    def forward(self, features_NFHW: Tensor) -> Tensor:
+        return activate(self.norm(features_NFHW), self.bits)
+
+
+class Section(nn.Module):
+    """Blocks, then features for the parent and scores for the tier's exit."""
+
+    def __init__(self, topology: Topology, name: str) -> None:
+        super().__init__()
+        node, section = topology.nodes[name], topology.section(name)
+        tier = topology.tier(node.role)
+        self.is_device = node.role == DEVICE
+        shape = topology.input_shape(name)
+        self.blocks = nn.Sequential()
+        output_bits = RAW_BITS
+        for block in section.blocks:
+            module = build_block(block, section, shape)
+            self.blocks.append(module)
+            shape, output_bits = block.output(shape), module.output_bits
+        self.sends_features = node.parent is not None
+        self.quantizer: FeatureQuantizer | None = None
+        if self.sends_features and section.sent_bits not in (32, output_bits):
+            self.quantizer = FeatureQuantizer(shape.F, section.sent_bits)
+        self.head: Head | None = None
+        if tier.exit is not None:
+            self.head = Head(tier.exit, section, shape, len(topology.classes))
+
+    def forward(self, x: Tensor) -> SectionOutput:
+        """x: a device's views uint8 (N, C, H, W), or the fused maps (N, F, H, W)."""
+        if self.is_device:
+            x = self.pixels(x)
+        maps_NFHW = self.blocks(x)
+        features = scores = None
+        if self.sends_features:
+            features = maps_NFHW if self.quantizer is None else self.quantizer(maps_NFHW)
+        if self.head is not None:
+            scores = self.head(maps_NFHW)
+        return SectionOutput(features, scores)
+
+    def pixels(self, views_NCHW: Tensor) -> Tensor:
+        """uint8 as numbers from 0 to 1."""
+        scale = PIXEL_SCALE if len(self.blocks) else RAW_SCALE
+        return views_NCHW.to(torch.float32) / scale
