@@ -160,7 +160,7 @@ class RenderedCard(_Card):
 
     kind: Literal["rendered"]
     classes: tuple[Literal["car"], Literal["bus"], Literal["person"]] = ("car", "bus", "person")
-    samples: Annotated[int, Field(ge=3, le=1_000_000)] = 851
+    samples: Annotated[int, Field(ge=3, le=100_000)] = 851
     seed: Seed = 0
 
 
