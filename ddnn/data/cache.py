@@ -50,7 +50,7 @@ def write_archive(path: Path, **arrays: NDArray[np.generic]) -> None:
     """An .npz that appears whole or not at all, whoever else writes it at the same time."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         try:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type] # no array is named allow_pickle
             file.flush()
             os.replace(file.name, path)
         except BaseException:

@@ -32,6 +32,7 @@ def render(samples: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64
     for camera_index, camera in enumerate(CAMERAS):
         for class_index in range(3):
             chosen = np.flatnonzero(seen[:, camera_index] & (scenes.class_N == class_index))
+            chosen = chosen[np.argsort(scenes.cosine_N[chosen], kind="stable")]  # alike together
             for start in range(0, len(chosen), BATCH):
                 rows = chosen[start : start + BATCH]
                 taken = scenes.take(rows)

@@ -7,7 +7,7 @@ an addition and a comparison a side, and no division. Axes: B crops, R x S rays 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,16 @@ from ddnn.data.renderer.draws import Floats
 from ddnn.data.renderer.shapes import Ball, Block, Shape
 
 FAR = 1e9
-Vector = tuple[Floats, Floats, Floats]
+"""A nearness that no surface has."""
+NEAREST = 0.1
+"""Metres ahead: what reaches nearer is drawn on the whole crop."""
+
+Vector = tuple[Floats, ...]
 """x, y and z, each (B,)."""
+
+
+def _wide(values_B: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return values_B[:, None, None]
 
 
 def dot(a: Vector, b: Vector) -> Floats:
@@ -97,10 +105,46 @@ class Light:
 
 def draw(canvas: Canvas, rays: Rays, shape: Shape, light: Light) -> None:
     """Adds a shape to the canvas where it is nearest."""
+    part = _part_of_crop(rays, shape)
+    if part is None:
+        return
+    rows, columns = part
+    near_rays = replace(rays, X_B1S=rays.X_B1S[:, :, columns], Y_BR1=rays.Y_BR1[:, rows])
+    patch = Canvas(
+        nearness_BRS=canvas.nearness_BRS[:, rows, columns],
+        face_BRS=canvas.face_BRS[:, rows, columns],
+        light_BRS=canvas.light_BRS[:, rows, columns],
+        colours=canvas.colours,
+    )
+    draw_everywhere(patch, near_rays, shape, light)
+
+
+def draw_everywhere(canvas: Canvas, rays: Rays, shape: Shape, light: Light) -> None:
+    """As `draw`, without leaving out rays that cannot meet the shape."""
     if isinstance(shape, Ball):
         _draw_ball(canvas, rays, shape, light)
     else:
         _draw_block(canvas, rays, shape, light)
+
+
+def _part_of_crop(rays: Rays, shape: Shape) -> tuple[slice, slice] | None:
+    """Rows and columns outside which the shape shows in none of the crops; None if all are."""
+    corners = [tuple(corner[i] - rays.origin[i] for i in range(3)) for corner in shape.corners()]
+    depths = np.stack([dot(corner, rays.forward) for corner in corners])  # (8,B)
+    if depths.min() < NEAREST:
+        return slice(None), slice(None)
+    X = np.stack([dot(corner, rays.right) for corner in corners]) / depths
+    Y = np.stack([dot(corner, rays.up) for corner in corners]) / depths
+    columns = _between(rays.X_B1S[:, 0, :], X.min(axis=0), X.max(axis=0))
+    rows = _between(rays.Y_BR1[:, :, 0], Y.min(axis=0), Y.max(axis=0))
+    return None if columns is None or rows is None else (rows, columns)
+
+
+def _between(lines_BL: Floats, low_B: Floats, high_B: Floats) -> slice | None:
+    """The lines of rays that lie between low and high in any crop."""
+    inside = ((lines_BL >= low_B[:, None]) & (lines_BL <= high_B[:, None])).any(axis=0)
+    hit = np.flatnonzero(inside)
+    return slice(max(int(hit[0]) - 1, 0), int(hit[-1]) + 2) if len(hit) else None
 
 
 def _draw_block(canvas: Canvas, rays: Rays, block: Block, light: Light) -> None:
@@ -110,17 +154,16 @@ def _draw_block(canvas: Canvas, rays: Rays, block: Block, light: Light) -> None:
     for normal, offset in _sides(block, len(rays.origin[0])):
         ahead = dot(normal, rays.origin) - offset  # positive: this side faces the camera
         ahead = np.where(np.abs(ahead) < 1e-9, 1e-9, ahead)
-        towards = ahead > 0
-        nearness = -rays.linear(normal) / ahead[:, None, None]
-        if towards.any():
-            index = len(canvas.colours)
-            entering = np.where(towards[:, None, None], nearness, FAR)
-            np.copyto(face, index, where=entering < near)
+        faces_B = ahead > 0
+        nearness = rays.linear(tuple(-part / ahead for part in normal))
+        if faces_B.any():
+            entering = nearness if faces_B.all() else np.where(_wide(faces_B), nearness, FAR)
+            np.copyto(face, len(canvas.colours), where=entering < near)
             np.minimum(near, entering, out=near)
             lit = light.on(dot(normal, light.towards), light.sun_B, light.sky_B)
             canvas.colours.append(block.colour_B3 * lit[:, None])
-        if not towards.all():
-            leaving = np.where(towards[:, None, None], 0.0, nearness)
+        if not faces_B.all():
+            leaving = np.where(_wide(faces_B), 0.0, nearness) if faces_B.any() else nearness
             np.maximum(far, leaving, out=far)
     if len(canvas.colours) > first:
         seen = (near >= far) & (near > canvas.nearness_BRS) & (near < FAR)
@@ -147,7 +190,7 @@ def _sides(block: Block, count: int) -> list[tuple[Vector, Floats]]:
 
 def _draw_ball(canvas: Canvas, rays: Rays, ball: Ball, light: Light) -> None:
     # In the ball's own scale it is the unit sphere: |origin + direction / w| = 1.
-    origin: Vector = tuple((rays.origin[i] - ball.centre[i]) / ball.radii[i] for i in range(3))  # type: ignore[assignment] # three by construction
+    origin = tuple((rays.origin[i] - ball.centre[i]) / ball.radii[i] for i in range(3))
     directions = [
         _outer(
             rays,

@@ -12,6 +12,7 @@ import numpy as np
 from ddnn.data.renderer.draws import Draws, Floats
 
 Number = Floats | float
+Corner = tuple[Number, Number, Number]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,15 @@ class Block:
     upper: tuple[Number, Number, Number, Number]
     colour_B3: Floats
 
+    def corners(self) -> list[Corner]:
+        """The eight corners."""
+        return [
+            (rectangle[i], rectangle[j], height)
+            for height, rectangle in zip(self.heights, (self.lower, self.upper), strict=True)
+            for i in (0, 1)
+            for j in (2, 3)
+        ]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ball:
@@ -34,6 +44,16 @@ class Ball:
     centre: tuple[Number, Number, Number]
     radii: tuple[Number, Number, Number]
     colour_B3: Floats
+
+    def corners(self) -> list[Corner]:
+        """The eight corners of the box around it."""
+        (x, y, z), (a, b, c) = self.centre, self.radii
+        return [
+            (x + i * a, y + j * b, z + k * c)
+            for i in (-1.0, 1.0)
+            for j in (-1.0, 1.0)
+            for k in (-1.0, 1.0)
+        ]
 
 
 Shape = Block | Ball

@@ -151,32 +151,18 @@ def _kiosk(x: float, y: float) -> tuple[Shape, ...]:
     )
 
 
-FURNITURE: tuple[tuple[Shape, ...], ...] = (
-    _tree(-9.5, -6.6),
-    _tree(7.0, 6.7),
-    _tree(12.5, -6.5),
-    _pole(-3.2, 6.4),
-    _pole(3.5, -6.3),
-    _pole(-14.0, 6.4),
-    _kiosk(-8.0, 9.3),
-    _kiosk(9.5, -9.4),
-    _hedge(-2.0, -8.9, 3.0),
-    _hedge(1.5, 10.0, 4.0),
+FURNITURE: tuple[Shape, ...] = (
+    *_tree(-9.5, -6.6),
+    *_tree(7.0, 6.7),
+    *_tree(12.5, -6.5),
+    *_pole(-3.2, 6.4),
+    *_pole(3.5, -6.3),
+    *_pole(-14.0, 6.4),
+    *_kiosk(-8.0, 9.3),
+    *_kiosk(9.5, -9.4),
+    *_hedge(-2.0, -8.9, 3.0),
+    *_hedge(1.5, 10.0, 4.0),
 )
-"""Each entry is drawn, or left out, as one."""
-
-
-def corners(shape: Shape) -> list[tuple[float, float, float]]:
-    """The eight corners of a box around a piece of furniture."""
-    if isinstance(shape, Ball):
-        spans = [(c - r, c + r) for c, r in zip(shape.centre, shape.radii, strict=True)]
-    else:
-        spans = [
-            (min(shape.lower[0], shape.upper[0]), max(shape.lower[1], shape.upper[1])),
-            (min(shape.lower[2], shape.upper[2]), max(shape.lower[3], shape.upper[3])),
-            shape.heights,
-        ]
-    return [(float(x), float(y), float(z)) for x in spans[0] for y in spans[1] for z in spans[2]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

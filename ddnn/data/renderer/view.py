@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ddnn.data.renderer.backdrop import paint_backdrop
 from ddnn.data.renderer.draws import Floats
-from ddnn.data.renderer.raster import Canvas, Light, Rays, Vector, draw
-from ddnn.data.renderer.shapes import MAKERS, Shape
-from ddnn.data.renderer.street import CAMERAS, FURNITURE, SIGHT, Camera, Scenes, aim, corners
+from ddnn.data.renderer.raster import Canvas, Light, Rays, Vector, draw, draw_everywhere
+from ddnn.data.renderer.shapes import MAKERS
+from ddnn.data.renderer.street import CAMERAS, FURNITURE, SIGHT, Camera, Scenes, aim
 
 NEAREST_M, FARTHEST_M = 4.0, 45.0
 NARROWEST, WIDEST = 0.62, 1.6
@@ -60,9 +60,8 @@ def _seen_N(camera: Camera, scenes: Scenes, sizes: Floats) -> NDArray[np.bool_]:
     in_angle = np.abs(X_NP[:, MIDDLE]) < camera.half_width
     rays = world_rays(camera, X_NP[:, :, None], Y_NP[:, :, None])
     canvas = Canvas.behind(1.0 / np.maximum(depth_NP, 0.1)[:, :, None])
-    for shapes in FURNITURE:
-        for shape in shapes:
-            draw(canvas, rays, shape, scenes.light)
+    for shape in FURNITURE:
+        draw_everywhere(canvas, rays, shape, scenes.light)
     hidden_N = (canvas.face_BRS >= 0).sum(axis=(1, 2))
     seen_N: NDArray[np.bool_] = in_reach & in_angle & (hidden_N <= (1 - SIGHT) * len(PROBES))
     return seen_N
@@ -123,10 +122,8 @@ def picture(camera: Camera, scenes: Scenes, crops: Windows, *, rays_a_side: int)
     turned, turned_light = _as_the_object_has_it(rays, scenes)
     for shape in objects.shapes:
         draw(canvas, turned, shape, turned_light)
-    for shapes in FURNITURE:
-        if _may_show(camera, shapes, crops):
-            for shape in shapes:
-                draw(canvas, rays, shape, scenes.light)
+    for shape in FURNITURE:
+        draw(canvas, rays, shape, scenes.light)
     return canvas.over(backdrop_BRS3)
 
 
@@ -160,22 +157,3 @@ def _as_the_object_has_it(rays: Rays, scenes: Scenes) -> tuple[Rays, Light]:
         Y_BR1=rays.Y_BR1,
     )
     return turned, replace(scenes.light, towards=rotated(scenes.light.towards))
-
-
-def _may_show(camera: Camera, shapes: tuple[Shape, ...], crops: Windows) -> bool:
-    """Whether any of the crops can contain a piece of furniture: saves drawing most of them."""
-    position, forward, right, up = aim(camera)
-    image = []
-    for corner in (corner for shape in shapes for corner in corners(shape)):
-        x, y, z = (corner[i] - position[i] for i in range(3))
-        depth, *across = (x * a[0] + y * a[1] + z * a[2] for a in (forward, right, up))
-        if depth < 0.5:
-            return True
-        image.append((across[0] / depth, across[1] / depth))
-    X, Y = zip(*image, strict=True)
-    return bool(
-        max(X) > crops.left.min()
-        and min(X) < crops.right.max()
-        and max(Y) > crops.bottom.min()
-        and min(Y) < crops.top.max()
-    )
