@@ -88,8 +88,10 @@ class Node:
         return [Outgoing(peer, beat) for peer in self._peers]
 
     def sent(self, peer: str, *, taken: bool) -> None:
-        """Tells how a send went: a node is ready once everyone it sends to took something."""
-        if taken and self._unreached:
+        """Tells how a send went: a node is ready while everyone it sends to takes it."""
+        if not taken:
+            self._unreached.add(peer)
+        elif peer in self._unreached:
             self._unreached.discard(peer)
             if not self._unreached:
                 self._beat_s = float("-inf")

@@ -65,7 +65,7 @@ class Gather:
             self._behind_MV[place, sorted(seen)] = True
         self._sample_R = np.full(SLOTS, _FREE, dtype=np.int64)
         self._open_R = np.zeros(SLOTS, dtype=bool)
-        self._opened_R = np.zeros(SLOTS)
+        self._opened_R: NDArray[np.float64] = np.zeros(SLOTS)
         self._awaited_RM = np.zeros((SLOTS, count), dtype=bool)
         self._delivered_RM = np.zeros((SLOTS, count), dtype=bool)
         self._present_RV = np.zeros((SLOTS, views), dtype=bool)
@@ -102,7 +102,7 @@ class Gather:
 
         open_s: when the window opens if nothing arrives before.
         """
-        awaited_NM = (present_NV[:, None, :] & self._behind_MV[None]).any(axis=2)
+        awaited_NM = np.any(present_NV[:, None, :] & self._behind_MV[None], axis=2)
         some_N = awaited_NM.any(axis=1)
         samples_N, awaited_NM = samples_N[some_N], awaited_NM[some_N]
         self._open(samples_N, open_s)

@@ -15,9 +15,9 @@ def routes(topology: Topology) -> frozenset[Route]:
     beats = {(sender, receiver, Kind.HEARTBEAT) for sender, receiver, _ in data}
     return frozenset(
         data
-        | {beat for beat in beats if beat[0] != COLLECTOR}
+        | beats
         | {(name, COLLECTOR, kind) for name in nodes for kind in (Kind.HEARTBEAT, Kind.ACCOUNT)}
-        | {(COLLECTOR, name, Kind.STOP) for name in nodes}
+        | {(COLLECTOR, name, kind) for name in nodes for kind in (Kind.HEARTBEAT, Kind.STOP)}
     )
 
 

@@ -1,0 +1,41 @@
+"""Turns a node: the one place where a node meets its mailbox and the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from ddnn.nodes.base import Node, Outgoing, merge_events
+from ddnn.topology import COLLECTOR
+from ddnn.wire.transport import Mailbox, Received
+
+
+def run_node(node: Node, mailbox: Mailbox, should_stop: Callable[[], bool]) -> None:
+    """Turns until the collector says stop, or should_stop does. Sends the account at the end."""
+    while not node.stopped and not should_stop():
+        wait_s = max(0.0, node.due_s() - time.monotonic())
+        step(node, mailbox, mailbox.receive(wait_s), time.monotonic())
+    send_account(node, mailbox)
+
+
+def step(node: Node, mailbox: Mailbox, received: Iterable[Received], now_s: float) -> bool:
+    """One turn: messages in, work, messages out. Returns whether anything happened."""
+    busy = False
+    for sender, message in received:
+        node.handle(sender, message, now_s)
+        busy = True
+    outgoing = node.tick(now_s)
+    for peer, message in outgoing:
+        node.sent(peer, taken=mailbox.send(peer, message))
+    return busy or bool(outgoing)
+
+
+def send_all(mailbox: Mailbox, outgoing: Iterable[Outgoing]) -> None:
+    """Sends what can be sent."""
+    for peer, message in outgoing:
+        mailbox.send(peer, message)
+
+
+def send_account(node: Node, mailbox: Mailbox) -> None:
+    """Everything the node counted, to the collector."""
+    mailbox.send(COLLECTOR, merge_events(mailbox.ledger.account(), node.events))

@@ -1,0 +1,123 @@
+"""The way into a running launch from another terminal: a socket in the user's own folder.
+
+One line of JSON each way: {"node": ..., "kind": ...} and {"error": ...} or {"sample": ...}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ddnn.errors import ConfigError, DdnnError, LaunchError
+
+MAX_LINE_BYTES = 4096
+TIMEOUT_S = 5.0
+
+Act = Callable[[str, str], int]
+"""Does `kind` to `node`; returns the sample from which it holds. Raises DdnnError."""
+
+
+def control_folder() -> Path:
+    """Where launches of this user can be found; readable by nobody else.
+
+    Raises LaunchError if the folder belongs to somebody else.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    path = Path(base) / "ddnn" if base else Path(tempfile.gettempdir()) / f"ddnn-{os.getuid()}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.stat()
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise LaunchError(f"{path}: open to others, want a folder of your own with mode 0700")
+    return path
+
+
+class ControlServer:
+    """The launcher's end. `poll` never waits."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._path = control_folder() / f"{os.getpid()}.sock"
+        self._path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(str(self._path))
+        self._socket.listen()
+        self._socket.setblocking(False)
+
+    def poll(self) -> None:
+        """Serves whoever has connected."""
+        with contextlib.suppress(BlockingIOError):
+            connection, _ = self._socket.accept()
+            with connection:
+                connection.settimeout(TIMEOUT_S)
+                with contextlib.suppress(OSError):
+                    connection.sendall(self._answer(_read_line(connection)))
+
+    def _answer(self, line: bytes) -> bytes:
+        try:
+            request = json.loads(line)
+            answer = {"sample": self._act(str(request["node"]), str(request["kind"]))}
+        except DdnnError as error:
+            answer = {"error": str(error)}  # type: ignore[dict-item]  # a string in its place
+        except (ValueError, KeyError, TypeError):
+            answer = {"error": "not a request"}  # type: ignore[dict-item]  # as above
+        return json.dumps(answer).encode() + b"\n"
+
+    def close(self) -> None:
+        """Takes the socket away."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+def request(node: str, kind: str, pid: int | None = None) -> int:
+    """Asks the running launch (the one with process id `pid`, or the only one).
+
+    Returns the sample from which the failure holds. Raises LaunchError when there is no such
+    launch or it refuses.
+    """
+    with _connect(pid) as connection:
+        connection.sendall(json.dumps({"node": node, "kind": kind}).encode() + b"\n")
+        answer = json.loads(_read_line(connection))
+    if "error" in answer:
+        raise LaunchError(str(answer["error"]))
+    return int(answer["sample"])
+
+
+@contextlib.contextmanager
+def _connect(pid: int | None) -> Iterator[socket.socket]:
+    found = {}
+    for path in sorted(control_folder().glob("*.sock")):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(TIMEOUT_S)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            path.unlink(missing_ok=True)  # a launch that was killed leaves it behind
+            continue
+        found[int(path.stem)] = connection
+    try:
+        pids = ", ".join(map(str, found)) or "none"
+        if pid is not None and pid not in found:
+            raise ConfigError(f"--pid: no launch with process id {pid} (running: {pids})")
+        if pid is None and len(found) != 1:
+            raise LaunchError(f"running launches: {pids}, want one (choose with --pid)")
+        yield found[pid if pid is not None else next(iter(found))]
+    finally:
+        for connection in found.values():
+            connection.close()
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+        part = connection.recv(MAX_LINE_BYTES)
+        if not part:
+            break
+        line += part
+    return line

@@ -1,0 +1,163 @@
+"""What a launched (or in-process) run adds up to: verdicts, bytes by link, latency.
+
+Axes: N samples, V views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.bundle.load import Bundle
+from ddnn.nodes.collector import NO_EXIT, Collector
+from ddnn.report.verdicts import Verdicts, summarize
+from ddnn.topology import DEVICE, Topology
+from ddnn.wire.messages import Account, Kind, LinkCount
+
+LEVELS = ("information", "payload", "zmtp", "ip")
+"""The four levels at which bytes are counted; see ddnn.wire.messages.LinkCount."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """How a node stood at the end."""
+
+    state: str
+    resident_mb: float | None = None
+
+
+def collect_verdicts(
+    collector: Collector, topology: Topology, labels_N: NDArray[np.int64]
+) -> Verdicts:
+    """The collector's answers in the form that all reports share."""
+    return Verdicts(
+        exits=tuple(topology.exits),
+        classes=topology.classes,
+        labels_N=labels_N,
+        predicted_N=collector.predicted_N,
+        exit_N=collector.exit_N,
+        entropy_N=collector.entropy_N,
+        present_NV=collector.present_NV,
+        degraded_N=collector.degraded_N,
+    )
+
+
+def link_counts(accounts: Mapping[str, Account]) -> list[LinkCount]:
+    """One count a link and kind: the sender's, or the receiver's where the sender is gone."""
+    found: dict[tuple[tuple[str, str], Kind], LinkCount] = {}
+    counts = [count for account in accounts.values() for count in account.links]
+    for count in sorted(counts, key=lambda count: count.sent):
+        found[count.link, count.kind] = count
+    return [found[key] for key in sorted(found)]
+
+
+def device_sample_bytes(counts: list[LinkCount], topology: Topology) -> dict[str, float | None]:
+    """Mean bytes of one device for one sample that it took part in, at each level."""
+    data = _of_devices(counts, topology)
+    always = Kind.SCORES if any(c.kind is Kind.SCORES for c in data) else Kind.FEATURES
+    rows = sum(c.rows for c in data if c.kind is always)
+    return {
+        level: sum(getattr(c, level) for c in data) / rows if rows else None for level in LEVELS
+    }
+
+
+def device_sample_equation(counts: list[LinkCount], topology: Topology) -> float | None:
+    """Equation 1 of the paper over the rows that were sent: what the payload must be."""
+    data = _of_devices(counts, topology)
+    scores = sum(c.rows for c in data if c.kind is Kind.SCORES)
+    features = [c for c in data if c.kind is Kind.FEATURES]
+    sent = sum(c.rows * topology.feature_bytes(c.link[0]) for c in features)
+    rows = scores or sum(c.rows for c in features)
+    return (scores * topology.score_bytes + sent) / rows if rows else None
+
+
+def build_report(
+    collector: Collector,
+    bundle: Bundle,
+    labels_N: NDArray[np.int64],
+    *,
+    states: Mapping[str, NodeState],
+    failures: list[dict[str, Any]],
+    duration_s: float,
+    ready_s: float,
+) -> dict[str, Any]:
+    """`report.json` of a launch, with the names that DESIGN fixes."""
+    topology = bundle.topology
+    counts = link_counts(collector.accounts)
+    equation = device_sample_equation(counts, topology)
+    return {
+        "command": "launch",
+        **summarize(collect_verdicts(collector, topology, labels_N)),
+        "prior_answers": int((collector.exit_N == NO_EXIT).sum()),
+        "nodes": {
+            name: {
+                "state": state.state,
+                "sent_bytes": sum(c.zmtp for c in counts if c.link[0] == name),
+                "received_bytes": sum(c.zmtp for c in counts if c.link[1] == name),
+                "resident_mb": state.resident_mb,
+                "events": dict(collector.accounts[name].events)
+                if name in collector.accounts
+                else {},
+            }
+            for name, state in states.items()
+        },
+        "bytes": {
+            "per_device_sample": device_sample_bytes(counts, topology),
+            "per_device_sample_equation": equation,
+            "per_device_sample_raw": topology.view.shape.values,
+            "links": [_link_entry(count) for count in counts],
+        },
+        "latency_ms": _latencies(collector, tuple(topology.exits)),
+        "throughput_samples_per_s": len(labels_N) / duration_s,
+        "ready_s": ready_s,
+        "duration_s": duration_s,
+        "failures": failures,
+        "topology": topology.name,
+        "bundle_sha256": bundle.sha256,
+        "seed": bundle.manifest.training.get("seed"),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what a run's figures depend on."""
+    found = {"python": python_version()}
+    for name in ("ddnn", "numpy", "onnxruntime", "pyzmq"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def _of_devices(counts: list[LinkCount], topology: Topology) -> list[LinkCount]:
+    return [c for c in counts if c.kind.is_data and topology.nodes[c.link[0]].role == DEVICE]
+
+
+def _link_entry(count: LinkCount) -> dict[str, Any]:
+    return {
+        "from": count.link[0],
+        "to": count.link[1],
+        "kind": count.kind.name.lower(),
+        "data": count.kind.is_data,
+        "messages": count.messages,
+        "rows": count.rows,
+        **{level: getattr(count, level) for level in LEVELS},
+    }
+
+
+def _latencies(collector: Collector, exits: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Percentiles of each exit that answered, milliseconds."""
+    found = {}
+    for number, name in enumerate(exits):
+        here = collector.latency_N[collector.exit_N == number] * 1000
+        if len(here):
+            p50, p95, p99 = np.percentile(here, (50, 95, 99))
+            found[name] = {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
+    return found

@@ -1,0 +1,140 @@
+"""Node processes: started, watched, made to fail, ended. Called in the parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ddnn.errors import LaunchError
+from ddnn.run.child import ChildConfig
+
+TERM_S = 2.0
+"""Time a node gets to end by itself before it is killed."""
+
+
+@dataclass(slots=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    config: ChildConfig
+    log: Path
+    killed: bool = False
+
+
+class Processes:
+    """The node processes of one launch. Use as a context manager: none outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        """folder: where each node's standard error goes, NODE.log."""
+        self._folder = folder
+        self._children: dict[str, _Child] = {}
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end_all()
+
+    def start(self, config: ChildConfig) -> None:
+        """Starts a node; its log starts anew with epoch 0.
+
+        The child gets a process group of its own, so that Ctrl-C reaches the launcher alone,
+        and ends when the pipe to its standard input closes.
+        """
+        log = self._folder / f"{config.node}.log"
+        with log.open("wb" if config.epoch == 0 else "ab") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ddnn.run.child", config.to_argument()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                process_group=0,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        self._children[config.node] = _Child(process, config, log)
+
+    def kill(self, node: str) -> None:
+        """SIGKILL: the node is gone at once."""
+        child = self._child(node)
+        child.killed = True
+        child.process.kill()
+        child.process.wait()
+        _close_stdin(child)
+
+    def restart(self, node: str) -> None:
+        """Starts a node again, with the next epoch. Raises LaunchError if it still runs."""
+        child = self._child(node)
+        if child.process.poll() is None:
+            raise LaunchError(f"{node}: still runs, want it dead before it recovers")
+        self.start(replace(child.config, epoch=child.config.epoch + 1))
+
+    def is_running(self, node: str) -> bool:
+        """Whether the node's process is there."""
+        return self._child(node).process.poll() is None
+
+    def state(self, node: str) -> str:
+        """`running`, `killed` (by us) or `stopped` (by itself)."""
+        child = self._child(node)
+        if child.process.poll() is None:
+            return "running"
+        return "killed" if child.killed else "stopped"
+
+    def stopped(self) -> list[str]:
+        """Nodes that ended though nobody asked them to."""
+        return [name for name in self._children if self.state(name) == "stopped"]
+
+    def last_words(self, node: str) -> str:
+        """How the process ended and the last line it wrote."""
+        child = self._child(node)
+        code = child.process.poll()
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        lines = child.log.read_text(errors="replace").strip().splitlines()
+        return f"{lines[-1]} ({how})" if lines else how
+
+    def resident_mb(self, node: str) -> float | None:
+        """Resident memory of the process in MB, where the system tells (Linux)."""
+        try:
+            status = Path(f"/proc/{self._child(node).process.pid}/status").read_text()
+        except OSError:
+            return None
+        kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
+        return int(kilobytes[0]) / 1000 if kilobytes else None
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the nodes that run."""
+        return {n: c.process.pid for n, c in self._children.items() if c.process.poll() is None}
+
+    def wait_all(self, timeout_s: float) -> None:
+        """Waits until every process has ended, at most timeout_s."""
+        deadline_s = time.monotonic() + timeout_s
+        for child in self._children.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.0, deadline_s - time.monotonic()))
+
+    def end_all(self) -> None:
+        """Ends every process: asked first, killed after TERM_S. Stopped ones are killed."""
+        for child in self._children.values():
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        self.wait_all(TERM_S)
+        for child in self._children.values():
+            if child.process.poll() is None:
+                child.process.kill()
+            child.process.wait()
+            _close_stdin(child)
+
+    def _child(self, node: str) -> _Child:
+        if node not in self._children:
+            known = ", ".join(self._children)
+            raise LaunchError(f"{node}: no such node here (known: {known})")
+        return self._children[node]
+
+
+def _close_stdin(child: _Child) -> None:
+    if child.process.stdin is not None:
+        child.process.stdin.close()
