@@ -13,6 +13,7 @@ from typing import Any
 from safetensors.torch import save
 
 from ddnn.bundle.graph import exit_graph, section_graph
+from ddnn.bundle.load import load_bundle
 from ddnn.bundle.manifest import (
     MANIFEST,
     WEIGHTS,
@@ -102,26 +103,11 @@ def bundle_files(joint: Joint) -> dict[str, bytes]:
 def write_exits(folder: Path, exits: Mapping[str, ExitRule]) -> Manifest:
     """Changes only how the exits of a bundle decide; its other files and hashes stay.
 
-    Raises BundleError when the manifest cannot be read.
+    Raises BundleError when the bundle is damaged.
     """
-    manifest = read_manifest(folder).model_copy(update={"exits": dict(exits)})
+    manifest = load_bundle(folder).manifest.model_copy(update={"exits": dict(exits)})
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     return manifest
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest alone, without a check of the other files.
-
-    Raises BundleError naming the file.
-    """
-    path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read, {error.strerror or error}") from error
-    except ValueError as error:
-        first = str(error).splitlines()[0]
-        raise BundleError(f"{path}: not a manifest of this version, {first}") from error
 
 
 def _replace(folder: Path, new: Path) -> None:

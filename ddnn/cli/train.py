@@ -1,0 +1,130 @@
+"""`ddnn train`: from a topology and a data card to a run folder with a bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ddnn.cli.evaluate import print_report
+from ddnn.errors import ConfigError, DdnnError
+from ddnn.topology import read_topology
+from ddnn.training.evaluate import evaluate_run
+from ddnn.training.fit import Epoch
+from ddnn.training.run import Run, read_config, resume_run, train_run
+from ddnn.training.settings import settings_for
+
+
+class EpochDisplay:
+    """A progress bar on a terminal, a line an epoch elsewhere; both on standard error."""
+
+    def __init__(self, epochs: int) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._epochs = epochs
+        self._progress: Progress | None = None
+        if self._console.is_terminal:
+            self._progress = Progress(
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=self._console,
+            )
+            self._task = self._progress.add_task("", total=epochs, text="")
+
+    def __enter__(self) -> EpochDisplay:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, epoch: Epoch) -> None:
+        """Validation accuracy of each exit after an epoch."""
+        exits = "  ".join(f"{name} {value:.1%}" for name, value in epoch.accuracy.items())
+        if self._progress is not None:
+            self._progress.update(self._task, completed=epoch.epoch, text=exits)
+        else:
+            line = f"epoch {epoch.epoch}/{self._epochs}  loss {epoch.loss:.3f}  {exits}"
+            self._console.print(f"{line}  {epoch.seconds:.2f} s", soft_wrap=True)
+
+
+@click.command(name="train")
+@click.argument("topology", required=False)
+@click.option("--data", "card", metavar="CARD", help="Data card: a file or a shipped name.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the run.")
+@click.option(
+    "--preset", type=click.Choice(["robust", "paper"]), default="robust", show_default=True
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
+@click.option("--batch", type=click.IntRange(min=2), help="Samples an update.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))
+@click.option("--device-dropout", type=click.FloatRange(0, 1, max_open=True))
+@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an unfinished run."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    topology: str | None,
+    card: str | None,
+    out: Path | None,
+    resume: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train TOPOLOGY's network jointly: a file, or the name of one that ships with ddnn."""
+    folder = resume or out
+    try:
+        if resume is not None:
+            run = _resume(resume, topology, card, options["epochs"])
+        elif topology is None or card is None or out is None:
+            raise click.UsageError("want TOPOLOGY, --data CARD and --out RUN, or --resume RUN")
+        else:
+            run = _train(topology, card, out, options)
+    except KeyboardInterrupt:
+        raise DdnnError(
+            f"interrupted; the last finished epoch is kept, go on with ddnn train --resume {folder}"
+        ) from None
+    report = evaluate_run(run)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        print_report(report)
+        click.echo(f"run: {run.folder}")
+
+
+def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
+    settings = settings_for(
+        options["preset"],
+        epochs=options["epochs"],
+        batch=options["batch"],
+        learning_rate=options["learning_rate"],
+        device_dropout=options["device_dropout"],
+    )
+    with EpochDisplay(settings.epochs) as display:
+        return train_run(
+            out,
+            read_topology(topology),
+            card,
+            settings,
+            seed=options["seed"],
+            overwrite=options["overwrite"],
+            on_epoch=display.show,
+        )
+
+
+def _resume(folder: Path, topology: str | None, card: str | None, epochs: int | None) -> Run:
+    if topology is not None or card is not None:
+        raise ConfigError(f"--resume {folder}: takes topology and data from the run, want neither")
+    total = epochs or read_config(folder).settings.epochs
+    with EpochDisplay(total) as display:
+        return resume_run(folder, epochs=epochs, on_epoch=display.show)

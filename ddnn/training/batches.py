@@ -1,0 +1,88 @@
+"""Batches of a multi-view data set: shuffled, augmented, with devices dropped out.
+
+Axes: N samples, V views, C image channels, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from ddnn.data.multiview import MultiView
+from ddnn.training.settings import Settings
+
+GROUP = 8
+"""Samples that share one draw of the augmentation; each batch has several groups."""
+
+
+class Batch(NamedTuple):
+    """Tensors of N samples."""
+
+    views_NVCHW: Tensor  # uint8
+    labels_NV: Tensor  # int64, -1 where the object is not in the view
+    fused_N: Tensor  # int64
+    present_NV: Tensor  # bool, False where the device is dropped out
+
+
+def tensors(samples: MultiView, torch_device: torch.device) -> Batch:
+    """All samples as one batch, every device present."""
+    return Batch(
+        torch.from_numpy(samples.views_NVCHW).to(torch_device),
+        torch.from_numpy(samples.labels_NV).to(torch_device),
+        torch.from_numpy(samples.fused_labels_N).to(torch_device),
+        torch.ones(samples.labels_NV.shape, dtype=torch.bool, device=torch_device),
+    )
+
+
+def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
+    """One epoch in random order; draws from torch's global generator.
+
+    A single sample left over joins no batch: batch norm needs two.
+    """
+    total = len(everything.fused_N)
+    order = torch.randperm(total).to(everything.fused_N.device)
+    for rows in torch.split(order, settings.batch or total):
+        if len(rows) < 2:
+            continue
+        views, labels, fused, present = (tensor[rows] for tensor in everything)
+        if settings.augment:
+            views = augment(views, labels)
+        if settings.device_dropout:
+            present = drop_devices(present, settings.device_dropout)
+        yield Batch(views, labels, fused, present)
+
+
+def augment(views_NVCHW: Tensor, labels_NV: Tensor) -> Tensor:
+    """Mirrors, shifts, zooms and re-lights samples, all views of a sample alike.
+
+    Absent views stay black. Groups of 8 samples share one draw.
+    """
+    height, width = views_NVCHW.shape[-2:]
+    change = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomResizedCrop((height, width), scale=(0.7, 1.0), ratio=(0.8, 1.25)),
+            v2.ColorJitter(brightness=0.3, contrast=0.3),
+        ]
+    )
+    changed = torch.cat([change(group) for group in torch.split(views_NVCHW, GROUP)])
+    return changed * (labels_NV >= 0)[:, :, None, None, None]
+
+
+def drop_devices(present_NV: Tensor, mean_share: float) -> Tensor:
+    """Removes random devices; in every sample at least one stays.
+
+    A sample's own rate is uniform in [0, 2 x mean_share] (at most 1), so that few and many
+    losses both occur.
+    """
+    count, views = present_NV.shape
+    rate_N1 = torch.rand(count, 1) * 2 * mean_share
+    kept_NV = torch.rand(count, views) >= rate_N1
+    spared_N1 = torch.randint(views, (count, 1))
+    none_N = ~kept_NV.any(dim=1, keepdim=True)
+    kept_NV |= none_N & (torch.arange(views) == spared_N1)
+    return present_NV & kept_NV.to(present_NV.device)

@@ -1,0 +1,179 @@
+"""Measures a trained network offline: every exit on all samples, and the overall rule.
+
+Axes: N samples, V views, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.bundle.manifest import ExitRule
+from ddnn.data.multiview import MultiView
+from ddnn.model.cost import device_payload, link_payload
+from ddnn.report.files import write_csv, write_json
+from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, write_verdicts
+from ddnn.topology import Topology
+from ddnn.training.calibrate import rules_for
+from ddnn.training.predict import Logits, answer, check_fits, predict
+from ddnn.training.run import Run
+
+REPORT, VERDICTS, THRESHOLDS = "report.json", "verdicts.csv", "thresholds.csv"
+SWEEP = tuple(round(0.05 * step, 2) for step in range(21))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """What a network makes of N samples under its rules."""
+
+    topology: Topology
+    logits: Logits
+    rules: dict[str, ExitRule]
+    samples: MultiView
+    verdicts: Verdicts
+
+    @property
+    def local_share(self) -> float:
+        """l of equation 1: samples answered by the device tier's own exit."""
+        if "local" not in self.logits:
+            return 0.0
+        return float((self.verdicts.exit_N == self.verdicts.exits.index("local")).mean())
+
+    @property
+    def payload_bytes(self) -> float:
+        """Per device and sample."""
+        return device_payload(self.topology, self.local_share)
+
+
+def evaluate_run(
+    run: Run, *, card: str | Path | None = None, split: str = "test"
+) -> dict[str, Any]:
+    """Evaluates on a part of a data set; writes report.json, verdicts.csv, thresholds.csv.
+
+    card: another data set than the run's own.
+    """
+    data = run.load_data(card)
+    samples = data.part(split)
+    evaluation = evaluate(run, samples)
+    document = report(run, evaluation)
+    document["data"] = {"name": data.name, "digest": data.digest, "split": split}
+    write_json(run.folder / REPORT, document)
+    write_verdicts(run.folder / VERDICTS, evaluation.verdicts)
+    rows = sweep(evaluation)
+    write_csv(run.folder / THRESHOLDS, list(rows[0]), (list(row.values()) for row in rows))
+    return document
+
+
+def evaluate(
+    run: Run, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
+) -> Evaluation:
+    """Verdicts of the run's network; all devices are present by default."""
+    check_fits(run.topology, samples)
+    if present_NV is None:
+        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
+    logits = predict(run.joint, samples, present_NV)
+    verdicts = answer(
+        logits, run.rules, samples=samples, present_NV=present_NV, prior_class=run.prior_class
+    )
+    return Evaluation(
+        topology=run.topology,
+        logits=logits,
+        rules=run.rules,
+        samples=samples,
+        verdicts=verdicts,
+    )
+
+
+def report(run: Run, evaluation: Evaluation) -> dict[str, Any]:
+    """The content of report.json: names as in every report of ddnn."""
+    document = summarize(evaluation.verdicts)
+    labels_N = evaluation.samples.fused_labels_N
+    for name, logits_NK in evaluation.logits.items():
+        correct_N = logits_NK.argmax(axis=1) == labels_N
+        exit_part = document["exits"][name]
+        exit_part["all_samples_accuracy"] = ratio(int(correct_N.sum()), len(labels_N))
+        exit_part["all_samples_interval"] = wilson_interval(int(correct_N.sum()), len(labels_N))
+        exit_part["all_samples_classes"] = {
+            label: int(correct_N[labels_N == k].sum())
+            for k, label in enumerate(evaluation.samples.classes)
+        }
+        exit_part["threshold"] = evaluation.rules[name].threshold
+        exit_part["temperature"] = evaluation.rules[name].temperature
+    links = link_payload(run.topology, _worked_on(run.topology, evaluation.verdicts))
+    return document | {
+        "nodes": _node_bytes(run.topology, links),
+        "bytes": {
+            "per_device_sample": {"payload": evaluation.payload_bytes},
+            "links": [
+                {"from": sender, "to": receiver, "payload": count}
+                for (sender, receiver), count in links.items()
+            ],
+        },
+        "failures": [],
+        "topology": run.topology.name,
+        "bundle_sha256": run.bundle_sha256,
+        "seed": run.config.seed,
+        "versions": run.config.versions,
+    }
+
+
+def sweep(evaluation: Evaluation) -> list[dict[str, float | int]]:
+    """Accuracy and bytes against one threshold common to all exits: table II, figure 7."""
+    temperatures = {name: rule.temperature for name, rule in evaluation.rules.items()}
+    rows = []
+    for threshold in SWEEP:
+        verdicts = answer(
+            evaluation.logits,
+            rules_for(evaluation.logits, temperatures, threshold),
+            samples=evaluation.samples,
+            present_NV=evaluation.verdicts.present_NV,
+        )
+        changed = Evaluation(
+            topology=evaluation.topology,
+            logits=evaluation.logits,
+            rules=evaluation.rules,
+            samples=evaluation.samples,
+            verdicts=verdicts,
+        )
+        shares: dict[str, float | int] = {
+            f"{name}_share": float((verdicts.exit_N == number).mean())
+            for number, name in enumerate(verdicts.exits)
+        }
+        rows.append(
+            {"threshold": threshold}
+            | shares
+            | {
+                "accuracy": float(verdicts.correct_N.mean()),
+                "payload_bytes": changed.payload_bytes,
+                "samples": len(evaluation.samples),
+            }
+        )
+    return rows
+
+
+def _worked_on(topology: Topology, verdicts: Verdicts) -> dict[str, int]:
+    """By tier, the samples that its nodes had to work on."""
+    left, worked = len(verdicts.labels_N), {}
+    for tier in topology.tiers:
+        worked[tier.name] = left
+        if tier in topology.exits.values():
+            number = list(topology.exits.values()).index(tier)
+            left -= int((verdicts.exit_N == number).sum())
+    return worked
+
+
+def _node_bytes(
+    topology: Topology, links: Mapping[tuple[str, str], int]
+) -> dict[str, dict[str, int]]:
+    return {
+        node: {
+            "sent_bytes": sum(n for (sender, _), n in links.items() if sender == node),
+            "received_bytes": sum(n for (_, receiver), n in links.items() if receiver == node),
+        }
+        for node in topology.nodes
+    }

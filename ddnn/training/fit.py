@@ -1,0 +1,232 @@
+"""Joint training: fit -> run_epoch -> train_step.
+
+Axes: N samples, V views, K classes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ddnn.data.multiview import DataSet, MultiView
+from ddnn.errors import DataError
+from ddnn.model.blocks import Layer, Norm1d, Norm2d
+from ddnn.model.joint import Joint, JointOutput
+from ddnn.report.files import write_bytes
+from ddnn.topology import Topology
+from ddnn.training.batches import Batch, batches, drop_devices, tensors
+from ddnn.training.checkpoint import (
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from ddnn.training.predict import Logits, check_fits, fuse, perceive
+from ddnn.training.settings import Settings
+
+WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One line of history.jsonl.
+
+    accuracy: of each exit on the validation samples, all devices present.
+    score: what `keep: best` compares: mean over exits, with and without random devices lost.
+    """
+
+    epoch: int
+    seconds: float
+    loss: float
+    learning_rate: float
+    accuracy: dict[str, float]
+    score: float
+    is_best: bool
+
+
+OnEpoch = Callable[[Epoch], None]
+
+
+def fit(
+    data: DataSet,
+    topology: Topology,
+    settings: Settings,
+    *,
+    seed: int,
+    folder: Path,
+    resume: bool = False,
+    on_epoch: OnEpoch = lambda _: None,
+) -> Joint:
+    """The trained network; `folder` gets weights, history and a checkpoint after each epoch.
+
+    Equal arguments give equal weights on the same machine, resumed or not.
+    Raises ConfigError when data and topology do not fit, DataError for too few samples.
+    """
+    check_fits(topology, data.samples)
+    train, validation = data.part("train"), data.part("validation")
+    if len(train) < 2:
+        raise DataError(f"{data.name}: {len(train)} training samples, want at least 2")
+    torch_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(seed)
+    joint = Joint(topology).to(torch_device)
+    optimizer = torch.optim.Adam(joint.parameters(), lr=settings.learning_rate, eps=1e-8)
+    history: list[dict[str, Any]] = []
+    if resume:
+        history = load_checkpoint(folder / CHECKPOINT, joint, optimizer)["history"]
+    everything = tensors(train, torch_device)
+    for number in range(len(history), settings.epochs):
+        started_s = time.perf_counter()
+        torch.manual_seed(_epoch_seed(seed, number))
+        loss = run_epoch(joint, optimizer, everything, settings, number)
+        epoch = _judge(
+            joint,
+            validation if len(validation) else train,
+            history,
+            loss=loss,
+            learning_rate=optimizer.param_groups[0]["lr"],
+            started_s=started_s,
+        )
+        history.append(_as_json(epoch))
+        if epoch.is_best or settings.keep == "last":
+            save_weights(folder / WEIGHTS, joint)
+        lines = "".join(json.dumps(line) + "\n" for line in history)
+        write_bytes(folder / HISTORY, lines.encode())
+        save_checkpoint(folder / CHECKPOINT, joint, optimizer, {"history": history})
+        on_epoch(epoch)
+    load_weights(folder / WEIGHTS, joint)
+    return joint.eval()
+
+
+def run_epoch(
+    joint: Joint,
+    optimizer: torch.optim.Optimizer,
+    everything: Batch,
+    settings: Settings,
+    number: int,
+) -> float:
+    """One pass over the training samples; gives the mean loss."""
+    joint.train()
+    losses = []
+    updates = math.ceil(len(everything.fused_N) / (settings.batch or len(everything.fused_N)))
+    for update, batch in enumerate(batches(everything, settings)):
+        rate = learning_rate(settings, number + update / updates)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        losses.append(train_step(joint, optimizer, batch, settings))
+    return float(torch.stack(losses).mean())
+
+
+def train_step(
+    joint: Joint, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
+) -> Tensor:
+    """One update on one batch; gives its loss."""
+    output = joint(batch.views_NVCHW, batch.present_NV)
+    loss = joint_loss(joint, output, batch, settings)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    clip_weights(joint, norms=settings.clip_norms)
+    return loss.detach()
+
+
+def joint_loss(joint: Joint, output: JointOutput, batch: Batch, settings: Settings) -> Tensor:
+    """Sum of the cross entropies of every exit and of every device's own exit.
+
+    An exit learns the sample's label, a device the label of its own view; where the object is
+    absent from the view the device learns nothing. Source: paper III-C and the authors' code.
+    """
+    exits = [
+        settings.exit_weights.get(name, 1.0) * F.cross_entropy(logits_NK, batch.fused_N)
+        for name, logits_NK in output.logits.items()
+    ]
+    devices = [
+        settings.device_weight * _own_loss(output.scores[name], batch.labels_NV[:, view])
+        for view, name in enumerate(joint.topology.devices)
+        if name in output.scores
+    ]
+    return torch.stack(exits + devices).sum()
+
+
+def learning_rate(settings: Settings, epoch: float) -> float:
+    """At this point of the training; a cosine falls to 0 at the last epoch's end."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+
+
+@torch.no_grad()
+def clip_weights(joint: Joint, *, norms: bool) -> None:
+    """Keeps weights of few bits in [-1, 1], where their gradient means something.
+
+    norms: batch norm's parameters as well, as the authors' code does on a GPU.
+    """
+    for module in joint.modules():
+        if isinstance(module, Layer) and module.bits != 32:
+            module.weight.clamp_(-1, 1)
+        elif norms and isinstance(module, Norm1d | Norm2d):
+            module.weight.clamp_(-1, 1)
+            module.bias.clamp_(-1, 1)
+
+
+def accuracies(logits: Logits, samples: MultiView) -> dict[str, float]:
+    """Of each exit, answering every sample."""
+    labels_N = samples.fused_labels_N
+    return {
+        name: float((logits_NK.argmax(axis=1) == labels_N).mean())
+        for name, logits_NK in logits.items()
+    }
+
+
+def _own_loss(scores_NK: Tensor, labels_N: Tensor) -> Tensor:
+    """Mean over the views that show the object; 0 when none does."""
+    total = F.cross_entropy(scores_NK, labels_N, ignore_index=-1, reduction="sum")
+    return total / (labels_N >= 0).sum().clamp_min(1)
+
+
+def _judge(
+    joint: Joint,
+    samples: MultiView,
+    history: list[dict[str, Any]],
+    *,
+    loss: float,
+    learning_rate: float,
+    started_s: float,
+) -> Epoch:
+    """Validates after an epoch. The devices lost for the score are the same each time."""
+    devices = perceive(joint, samples)
+    whole = np.ones(samples.labels_NV.shape, dtype=bool)
+    generator = torch.random.get_rng_state()
+    torch.manual_seed(0)
+    lost = drop_devices(torch.from_numpy(whole), 0.3).numpy()
+    torch.random.set_rng_state(generator)
+    accuracy = accuracies(fuse(joint, devices, whole), samples)
+    without = accuracies(fuse(joint, devices, lost), samples)
+    score = float(np.mean([*accuracy.values(), *without.values()]))
+    return Epoch(
+        epoch=len(history) + 1,
+        seconds=time.perf_counter() - started_s,
+        loss=loss,
+        learning_rate=learning_rate,
+        accuracy=accuracy,
+        score=score,
+        is_best=all(score >= line["score"] for line in history),
+    )
+
+
+def _as_json(epoch: Epoch) -> dict[str, Any]:
+    return {name: getattr(epoch, name) for name in Epoch.__slots__}
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """Different for every seed and epoch; known again after a restart."""
+    return (seed * 1_000_003 + epoch + 1) % 2**63

@@ -1,0 +1,129 @@
+"""The logits of every exit for a data set, and what the exits make of them.
+
+Axes: N samples, V views, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ddnn.bundle.manifest import ExitRule
+from ddnn.data.multiview import MultiView
+from ddnn.decision import decide, is_sure
+from ddnn.errors import ConfigError
+from ddnn.model.joint import Joint
+from ddnn.model.sections import SectionOutput
+from ddnn.report.verdicts import Verdicts
+from ddnn.topology import Topology
+
+BATCH = 256
+Logits = dict[str, NDArray[np.float32]]
+"""By exit name, lowest first: (N, K), before temperature and softmax."""
+
+
+def check_fits(topology: Topology, samples: MultiView) -> None:
+    """Raises ConfigError when the data set is not what the topology's devices see."""
+    wanted = (topology.views, *topology.view.shape)
+    got = samples.views_NVCHW.shape[1:]
+    if got != wanted:
+        raise ConfigError(
+            f"{topology.name}: the data set has views x channels x height x width "
+            f"{_sizes(got)}, the topology wants {_sizes(wanted)}"
+        )
+    if samples.classes != topology.classes:
+        raise ConfigError(
+            f"{topology.name}: the data set has classes {list(samples.classes)}, the topology "
+            f"wants {list(topology.classes)}"
+        )
+
+
+@torch.no_grad()
+def perceive(joint: Joint, samples: MultiView) -> dict[str, SectionOutput]:
+    """What every device makes of its view of every sample; who else is present is no matter."""
+    joint.eval()
+    torch_device = next(joint.parameters()).device
+    parts = [
+        joint.perceive(torch.from_numpy(views).to(torch_device))
+        for views in np.array_split(samples.views_NVCHW, -(-len(samples) // BATCH))
+    ]
+    return {name: _join([part[name] for part in parts]) for name in parts[0]}
+
+
+@torch.no_grad()
+def fuse(
+    joint: Joint, devices: Mapping[str, SectionOutput], present_NV: NDArray[np.bool_]
+) -> Logits:
+    """Logits of all exits when only the present devices deliver."""
+    joint.eval()
+    torch_device = next(joint.parameters()).device
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in joint.topology.exits}
+    for start in range(0, len(present_NV), BATCH):
+        rows = slice(start, start + BATCH)
+        chosen = {
+            name: SectionOutput(*(None if part is None else part[rows] for part in output))
+            for name, output in devices.items()
+        }
+        present = torch.from_numpy(present_NV[rows]).to(torch_device)
+        for name, logits_NK in joint.fuse(chosen, present).logits.items():
+            parts[name].append(logits_NK.cpu().numpy())
+    return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def predict(
+    joint: Joint, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
+) -> Logits:
+    """Logits of all exits; all devices are present by default."""
+    if present_NV is None:
+        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
+    return fuse(joint, perceive(joint, samples), present_NV)
+
+
+def answer(
+    logits: Logits,
+    rules: Mapping[str, ExitRule],
+    *,
+    samples: MultiView,
+    present_NV: NDArray[np.bool_],
+    prior_class: int = 0,
+) -> Verdicts:
+    """Each sample at the lowest exit that is sure of it; the last is always.
+
+    A sample of which no device is present gets `prior_class`, from no exit.
+    """
+    count = len(samples)
+    predicted_N = np.full(count, prior_class, dtype=np.int64)
+    exit_N = np.full(count, -1, dtype=np.int64)
+    entropy_N = np.ones(count, dtype=np.float32)
+    open_N = present_NV.any(axis=1)
+    degraded_N: NDArray[np.bool_] = np.logical_not(open_N)
+    for number, (name, logits_NK) in enumerate(logits.items()):
+        decision = decide(logits_NK, rules[name].temperature)
+        threshold = rules[name].threshold if number < len(logits) - 1 else None
+        here_N = open_N & is_sure(decision.entropy_N, threshold)
+        predicted_N[here_N] = decision.predicted_N[here_N]
+        entropy_N[here_N] = decision.entropy_N[here_N]
+        exit_N[here_N] = number
+        open_N &= ~here_N
+    return Verdicts(
+        exits=tuple(logits),
+        classes=samples.classes,
+        labels_N=samples.fused_labels_N,
+        predicted_N=predicted_N,
+        exit_N=exit_N,
+        entropy_N=entropy_N,
+        present_NV=present_NV,
+        degraded_N=degraded_N,
+    )
+
+
+def _join(parts: list[SectionOutput]) -> SectionOutput:
+    features, scores = zip(*parts, strict=True)
+    return SectionOutput(*(None if x[0] is None else torch.cat(x) for x in (features, scores)))
+
+
+def _sizes(sizes: Iterable[int]) -> str:
+    return " x ".join(map(str, sizes))

@@ -1,0 +1,197 @@
+"""A run folder: what was asked for, what came out, and how to open it again.
+
+RUN/
+  config.json               settings, seed, topology, card, versions
+  history.jsonl             one line an epoch
+  checkpoint.safetensors    the last epoch, to go on
+  weights.safetensors       the chosen epoch
+  bundle/                   for the runtime (ddnn.bundle.manifest)
+  report.json, verdicts.csv, thresholds.csv   the evaluation on the test split
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field, ValidationError
+
+from ddnn import __version__
+from ddnn.bundle.load import load_bundle
+from ddnn.bundle.manifest import ExitRule
+from ddnn.bundle.write import write_bundle
+from ddnn.data.loading import load
+from ddnn.data.multiview import DataSet
+from ddnn.errors import ConfigError, DdnnError
+from ddnn.model.joint import Joint
+from ddnn.report.files import write_json
+from ddnn.topology import Model, Topology
+from ddnn.training.calibrate import Goal, calibrate
+from ddnn.training.checkpoint import load_weights
+from ddnn.training.fit import CHECKPOINT, WEIGHTS, OnEpoch, fit
+from ddnn.training.settings import Settings
+
+CONFIG, BUNDLE = "config.json", "bundle"
+
+
+class Config(Model):
+    """config.json: everything a run follows from."""
+
+    topology: Topology
+    settings: Settings
+    seed: int = Field(ge=0)
+    card: str = Field(description="path or name of the data card")
+    data_digest: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """A finished run, opened."""
+
+    folder: Path
+    config: Config
+    joint: Joint
+    rules: dict[str, ExitRule]
+    prior_class: int
+    bundle_sha256: str
+
+    @property
+    def topology(self) -> Topology:
+        return self.config.topology
+
+    def load_data(self, card: str | Path | None = None) -> DataSet:
+        """The data set of another card, or the one trained on."""
+        return load(self.config.card if card is None else card)
+
+
+def train_run(
+    folder: Path,
+    topology: Topology,
+    card: str | Path,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    data: DataSet | None = None,
+    on_epoch: OnEpoch = lambda _: None,
+) -> Run:
+    """Trains, calibrates and writes the bundle.
+
+    data: the card's data set where it is loaded already.
+    Raises ConfigError when `folder` holds a run and `overwrite` is not set.
+    """
+    if (folder / CONFIG).exists() and not overwrite:
+        raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
+    data = load(card) if data is None else data
+    for stale in (CHECKPOINT, WEIGHTS):
+        (folder / stale).unlink(missing_ok=True)
+    config = Config(
+        topology=topology,
+        settings=settings,
+        seed=seed,
+        card=_lasting(card),
+        data_digest=data.digest,
+        versions=versions(),
+    )
+    write_json(folder / CONFIG, config.model_dump(mode="json"))
+    return _finish(folder, config, data, resume=False, on_epoch=on_epoch)
+
+
+def resume_run(
+    folder: Path, *, epochs: int | None = None, on_epoch: OnEpoch = lambda _: None
+) -> Run:
+    """Goes on after the last finished epoch; `epochs` changes how many there are in all.
+
+    Raises DdnnError when the folder holds no run, or its data is no longer the same.
+    """
+    config = read_config(folder)
+    if epochs is not None:
+        settings = Settings.model_validate(config.settings.model_dump() | {"epochs": epochs})
+        config = config.model_copy(update={"settings": settings})
+        write_json(folder / CONFIG, config.model_dump(mode="json"))
+    data = load(config.card)
+    if data.digest != config.data_digest:
+        raise ConfigError(
+            f"{config.card}: the data's digest is {data.digest[:12]}…, the run was started with "
+            f"{config.data_digest[:12]}…"
+        )
+    return _finish(folder, config, data, resume=True, on_epoch=on_epoch)
+
+
+def open_run(folder: Path) -> Run:
+    """A run that has been trained to its end.
+
+    Raises DdnnError naming the file that is missing or damaged.
+    """
+    config = read_config(folder)
+    bundle = load_bundle(folder / BUNDLE)
+    joint = Joint(config.topology)
+    load_weights(folder / WEIGHTS, joint)
+    return Run(
+        folder=folder,
+        config=config,
+        joint=joint.eval(),
+        rules={name: bundle.manifest.exits[name] for name in config.topology.exits},
+        prior_class=bundle.manifest.prior_class,
+        bundle_sha256=bundle.sha256,
+    )
+
+
+def read_config(folder: Path) -> Config:
+    """Raises ConfigError naming the file when it is missing or damaged."""
+    path = folder / CONFIG
+    try:
+        return Config.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}, want a folder of ddnn train") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{path}: {where}: {first['msg']}") from error
+    except DdnnError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def versions() -> dict[str, str]:
+    """Of what the figures depend on."""
+    return {
+        "ddnn": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
+
+
+def _finish(folder: Path, config: Config, data: DataSet, *, resume: bool, on_epoch: OnEpoch) -> Run:
+    joint = fit(
+        data,
+        config.topology,
+        config.settings,
+        seed=config.seed,
+        folder=folder,
+        resume=resume,
+        on_epoch=on_epoch,
+    )
+    train, validation = data.part("train"), data.part("validation")
+    rules = calibrate(joint, validation if len(validation) else train, Goal())
+    counts_K = np.bincount(train.fused_labels_N, minlength=len(train.classes))
+    write_bundle(
+        folder / BUNDLE,
+        joint,
+        exits=rules,
+        prior_class=int(counts_K.argmax()),
+        data={"card": config.card, "name": data.name, "digest": data.digest},
+        training={"settings": config.settings.model_dump(mode="json"), "seed": config.seed},
+        versions=config.versions,
+    )
+    return open_run(folder)
+
+
+def _lasting(card: str | Path) -> str:
+    """A card file by its absolute path, so that the run opens from anywhere; a name as it is."""
+    path = Path(card)
+    return str(path.resolve()) if path.is_file() else str(card)

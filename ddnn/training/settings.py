@@ -1,0 +1,72 @@
+"""Every knob of a training, written once, and the two presets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ddnn.errors import ConfigError
+from ddnn.topology import Model
+
+PresetName = Literal["robust", "paper"]
+
+
+class Settings(Model):
+    """How a network is trained. Adam with beta 0.9 and 0.999 (paper, IV-A)."""
+
+    preset: PresetName = "robust"
+    epochs: int = Field(ge=1, le=100_000)
+    batch: int | None = Field(ge=2, description="samples an update; None: all in one batch")
+    learning_rate: float = Field(gt=0, le=10)
+    schedule: Literal["constant", "cosine"]
+    augment: bool = Field(description="same random change for all views of a sample")
+    device_dropout: float = Field(
+        ge=0, lt=1, description="mean share of the devices removed from a training sample"
+    )
+    clip_norms: bool = Field(description="also clip batch norm's parameters to [-1, 1]")
+    keep: Literal["best", "last"] = Field(description="which epoch's weights are the result")
+    exit_weights: dict[str, float] = Field(
+        default_factory=dict, description="weight of an exit's loss by its name, 1 where unnamed"
+    )
+    device_weight: float = Field(1.0, ge=0, description="weight of the devices' own losses")
+
+
+PRESETS: dict[PresetName, Settings] = {
+    # The authors' code: 700 a batch on 680 samples is one update an epoch.
+    "paper": Settings(
+        preset="paper",
+        epochs=100,
+        batch=None,
+        learning_rate=1e-3,
+        schedule="constant",
+        augment=False,
+        device_dropout=0.0,
+        clip_norms=True,
+        keep="last",
+    ),
+    "robust": Settings(
+        preset="robust",
+        epochs=60,
+        batch=32,
+        learning_rate=3e-3,
+        schedule="cosine",
+        augment=True,
+        device_dropout=0.3,
+        clip_norms=False,
+        keep="best",
+    ),
+}
+
+
+def settings_for(preset: PresetName, **changes: object) -> Settings:
+    """The preset with some knobs changed; changes of None are left out.
+
+    Raises ConfigError naming the knob, the value got and what was wanted.
+    """
+    asked = {key: value for key, value in changes.items() if value is not None}
+    try:
+        return Settings.model_validate(PRESETS[preset].model_dump() | asked)
+    except ValueError as error:
+        lines = str(error).splitlines()
+        raise ConfigError(f"training: {lines[1]}: {lines[2].strip()}") from error
