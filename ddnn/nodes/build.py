@@ -107,10 +107,4 @@ def _exit_part(number: int, tier: Tier, bundle: Bundle, events: Counter[str]) ->
         else Deeper(members=members, above=topology.members(topology.tiers[number + 1].name))
     )
     name = exit_name(tier.name)
-    return ExitPart(
-        gather,
-        Engine(bundle.exit_path(name)),
-        bundle.manifest.exits[name],
-        deeper=deeper,
-        features_wait_s=0 if number == 0 else tier.deadline_ms / 1000,
-    )
+    return ExitPart(gather, Engine(bundle.exit_path(name)), bundle.manifest.exits[name], deeper)

@@ -35,21 +35,13 @@ class ExitPart:
     """Answers when it is sure. Otherwise its answer is provisional and it asks for features."""
 
     def __init__(
-        self,
-        gather: Gather,
-        engine: Engine,
-        rule: ExitRule,
-        *,
-        deeper: Deeper | None,
-        features_wait_s: float,
+        self, gather: Gather, engine: Engine, rule: ExitRule, deeper: Deeper | None
     ) -> None:
-        """deeper: None at the last exit. features_wait_s: how long members gather features
-        before they score; the window for their scores opens that much after an Expect."""
+        """deeper: None at the last exit."""
         self._gather = gather
         self._engine = engine
         self._rule = rule
         self._deeper = deeper
-        self._features_wait_s = features_wait_s
         self._now_s = 0.0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -59,7 +51,7 @@ class ExitPart:
             case Scores(samples_N, present_NV, scores_NK):
                 self._gather.put(sender, samples_N, present_NV, scores_NK, now_s)
             case Expect(samples_N, present_NV):
-                self._gather.expect(samples_N, present_NV, now_s + self._features_wait_s)
+                self._gather.expect(samples_N, present_NV)
             case Heartbeat():
                 self._gather.liveness.hear(sender, now_s)
 

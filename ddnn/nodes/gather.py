@@ -1,6 +1,6 @@
 """Collects what several nodes say of one sample, until all have spoken or the deadline passes.
 
-A window opens with the first word on a sample and closes when every live member has delivered,
+A window opens with the first delivery for a sample and closes when every live member has delivered,
 or at its deadline. What comes later is counted and never merged into anything.
 
 Windows live in a ring of slots, sample s in slot s mod SLOTS: memory is bounded whatever arrives.
@@ -64,8 +64,8 @@ class Gather:
         for place, seen in enumerate(views_of):
             self._behind_MV[place, sorted(seen)] = True
         self._sample_R = np.full(SLOTS, _FREE, dtype=np.int64)
-        self._open_R = np.zeros(SLOTS, dtype=bool)
-        self._opened_R: NDArray[np.float64] = np.zeros(SLOTS)
+        self._closed_R: NDArray[np.bool_] = np.ones(SLOTS, dtype=bool)
+        self._opened_R: NDArray[np.float64] = np.full(SLOTS, np.inf)
         self._awaited_RM = np.zeros((SLOTS, count), dtype=bool)
         self._delivered_RM = np.zeros((SLOTS, count), dtype=bool)
         self._present_RV = np.zeros((SLOTS, views), dtype=bool)
@@ -82,46 +82,42 @@ class Gather:
         """One member's rows. Rows that are late, repeated or have no free slot are counted."""
         self.liveness.hear(member, now_s)
         place = self._place[member]
-        self._open(samples_N, now_s)
+        self._claim(samples_N)
         slots_N = samples_N % SLOTS
-        fits_N = (self._sample_R[slots_N] == samples_N) & self._open_R[slots_N]
-        self._events["late"] += int((~fits_N).sum())
-        self._opened_R[slots_N] = np.minimum(self._opened_R[slots_N], now_s)
+        mine_N = self._sample_R[slots_N] == samples_N
+        fits_N = mine_N & ~self._closed_R[slots_N]
+        self._events["late"] += int(
+            (mine_N & ~fits_N).sum() + (samples_N < self._sample_R[slots_N]).sum()
+        )
         fresh_N = fits_N & ~self._delivered_RM[slots_N, place]
         if not fresh_N.all():
             self._events["duplicate"] += int((fits_N & ~fresh_N).sum())
             slots_N, present_NV, values = slots_N[fresh_N], present_NV[fresh_N], values[fresh_N]
+        self._opened_R[slots_N] = np.minimum(self._opened_R[slots_N], now_s)
         self._delivered_RM[slots_N, place] = True
         self._present_RV[slots_N] |= present_NV & self._behind_MV[place]
         self._values[place][slots_N] = values
 
-    def expect(
-        self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_], open_s: float
-    ) -> None:
-        """Only members with one of these views behind them will deliver.
-
-        open_s: when the window opens if nothing arrives before.
-        """
+    def expect(self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_]) -> None:
+        """Only members with one of these views behind them will deliver. Opens no window."""
         awaited_NM = np.any(present_NV[:, None, :] & self._behind_MV[None], axis=2)
-        some_N = awaited_NM.any(axis=1)
-        samples_N, awaited_NM = samples_N[some_N], awaited_NM[some_N]
-        self._open(samples_N, open_s)
+        self._claim(samples_N)
         slots_N = samples_N % SLOTS
-        fits_N = (self._sample_R[slots_N] == samples_N) & self._open_R[slots_N]
+        fits_N = (self._sample_R[slots_N] == samples_N) & ~self._closed_R[slots_N]
         self._awaited_RM[slots_N[fits_N]] = awaited_NM[fits_N]
 
-    def _open(self, samples_N: NDArray[np.uint32], now_s: float) -> None:
-        """Opens windows for samples newer than their slot's, where that one is closed."""
+    def _claim(self, samples_N: NDArray[np.uint32]) -> None:
+        """Gives each sample its slot, unless that holds a newer sample or an open window."""
         slots_N = samples_N % SLOTS
         newer_N = samples_N.astype(np.int64) > self._sample_R[slots_N]
         if not newer_N.any():
             return
-        free_N = ~self._open_R[slots_N]
+        free_N = ~np.isfinite(self._opened_R[slots_N]) | self._closed_R[slots_N]
         self._events["busy-slot"] += int((newer_N & ~free_N).sum())
         fresh = slots_N[newer_N & free_N]
         self._sample_R[fresh] = samples_N[newer_N & free_N]
-        self._open_R[fresh] = True
-        self._opened_R[fresh] = now_s
+        self._closed_R[fresh] = False
+        self._opened_R[fresh] = np.inf
         self._awaited_RM[fresh] = True
         self._delivered_RM[fresh] = False
         self._present_RV[fresh] = False
@@ -129,24 +125,21 @@ class Gather:
             values[fresh] = 0
 
     def close(self, now_s: float) -> list[Batch]:
-        """The windows that are complete or overdue, oldest sample first, at most MAX_ROWS each.
-
-        A window into which nobody delivered is dropped and counted.
-        """
-        if not self._open_R.any():
+        """The windows that are complete or overdue, oldest sample first, at most MAX_ROWS each."""
+        open_R = self._open_R()
+        if not open_R.any():
             return []
         awaited_RM = self._awaited_RM & self.liveness.alive_M(now_s)
         complete_R = (self._delivered_RM | ~awaited_RM).all(axis=1)
         overdue_R = self._opened_R + self._deadline_s <= now_s
-        done_R = self._open_R & (complete_R | overdue_R)
-        if not done_R.any():
-            return []
-        self._open_R[done_R] = False
-        filled_R = done_R & self._delivered_RM.any(axis=1)
-        self._events["empty-window"] += int((done_R & ~filled_R).sum())
-        slots = np.flatnonzero(filled_R)
+        slots = np.flatnonzero(open_R & (complete_R | overdue_R))
+        self._closed_R[slots] = True
         slots = slots[np.argsort(self._sample_R[slots])]
         return [self._batch(slots[i : i + MAX_ROWS]) for i in range(0, len(slots), MAX_ROWS)]
+
+    def _open_R(self) -> NDArray[np.bool_]:
+        """Slots with a window: something was delivered and it is not closed."""
+        return np.asarray(np.isfinite(self._opened_R) & ~self._closed_R)
 
     def _batch(self, slots_N: NDArray[np.int64]) -> Batch:
         return Batch(
@@ -158,8 +151,9 @@ class Gather:
 
     def due_s(self, now_s: float) -> float | None:
         """When a window will close though nothing more arrives."""
-        if not self._open_R.any():
+        open_R = self._open_R()
+        if not open_R.any():
             return None
-        deadline_s = float(self._opened_R[self._open_R].min()) + self._deadline_s
+        deadline_s = float(self._opened_R[open_R].min()) + self._deadline_s
         lost_s = self.liveness.next_change_s(now_s)
         return deadline_s if lost_s is None else min(deadline_s, lost_s)

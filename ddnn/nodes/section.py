@@ -94,7 +94,7 @@ class FeatureSource:
             case Features(samples_N, present_NV, features_NFHW):
                 self._gather.put(sender, samples_N, present_NV, features_NFHW, now_s)
             case Expect(samples_N, present_NV):
-                self._gather.expect(samples_N, present_NV, now_s)
+                self._gather.expect(samples_N, present_NV)
             case Heartbeat():
                 self._gather.liveness.hear(sender, now_s)
 

@@ -58,23 +58,28 @@ def link_counts(accounts: Mapping[str, Account]) -> list[LinkCount]:
 
 
 def device_sample_bytes(counts: list[LinkCount], topology: Topology) -> dict[str, float | None]:
-    """Mean bytes of one device for one sample that it took part in, at each level."""
+    """Mean data bytes that a device sent for one sample it was asked for, at each level."""
     data = _of_devices(counts, topology)
-    always = Kind.SCORES if any(c.kind is Kind.SCORES for c in data) else Kind.FEATURES
-    rows = sum(c.rows for c in data if c.kind is always)
+    asked = _asked(counts)
     return {
-        level: sum(getattr(c, level) for c in data) / rows if rows else None for level in LEVELS
+        level: sum(getattr(c, level) for c in data) / asked if asked else None for level in LEVELS
     }
 
 
 def device_sample_equation(counts: list[LinkCount], topology: Topology) -> float | None:
     """Equation 1 of the paper over the rows that were sent: what the payload must be."""
     data = _of_devices(counts, topology)
-    scores = sum(c.rows for c in data if c.kind is Kind.SCORES)
-    features = [c for c in data if c.kind is Kind.FEATURES]
-    sent = sum(c.rows * topology.feature_bytes(c.link[0]) for c in features)
-    rows = scores or sum(c.rows for c in features)
-    return (scores * topology.score_bytes + sent) / rows if rows else None
+    scores = sum(c.rows for c in data if c.kind is Kind.SCORES) * topology.score_bytes
+    features = sum(
+        c.rows * topology.feature_bytes(c.link[0]) for c in data if c.kind is Kind.FEATURES
+    )
+    asked = _asked(counts)
+    return (scores + features) / asked if asked else None
+
+
+def _asked(counts: list[LinkCount]) -> int:
+    """Samples that devices were asked for, summed over devices."""
+    return sum(c.rows for c in counts if c.kind is Kind.CAPTURE)
 
 
 def build_report(

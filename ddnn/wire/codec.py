@@ -59,7 +59,7 @@ from ddnn.wire.routes import routes
 VERSION = 1
 HEADER = struct.Struct("<BBHHHII")
 EVENTS = (
-    "busy-slot", "bad-flag", "bad-length", "bad-route", "bad-value", "duplicate", "empty-window",
+    "busy-slot", "bad-flag", "bad-length", "bad-route", "bad-value", "duplicate",
     "forgotten", "late", "not-finite", "old-epoch", "replayed", "sender", "session", "too-large",
     "unknown-kind", "unsent", "version",
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from ddnn.errors import WireError
 from ddnn.wire.codec import Codec, Header
 from ddnn.wire.ledger import Ledger
-from ddnn.wire.messages import Message, kind_of
+from ddnn.wire.messages import Heartbeat, Message, kind_of
 
 
 class Transport(Protocol):
@@ -47,11 +47,12 @@ class Mailbox:
         self._heard: dict[str, tuple[int, int]] = {}
 
     def send(self, peer: str, message: Message) -> bool:
-        """Sends; False where it was not taken (counted as `unsent`)."""
+        """Sends; False where it was not taken (counted as `unsent`, but for heartbeats)."""
         sequence = self._sequences.get(peer, 0)
         data = self._codec.encode(message, sender=self.name, epoch=self._epoch, sequence=sequence)
         if not self._transport.send(peer, data):
-            self.ledger.events["unsent"] += 1
+            if not isinstance(message, Heartbeat):
+                self.ledger.events["unsent"] += 1
             return False
         self._sequences[peer] = sequence + 1
         self.ledger.count((self.name, peer), message, kind_of(message), data, sent=True)

@@ -1,0 +1,16 @@
+"""`ddnn kill NODE`: short for `ddnn fault NODE kill`."""
+
+from __future__ import annotations
+
+import click
+
+from ddnn.run.control import request
+
+
+@click.command(name="kill")
+@click.argument("node")
+@click.option("--pid", type=int, help="Process id of the launch, when several run.")
+def command(node: str, pid: int | None) -> None:
+    """Kill NODE's process in a running launch."""
+    sample = request(node, "kill", pid)
+    click.echo(f"{node} killed before sample {sample}")

@@ -1,0 +1,21 @@
+"""`ddnn node RUN NAME`: one node by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ddnn.run.child import ChildConfig, serve
+
+
+@click.command(name="node")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("name")
+@click.option(
+    "--views", type=click.Path(), help="A device's recorded views: .npy, uint8 (N,C,H,W)."
+)
+@click.option("--epoch", type=click.IntRange(0, 65535), default=0, help="Restarts before this one.")
+def command(run: Path, name: str, views: str | None, epoch: int) -> None:
+    """Run node NAME of RUN's bundle at its topology's endpoint, until Ctrl-C."""
+    serve(ChildConfig(bundle=str(run), node=name, views=views, epoch=epoch, tied=False))

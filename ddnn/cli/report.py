@@ -1,0 +1,37 @@
+"""`ddnn report RUN`: the report of a run's last launch, or of its evaluation, again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ddnn.errors import DdnnError
+from ddnn.report.tables import print_launch, print_offline
+
+
+@click.command(name="report")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(run: Path, as_json: bool) -> None:
+    """Print the newest report in RUN: of its launch if there was one, else of its evaluation."""
+    report = _read(run)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    elif report.get("command") == "launch":
+        print_launch(report)
+    else:
+        print_offline(report)
+
+
+def _read(run: Path) -> dict[str, Any]:
+    for path in (run / "launch" / "report.json", run / "report.json"):
+        if path.exists():
+            try:
+                report: dict[str, Any] = json.loads(path.read_bytes())
+            except ValueError as error:
+                raise DdnnError(f"{path}: not JSON, {error}") from error
+            return report
+    raise DdnnError(f"{run}: no report, want a folder of ddnn train or ddnn launch")

@@ -1,0 +1,63 @@
+"""Draws a topology as text: tiers from the cloud down, and who sends what to whom."""
+
+from __future__ import annotations
+
+from ddnn.topology import DEVICE, Topology, exit_name
+
+
+def draw(topology: Topology) -> str:
+    """Several lines, for a fixed-width font."""
+    lines = [
+        f"{topology.name}: {topology.views} views {_size(topology.view.shape)}, "
+        f"classes {', '.join(topology.classes)}"
+    ]
+    for tier in reversed(topology.tiers):
+        lines += ["", f"{tier.name}"]
+        for name in _members(topology, tier.name):
+            lines.append(f"  {_section_line(topology, name)}")
+        if tier.exit is not None:
+            rule = (
+                "always answers"
+                if tier.exit.threshold is None
+                else f"answers when entropy < {tier.exit.threshold:g}, else asks for features"
+            )
+            lines.append(
+                f"  exit {exit_name(tier.name)} at {tier.exit.at}: "
+                f"{tier.exit.aggregator} of {_count(len(topology.members(tier.name)), 'score')}, "
+                f"{rule}"
+            )
+    lines += ["", f"collector  {topology.collector.endpoint}"]
+    return "\n".join(lines)
+
+
+def _members(topology: Topology, tier: str) -> tuple[str, ...]:
+    return topology.devices if tier == DEVICE else topology.members(tier)
+
+
+def _section_line(topology: Topology, name: str) -> str:
+    node = topology.nodes[name]
+    section = topology.section(name)
+    if node.role == DEVICE:
+        source = f"view {node.view}"
+    else:
+        aggregator = topology.tier(node.role).aggregator
+        source = f"{aggregator} of {', '.join(topology.children(name))}"
+    blocks = " → ".join(
+        f"{block.kind}({getattr(block, 'filters', getattr(block, 'units', ''))})"
+        for block in section.blocks
+    )
+    line = f"{name:<10} {node.endpoint}  {source} → {blocks or 'raw'}"
+    if node.parent is None:
+        return line
+    return (
+        f"{line} → {node.parent}: {_size(topology.feature_shape(name))} at "
+        f"{_count(section.sent_bits, 'bit')} = {topology.feature_bytes(name)} B"
+    )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,129 @@
+"""Reports as text tables for a person. Plain rich; nothing here measures anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def percent(value: float | None) -> str:
+    """A share of 1 as per cent; a dash for none."""
+    return "–" if value is None else f"{value:.1%}"
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Two shares of 1 as per cent."""
+    return "–" if bounds is None else f"{bounds[0]:.1%} – {bounds[1]:.1%}"
+
+
+def plain_console() -> Console:
+    """Standard output: the terminal's width, or enough for our tables where it is a file."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=110)
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table, the first column to the left, the others to the right."""
+    made = Table(title=title, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="right" if number else "left", no_wrap=True)
+    return made
+
+
+def print_launch(report: dict[str, Any], console: Console | None = None) -> None:
+    """A launch: exits, bytes, nodes and what failed."""
+    console = console or plain_console()
+    console.print(_exits(report))
+    console.print(_links(report))
+    console.print(_nodes(report))
+    for failure in report["failures"]:
+        console.print(f"  {failure['node']}: {failure['kind']} at sample {failure['sample']}")
+    per = report["bytes"]["per_device_sample"]
+    if per["payload"] is not None:
+        console.print(
+            f"per device and sample: payload {per['payload']:.1f} B "
+            f"(equation {report['bytes']['per_device_sample_equation']:.1f}), "
+            f"information {per['information']:.1f} B, ZMTP {per['zmtp']:.1f} B, "
+            f"IP {per['ip']:.1f} B; raw view {report['bytes']['per_device_sample_raw']} B"
+        )
+    console.print(
+        f"{report['answered']} of {report['samples']} samples answered, "
+        f"{report['degraded']} degraded, {report['throughput_samples_per_s']:.0f} samples/s"
+    )
+
+
+def print_offline(report: dict[str, Any], console: Console | None = None) -> None:
+    """An evaluation: every exit on all samples, the overall rule, a line on bytes."""
+    console = console or plain_console()
+    made = table(
+        f"{report['topology']}: {report['samples']} samples",
+        "exit", "all samples", "95 % interval", "answers", "right", "T",
+    )  # fmt: skip
+    for name, part in report["exits"].items():
+        threshold = part["threshold"]
+        made.add_row(
+            name,
+            percent(part["all_samples_accuracy"]),
+            interval(part["all_samples_interval"]),
+            percent(part["share"]),
+            percent(part["accuracy"]),
+            "" if threshold is None else f"{threshold:.3f}",
+        )
+    made.add_row("overall", percent(report["accuracy"]), interval(report["accuracy_interval"]))
+    console.print(made)
+    classes = ", ".join(
+        f"{name} {part['correct']}/{part['samples']}" for name, part in report["classes"].items()
+    )
+    console.print(f"right by class: {classes}")
+    payload = report["bytes"]["per_device_sample"]["payload"]
+    console.print(f"payload: {payload:.1f} bytes per device and sample")
+
+
+def _exits(report: dict[str, Any]) -> Table:
+    made = table(
+        f"{report['topology']}: {report['samples']} samples",
+        "exit", "answers", "share", "right", "p50 ms", "p95 ms", "p99 ms",
+    )  # fmt: skip
+    for name, part in report["exits"].items():
+        latency = report["latency_ms"].get(name)
+        times = [f"{latency[p]:.1f}" for p in ("p50", "p95", "p99")] if latency else ["–"] * 3
+        made.add_row(
+            name, str(part["samples"]), percent(part["share"]), percent(part["accuracy"]), *times
+        )
+    overall = f"{percent(report['accuracy'])}  ({interval(report['accuracy_interval'])})"
+    made.add_row("overall", str(report["answered"]), "", overall)
+    return made
+
+
+def _links(report: dict[str, Any]) -> Table:
+    made = table("bytes by link", "link", "kind", "messages", "samples", "payload", "ZMTP", "IP")
+    for link in report["bytes"]["links"]:
+        if link["data"]:
+            made.add_row(
+                f"{link['from']} → {link['to']}",
+                link["kind"],
+                *(str(link[key]) for key in ("messages", "rows", "payload", "zmtp", "ip")),
+            )
+    control = [link for link in report["bytes"]["links"] if not link["data"]]
+    sums = (str(sum(c[key] for c in control)) for key in ("messages", "rows"))
+    sizes = (str(sum(c[key] for c in control)) for key in ("zmtp", "ip"))
+    made.add_row("all links", "control", *sums, "0", *sizes)
+    return made
+
+
+def _nodes(report: dict[str, Any]) -> Table:
+    made = table("nodes", "node", "state", "sent B", "received B", "memory MB", "noted")
+    for name, node in report["nodes"].items():
+        memory = node.get("resident_mb")
+        events = ", ".join(f"{count} {event}" for event, count in node["events"].items() if count)
+        made.add_row(
+            name,
+            node["state"],
+            str(node["sent_bytes"]),
+            str(node["received_bytes"]),
+            "–" if memory is None else f"{memory:.0f}",
+            events,
+        )
+    return made
