@@ -6,7 +6,7 @@ Axes: N samples, V views, K classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -50,8 +50,20 @@ class Point(NamedTuple):
     payload_bytes: float
 
 
-def calibrate(joint: Joint, samples: MultiView, goal: Goal) -> dict[str, ExitRule]:
-    """A rule for every exit; the last has no threshold.
+class Calibration(NamedTuple):
+    """The rules, and what they cost and give on validation data. The last has no threshold."""
+
+    rules: dict[str, ExitRule]
+    point: Point
+
+    def as_json(self) -> dict[str, Any]:
+        """With keys by name."""
+        exits = {name: rule.model_dump(mode="json") for name, rule in self.rules.items()}
+        return {"exits": exits, "validation": self.point._asdict()}
+
+
+def calibrate(joint: Joint, samples: MultiView, goal: Goal) -> Calibration:
+    """Temperatures, then one threshold for all exits but the last.
 
     Raises ConfigError for more than one goal, or one that no threshold reaches, naming the
     nearest.
@@ -60,7 +72,8 @@ def calibrate(joint: Joint, samples: MultiView, goal: Goal) -> dict[str, ExitRul
     labels_N = samples.fused_labels_N
     temperatures = {name: temperature(x_NK, labels_N) for name, x_NK in logits.items()}
     points = curve(joint.topology, logits, temperatures, samples)
-    return rules_for(logits, temperatures, choose(points, goal).threshold)
+    point = choose(points, goal)
+    return Calibration(rules_for(logits, temperatures, point.threshold), point)
 
 
 def temperature(logits_NK: NDArray[np.float32], labels_N: NDArray[np.int64]) -> float:

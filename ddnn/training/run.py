@@ -22,14 +22,14 @@ from pydantic import Field, ValidationError
 from ddnn import __version__
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.manifest import ExitRule
-from ddnn.bundle.write import write_bundle
+from ddnn.bundle.write import write_bundle, write_exits
 from ddnn.data.loading import load
-from ddnn.data.multiview import DataSet
+from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
 from ddnn.topology import Model, Topology
-from ddnn.training.calibrate import Goal, calibrate
+from ddnn.training.calibrate import Calibration, Goal, calibrate
 from ddnn.training.checkpoint import load_weights
 from ddnn.training.fit import CHECKPOINT, WEIGHTS, OnEpoch, fit
 from ddnn.training.settings import Settings
@@ -141,6 +141,13 @@ def open_run(folder: Path) -> Run:
     )
 
 
+def calibrate_run(run: Run, goal: Goal) -> Calibration:
+    """Chooses the rules again and writes them into the bundle's manifest."""
+    calibration = calibrate(run.joint, _held_out(run.load_data()), goal)
+    write_exits(run.folder / BUNDLE, calibration.rules)
+    return calibration
+
+
 def read_config(folder: Path) -> Config:
     """Raises ConfigError naming the file when it is missing or damaged."""
     path = folder / CONFIG
@@ -176,19 +183,29 @@ def _finish(folder: Path, config: Config, data: DataSet, *, resume: bool, on_epo
         resume=resume,
         on_epoch=on_epoch,
     )
-    train, validation = data.part("train"), data.part("validation")
-    rules = calibrate(joint, validation if len(validation) else train, Goal())
-    counts_K = np.bincount(train.fused_labels_N, minlength=len(train.classes))
+    calibration = calibrate(joint, _held_out(data), Goal())
+    labels_N = data.part("train").fused_labels_N
+    counts_K = np.bincount(labels_N, minlength=len(config.topology.classes))
     write_bundle(
         folder / BUNDLE,
         joint,
-        exits=rules,
+        exits=calibration.rules,
         prior_class=int(counts_K.argmax()),
         data={"card": config.card, "name": data.name, "digest": data.digest},
-        training={"settings": config.settings.model_dump(mode="json"), "seed": config.seed},
+        training={
+            "settings": config.settings.model_dump(mode="json"),
+            "seed": config.seed,
+            "validation": calibration.point._asdict(),
+        },
         versions=config.versions,
     )
     return open_run(folder)
+
+
+def _held_out(data: DataSet) -> MultiView:
+    """The validation samples; the training samples where a card holds none out."""
+    validation = data.part("validation")
+    return validation if len(validation) else data.part("train")
 
 
 def _lasting(card: str | Path) -> str:

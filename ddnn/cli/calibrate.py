@@ -1,0 +1,49 @@
+"""`ddnn calibrate`: chooses a run's thresholds again, for another goal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ddnn.cli.evaluate import percent
+from ddnn.training.calibrate import Goal
+from ddnn.training.run import calibrate_run, open_run
+
+
+@click.command(name="calibrate")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--accuracy", type=click.FloatRange(0, 1), help="Wanted, with the fewest bytes.")
+@click.option(
+    "--bytes",
+    "payload_bytes",
+    type=click.FloatRange(min=0),
+    help="Payload budget per device and sample, with the best accuracy.",
+)
+@click.option("--local-share", type=click.FloatRange(0, 1), help="Answered early, at least.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rules as JSON.")
+def command(
+    run: Path,
+    accuracy: float | None,
+    payload_bytes: float | None,
+    local_share: float | None,
+    as_json: bool,
+) -> None:
+    """Choose RUN's thresholds and temperatures from its validation samples.
+
+    Without an option: as many early answers as cost at most half a point of accuracy.
+    """
+    goal = Goal(accuracy=accuracy, payload_bytes=payload_bytes, local_share=local_share)
+    calibration = calibrate_run(open_run(run), goal)
+    if as_json:
+        click.echo(json.dumps(calibration.as_json(), indent=2))
+        return
+    for name, rule in calibration.rules.items():
+        threshold = "always answers" if rule.threshold is None else f"T {rule.threshold:.4f}"
+        click.echo(f"{name}: {threshold}, temperature {rule.temperature:.3f}")
+    point = calibration.point
+    click.echo(
+        f"on validation data: {percent(point.accuracy)} right, {percent(point.early_share)} early, "
+        f"{point.payload_bytes:.1f} payload bytes per device and sample"
+    )

@@ -1,0 +1,41 @@
+"""`ddnn failures`: accuracy of a run under every set of lost devices, offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ddnn.cli.evaluate import SPLITS, percent
+from ddnn.training.failures import FOLDER, REPORT, SUBSETS, failures_run
+from ddnn.training.run import open_run
+
+
+@click.command(name="failures")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
+@click.option("--split", type=SPLITS, default="test", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(run: Path, card: str | None, split: str, as_json: bool) -> None:
+    """Measure RUN's network with every set of its devices lost."""
+    document = failures_run(open_run(run), card=card, split=split)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    Console(highlight=False).print(_table(document))
+    click.echo(f"written: {run / FOLDER / REPORT}, {run / FOLDER / SUBSETS}")
+
+
+def _table(document: dict[str, Any]) -> Table:
+    exits = list(next(iter(document["lost"].values())))
+    table = Table(title=f"{document['topology']}: {document['samples']} samples, mean / worst")
+    for column in ("lost", *exits, "worst set (overall)"):
+        table.add_column(column, justify="right" if column in ("lost", *exits) else "left")
+    for count, losses in document["lost"].items():
+        cells = [f"{percent(loss['mean'])} / {percent(loss['worst'])}" for loss in losses.values()]
+        table.add_row(str(count), *cells, " ".join(losses["overall"]["worst_lost"]))
+    return table

@@ -1,0 +1,171 @@
+"""Accuracy under every set of lost devices, offline: 2^V - 1 subsets, at each exit and overall.
+
+A lost device is masked, as the runtime's gather does when its deadline passes. What a device
+makes of its view does not depend on the others, so each view is seen once for all subsets.
+Axes: N samples, V views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.bundle.manifest import ExitRule
+from ddnn.data.multiview import MultiView
+from ddnn.errors import ConfigError
+from ddnn.model.joint import Joint
+from ddnn.model.sections import SectionOutput
+from ddnn.report.files import write_csv, write_json
+from ddnn.topology import Topology
+from ddnn.training.fit import accuracies
+from ddnn.training.predict import answer, check_fits, fuse, perceive
+from ddnn.training.run import Run
+
+FOLDER, REPORT, SUBSETS = "failures", "report.json", "subsets.csv"
+MAX_VIEWS = 16
+"""65,535 subsets; beyond, sample them with a failure plan."""
+OVERALL = "overall"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is left when `lost` devices are gone for good.
+
+    accuracy: by exit name, that exit answering every sample; `overall` by the run's rules.
+    """
+
+    lost: tuple[str, ...]
+    accuracy: dict[str, float]
+    local_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Accuracies over all subsets of one size, at one exit or overall."""
+
+    mean: float
+    worst: float
+    worst_lost: tuple[str, ...]
+
+
+def failures_run(
+    run: Run, *, card: str | Path | None = None, split: str = "test"
+) -> dict[str, Any]:
+    """Writes failures/report.json and failures/subsets.csv in the run's folder.
+
+    Raises ConfigError for more than 16 views.
+    """
+    data = run.load_data(card)
+    samples = data.part(split)
+    outcomes = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
+    document = {
+        "samples": len(samples),
+        "subsets": len(outcomes),
+        "lost": {
+            count: {name: _loss_json(loss) for name, loss in losses.items()}
+            for count, losses in by_count(outcomes).items()
+        },
+        "data": {"name": data.name, "digest": data.digest, "split": split},
+        "topology": run.topology.name,
+        "bundle_sha256": run.bundle_sha256,
+        "seed": run.config.seed,
+        "versions": run.config.versions,
+    }
+    write_json(run.folder / FOLDER / REPORT, document)
+    names = list(outcomes[0].accuracy)
+    write_csv(
+        run.folder / FOLDER / SUBSETS,
+        ["lost", "count", *names, "local_share", "samples"],
+        (
+            (
+                "+".join(outcome.lost),
+                len(outcome.lost),
+                *(f"{outcome.accuracy[name]:.6f}" for name in names),
+                f"{outcome.local_share:.6f}",
+                len(samples),
+            )
+            for outcome in outcomes
+        ),
+    )
+    return document
+
+
+def every_failure(
+    joint: Joint, samples: MultiView, rules: Mapping[str, ExitRule], *, prior_class: int = 0
+) -> list[Outcome]:
+    """One outcome for each subset of the devices that leaves at least one, fewest lost first.
+
+    Raises ConfigError for more than 16 views.
+    """
+    check_fits(joint.topology, samples)
+    devices = perceive(joint, samples)
+    return [
+        failure(joint, devices, samples, rules, lost=lost, prior_class=prior_class)
+        for lost in subsets(joint.topology)
+    ]
+
+
+def failure(
+    joint: Joint,
+    devices: Mapping[str, SectionOutput],
+    samples: MultiView,
+    rules: Mapping[str, ExitRule],
+    *,
+    lost: tuple[str, ...],
+    prior_class: int = 0,
+) -> Outcome:
+    """The outcome for one set of lost devices; `devices` comes from `perceive`."""
+    present_NV = present_without(joint.topology, lost, len(samples))
+    logits = fuse(joint, devices, present_NV)
+    verdicts = answer(
+        logits, rules, samples=samples, present_NV=present_NV, prior_class=prior_class
+    )
+    local_N = verdicts.exit_N == (verdicts.exits.index("local") if "local" in logits else -2)
+    return Outcome(
+        lost=lost,
+        accuracy=accuracies(logits, samples) | {OVERALL: float(verdicts.correct_N.mean())},
+        local_share=float(local_N.mean()),
+    )
+
+
+def subsets(topology: Topology) -> list[tuple[str, ...]]:
+    """Every set of lost devices but all of them, fewest first; the first is empty.
+
+    Raises ConfigError for more than 16 views.
+    """
+    if topology.views > MAX_VIEWS:
+        raise ConfigError(f"failures: {topology.views} devices, want at most {MAX_VIEWS}")
+    return [
+        lost for count in range(topology.views) for lost in combinations(topology.devices, count)
+    ]
+
+
+def by_count(outcomes: list[Outcome]) -> dict[int, dict[str, Loss]]:
+    """Mean and worst accuracy over the subsets of each size: by number lost, then exit."""
+    result: dict[int, dict[str, Loss]] = {}
+    for count in sorted({len(outcome.lost) for outcome in outcomes}):
+        same = [outcome for outcome in outcomes if len(outcome.lost) == count]
+        result[count] = {}
+        for name in same[0].accuracy:
+            values = [outcome.accuracy[name] for outcome in same]
+            low = int(np.argmin(values))
+            result[count][name] = Loss(
+                mean=float(np.mean(values)), worst=values[low], worst_lost=same[low].lost
+            )
+    return result
+
+
+def present_without(topology: Topology, lost: tuple[str, ...], count: int) -> NDArray[np.bool_]:
+    """(N, V) for `count` samples: False for the lost devices."""
+    here_V = np.array([name not in lost for name in topology.devices])
+    return np.tile(here_V, (count, 1))
+
+
+def _loss_json(loss: Loss) -> dict[str, Any]:
+    return {"mean": loss.mean, "worst": loss.worst, "worst_lost": list(loss.worst_lost)}
