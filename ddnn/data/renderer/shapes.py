@@ -27,6 +27,14 @@ class Block:
     upper: tuple[Number, Number, Number, Number]
     colour_B3: Floats
 
+    def moved(self, x: Number, y: Number) -> Block:
+        """The same block, shifted over the ground."""
+        lower, upper = (
+            (sides[0] + x, sides[1] + x, sides[2] + y, sides[3] + y)
+            for sides in (self.lower, self.upper)
+        )
+        return Block(heights=self.heights, lower=lower, upper=upper, colour_B3=self.colour_B3)
+
     def corners(self) -> list[Corner]:
         """The eight corners."""
         return [
@@ -93,6 +101,10 @@ LAMP = np.array([[0.95, 0.93, 0.80]])
 TAIL = np.array([[0.70, 0.06, 0.05]])
 
 
+VANS = 0.25
+"""Share of the cars."""
+
+
 def box(heights: tuple[Number, Number], x: Number, y: Number, colour_B3: Floats) -> Block:
     """A block around the z axis: -x to x, -y to y."""
     sides = (-x, x, -y, y)
@@ -105,12 +117,15 @@ def _tinted(draws: Draws, table: Floats) -> Floats:
 
 
 def cars(draws: Draws) -> Objects:
-    """Saloons and estates."""
-    paint = _tinted(draws, PAINTS)
-    length, width = draws.uniform(3.7, 4.6), draws.uniform(1.65, 1.85)
-    height = draws.uniform(1.38, 1.58)
+    """Saloons, estates and vans; a van is high, and closed behind its doors."""
+    paint, is_van = _tinted(draws, PAINTS), draws.chance(VANS)
+    length = draws.uniform(3.7, 4.6) + np.where(is_van, 0.5, 0.0)
+    width = draws.uniform(1.65, 1.85) + np.where(is_van, 0.1, 0.0)
+    height = draws.uniform(1.38, 1.58) + np.where(is_van, 0.6, 0.0)
     x, y = length / 2, width / 2
-    rear = np.where(draws.chance(0.5), -0.47, -0.34) * length  # estate or saloon
+    rear = np.where(draws.chance(0.5) | is_van, -0.47, -0.34) * length  # estate or saloon
+    panel = box((0.5, np.where(is_van, height + 0.01, 0.6)), 0.24 * length, y - 0.02, paint)
+    panel = panel.moved(-0.25 * length, 0.0)
     glass = Block(
         heights=(0.88, height - 0.07),
         lower=(rear, 0.22 * length, 0.06 - y, y - 0.06),
@@ -150,7 +165,7 @@ def cars(draws: Draws) -> Objects:
     )
     wheels = _wheels(0.31 * length, y - 0.06, 0.33)
     return Objects(
-        shapes=(sill, body, glass, roof, pillar, lamps, tails, *wheels),
+        shapes=(sill, body, glass, roof, pillar, panel, lamps, tails, *wheels),
         size_B3=np.stack([length, width, height], axis=1),
     )
 

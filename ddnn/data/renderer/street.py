@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ddnn.data.renderer.draws import Draws, Floats, turn
 from ddnn.data.renderer.raster import Light
-from ddnn.data.renderer.shapes import Ball, Block, Shape, box
+from ddnn.data.renderer.shapes import Ball, Shape, box
 
 CLASS_SHARES = (0.45, 0.20, 0.35)
 """Car, bus, person. Real streets have fewer buses; a class of 1 % would mean nothing."""
@@ -45,7 +45,7 @@ CAMERAS = (
     Camera(
         position=(-19.0, -9.5, 3.2),
         target=(-3.0, 1.0, 0.8),
-        half_width=0.30,
+        half_width=0.164,
         pixels_a_tangent=500,
         blur=0.3,
         noise=0.020,
@@ -56,7 +56,7 @@ CAMERAS = (
     Camera(
         position=(18.5, 10.0, 2.8),
         target=(4.0, -1.0, 0.8),
-        half_width=0.30,
+        half_width=0.190,
         pixels_a_tangent=500,
         blur=0.3,
         noise=0.025,
@@ -67,7 +67,7 @@ CAMERAS = (
     Camera(
         position=(2.0, -12.5, 4.5),
         target=(1.0, 2.0, 0.8),
-        half_width=0.5,
+        half_width=0.575,
         pixels_a_tangent=500,
         blur=1.2,
         noise=0.075,
@@ -78,7 +78,7 @@ CAMERAS = (
     Camera(
         position=(-4.0, 13.0, 3.5),
         target=(-1.0, -2.0, 0.8),
-        half_width=0.5,
+        half_width=0.584,
         pixels_a_tangent=500,
         blur=0.9,
         noise=0.060,
@@ -89,7 +89,7 @@ CAMERAS = (
     Camera(
         position=(-23.0, 7.0, 4.5),
         target=(0.0, -1.0, 0.8),
-        half_width=0.4,
+        half_width=0.193,
         pixels_a_tangent=500,
         blur=0.2,
         noise=0.015,
@@ -100,7 +100,7 @@ CAMERAS = (
     Camera(
         position=(24.0, -6.0, 6.5),
         target=(0.0, 0.5, 0.8),
-        half_width=0.5,
+        half_width=0.336,
         pixels_a_tangent=500,
         blur=0.3,
         noise=0.020,
@@ -115,39 +115,25 @@ def _colour(red: float, green: float, blue: float) -> Floats:
     return np.array([[red, green, blue]])
 
 
-def _moved(shape: Block, x: float, y: float) -> Block:
-    """The block, shifted over the ground."""
-
-    def shifted(sides: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-        return (sides[0] + x, sides[1] + x, sides[2] + y, sides[3] + y)
-
-    return Block(
-        heights=shape.heights,
-        lower=shifted(shape.lower),  # type: ignore[arg-type] # furniture is made of plain numbers
-        upper=shifted(shape.upper),  # type: ignore[arg-type] # as above
-        colour_B3=shape.colour_B3,
-    )
-
-
 def _tree(x: float, y: float) -> tuple[Shape, ...]:
     return (
-        _moved(box((0.0, 2.6), 0.14, 0.14, _colour(0.28, 0.20, 0.14)), x, y),
+        box((0.0, 2.6), 0.14, 0.14, _colour(0.28, 0.20, 0.14)).moved(x, y),
         Ball(centre=(x, y, 3.9), radii=(1.6, 1.6, 1.5), colour_B3=_colour(0.20, 0.34, 0.14)),
     )
 
 
 def _hedge(x: float, y: float, length: float) -> tuple[Shape, ...]:
-    return (_moved(box((0.0, 0.85), length / 2, 0.35, _colour(0.17, 0.30, 0.13)), x, y),)
+    return (box((0.0, 0.85), length / 2, 0.35, _colour(0.17, 0.30, 0.13)).moved(x, y),)
 
 
 def _pole(x: float, y: float) -> tuple[Shape, ...]:
-    return (_moved(box((0.0, 5.5), 0.08, 0.08, _colour(0.40, 0.41, 0.42)), x, y),)
+    return (box((0.0, 5.5), 0.08, 0.08, _colour(0.40, 0.41, 0.42)).moved(x, y),)
 
 
 def _kiosk(x: float, y: float) -> tuple[Shape, ...]:
     return (
-        _moved(box((0.0, 2.3), 1.1, 0.9, _colour(0.45, 0.37, 0.30)), x, y),
-        _moved(box((2.3, 2.5), 1.3, 1.1, _colour(0.25, 0.40, 0.36)), x, y),
+        box((0.0, 2.3), 1.1, 0.9, _colour(0.45, 0.37, 0.30)).moved(x, y),
+        box((2.3, 2.5), 1.3, 1.1, _colour(0.25, 0.40, 0.36)).moved(x, y),
     )
 
 
