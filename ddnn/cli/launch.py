@@ -15,16 +15,11 @@ from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError
-from ddnn.report.files import write_csv, write_json
 from ddnn.report.tables import print_launch
-from ddnn.report.verdicts import write_verdicts
 from ddnn.run.failures import Failure, parse_failure
-from ddnn.run.launcher import Outcome, Watcher, launch
+from ddnn.run.launcher import Watcher, launch
+from ddnn.run.outcome import write_outcome
 from ddnn.topology import Topology
-
-LINK_COLUMNS = (
-    "from", "to", "kind", "data", "messages", "rows", "information", "payload", "zmtp", "ip",
-)  # fmt: skip
 
 
 @click.command(name="launch")
@@ -78,14 +73,6 @@ def command(
     else:
         print_launch(outcome.report)
         click.echo(f"report: {folder / 'report.json'}")
-
-
-def write_outcome(folder: Path, outcome: Outcome) -> None:
-    """`report.json`, `verdicts.csv` and `links.csv`."""
-    links = outcome.report["bytes"]["links"]
-    write_csv(folder / "links.csv", LINK_COLUMNS, ([e[c] for c in LINK_COLUMNS] for e in links))
-    write_verdicts(folder / "verdicts.csv", outcome.verdicts)
-    write_json(folder / "report.json", outcome.report)
 
 
 def _samples(bundle: Bundle, card: str | None, split: str, samples: int | None) -> MultiView:

@@ -23,11 +23,10 @@ from ddnn.errors import DataError, LaunchError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all
-from ddnn.report.verdicts import Verdicts
 from ddnn.run.child import ChildConfig
 from ddnn.run.control import ControlServer
 from ddnn.run.failures import Failure, check_node
-from ddnn.run.outcome import NodeState, build_report, collect_verdicts
+from ddnn.run.outcome import NodeState, Outcome, build_report, collect_verdicts
 from ddnn.run.processes import Processes
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
@@ -41,14 +40,6 @@ POLL_S = 0.05
 """How long the launcher waits for a message before it looks at processes and operators."""
 ACCOUNT_S = 3.0
 """Time stopping nodes get to hand over their accounts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a launch found: the report as it is written, and each verdict."""
-
-    report: dict[str, Any]
-    verdicts: Verdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

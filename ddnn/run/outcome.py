@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from platform import python_version
 from typing import Any
 
@@ -16,12 +17,22 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.collector import NO_EXIT, Collector
-from ddnn.report.verdicts import Verdicts, summarize
+from ddnn.report.files import write_csv, write_json
+from ddnn.report.verdicts import Verdicts, summarize, write_verdicts
 from ddnn.topology import DEVICE, Topology
 from ddnn.wire.messages import Account, Kind, LinkCount
 
 LEVELS = ("information", "payload", "zmtp", "ip")
 """The four levels at which bytes are counted; see ddnn.wire.messages.LinkCount."""
+LINK_COLUMNS = ("from", "to", "kind", "data", "messages", "rows", *LEVELS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a launch found: the report as it is written, and each verdict."""
+
+    report: dict[str, Any]
+    verdicts: Verdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +41,14 @@ class NodeState:
 
     state: str
     resident_mb: float | None = None
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
+    """`links.csv`, `verdicts.csv` and, last, `report.json`."""
+    links = outcome.report["bytes"]["links"]
+    write_csv(folder / "links.csv", LINK_COLUMNS, ([e[c] for c in LINK_COLUMNS] for e in links))
+    write_verdicts(folder / "verdicts.csv", outcome.verdicts)
+    write_json(folder / "report.json", outcome.report)
 
 
 def collect_verdicts(

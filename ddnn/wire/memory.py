@@ -57,7 +57,7 @@ class MemoryTransport:
         """See Transport."""
         return self._network.put(self._name, peer, data)
 
-    def receive(self, timeout_s: float) -> list[bytes]:  # noqa: ARG002  never waits
+    def receive(self, timeout_s: float) -> list[bytes]:
         """See Transport."""
         return self._network.take(self._name)
 

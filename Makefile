@@ -1,0 +1,34 @@
+# Set-up, demonstration, tests. Each target does all it needs from nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/installed
+
+.PHONY: setup demo test check format clean
+
+setup: $(DONE)
+
+$(DONE): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/ddnn demo
+
+test: setup
+	$(BIN)/python -m pytest -q -n auto -m "not process"
+	$(BIN)/python -m pytest -q -m process
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

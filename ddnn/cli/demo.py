@@ -1,0 +1,73 @@
+"""`ddnn demo`: everything once, on data that is made on the spot."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from ddnn.cli.train import EpochDisplay
+from ddnn.demo import run_demo
+from ddnn.errors import DdnnError
+from ddnn.report.files import write_json
+from ddnn.report.tables import interval, percent, plain_console, print_launch, table
+from ddnn.training.settings import settings_for
+
+
+@click.command(name="demo")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/demo"),
+    show_default=True,
+    help="Folder of the run; an earlier demo's is replaced.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(out: Path, seed: int, epochs: int | None, as_json: bool) -> None:
+    """Render six cameras' views, train, launch eight processes, kill one, report."""
+    begun_s = time.monotonic()
+    settings = settings_for("robust", epochs=epochs)
+    console = Console(stderr=True, highlight=False)
+    try:
+        with EpochDisplay(settings.epochs) as display:
+            result = run_demo(out, settings, seed=seed, say=console.print, on_epoch=display.show)
+    except KeyboardInterrupt:
+        raise DdnnError("interrupted; all nodes are stopped") from None
+    result["seconds"] = time.monotonic() - begun_s
+    write_json(out / "demo.json", result)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        _print(result)
+
+
+def _print(result: dict[str, Any]) -> None:
+    console = plain_console()
+    print_launch(result["launch"], console)
+    paper = result["paper"]
+    made = table(f"{result['device_lost']} lost, n = {result['samples']}", "", "here", "paper")
+    for when, words in (("before", "all devices"), ("after", "best camera's device killed")):
+        here = f"{percent(result[when])}  ({interval(result[when + '_interval'])})"
+        made.add_row(f"accuracy, {words}", here, percent(paper[when]))
+    made.add_row("answered locally", percent(result["local_share"]), percent(paper["local_share"]))
+    made.add_row(
+        "payload, bytes per device and sample",
+        f"{result['payload_bytes']:.1f}",
+        str(paper["payload_bytes"]),
+    )
+    made.add_row("a raw view, bytes", str(result["raw_bytes"]), "3072")
+    console.print()
+    console.print(made)
+    console.print(
+        "The paper's data is another (MVMC), and for its row with a device lost it trained "
+        "a new network\nwith five; here the six-device network loses one while it runs."
+    )
+    for path in result["files"]:
+        console.print(path)
+    console.print(f"{result['seconds']:.0f} s in all")

@@ -1,0 +1,103 @@
+"""Plots of a run, from the CSV files beside them. The only file that imports matplotlib."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ddnn.report.files import write_bytes
+
+INK, BLUE, ORANGE, GREEN, GRAY = "#222222", "#1f5fa8", "#d2691e", "#5a8f5a", "#9a9a9a"
+STYLE: dict[Any, Any] = {
+    "axes.edgecolor": GRAY,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 10,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def plot_thresholds(
+    thresholds_csv: Path, path: Path, *, chosen: float | None, raw_bytes: int
+) -> None:
+    """Accuracy and payload against the threshold: the paper's figure 7, from thresholds.csv.
+
+    chosen: the calibrated threshold, marked. raw_bytes: of a raw view, named for comparison.
+    """
+    rows = _rows(thresholds_csv)
+    thresholds = [float(row["threshold"]) for row in rows]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        left = figure.subplots()
+        right = left.twinx()
+        right.spines["right"].set_visible(True)
+        shares = [100 * float(row["local_share"]) for row in rows] if _has_local(rows) else []
+        left.plot(thresholds, [100 * float(r["accuracy"]) for r in rows], color=BLUE, lw=2)
+        if shares:
+            left.plot(thresholds, shares, color=GRAY, lw=1.5, ls="--")
+            _label(left, thresholds, shares, "answered locally", GRAY)
+        right.plot(thresholds, [float(r["payload_bytes"]) for r in rows], color=ORANGE, lw=2)
+        left.set(xlabel="threshold T on normalized entropy", ylim=(0, 103), xlim=(0, 1))
+        left.set_ylabel("% of samples: right (solid), answered locally (dashed)", color=BLUE)
+        right.set_ylabel(f"payload, bytes per device and sample (raw: {raw_bytes})", color=ORANGE)
+        right.set_ylim(0)
+        if chosen is not None:
+            left.axvline(chosen, color=INK, lw=1, ls=":")
+            left.annotate(f" T = {chosen:.2f}", (chosen, 4), color=INK)
+        left.set_title(f"Accuracy and bytes against the threshold, n = {rows[0]['samples']}")
+        _save(figure, path)
+
+
+def plot_losses(subsets_csv: Path, path: Path, *, exits: Sequence[str]) -> None:
+    """Accuracy against devices lost: mean and worst over all subsets, from subsets.csv."""
+    rows = _rows(subsets_csv)
+    counts = sorted({int(row["count"]) for row in rows})
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.subplots()
+        colors = dict(zip(exits, (GRAY, ORANGE, GREEN), strict=False)) | {"overall": BLUE}
+        for name, color in colors.items():
+            by_count = [
+                [100 * float(r[name]) for r in rows if int(r["count"]) == k] for k in counts
+            ]
+            means = [sum(values) / len(values) for values in by_count]
+            axes.plot(counts, means, color=color, lw=2, marker="o", ms=4, label=f"{name}, mean")
+            if name == "overall":
+                worst = [min(values) for values in by_count]
+                axes.plot(counts, worst, color=color, lw=1, ls="--", label=f"{name}, worst")
+                axes.fill_between(counts, worst, means, color=color, alpha=0.1, lw=0)
+        axes.set(xlabel="devices lost", ylabel="% of samples right", ylim=(0, 103), xticks=counts)
+        axes.legend(frameon=False, loc="lower left")
+        axes.set_title(
+            f"Accuracy against devices lost, all {len(rows)} subsets, n = {rows[0]['samples']}"
+        )
+        _save(figure, path)
+
+
+def _label(axes: Axes, xs: Sequence[float], ys: Sequence[float], text: str, color: str) -> None:
+    middle = len(xs) // 2
+    axes.annotate(text, (xs[middle], ys[middle]), color=color, ha="right", va="bottom")
+
+
+def _has_local(rows: list[dict[str, str]]) -> bool:
+    return "local_share" in rows[0]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _save(figure: Figure, path: Path) -> None:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    write_bytes(path, buffer.getvalue())
