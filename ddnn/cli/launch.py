@@ -40,6 +40,7 @@ from ddnn.topology import Topology
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     run: Path,
+    *,
     card: str | None,
     split: str,
     samples: int | None,
