@@ -5,11 +5,12 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     offset  size  field
          0     1  version    1
          1     1  kind       messages.Kind
-         2     2  sender     place in (collector, *topology.nodes)
-         4     2  epoch      how often the sender was restarted
-         6     2  rows       N, 0 to MAX_ROWS
+         2     1  rows       N, 0 to MAX_ROWS
+         3     1  epoch      how often the sender was restarted, modulo 256
+         4     2  sender     place in (collector, *topology.nodes)
+         6     2  session    first bytes of the bundle's digest: other bundles do not talk
          8     4  sequence   grows by one a message on this link within an epoch
-        12     4  session    first bytes of the bundle's digest: other bundles do not talk
+        12     4  checksum   CRC-32 of the message with this field 0
 
     body of          parts, in this order (P = ceil(V/8), one bit a view, lowest first)
     CAPTURE, ASK     samples u32 N
@@ -29,6 +30,7 @@ Axes: N samples, V views, K classes, F filters, H, W, B bytes of one sample's fe
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +59,10 @@ from ddnn.wire.messages import (
 from ddnn.wire.routes import routes
 
 VERSION = 1
-HEADER = struct.Struct("<BBHHHII")
+HEADER = struct.Struct("<BBBBHHII")
+_CHECKSUM = struct.Struct("<I")
 EVENTS = (
-    "busy-slot", "bad-flag", "bad-length", "bad-route", "bad-value", "duplicate",
+    "busy-slot", "bad-flag", "checksum", "bad-length", "bad-route", "bad-value", "duplicate",
     "forgotten", "late", "not-finite", "old-epoch", "replayed", "sender", "session", "too-large",
     "unknown-kind", "unsent", "version",
 )  # fmt: skip
@@ -86,7 +89,7 @@ class Codec:
     """Encodes and decodes for one topology and one session."""
 
     def __init__(self, topology: Topology, session: int) -> None:
-        self._session = session
+        self._session = session & 0xFFFF
         self._names = (COLLECTOR, *topology.nodes)
         self._place = {name: place for place, name in enumerate(self._names)}
         self._routes = routes(topology)
@@ -110,11 +113,19 @@ class Codec:
 
     def encode(self, message: Message, *, sender: str, epoch: int, sequence: int) -> bytes:
         """The message as one ZeroMQ part."""
-        kind, rows = kind_of(message), row_count(message)
         header = HEADER.pack(
-            VERSION, kind, self._place[sender], epoch, rows, sequence & 0xFFFFFFFF, self._session
+            VERSION,
+            kind_of(message),
+            row_count(message),
+            epoch & 0xFF,
+            self._place[sender],
+            self._session,
+            sequence & 0xFFFFFFFF,
+            0,
         )
-        return header + self._body(message, sender)
+        body = self._body(message, sender)
+        checksum = zlib.crc32(body, zlib.crc32(header))
+        return header[:-4] + _CHECKSUM.pack(checksum) + body
 
     def _body(self, message: Message, sender: str) -> bytes:
         match message:
@@ -164,11 +175,14 @@ class Codec:
     def _header(self, data: bytes, receiver: str) -> Header:
         if len(data) < HEADER.size:
             raise WireError("bad-length", f"{len(data)} bytes, want at least {HEADER.size}")
-        version, kind, place, epoch, rows, sequence, session = HEADER.unpack_from(data)
+        version, kind, rows, epoch, place, session, sequence, checksum = HEADER.unpack_from(data)
         if version != VERSION:
             raise WireError("version", f"got {version}, want {VERSION}")
         if session != self._session:
-            raise WireError("session", f"got {session:08x}, want {self._session:08x}")
+            raise WireError("session", f"got {session:04x}, want {self._session:04x}")
+        start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4]))
+        if zlib.crc32(memoryview(data)[HEADER.size :], start) != checksum:
+            raise WireError("checksum", f"got {checksum:08x}")
         if kind not in _KINDS:
             raise WireError("unknown-kind", f"got {kind}")
         if place >= len(self._names):

@@ -73,6 +73,66 @@ class Mailbox:
         return received
 
     def _check_order(self, header: Header) -> None:
+        """A sender's epochs never fall, its sequence grows within one; both wrap around."""
+        heard = self._heard.get(header.sender)
+        if heard is not None:
+            epochs = (header.epoch - heard[0]) % 2**8
+            if epochs >= 2**7:
+                raise WireError("old-epoch", f"{header.sender}: {header.epoch}, heard {heard[0]}")
+            if epochs == 0 and not 0 < (header.sequence - heard[1]) % 2**32 < 2**31:
+                raise WireError("replayed", f"{header.sender}: {header.sequence}, {heard[1]} heard")
+        self._heard[header.sender] = (header.epoch, header.sequence)
+
+    def close(self) -> None:
+        """Gives back every socket; what is not sent is lost."""
+
+
+class Received(NamedTuple):
+    """A message and its sender."""
+
+    sender: str
+    message: Message
+
+
+class Mailbox:
+    """Sends and receives messages for one node, and keeps its ledger."""
+
+    def __init__(self, name: str, codec: Codec, transport: Transport, *, epoch: int = 0) -> None:
+        self.name = name
+        self.ledger = Ledger(codec)
+        self._codec = codec
+        self._transport = transport
+        self._epoch = epoch
+        self._sequences: dict[str, int] = {}
+        self._heard: dict[str, tuple[int, int]] = {}
+
+    def send(self, peer: str, message: Message) -> bool:
+        """Sends; False where it was not taken (counted as `unsent`, but for heartbeats)."""
+        sequence = self._sequences.get(peer, 0)
+        data = self._codec.encode(message, sender=self.name, epoch=self._epoch, sequence=sequence)
+        if not self._transport.send(peer, data):
+            if not isinstance(message, Heartbeat):
+                self.ledger.events["unsent"] += 1
+            return False
+        self._sequences[peer] = sequence + 1
+        self.ledger.count((self.name, peer), message, kind_of(message), data, sent=True)
+        return True
+
+    def receive(self, timeout_s: float) -> list[Received]:
+        """The messages that have arrived and may be believed; others are counted by reason."""
+        received = []
+        for data in self._transport.receive(timeout_s):
+            try:
+                header, message = self._codec.decode(data, receiver=self.name)
+                self._check_order(header)
+            except WireError as refused:
+                self.ledger.events[refused.reason] += 1
+                continue
+            self.ledger.count((header.sender, self.name), message, header.kind, data, sent=False)
+            received.append(Received(header.sender, message))
+        return received
+
+    def _check_order(self, header: Header) -> None:
         """A sender's epochs never fall, its sequence grows within one."""
         epoch, sequence = self._heard.get(header.sender, (0, -1))
         if header.epoch < epoch:
