@@ -1,0 +1,83 @@
+"""N samples, M members, K classes."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ddnn.model.aggregate import FUSE
+
+SHAPES = {"vectors": (3,), "maps": (2, 4, 4)}
+
+
+@st.composite
+def members(draw: st.DrawFn) -> tuple[list[Tensor], Tensor]:
+    """M tensors (N, ...) and presence (N, M) with at least one member a sample."""
+    count, samples = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    shape = SHAPES[draw(st.sampled_from(sorted(SHAPES)))]
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
+    values = [torch.randn((samples, *shape), generator=generator) for _ in range(count)]
+    present_NM = torch.rand((samples, count), generator=generator) > 0.4
+    present_NM[torch.arange(samples), torch.randint(count, (samples,), generator=generator)] = True
+    return values, present_NM
+
+
+@pytest.mark.parametrize("kind", ["max", "average"])
+@given(case=members(), seed=st.integers(0, 100))
+def test_order_of_members_does_not_matter(kind, case, seed):
+    values, present_NM = case
+    order = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed)).tolist()
+    shuffled = FUSE[kind]([values[m] for m in order], present_NM[:, order])
+    torch.testing.assert_close(FUSE[kind](values, present_NM), shuffled)
+
+
+@pytest.mark.parametrize("kind", ["max", "average"])
+@given(case=members())
+def test_missing_members_are_as_if_they_did_not_exist(kind, case):
+    values, present_NM = case
+    fused = FUSE[kind](values, present_NM)
+    for n, present_M in enumerate(present_NM):
+        here = [value[n : n + 1] for m, value in enumerate(values) if present_M[m]]
+        alone = FUSE[kind](here, torch.ones(1, len(here), dtype=torch.bool))
+        torch.testing.assert_close(fused[n : n + 1], alone)
+
+
+@given(case=members())
+def test_concat_keeps_places_and_puts_zeros_for_the_missing(case):
+    values, present_NM = case
+    fused = FUSE["concat"](values, present_NM)
+    width = values[0].shape[1]
+    for m, value in enumerate(values):
+        block = fused[:, m * width : (m + 1) * width]
+        for n in range(len(value)):
+            wanted = value[n] if present_NM[n, m] else torch.zeros_like(value[n])
+            assert torch.equal(block[n], wanted)
+
+
+@pytest.mark.parametrize("kind", ["max", "average", "concat"])
+@given(case=members())
+def test_what_a_missing_member_holds_is_never_seen(kind, case):
+    values, present_NM = case
+    changed = [
+        torch.where(present_NM[:, m].reshape(-1, *[1] * (value.dim() - 1)), value, 1e6)
+        for m, value in enumerate(values)
+    ]
+    assert torch.equal(FUSE[kind](values, present_NM), FUSE[kind](changed, present_NM))
+
+
+@pytest.mark.parametrize("kind", ["max", "average", "concat"])
+def test_nobody_present_gives_zeros(kind):
+    values = [torch.randn(2, 3), torch.randn(2, 3)]
+    assert not FUSE[kind](values, torch.zeros(2, 2, dtype=torch.bool)).any()
+
+
+def test_concat_takes_members_of_different_widths():
+    fused = FUSE["concat"]([torch.ones(1, 2, 4, 4), torch.ones(1, 3, 4, 4)], torch.ones(1, 2))
+    assert fused.shape == (1, 5, 4, 4)
+
+
+def test_tied_members_of_max_share_the_gradient():
+    values = [torch.ones(1, 1, requires_grad=True) for _ in range(2)]
+    FUSE["max"](values, torch.ones(1, 2)).sum().backward()
+    assert [value.grad.item() for value in values if value.grad is not None] == [0.5, 0.5]
