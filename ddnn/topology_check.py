@@ -1,0 +1,155 @@
+"""Whether the parts of a topology fit together. Each check names the key path that does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ddnn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ddnn.topology import Topology
+
+COLLECTOR = "collector"
+"""Name under which the collector, which is no node of the network, sends and receives."""
+GATEWAY, DEVICE, CLOUD = "gateway", "device", "cloud"
+MAX_VALUES = 1 << 22  # values in one feature map; 16 MiB at 32 bits
+
+
+def check(topology: Topology) -> None:
+    """Raises ConfigError for the first thing that does not fit."""
+    _check_tiers(topology)
+    _check_nodes(topology)
+    _check_exits(topology)
+    _check_endpoints(topology)
+    _check_shapes(topology)
+    _check_links(topology)
+
+
+def _known(names: Iterable[str]) -> str:
+    return f"(known: {', '.join(names)})"
+
+
+def _check_tiers(topology: Topology) -> None:
+    names = [tier.name for tier in topology.tiers]
+    if names[0] != DEVICE or names[-1] != CLOUD:
+        raise ConfigError(f"tiers: got {names}, want the first named device and the last cloud")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"tiers: got {names}, want each name once")
+    if GATEWAY in names or COLLECTOR in names:
+        raise ConfigError(f"tiers: {GATEWAY} and {COLLECTOR} are no tiers, got {names}")
+    if len(set(topology.classes)) != len(topology.classes):
+        raise ConfigError(f"classes: got {list(topology.classes)}, want each class once")
+    if len(topology.members(CLOUD)) != 1:
+        raise ConfigError(
+            f"nodes: {len(topology.members(CLOUD))} with role cloud, want exactly one"
+        )
+    views = sorted(topology.nodes[name].view or 0 for name in topology.members(DEVICE))
+    if not views or views != list(range(len(views))):
+        raise ConfigError(
+            f"nodes: devices have views {views}, want 0 to {len(views) - 1} once each"
+        )
+
+
+def _check_nodes(topology: Topology) -> None:
+    order = [tier.name for tier in topology.tiers]
+    for name, node in topology.nodes.items():
+        where = f"nodes.{name}"
+        if node.role not in (*order, GATEWAY):
+            raise ConfigError(
+                f"{where}.role: no tier named {node.role!r} {_known([*order, GATEWAY])}"
+            )
+        if (node.view is not None) != (node.role == DEVICE):
+            raise ConfigError(f"{where}.view: got {node.view}, want one for a device and no other")
+        if name == COLLECTOR:
+            raise ConfigError(f"{where}: the name is taken, want another")
+        if node.role in (GATEWAY, CLOUD):
+            if node.parent is not None:
+                raise ConfigError(f"{where}.parent: got {node.parent!r}, want none for {node.role}")
+            continue
+        if node.parent not in topology.nodes:
+            raise ConfigError(
+                f"{where}.parent: no node named {node.parent!r} {_known(topology.nodes)}"
+            )
+        above = order[order.index(node.role) + 1]
+        if topology.nodes[node.parent].role != above:
+            raise ConfigError(
+                f"{where}.parent: {node.parent!r} is a {topology.nodes[node.parent].role}, "
+                f"want a node of tier {above}"
+            )
+    for name in topology.section_nodes:
+        if topology.nodes[name].role != DEVICE and not topology.children(name):
+            raise ConfigError(f"nodes.{name}: no node has it as parent, want at least one")
+
+
+def _check_exits(topology: Topology) -> None:
+    for number, tier in enumerate(topology.tiers):
+        where, last = f"tiers.{number}.exit", number == len(topology.tiers) - 1
+        if tier.exit is None:
+            if last:
+                raise ConfigError(f"{where}: the last tier has none, want one: it always answers")
+            continue
+        if tier.exit.at not in topology.nodes:
+            raise ConfigError(
+                f"{where}.at: no node named {tier.exit.at!r} {_known(topology.nodes)}"
+            )
+        allowed = (tier.name, GATEWAY) if number == 0 else (tier.name,)
+        if topology.nodes[tier.exit.at].role not in allowed:
+            raise ConfigError(
+                f"{where}.at: {tier.exit.at!r} is a {topology.nodes[tier.exit.at].role}, "
+                f"want {' or '.join(allowed)}"
+            )
+        if last != (tier.exit.threshold is None):
+            wanted = "none at the last exit" if last else "a number from 0 to 1"
+            raise ConfigError(f"{where}.threshold: got {tier.exit.threshold}, want {wanted}")
+    used = {tier.exit.at for tier in topology.tiers if tier.exit}
+    for name in topology.members(GATEWAY):
+        if name not in used:
+            raise ConfigError(f"nodes.{name}: a gateway that holds no exit, want tiers.0.exit.at")
+
+
+def _check_endpoints(topology: Topology) -> None:
+    taken: dict[str, str] = {}
+    for name in (COLLECTOR, *topology.nodes):
+        where = f"{name}.endpoint" if name == COLLECTOR else f"nodes.{name}.endpoint"
+        endpoint = topology.endpoint(name)
+        match = re.fullmatch(r"tcp://([A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})", endpoint)
+        if match is None or not 1 <= int(match[2]) <= 65535:
+            raise ConfigError(f"{where}: got {endpoint!r}, want tcp://ADDRESS:PORT")
+        if endpoint in taken:
+            raise ConfigError(f"{where}: {endpoint} is already {taken[endpoint]}'s, want another")
+        taken[endpoint] = name
+
+
+def _check_shapes(topology: Topology) -> None:
+    for name in topology.section_nodes:
+        node = topology.nodes[name]
+        tier = topology.tier(node.role)
+        shapes = {child: topology.feature_shape(child) for child in topology.children(name)}
+        same = {shape[1:] if tier.aggregator == "concat" else shape for shape in shapes.values()}
+        if len(same) > 1:
+            listed = ", ".join(f"{c} {'x'.join(map(str, s))}" for c, s in shapes.items())
+            raise ConfigError(
+                f"nodes.{name}: children's maps differ ({listed}), want equal sizes for "
+                f"{tier.aggregator}"
+            )
+        section = topology.section(name)
+        where = f"nodes.{name}.section" if node.section else f"tier {node.role}: section"
+        if not section.blocks and (node.role != DEVICE or tier.exit is not None):
+            raise ConfigError(f"{where}.blocks: got none, want at least one (or a device, no exit)")
+        if topology.feature_shape(name).values > MAX_VALUES:
+            raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
+
+
+def _check_links(topology: Topology) -> None:
+    seen = set()
+    for number, link in enumerate(topology.links):
+        for key, name in (("from", link.sender), ("to", link.receiver)):
+            if name != COLLECTOR and name not in topology.nodes:
+                raise ConfigError(
+                    f"links.{number}.{key}: no node named {name!r} {_known(topology.nodes)}"
+                )
+        if (link.sender, link.receiver) in seen:
+            raise ConfigError(f"links.{number}: {link.sender} to {link.receiver} is given twice")
+        seen.add((link.sender, link.receiver))

@@ -1,0 +1,152 @@
+"""A transport with faults: messages late, lost, damaged or cut off, as told.
+
+Stands between a node's mailbox and its real transport; the node knows nothing of it. Emulated
+links (bandwidth, latency, loss) are the same thing, set for good at the start.
+
+A fault holds for what the node sends to one peer, or, for EVERYONE, for all it sends and
+receives. Whether a message is hit follows from the seed and the message itself, not from the
+order of arrival, so that the same plan hits the same messages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal, get_args
+
+from ddnn.wire.codec import HEADER
+from ddnn.wire.transport import Transport
+
+LinkFaultKind = Literal["delay", "drop", "corrupt", "partition", "bandwidth"]
+LINK_FAULT_KINDS: tuple[str, ...] = get_args(LinkFaultKind)
+EVERYONE = "*"
+MAX_HELD = 10_000
+"""Delayed messages at most; more are lost, as in a full queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFault:
+    """What happens to messages.
+
+    share: of messages hit (drop, corrupt). delay_s, jitter_s: added to each (delay); the jitter
+    is uniform in [0, jitter_s]. bits_per_s: of the link (bandwidth).
+    """
+
+    kind: LinkFaultKind
+    share: float = 1.0
+    delay_s: float = 0.0
+    jitter_s: float = 0.0
+    bits_per_s: float = 0.0
+
+
+class FaultyTransport:
+    """See Transport. Order on a link is kept, as TCP keeps it."""
+
+    def __init__(
+        self, inner: Transport, name: str, *, seed: int, clock: Callable[[], float]
+    ) -> None:
+        self._inner = inner
+        self._name = name
+        self._seed = seed
+        self._clock = clock
+        self._faults: dict[tuple[str, str], LinkFault] = {}
+        self._held: list[tuple[float, int, str, bytes]] = []
+        self._busy_s: dict[str, float] = {}
+        self._last_s: dict[str, float] = {}
+        self._order = count()
+
+    def set(self, peer: str, fault: LinkFault) -> None:
+        """From now on, until `clear`; one fault of a kind a peer. Safe from another thread."""
+        self._faults = self._faults | {(peer, fault.kind): fault}
+
+    def clear(self, peer: str, kind: str) -> None:
+        """No such fault from now on. Safe from another thread."""
+        self._faults = {key: f for key, f in self._faults.items() if key != (peer, kind)}
+
+    def send(self, peer: str, data: bytes) -> bool:
+        """See Transport. A message that a fault takes counts as taken: the network had it."""
+        self._release()
+        if not self._faults:
+            return self._inner.send(peer, data)
+        survived = self._pass(peer, data)
+        if survived is None:
+            return True
+        release_s = self._release_s(peer, survived)
+        if release_s is None:
+            return self._inner.send(peer, survived)
+        if len(self._held) < MAX_HELD:
+            heapq.heappush(self._held, (release_s, next(self._order), peer, survived))
+        return True
+
+    def receive(self, timeout_s: float) -> list[bytes]:
+        """See Transport."""
+        self._release()
+        if self._held:
+            timeout_s = min(timeout_s, max(0.0, self._held[0][0] - self._clock()))
+        arrived = self._inner.receive(timeout_s)
+        self._release()
+        if not self._faults:
+            return arrived
+        passed = [self._pass(None, data) for data in arrived]
+        return [data for data in passed if data is not None]
+
+    def due_s(self) -> float | None:
+        """When a held message is released."""
+        return self._held[0][0] if self._held else None
+
+    def close(self) -> None:
+        """See Transport. Held messages are lost."""
+        self._inner.close()
+
+    def _release(self) -> None:
+        while self._held and self._held[0][0] <= self._clock():
+            _, _, peer, data = heapq.heappop(self._held)
+            self._inner.send(peer, data)
+
+    def _active(self, peer: str | None, kind: LinkFaultKind) -> list[LinkFault]:
+        keys = [(EVERYONE, kind)] if peer is None else [(peer, kind), (EVERYONE, kind)]
+        return [self._faults[key] for key in keys if key in self._faults]
+
+    def _pass(self, peer: str | None, data: bytes) -> bytes | None:
+        """The message as it comes through, None: lost."""
+        if self._active(peer, "partition"):
+            return None
+        for fault in self._active(peer, "drop"):
+            if self._chance(peer, data, "drop") < fault.share:
+                return None
+        for fault in self._active(peer, "corrupt"):
+            if self._chance(peer, data, "corrupt") < fault.share:
+                place = int(self._chance(peer, data, "place") * len(data))
+                flipped = data[place] ^ (1 << int(self._chance(peer, data, "bit") * 8))
+                data = data[:place] + bytes([flipped]) + data[place + 1 :]
+        return data
+
+    def _release_s(self, peer: str, data: bytes) -> float | None:
+        """When the message leaves, None: at once."""
+        delays = self._active(peer, "delay")
+        bandwidths = self._active(peer, "bandwidth")
+        now_s = leave_s = self._clock()
+        if not delays and not bandwidths and self._last_s.get(peer, 0.0) <= now_s:
+            return None
+        for link in bandwidths:  # a message waits until the link has carried the one before
+            leave_s = max(leave_s, self._busy_s.get(peer, 0.0)) + len(data) * 8 / link.bits_per_s
+            self._busy_s[peer] = leave_s
+        for fault in delays:
+            leave_s += fault.delay_s + fault.jitter_s * self._chance(peer, data, "jitter")
+        self._last_s[peer] = max(leave_s, self._last_s.get(peer, 0.0))
+        return self._last_s[peer]
+
+    def _chance(self, peer: str | None, data: bytes, purpose: str) -> float:
+        """Uniform in [0, 1), from the seed, the link and what the message speaks of.
+
+        The samples of a message stand after its header; one that speaks of none, a heartbeat,
+        is told from others by its sequence number.
+        """
+        kind, rows = data[1], data[2]
+        samples = data[HEADER.size : HEADER.size + 4 * rows] if rows else data[8:12]
+        text = f"{self._seed} {self._name} {peer} {purpose} {kind} ".encode()
+        digest = hashlib.blake2b(text + samples, digest_size=8).digest()
+        return int.from_bytes(digest, "little") / 2**64
