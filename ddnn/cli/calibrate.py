@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ddnn.cli.evaluate import percent
+from ddnn.report.tables import percent
 from ddnn.training.calibrate import Goal
 from ddnn.training.run import calibrate_run, open_run
 

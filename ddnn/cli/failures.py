@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from ddnn.cli.evaluate import SPLITS, percent
+from ddnn.cli.evaluate import SPLITS
+from ddnn.report.tables import percent, plain_console, table
 from ddnn.training.failures import FOLDER, REPORT, SUBSETS, failures_run
 from ddnn.training.run import open_run
 
@@ -26,16 +26,15 @@ def command(run: Path, card: str | None, split: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
-    Console(highlight=False).print(_table(document))
+    plain_console().print(_table(document))
     click.echo(f"written: {run / FOLDER / REPORT}, {run / FOLDER / SUBSETS}")
 
 
 def _table(document: dict[str, Any]) -> Table:
     exits = list(next(iter(document["lost"].values())))
-    table = Table(title=f"{document['topology']}: {document['samples']} samples, mean / worst")
-    for column in ("lost", *exits, "worst set (overall)"):
-        table.add_column(column, justify="right" if column in ("lost", *exits) else "left")
+    title = f"{document['topology']}: {document['samples']} samples, mean / worst"
+    made = table(title, "lost", *exits, "worst set (overall)")
     for count, losses in document["lost"].items():
         cells = [f"{percent(loss['mean'])} / {percent(loss['worst'])}" for loss in losses.values()]
-        table.add_row(str(count), *cells, " ".join(losses["overall"]["worst_lost"]))
-    return table
+        made.add_row(str(count), *cells, " ".join(losses["overall"]["worst_lost"]))
+    return made

@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ddnn.cli.evaluate import print_report
 from ddnn.errors import ConfigError, DdnnError
+from ddnn.report.tables import print_offline
 from ddnn.topology import read_topology
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.fit import Epoch
@@ -98,7 +98,7 @@ def command(
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
-        print_report(report)
+        print_offline(report)
         click.echo(f"run: {run.folder}")
 
 
