@@ -1,4 +1,4 @@
-"""Finds the files that come with ddnn (data cards, topologies) by a bare name.
+"""Finds the files that come with ddnn (data cards, topologies, failure plans) by a bare name.
 
 In a checkout they lie beside the package, in an installed wheel under `ddnn/share/`.
 """
@@ -11,7 +11,7 @@ from typing import Literal
 
 from ddnn.errors import ConfigError
 
-Kind = Literal["datasets", "topologies"]
+Kind = Literal["datasets", "topologies", "topologies/plans"]
 
 
 def folder(kind: Kind) -> Path:
