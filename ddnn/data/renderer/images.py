@@ -5,13 +5,18 @@ Axes: N samples, V views, B crops of one camera and class.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.data.multiview import ABSENT
 from ddnn.data.renderer.draws import Draws, Floats, noise
 from ddnn.data.renderer.optics import develop, shrink
-from ddnn.data.renderer.street import CAMERAS, Camera, Scenes, compose
+from ddnn.data.renderer.shapes import MAKERS
+from ddnn.data.renderer.street import CAMERAS, Camera, Scenes, compose, in_the_way
 from ddnn.data.renderer.view import Windows, picture, seen_NV, windows
 
 PIXELS = 32
@@ -19,6 +24,33 @@ RAYS_A_PIXEL = 2
 """In each direction."""
 BATCH = 16
 """Crops drawn at a time: their arrays fit a processor's cache."""
+VIEW_COLUMN = 90
+"""First column of the draws that belong to views: behind all that a scene uses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chances:
+    """What differs from view to view.
+
+    gain_NV: of the exposure. jitter_NV4: how far a crop is off at each side. crowd_NV: below
+    the camera's `crowd`, somebody is in the way, nearer_NV of the distance before the object.
+    """
+
+    gain_NV: Floats
+    jitter_NV4: Floats
+    crowd_NV: Floats
+    nearer_NV: Floats
+
+    @classmethod
+    def drawn(cls, draws: Draws) -> Chances:
+        """Drawn for every sample and camera."""
+        views = len(CAMERAS)
+        return cls(
+            gain_NV=draws.views(views, 0.85, 1.15),
+            jitter_NV4=np.stack([draws.views(views, -0.05, 0.05) for _ in range(4)], axis=2),
+            crowd_NV=draws.views(views, 0.0, 1.0),
+            nearer_NV=draws.views(views, 0.08, 0.22),
+        )
 
 
 def render(samples: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -27,25 +59,41 @@ def render(samples: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64
     A larger set of the same seed begins with the samples of a smaller one.
     """
     scenes, seen = _first_seen(samples, seed)
+    chances = Chances.drawn(scenes.draws.fork(VIEW_COLUMN))
     views = np.zeros((samples, len(CAMERAS), 3, PIXELS, PIXELS), dtype=np.uint8)
-    exposure_NV, jitter_NV4 = _view_draws(scenes)
-    for camera_index, camera in enumerate(CAMERAS):
-        for class_index in range(3):
-            chosen = np.flatnonzero(seen[:, camera_index] & (scenes.class_N == class_index))
-            chosen = chosen[np.argsort(scenes.cosine_N[chosen], kind="stable")]  # alike together
-            for start in range(0, len(chosen), BATCH):
-                rows = chosen[start : start + BATCH]
-                taken = scenes.take(rows)
-                crops = windows(camera, taken, jitter_NV4[rows, camera_index])
-                light = picture(camera, taken, crops, rays_a_side=PIXELS * RAYS_A_PIXEL)
-                views[rows, camera_index] = develop(
-                    shrink(light, RAYS_A_PIXEL),
+    for index, camera in enumerate(CAMERAS):
+        crowded_N = chances.crowd_NV[:, index] < camera.crowd
+        for class_index, crowded in product(range(len(MAKERS)), (False, True)):
+            alike = (scenes.class_N == class_index) & (crowded_N == crowded)
+            for rows in _batches(np.flatnonzero(seen[:, index] & alike), scenes):
+                light, passes_B = _light(index, scenes, rows, chances, crowded=crowded)
+                views[rows, index] = develop(
+                    light,
                     camera,
-                    blur_B=_blur_B(camera, crops),
-                    gain_B=exposure_NV[rows, camera_index],
-                    noise_BHW3=_noise(seed, rows, camera_index),
+                    blur_B=passes_B,
+                    gain_B=chances.gain_NV[rows, index],
+                    noise_BHW3=_noise(seed, rows, index),
                 )
     return views, np.where(seen, scenes.class_N[:, None], ABSENT)
+
+
+def _batches(rows: NDArray[np.int64], scenes: Scenes) -> Iterator[NDArray[np.int64]]:
+    """The rows, those that face alike together: their shapes cover the same parts of a crop."""
+    rows = rows[np.argsort(scenes.cosine_N[rows], kind="stable")]
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]
+
+
+def _light(
+    index: int, scenes: Scenes, rows: NDArray[np.int64], chances: Chances, *, crowded: bool
+) -> tuple[Floats, Floats]:
+    """(B,H,W,3) light at a camera's pixels, and how many passes of smoothing it needs."""
+    camera, taken = CAMERAS[index], scenes.take(rows)
+    crops = windows(camera, taken, chances.jitter_NV4[rows, index])
+    before = in_the_way(taken, camera, chances.nearer_NV[rows, index]) if crowded else None
+    rays = PIXELS * RAYS_A_PIXEL
+    light = picture(camera, taken, crops, before=before, rays_a_side=rays)
+    return shrink(light, RAYS_A_PIXEL), _blur_B(camera, crops)
 
 
 def _first_seen(samples: int, seed: int) -> tuple[Scenes, NDArray[np.bool_]]:
@@ -58,19 +106,6 @@ def _first_seen(samples: int, seed: int) -> tuple[Scenes, NDArray[np.bool_]]:
         if len(rows) == samples:
             return scenes.take(rows), seen[rows]
         tried *= 2
-
-
-def _view_draws(scenes: Scenes) -> tuple[Floats, Floats]:
-    """Per view: the gain of its exposure, and how far its crop is off at each side."""
-    draws = scenes.draws.fork(VIEW_COLUMN)
-    views = len(CAMERAS)
-    gain_NV = draws.views(views, 0.85, 1.15)
-    jitter_NV4 = np.stack([draws.views(views, -0.05, 0.05) for _ in range(4)], axis=2)
-    return gain_NV, jitter_NV4
-
-
-VIEW_COLUMN = 100
-"""First column of the draws that belong to views: behind all that any object uses."""
 
 
 def _blur_B(camera: Camera, crops: Windows) -> Floats:

@@ -16,6 +16,9 @@ from ddnn.data.renderer.shapes import Ball, Shape, box
 
 CLASS_SHARES = (0.45, 0.20, 0.35)
 """Car, bus, person. Real streets have fewer buses; a class of 1 % would mean nothing."""
+CAR, BUS, PERSON = range(3)
+IN_THE_WAY_COLUMN = 60
+"""First column of the draws for who stands in the way: behind all that an object uses."""
 SIGHT = 0.45
 """Share of an object's probe points that must be in sight for it to count as seen."""
 
@@ -27,7 +30,7 @@ class Camera:
     half_width: tangent of half its angle of view. pixels_a_tangent: its resolution.
     blur: passes of a 3 x 3 kernel, for its lens.
     noise: deviation, of a full scale of 1. exposure: gain. tint: gain of red, green, blue.
-    haze: share of grey light mixed in.
+    haze: share of grey light mixed in. crowd: share of its views in which somebody is in the way.
     """
 
     position: tuple[float, float, float]
@@ -39,6 +42,7 @@ class Camera:
     exposure: float
     tint: tuple[float, float, float]
     haze: float
+    crowd: float
 
 
 CAMERAS = (
@@ -52,6 +56,7 @@ CAMERAS = (
         exposure=1.05,
         tint=(1.04, 1.0, 0.94),
         haze=0.02,
+        crowd=0.06,
     ),
     Camera(
         position=(18.5, 10.0, 2.8),
@@ -63,6 +68,7 @@ CAMERAS = (
         exposure=0.95,
         tint=(0.95, 1.0, 1.06),
         haze=0.03,
+        crowd=0.06,
     ),
     Camera(
         position=(2.0, -12.5, 4.5),
@@ -74,6 +80,7 @@ CAMERAS = (
         exposure=0.75,
         tint=(1.0, 1.0, 1.0),
         haze=0.22,
+        crowd=0.25,
     ),
     Camera(
         position=(-4.0, 13.0, 3.5),
@@ -85,6 +92,7 @@ CAMERAS = (
         exposure=1.25,
         tint=(1.06, 1.0, 0.90),
         haze=0.15,
+        crowd=0.20,
     ),
     Camera(
         position=(-23.0, 7.0, 4.5),
@@ -96,6 +104,7 @@ CAMERAS = (
         exposure=1.0,
         tint=(1.0, 1.02, 1.0),
         haze=0.02,
+        crowd=0.05,
     ),
     Camera(
         position=(24.0, -6.0, 6.5),
@@ -107,6 +116,7 @@ CAMERAS = (
         exposure=1.05,
         tint=(0.98, 1.0, 1.02),
         haze=0.04,
+        crowd=0.06,
     ),
 )
 
@@ -191,7 +201,7 @@ class Scenes:
 def compose(draws: Draws) -> Scenes:
     """Puts one object on the street for every row of draws."""
     class_N = np.searchsorted(np.cumsum(CLASS_SHARES)[:-1], draws.uniform(0, 1), side="right")
-    car, bus = class_N == 0, class_N == 1
+    car, bus = class_N == CAR, class_N == BUS
     lane, along, wander = draws.uniform(0, 1), draws.uniform(-15.0, 15.0), draws.uniform(-1, 1)
     side = np.where(draws.chance(0.5), 1.0, -1.0)
     car_y = side * np.where(lane < 0.55, 1.8, 4.7) + 0.35 * wander
@@ -209,6 +219,24 @@ def compose(draws: Draws) -> Scenes:
         sine_N=side * sine_N,
         light=_daylight(draws),
         draws=draws,
+    )
+
+
+def in_the_way(scenes: Scenes, camera: Camera, nearer_N: Floats) -> Scenes:
+    """Somebody between the camera and each object: a car before a person, else a person.
+
+    nearer_N: how much nearer to the camera than the object, as a share of its distance.
+    """
+    x, y, _ = camera.position
+    is_person = scenes.class_N == PERSON
+    return Scenes(
+        class_N=np.where(is_person, CAR, PERSON),
+        x_N=scenes.x_N + nearer_N * (x - scenes.x_N),
+        y_N=scenes.y_N + nearer_N * (y - scenes.y_N),
+        cosine_N=np.where(is_person, 1.0, scenes.sine_N),
+        sine_N=np.where(is_person, 0.0, scenes.cosine_N),
+        light=scenes.light,
+        draws=scenes.draws.fork(IN_THE_WAY_COLUMN),
     )
 
 

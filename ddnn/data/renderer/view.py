@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ddnn.data.renderer.backdrop import paint_backdrop
 from ddnn.data.renderer.draws import Floats
 from ddnn.data.renderer.raster import Canvas, Light, Rays, Vector, draw, draw_everywhere
-from ddnn.data.renderer.shapes import MAKERS
+from ddnn.data.renderer.shapes import MAKERS, Objects
 from ddnn.data.renderer.street import CAMERAS, FURNITURE, SIGHT, Camera, Scenes, aim
 
 NEAREST_M, FARTHEST_M = 4.0, 45.0
@@ -107,24 +107,36 @@ def windows(camera: Camera, scenes: Scenes, jitter_B4: Floats) -> Windows:
     )
 
 
-def picture(camera: Camera, scenes: Scenes, crops: Windows, *, rays_a_side: int) -> Floats:
+def picture(
+    camera: Camera,
+    scenes: Scenes,
+    crops: Windows,
+    *,
+    before: Scenes | None,
+    rays_a_side: int,
+) -> Floats:
     """(B,R,S,3) light that reaches the camera, of scenes that are all of one class.
 
-    Row 0 is the top. Values are about 0 to 1, more where it is glaring.
+    before: what stands in the way, also of one class. Row 0 is the top. Values are about 0 to 1,
+    more where it is glaring.
     """
     step = (np.arange(rays_a_side) + 0.5) / rays_a_side
     X_B1S = (crops.left[:, None] + (crops.right - crops.left)[:, None] * step)[:, None, :]
     Y_BR1 = (crops.top[:, None] - (crops.top - crops.bottom)[:, None] * step)[:, :, None]
     rays = world_rays(camera, X_B1S, Y_BR1)
-    objects = MAKERS[int(scenes.class_N[0])](scenes.draws.fork())
-    nearness_BRS, backdrop_BRS3 = paint_backdrop(rays, scenes, objects.size_B3)
+    nearness_BRS, backdrop_BRS3 = paint_backdrop(rays, scenes, _objects(scenes).size_B3)
     canvas = Canvas.behind(nearness_BRS)
-    turned, turned_light = _as_the_object_has_it(rays, scenes)
-    for shape in objects.shapes:
-        draw(canvas, turned, shape, turned_light)
+    for each in (scenes,) if before is None else (scenes, before):
+        turned, light = _as_the_object_has_it(rays, each)
+        for shape in _objects(each).shapes:
+            draw(canvas, turned, shape, light)
     for shape in FURNITURE:
         draw(canvas, rays, shape, scenes.light)
     return canvas.over(backdrop_BRS3)
+
+
+def _objects(scenes: Scenes) -> Objects:
+    return MAKERS[int(scenes.class_N[0])](scenes.draws.fork())
 
 
 def world_rays(camera: Camera, X_B1S: Floats, Y_BR1: Floats) -> Rays:
