@@ -5,7 +5,7 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     offset  size  field
          0     1  version    1
          1     1  kind       messages.Kind
-         2     1  rows       N, 0 to MAX_ROWS
+         2     1  rows       N, 1 to MAX_ROWS; 0 for a kind that speaks of no sample
          3     1  epoch      how often the sender was restarted, modulo 256
          4     2  sender     place in (collector, *topology.nodes)
          6     2  session    first bytes of the bundle's digest: other bundles do not talk
@@ -69,6 +69,7 @@ EVENTS = (
 """Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
 
 _KINDS = frozenset(map(int, Kind))
+_WITHOUT_ROWS = frozenset({Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT})
 _COUNTS = struct.Struct("<HH")
 _LINK = struct.Struct("<HHBBQQdQQQ")
 _EVENT = struct.Struct("<BQ")
@@ -192,6 +193,8 @@ class Codec:
             raise WireError("bad-route", f"{Kind(kind).name} from {sender}")
         if rows > MAX_ROWS:
             raise WireError("too-large", f"{rows} rows, want at most {MAX_ROWS}")
+        if (rows == 0) != (kind in _WITHOUT_ROWS):
+            raise WireError("bad-value", f"{Kind(kind).name} of {rows} rows")
         return Header(kind=Kind(kind), sender=sender, epoch=epoch, rows=rows, sequence=sequence)
 
     def _body_bytes(self, header: Header, body: memoryview) -> int:
@@ -209,7 +212,7 @@ class Codec:
         if header.kind is Kind.ACCOUNT and len(body) >= _COUNTS.size:
             links, events = _COUNTS.unpack_from(body)
             return int(_COUNTS.size + links * _LINK.size + events * _EVENT.size)
-        return 1 if header.kind is Kind.HEARTBEAT else 0
+        return {Kind.HEARTBEAT: 1, Kind.ACCOUNT: _COUNTS.size}.get(header.kind, 0)
 
     @property
     def _mask_bytes(self) -> int:

@@ -1,0 +1,118 @@
+"""Small topologies, bundles with random weights and synthetic views: the doubles of all tests.
+
+Axes: N samples, V views.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.bundle.manifest import ExitRule
+from ddnn.bundle.write import write_bundle
+from ddnn.data.multiview import MultiView
+from ddnn.decision import decide
+from ddnn.model.joint import Joint
+from ddnn.report.verdicts import Verdicts
+from ddnn.topology import Topology
+from ddnn.training.predict import answer, predict
+
+PRIOR_CLASS = 1
+
+
+def star(devices: int = 3, **changes: Any) -> dict[str, Any]:
+    """The document of a small topology: devices, a gateway with the local exit, a cloud."""
+    ports = iter(range(20001, 22000))
+    blocks = [{"kind": "convp", "filters": 2}]
+    binary = {"weight_bits": 1, "activation_bits": 1, "blocks": blocks}
+    nodes: dict[str, Any] = {
+        f"cam{view}": {"role": "device", "view": view, "parent": "cloud"} for view in range(devices)
+    }
+    nodes |= {"gateway": {"role": "gateway"}, "cloud": {"role": "cloud"}}
+    for node in nodes.values():
+        node["endpoint"] = f"tcp://127.0.0.1:{next(ports)}"
+    return {
+        "name": "star",
+        "classes": ["car", "bus", "person"],
+        "view": {"channels": 1, "height": 8, "width": 8},
+        "tiers": [
+            {"name": "device", "section": binary, "exit": {"at": "gateway", "threshold": 0.8}},
+            {"name": "cloud", "section": binary, "exit": {"at": "cloud"}},
+        ],
+        "collector": {"endpoint": "tcp://127.0.0.1:20000"},
+        "nodes": nodes,
+        **changes,
+    }
+
+
+def star_topology(devices: int = 3, **changes: Any) -> Topology:
+    """`star`, checked."""
+    return Topology.model_validate(star(devices, **changes))
+
+
+def patient(topology: Topology, *, seconds: float = 20.0) -> Topology:
+    """The same topology, waiting so long that a busy machine loses nothing."""
+    document = topology.model_dump(mode="json")
+    for tier in document["tiers"]:
+        tier["deadline_ms"] = seconds * 1000
+        if tier["exit"] is not None:
+            tier["exit"]["deadline_ms"] = seconds * 1000
+    document["collector"]["answer_ms"] = 2 * seconds * 1000
+    document["heartbeat"] = {"interval_ms": 100, "patience": 100}
+    return Topology.model_validate(document)
+
+
+def random_views(topology: Topology, samples: int, seed: int = 0) -> MultiView:
+    """Noise whose brightness and stripes depend on the class; every view sees the object."""
+    rng = np.random.default_rng(seed)
+    classes = len(topology.classes)
+    labels_N = rng.integers(0, classes, samples)
+    shape = (samples, topology.views, *topology.view.shape)
+    noise = rng.integers(0, 160, shape)
+    noise[..., ::2] += (labels_N * (90 // classes)).reshape(-1, 1, 1, 1, 1)
+    labels_NV = np.repeat(labels_N[:, None], topology.views, axis=1)
+    return MultiView(
+        views_NVCHW=noise.astype(np.uint8), labels_NV=labels_NV, classes=topology.classes
+    )
+
+
+def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint:
+    """Random weights, batch norms fitted to the samples: scores of ordinary size."""
+    torch.manual_seed(seed)
+    joint = Joint(topology)
+    joint.train()
+    with torch.no_grad():
+        for _ in range(30):
+            joint(torch.from_numpy(samples.views_NVCHW[:64]))
+    joint.eval()
+    return joint
+
+
+def random_bundle(folder: Path, joint: Joint, samples: MultiView) -> Bundle:
+    """A bundle whose exits, but the last, each answer about half of all samples."""
+    logits = predict(joint, samples)
+    medians = [float(np.median(decide(logits_NK).entropy_N)) for logits_NK in logits.values()]
+    thresholds = [*(round(median, 4) for median in medians[:-1]), None]
+    rules = {n: ExitRule(threshold=t) for n, t in zip(logits, thresholds, strict=True)}
+    write_bundle(folder, joint, exits=rules, prior_class=PRIOR_CLASS)
+    return load_bundle(folder)
+
+
+def offline(
+    joint: Joint, bundle: Bundle, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
+) -> Verdicts:
+    """What the torch network answers, masked by `present_NV`."""
+    if present_NV is None:
+        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
+    return answer(
+        predict(joint, samples, present_NV),
+        bundle.manifest.exits,
+        samples=samples,
+        present_NV=present_NV,
+        prior_class=bundle.manifest.prior_class,
+    )

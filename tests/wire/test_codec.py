@@ -1,0 +1,304 @@
+"""N samples, V views, K classes."""
+
+import struct
+import zlib
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from builders import star, star_topology
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddnn.errors import WireError
+from ddnn.topology import COLLECTOR, Topology, read_topology
+from ddnn.wire.codec import EVENTS, Codec
+from ddnn.wire.messages import (
+    KINDS,
+    MAX_ROWS,
+    Account,
+    Ask,
+    Capture,
+    Expect,
+    Features,
+    Heartbeat,
+    Kind,
+    LinkCount,
+    Message,
+    Scores,
+    Stop,
+    Verdict,
+)
+from ddnn.wire.routes import routes
+
+SESSION = 0x1234ABCD
+
+
+def with_feature_bits(bits: int) -> Topology:
+    document = star(3)
+    document["tiers"][0]["section"] |= {"feature_bits": bits}
+    document["nodes"]["cam1"]["section"] = document["tiers"][0]["section"] | {"feature_bits": 1}
+    return Topology.model_validate(document)
+
+
+TOPOLOGIES = {
+    "star": star_topology(),
+    "one device": star_topology(1),
+    "70 views": star_topology(70),
+    "two edges": read_topology("f-edges-cloud"),
+    "raw views": read_topology("a-cloud-only"),
+    **{f"{bits} bits": with_feature_bits(bits) for bits in (2, 4, 8, 32)},
+}
+a_topology = pytest.mark.parametrize("topology", TOPOLOGIES.values(), ids=TOPOLOGIES)
+
+
+def features_of(topology: Topology, sender: str, rows: int, rng: np.random.Generator):
+    shape, bits = (rows, *topology.feature_shape(sender)), topology.section(sender).sent_bits
+    if bits == 32:
+        return rng.normal(size=shape).astype(np.float32)
+    codes = rng.integers(0, 2**bits, shape).astype(np.float32)
+    return codes * 2 - 1 if bits == 1 else codes / np.float32(2**bits - 1)
+
+
+def message_of(
+    topology: Topology, sender: str, kind: Kind, rows: int, rng: np.random.Generator
+) -> Message:
+    """A possible message of this kind, its content random."""
+    samples_N = rng.integers(0, 2**32, rows, dtype=np.uint32)
+    present_NV = rng.random((rows, topology.views)) < 0.5
+    classes = len(topology.classes)
+    names = (COLLECTOR, *topology.nodes)
+    match kind:
+        case Kind.CAPTURE:
+            return Capture(samples_N)
+        case Kind.ASK:
+            return Ask(samples_N)
+        case Kind.EXPECT:
+            return Expect(samples_N, present_NV)
+        case Kind.SCORES:
+            scores_NK = rng.normal(size=(rows, classes)).astype(np.float32)
+            return Scores(samples_N, present_NV, scores_NK)
+        case Kind.FEATURES:
+            return Features(samples_N, present_NV, features_of(topology, sender, rows, rng))
+        case Kind.VERDICT:
+            predicted_N = rng.integers(0, classes, rows).astype(np.uint16)
+            entropy_N = rng.random(rows, dtype=np.float32)
+            return Verdict(samples_N, present_NV, predicted_N, entropy_N, rng.random(rows) < 0.5)
+        case Kind.HEARTBEAT:
+            return Heartbeat(bool(rows % 2))
+        case Kind.STOP:
+            return Stop()
+        case Kind.ACCOUNT:
+            counts = tuple(
+                LinkCount(
+                    link=(names[place % len(names)], sender), kind=Kind.SCORES, sent=bool(place % 2),
+                    messages=2**63 + place, rows=place, information=rng.random() * 1e9,
+                    payload=5, zmtp=6, ip=7,
+                )
+                for place in range(rows % 5)
+            )  # fmt: skip
+            return Account(counts, tuple((event, 2**40) for event in EVENTS[: rows % 7]))
+
+
+@st.composite
+def letters(draw: st.DrawFn, topology: Topology) -> tuple[str, str, Message]:
+    """A sender, a receiver, and a message that the topology lets pass between them."""
+    sender, receiver, kind = draw(st.sampled_from(sorted(routes(topology))))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows = draw(st.integers(1, MAX_ROWS))
+    return sender, receiver, message_of(topology, sender, Kind(kind), rows, rng)
+
+
+def assert_same(one: Message, other: Message) -> None:
+    assert type(one) is type(other)
+    for field in fields(one):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def sealed(header: bytes, body: bytes) -> bytes:
+    """A message whose checksum is right, whatever else is wrong with it. header: 12 bytes."""
+    checksum = zlib.crc32(body, zlib.crc32(header + bytes(4)))
+    return header + struct.pack("<I", checksum) + body
+
+
+def header_of(
+    *, version=1, kind=Kind.STOP, rows=0, epoch=0, place=0, session=SESSION & 0xFFFF, sequence=0
+) -> bytes:
+    return struct.pack("<BBBBHHI", version, kind, rows, epoch, place, session, sequence)
+
+
+def refused(codec: Codec, data: bytes, receiver: str) -> str:
+    with pytest.raises(WireError) as caught:
+        codec.decode(data, receiver=receiver)
+    return caught.value.reason
+
+
+@a_topology
+@given(data=st.data())
+def test_decoding_gives_back_what_was_encoded(topology, data):
+    codec = Codec(topology, SESSION)
+    sender, receiver, message = data.draw(letters(topology))
+    sequence, epoch = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(0, 255))
+    encoded = codec.encode(message, sender=sender, epoch=epoch, sequence=sequence)
+    header, decoded = codec.decode(encoded, receiver=receiver)
+    assert_same(decoded, message)
+    assert (header.sender, header.epoch, header.sequence) == (sender, epoch, sequence)
+    assert len(encoded) <= codec.max_bytes
+
+
+@given(data=st.data())
+def test_a_message_that_lost_or_gained_bytes_is_refused(data):
+    topology = TOPOLOGIES["star"]
+    codec = Codec(topology, SESSION)
+    sender, receiver, message = data.draw(letters(topology))
+    encoded = codec.encode(message, sender=sender, epoch=0, sequence=0)
+    cut = encoded[: data.draw(st.integers(0, len(encoded) - 1))]
+    longer = encoded + data.draw(st.binary(min_size=1, max_size=80))
+    assert refused(codec, cut, receiver) in {"bad-length", "checksum"}
+    assert refused(codec, longer, receiver) == "checksum"
+
+
+@given(data=st.data())
+def test_every_flipped_bit_is_noticed(data):
+    topology = TOPOLOGIES["star"]
+    codec = Codec(topology, SESSION)
+    sender, receiver, message = data.draw(letters(topology))
+    damaged = bytearray(codec.encode(message, sender=sender, epoch=0, sequence=0))
+    for bit in data.draw(st.sets(st.integers(0, len(damaged) * 8 - 1), min_size=1, max_size=3)):
+        damaged[bit // 8] ^= 1 << bit % 8
+    assert refused(codec, bytes(damaged), receiver) in {"version", "session", "checksum"}
+
+
+@given(noise=st.binary(max_size=200))
+def test_noise_is_refused(noise):
+    assert refused(Codec(TOPOLOGIES["star"], SESSION), noise, "gateway") in EVENTS
+
+
+@given(
+    kind=st.integers(0, 12), rows=st.integers(0, 255), place=st.integers(0, 8),
+    receiver=st.sampled_from([COLLECTOR, *TOPOLOGIES["star"].nodes]),
+    body=st.binary(max_size=300), fit=st.booleans(),
+)  # fmt: skip
+def test_nonsense_with_a_right_checksum_is_refused_or_decoded(
+    kind, rows, place, receiver, body, fit
+):
+    """What a peer may send that knows the session."""
+    topology = TOPOLOGIES["star"]
+    row_bytes = {1: 4, 2: 17, 3: 4, 4: 5, 5: 9, 6: 12}.get(kind, 0)
+    body = (body * row_bytes * rows)[: row_bytes * rows] if fit and row_bytes else body
+    data = sealed(header_of(kind=kind, rows=rows, place=place), body)
+    try:
+        _, message = Codec(topology, SESSION).decode(data, receiver=receiver)
+    except WireError as error:
+        assert error.reason in EVENTS
+    else:
+        assert KINDS[type(message)] == kind
+
+
+COLLECTOR_PLACE, CAM0, GATEWAY, CLOUD = 0, 1, 4, 5
+SAMPLE, ALL, NOBODY = struct.pack("<I", 7), b"\x07", b"\x00"
+NAN, ONE = struct.pack("<f", np.nan), struct.pack("<f", 1.0)
+IMPOSSIBLE = {
+    "version": ("version", "cam0", header_of(version=2), b""),
+    "session": ("session", "cam0", header_of(session=1), b""),
+    "kind": ("unknown-kind", "cam0", header_of(kind=99), b""),
+    "sender": ("sender", "cam0", header_of(place=6), b""),
+    "stop from a camera": ("bad-route", "cloud", header_of(place=CAM0), b""),
+    "scores for a camera": (
+        "bad-route",
+        "cam0",
+        header_of(kind=Kind.SCORES, rows=1, place=CAM0),
+        SAMPLE + ALL + ONE * 3,
+    ),
+    "verdict of a camera": (
+        "bad-route",
+        COLLECTOR,
+        header_of(kind=Kind.VERDICT, rows=1, place=CAM0),
+        SAMPLE + ALL + b"\0\0" + ONE + b"\1",
+    ),
+    "65 rows": ("too-large", "cam0", header_of(kind=Kind.CAPTURE, rows=65), SAMPLE * 65),
+    "no rows": ("bad-value", "cam0", header_of(kind=Kind.CAPTURE), b""),
+    "no rows of scores": ("bad-value", "gateway", header_of(kind=Kind.SCORES, place=CAM0), b""),
+    "stop with rows": ("bad-value", "cam0", header_of(rows=1), b""),
+    "half a sample": ("bad-length", "cam0", header_of(kind=Kind.CAPTURE, rows=1), b"\0\0"),
+    "ninth view": (
+        "bad-flag",
+        "cloud",
+        header_of(kind=Kind.EXPECT, rows=1, place=GATEWAY),
+        SAMPLE + b"\x08",
+    ),
+    "NaN scores": (
+        "not-finite",
+        "gateway",
+        header_of(kind=Kind.SCORES, rows=1, place=CAM0),
+        SAMPLE + ALL + ONE + NAN + ONE,
+    ),
+    "class 3": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
+        SAMPLE + ALL + b"\3\0" + ONE + b"\1",
+    ),
+    "NaN entropy": (
+        "not-finite",
+        COLLECTOR,
+        header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
+        SAMPLE + ALL + b"\0\0" + NAN + b"\1",
+    ),
+    "entropy 2": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
+        SAMPLE + ALL + b"\0\0" + struct.pack("<f", 2.0) + b"\1",
+    ),
+    "final 2": (
+        "bad-flag",
+        COLLECTOR,
+        header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
+        SAMPLE + ALL + b"\0\0" + ONE + b"\2",
+    ),
+    "ready 2": ("bad-flag", "cloud", header_of(kind=Kind.HEARTBEAT, place=CAM0), b"\2"),
+    "empty account": ("bad-length", COLLECTOR, header_of(kind=Kind.ACCOUNT, place=CAM0), b""),
+    "account of event 200": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.ACCOUNT, place=CAM0),
+        struct.pack("<HHBQ", 0, 1, 200, 1),
+    ),
+    "account of link 99": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.ACCOUNT, place=CAM0),
+        struct.pack("<HHHHBBQQdQQQ", 1, 0, 99, 0, 1, 1, 1, 1, 1.0, 1, 1, 1),
+    ),
+    "account of NaN": (
+        "not-finite",
+        COLLECTOR,
+        header_of(kind=Kind.ACCOUNT, place=CAM0),
+        struct.pack("<HHHHBBQQdQQQ", 1, 0, 1, 0, 1, 1, 1, 1, np.nan, 1, 1, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "receiver", "header", "body"), IMPOSSIBLE.values(), ids=IMPOSSIBLE
+)
+def test_the_impossible_is_refused_by_name(reason, receiver, header, body):
+    codec = Codec(TOPOLOGIES["star"], SESSION)
+    assert refused(codec, sealed(header, body), receiver) == reason
+    assert reason in EVENTS
+
+
+def test_nodes_of_different_bundles_do_not_talk():
+    topology = TOPOLOGIES["star"]
+    encoded = Codec(topology, 1).encode(Stop(), sender=COLLECTOR, epoch=0, sequence=0)
+    assert refused(Codec(topology, 2), encoded, "cam0") == "session"
+
+
+@a_topology
+def test_the_longest_account_is_no_larger_than_a_message_may_be(topology):
+    every = tuple(LinkCount(link=(s, r), kind=Kind(k), sent=True) for s, r, k in routes(topology))
+    account = Account(every, tuple((event, 1) for event in EVENTS))
+    codec = Codec(topology, SESSION)
+    encoded = codec.encode(account, sender=topology.devices[0], epoch=0, sequence=0)
+    assert len(encoded) <= codec.max_bytes
