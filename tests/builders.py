@@ -1,28 +1,16 @@
-"""Small topologies, bundles with random weights and synthetic views: the doubles of all tests.
+"""Small topologies and synthetic views: the doubles of tests that need no network.
 
 Axes: N samples, V views.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from ddnn.bundle.load import Bundle, load_bundle
-from ddnn.bundle.manifest import ExitRule
-from ddnn.bundle.write import write_bundle
 from ddnn.data.multiview import MultiView
-from ddnn.decision import decide
-from ddnn.model.joint import Joint
-from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology
-from ddnn.training.predict import answer, predict
-
-PRIOR_CLASS = 1
 
 
 def star(devices: int = 3, **changes: Any) -> dict[str, Any]:
@@ -78,41 +66,4 @@ def random_views(topology: Topology, samples: int, seed: int = 0) -> MultiView:
     labels_NV = np.repeat(labels_N[:, None], topology.views, axis=1)
     return MultiView(
         views_NVCHW=noise.astype(np.uint8), labels_NV=labels_NV, classes=topology.classes
-    )
-
-
-def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint:
-    """Random weights, batch norms fitted to the samples: scores of ordinary size."""
-    torch.manual_seed(seed)
-    joint = Joint(topology)
-    joint.train()
-    with torch.no_grad():
-        for _ in range(30):
-            joint(torch.from_numpy(samples.views_NVCHW[:64]))
-    joint.eval()
-    return joint
-
-
-def random_bundle(folder: Path, joint: Joint, samples: MultiView) -> Bundle:
-    """A bundle whose exits, but the last, each answer about half of all samples."""
-    logits = predict(joint, samples)
-    medians = [float(np.median(decide(logits_NK).entropy_N)) for logits_NK in logits.values()]
-    thresholds = [*(round(median, 4) for median in medians[:-1]), None]
-    rules = {n: ExitRule(threshold=t) for n, t in zip(logits, thresholds, strict=True)}
-    write_bundle(folder, joint, exits=rules, prior_class=PRIOR_CLASS)
-    return load_bundle(folder)
-
-
-def offline(
-    joint: Joint, bundle: Bundle, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
-) -> Verdicts:
-    """What the torch network answers, masked by `present_NV`."""
-    if present_NV is None:
-        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
-    return answer(
-        predict(joint, samples, present_NV),
-        bundle.manifest.exits,
-        samples=samples,
-        present_NV=present_NV,
-        prior_class=bundle.manifest.prior_class,
     )

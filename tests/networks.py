@@ -1,0 +1,62 @@
+"""Networks and bundles with random weights: the doubles of trained ones.
+
+Axes: N samples, V views.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.bundle.manifest import ExitRule
+from ddnn.bundle.write import write_bundle
+from ddnn.data.multiview import MultiView
+from ddnn.decision import decide
+from ddnn.model.joint import Joint
+from ddnn.report.verdicts import Verdicts
+from ddnn.topology import Topology
+from ddnn.training.predict import answer, predict
+
+torch.set_num_threads(1)
+PRIOR_CLASS = 1
+
+
+def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint:
+    """Random weights, batch norms fitted to the samples: scores of ordinary size."""
+    torch.manual_seed(seed)
+    joint = Joint(topology)
+    joint.train()
+    with torch.no_grad():
+        for _ in range(30):
+            joint(torch.from_numpy(samples.views_NVCHW[:64]))
+    joint.eval()
+    return joint
+
+
+def random_bundle(folder: Path, joint: Joint, samples: MultiView) -> Bundle:
+    """A bundle whose exits, but the last, each answer about half of all samples."""
+    logits = predict(joint, samples)
+    medians = [float(np.median(decide(logits_NK).entropy_N)) for logits_NK in logits.values()]
+    thresholds = [*(round(median, 4) for median in medians[:-1]), None]
+    rules = {n: ExitRule(threshold=t) for n, t in zip(logits, thresholds, strict=True)}
+    write_bundle(folder, joint, exits=rules, prior_class=PRIOR_CLASS)
+    return load_bundle(folder)
+
+
+def offline(
+    joint: Joint, bundle: Bundle, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
+) -> Verdicts:
+    """What the torch network answers, masked by `present_NV`."""
+    if present_NV is None:
+        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
+    return answer(
+        predict(joint, samples, present_NV),
+        bundle.manifest.exits,
+        samples=samples,
+        present_NV=present_NV,
+        prior_class=bundle.manifest.prior_class,
+    )
