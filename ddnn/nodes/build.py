@@ -99,6 +99,7 @@ def _exit_part(number: int, tier: Tier, bundle: Bundle, events: Counter[str]) ->
         deadline_s=tier.exit.deadline_ms / 1000,
         patience_s=patience_s(topology),
         events=events,
+        own=tier.exit.at,
     )
     is_last = number == len(topology.tiers) - 1
     deeper = (

@@ -53,10 +53,14 @@ class Gather:
         deadline_s: float,
         patience_s: float,
         events: Counter[str],
+        own: str | None = None,
     ) -> None:
-        """members: who delivers; shapes: of one row of each; views_of: the views behind each."""
+        """members: who delivers; shapes: of one row of each; views_of: the views behind each.
+
+        own: the member that is this node itself, if one is.
+        """
         count = len(members)
-        self.liveness = Liveness(members, patience_s)
+        self.liveness = Liveness(members, patience_s, own)
         self._place = {name: place for place, name in enumerate(members)}
         self._deadline_s = deadline_s
         self._events = events

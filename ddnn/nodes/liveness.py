@@ -9,9 +9,14 @@ from numpy.typing import NDArray
 
 
 class Liveness:
-    """Watches some nodes. All count as alive until the patience has passed once."""
+    """Watches some nodes. All count as alive until the patience has passed once.
 
-    def __init__(self, members: Sequence[str], patience_s: float) -> None:
+    own: the watching node itself, should it be a member. It sends itself no heartbeats and is
+    always alive.
+    """
+
+    def __init__(self, members: Sequence[str], patience_s: float, own: str | None = None) -> None:
+        self._own = own
         self.members = tuple(members)
         self._place = {name: place for place, name in enumerate(self.members)}
         self._patience_s = patience_s
@@ -20,7 +25,7 @@ class Liveness:
     def hear(self, name: str, now_s: float) -> None:
         """A message of `name` came at now_s."""
         place = self._place.get(name)
-        if place is not None:
+        if place is not None and name != self._own:
             self._times(now_s)[place] = now_s
 
     def alive_M(self, now_s: float) -> NDArray[np.bool_]:
@@ -39,5 +44,6 @@ class Liveness:
 
     def _times(self, now_s: float) -> NDArray[np.float64]:
         if self._heard_M is None:
-            self._heard_M = np.full(len(self.members), now_s)
+            own_M = np.array(self.members) == self._own
+            self._heard_M = np.where(own_M, np.inf, now_s)
         return self._heard_M

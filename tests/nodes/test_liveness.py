@@ -1,0 +1,42 @@
+import pytest
+
+from ddnn.nodes.liveness import Liveness
+
+
+def test_all_are_alive_until_the_patience_has_passed_once():
+    liveness = Liveness(["a", "b"], patience_s=1)
+    assert liveness.alive_M(100).tolist() == [True, True]
+    assert liveness.alive_M(100.9).tolist() == [True, True]
+    assert liveness.alive_M(101).tolist() == [False, False]
+
+
+def test_whoever_is_heard_of_is_alive_again():
+    liveness = Liveness(["a", "b"], patience_s=1)
+    liveness.hear("a", 0)
+    liveness.hear("b", 5)
+    assert (liveness.is_alive("a", 5), liveness.is_alive("b", 5)) == (False, True)
+    liveness.hear("a", 6)
+    assert liveness.is_alive("a", 6)
+
+
+def test_strangers_are_not_watched():
+    liveness = Liveness(["a"], patience_s=1)
+    liveness.hear("stranger", 0)
+    assert liveness.is_alive("stranger", 1e9)
+
+
+def test_the_node_itself_is_alive_however_long_it_says_nothing_to_itself():
+    liveness = Liveness(["a", "me"], patience_s=1, own="me")
+    liveness.hear("me", 0)
+    assert liveness.alive_M(0).tolist() == [True, True]
+    assert liveness.alive_M(1e9).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("heard_b_s", "now_s", "change_s"), [(0.5, 0.6, 1.0), (0.5, 1.2, 1.5), (0.5, 9, None)]
+)
+def test_the_next_change_is_when_the_longest_silent_is_given_up(heard_b_s, now_s, change_s):
+    liveness = Liveness(["a", "b"], patience_s=1)
+    liveness.hear("a", 0)
+    liveness.hear("b", heard_b_s)
+    assert liveness.next_change_s(now_s) == change_s
