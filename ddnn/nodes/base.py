@@ -48,6 +48,7 @@ class Node:
         peers: Sequence[str],
         heartbeat_s: float,
         events: Counter[str],
+        epoch: int = 0,
     ) -> None:
         self.name = name
         self.events = events
@@ -55,6 +56,7 @@ class Node:
         self._parts = parts
         self._peers = peers
         self._heartbeat_s = heartbeat_s
+        self._epoch = epoch
         self._beat_s = float("-inf")
         self._unreached = set(peers)
 
@@ -84,7 +86,7 @@ class Node:
         if now_s < self._beat_s + self._heartbeat_s:
             return []
         self._beat_s = now_s
-        beat = Heartbeat(ready=not self._unreached)
+        beat = Heartbeat(ready=not self._unreached, epoch=self._epoch)
         return [Outgoing(peer, beat) for peer in self._peers]
 
     def sent(self, peer: str, *, taken: bool) -> None:

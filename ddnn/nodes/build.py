@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +19,29 @@ from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source,
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
 from ddnn.wire.routes import peers
 
+LoadEngine = Callable[[Path], Engine]
 
-def build_node(name: str, bundle: Bundle, views_NCHW: NDArray[np.uint8] | None) -> Node:
-    """The node, ready to take messages. views_NCHW: what a device's camera recorded, uint8.
 
+def build_node(
+    name: str,
+    bundle: Bundle,
+    views_NCHW: NDArray[np.uint8] | None,
+    *,
+    epoch: int = 0,
+    load_engine: LoadEngine = Engine,
+) -> Node:
+    """The node, ready to take messages.
+
+    views_NCHW: what a device's camera recorded, uint8. epoch: how often it was restarted.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
     topology = bundle.topology
     events: Counter[str] = Counter()
     parts: list[Part] = []
     if topology.nodes[name].role != GATEWAY:
-        parts.append(_section_part(name, bundle, views_NCHW, events))
+        parts.append(_section_part(name, bundle, views_NCHW, events, load_engine))
     parts += [
-        _exit_part(number, tier, bundle, events)
+        _exit_part(number, tier, bundle, events, load_engine)
         for number, tier in enumerate(topology.tiers)
         if tier.exit is not None and tier.exit.at == name
     ]
@@ -39,6 +51,7 @@ def build_node(name: str, bundle: Bundle, views_NCHW: NDArray[np.uint8] | None) 
         peers=peers(topology, name),
         heartbeat_s=topology.heartbeat.interval_ms / 1000,
         events=events,
+        epoch=epoch,
     )
 
 
@@ -48,7 +61,11 @@ def patience_s(topology: Topology) -> float:
 
 
 def _section_part(
-    name: str, bundle: Bundle, views_NCHW: NDArray[np.uint8] | None, events: Counter[str]
+    name: str,
+    bundle: Bundle,
+    views_NCHW: NDArray[np.uint8] | None,
+    events: Counter[str],
+    load_engine: LoadEngine,
 ) -> SectionPart:
     topology = bundle.topology
     node = topology.nodes[name]
@@ -59,7 +76,7 @@ def _section_part(
     else:
         source = FeatureSource(_feature_gather(name, topology, events))
     to = Destinations(exit_at=tier.exit.at if tier.exit else None, parent=node.parent)
-    return SectionPart(source, Engine(bundle.section_path(name)), to, events)
+    return SectionPart(source, load_engine(bundle.section_path(name)), to, events)
 
 
 def _view_source(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None) -> ViewSource:
@@ -87,7 +104,9 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
     )
 
 
-def _exit_part(number: int, tier: Tier, bundle: Bundle, events: Counter[str]) -> ExitPart:
+def _exit_part(
+    number: int, tier: Tier, bundle: Bundle, events: Counter[str], load_engine: LoadEngine
+) -> ExitPart:
     assert tier.exit is not None
     topology = bundle.topology
     members = tuple(n for n in topology.section_nodes if topology.nodes[n].role == tier.name)
@@ -108,4 +127,6 @@ def _exit_part(number: int, tier: Tier, bundle: Bundle, events: Counter[str]) ->
         else Deeper(members=members, above=topology.members(topology.tiers[number + 1].name))
     )
     name = exit_name(tier.name)
-    return ExitPart(gather, Engine(bundle.exit_path(name)), bundle.manifest.exits[name], deeper)
+    return ExitPart(
+        gather, load_engine(bundle.exit_path(name)), bundle.manifest.exits[name], deeper
+    )

@@ -21,6 +21,8 @@ from ddnn.topology import Topology
 from ddnn.wire.messages import MAX_ROWS, Account, Capture, Heartbeat, Message, Verdict
 
 NO_EXIT = -1
+ASK_AGAIN_S = 0.2
+"""Time between two captures of a sample that the restarted first exit has not answered yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,9 @@ class Collector:
         self._halts = sorted(set(halts))
         self._next = 0
         self._open: dict[int, float] = {}
+        self._again: set[int] = set()
+        self._again_s = 0.0
+        self._epochs: dict[str, int] = {}
         self._sent_s: NDArray[np.float64] = np.zeros(samples)
         self._alive_M = np.ones(len(topology.nodes), dtype=bool)
 
@@ -105,8 +110,11 @@ class Collector:
         match message:
             case Verdict():
                 self._take_verdict(sender, message, now_s)
-            case Heartbeat(ready):
+            case Heartbeat(ready, epoch):
                 (self.ready.add if ready else self.ready.discard)(sender)
+                if self._epochs.get(sender, epoch) != epoch:
+                    self._restarted(sender, now_s)
+                self._epochs[sender] = epoch
             case Account():
                 self.accounts[sender] = message
 
@@ -115,15 +123,17 @@ class Collector:
         self._watch(now_s)
         if self._open:
             self._settle(now_s)
-        return self._capture(now_s)
+        return self._ask_again(now_s) + self._capture(now_s)
 
     def due_s(self, now_s: float) -> float | None:
         """When `tick` is due though no message comes."""
         if not self._open:
             return None
+        times = [min(self._open.values()) + self._answer_s]
         lost_s = self.liveness.next_change_s(now_s)
-        overdue_s = min(self._open.values()) + self._answer_s
-        return overdue_s if lost_s is None else min(overdue_s, lost_s)
+        times += [] if lost_s is None else [lost_s]
+        times += [self._again_s] if self._again else []
+        return min(times)
 
     def _capture(self, now_s: float) -> list[Outgoing]:
         end = self._halts[0] if self._halts else len(self.exit_N)
@@ -134,11 +144,34 @@ class Collector:
         self._sent_s[samples] = now_s
         self._open.update(dict.fromkeys(samples.tolist(), now_s))
         self._next += count
+        return self._captures(samples)
+
+    def _captures(self, samples: NDArray[np.uint32]) -> list[Outgoing]:
         return [
             Outgoing(device, Capture(samples[i : i + MAX_ROWS]))
-            for i in range(0, count, MAX_ROWS)
+            for i in range(0, len(samples), MAX_ROWS)
             for device in self._devices
         ]
+
+    def _ask_again(self, now_s: float) -> list[Outgoing]:
+        """Samples that the first exit lost when it went away: devices are asked once more."""
+        self._again = {s for s in self._again if s in self._open and self.exit_N[s] == NO_EXIT}
+        if not self._again or now_s < self._again_s:
+            return []
+        self._again_s = now_s + ASK_AGAIN_S
+        return self._captures(np.array(sorted(self._again), dtype=np.uint32))
+
+    def _restarted(self, node: str, now_s: float) -> None:
+        """A node came back and knows nothing of what it had: see to the samples it had."""
+        if node not in self._holders:
+            return
+        number = self._exit_number[node]
+        for sample in [s for s in self._open if self.exit_N[s] == number - 1]:
+            self.degraded_N[sample] = True
+            if number == 0:
+                self._again.add(sample)
+            else:
+                self._answer(sample, now_s)
 
     def _take_verdict(self, sender: str, verdict: Verdict, now_s: float) -> None:
         number = self._exit_number[sender]
@@ -187,4 +220,6 @@ class Collector:
         for place in np.flatnonzero(alive_M != self._alive_M):
             name = self.liveness.members[place]
             self.gone.append(Gone(name, self._next, bool(alive_M[place])))
+            if alive_M[place]:
+                self._restarted(name, now_s)
         self._alive_M = alive_M

@@ -1,15 +1,27 @@
-"""One node as a process. Called in the child: `python -m ddnn.run.child CONFIG`."""
+"""One node as a process. Called in the child: `python -m ddnn.run.child CONFIG`.
+
+The launcher holds the child's standard input. A line on it is an order, JSON, answered by a
+line on standard output; its end means that the launcher is gone. Orders make the node fail:
+
+    {"set": PEER, "fault": {...}}     a wire.faulty.LinkFault
+    {"clear": PEER, "kind": KIND}
+    {"slow": FACTOR}                  sections take FACTOR times as long; 1: no longer
+"""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +29,18 @@ from numpy.typing import NDArray
 from ddnn.bundle.load import load_bundle
 from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.nodes.build import build_node
+from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node
-from ddnn.topology import DEVICE
+from ddnn.topology import DEVICE, Topology
 from ddnn.wire.codec import Codec
+from ddnn.wire.faulty import FaultyTransport, LinkFault
 from ddnn.wire.routes import peers
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import ZmqTransport
 
 LAST_WORDS_MS = 500
 """How long a stopping node may take to hand over its account."""
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +48,8 @@ class ChildConfig:
     """All that a node process is told.
 
     views: .npy file of what a device's camera recorded. endpoints: those that differ from the
-    topology's. epoch: how often the node was started before in this launch.
-    tied: end when standard input closes, that is, when whoever started the node is gone.
+    topology's. epoch: how often the node was started before in this launch. seed: of the failure
+    plan. tied: take orders on standard input, end when it closes.
     """
 
     bundle: str
@@ -42,11 +57,37 @@ class ChildConfig:
     views: str | None = None
     epoch: int = 0
     endpoints: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
     tied: bool = True
 
     def to_argument(self) -> str:
         """The form in which the child takes it."""
         return json.dumps(asdict(self))
+
+
+class Pace:
+    """Loads engines that can be slowed down."""
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+
+    def load(self, path: Path) -> Engine:
+        """The engine of an ONNX file, as slow as `factor` says when it runs."""
+        return _PacedEngine(path, self)
+
+
+class _PacedEngine(Engine):
+    def __init__(self, path: Path, pace: Pace) -> None:
+        super().__init__(path)
+        self._pace = pace
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        if self._pace.factor == 1.0:
+            return super().run(inputs)
+        begun_s = time.perf_counter()
+        outputs = super().run(inputs)
+        time.sleep((time.perf_counter() - begun_s) * (self._pace.factor - 1))
+        return outputs
 
 
 def serve(config: ChildConfig) -> None:
@@ -66,20 +107,49 @@ def serve(config: ChildConfig) -> None:
     if name not in topology.nodes:
         raise ConfigError(f"node: no node named {name!r} (known: {', '.join(topology.nodes)})")
     views = _read_views(config) if topology.nodes[name].role == DEVICE else None
-    node = build_node(name, bundle, views)
+    pace = Pace()
+    node = build_node(name, bundle, views, epoch=config.epoch, load_engine=pace.load)
     codec = Codec(topology, bundle.session)
-    transport = ZmqTransport(
+    sockets = ZmqTransport(
         name,
         endpoint=topology.endpoint(name),
         peers={peer: topology.endpoint(peer) for peer in peers(topology, name)},
         max_bytes=codec.max_bytes,
     )
+    transport = FaultyTransport(sockets, name, seed=config.seed, clock=time.monotonic)
+    _emulate_links(transport, name, topology)
     if config.tied:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        _die_with_parent()
+        threading.Thread(target=_take_orders, args=(transport, pace), daemon=True).start()
     try:
         run_node(node, Mailbox(name, codec, transport, epoch=config.epoch), stop.is_set)
     finally:
-        transport.close(linger_ms=LAST_WORDS_MS)
+        sockets.close(linger_ms=LAST_WORDS_MS)
+
+
+def _emulate_links(transport: FaultyTransport, name: str, topology: Topology) -> None:
+    """The topology's links are faults that are there from the start."""
+    for fault_peer, fault in emulated_faults(name, topology):
+        transport.set(fault_peer, fault)
+
+
+def emulated_faults(name: str, topology: Topology) -> list[tuple[str, LinkFault]]:
+    """What the topology's `links` do to messages that `name` sends, by receiver."""
+    found = []
+    for link in topology.links:
+        if link.sender != name:
+            continue
+        if link.bandwidth_kbps is not None:
+            bits_per_s = link.bandwidth_kbps * 1000
+            found.append((link.receiver, LinkFault(kind="bandwidth", bits_per_s=bits_per_s)))
+        if link.latency_ms or link.jitter_ms:
+            delay = LinkFault(
+                kind="latency", delay_s=link.latency_ms / 1000, jitter_s=link.jitter_ms / 1000
+            )
+            found.append((link.receiver, delay))
+        if link.loss:
+            found.append((link.receiver, LinkFault(kind="loss", share=link.loss)))
+    return found
 
 
 def _read_views(config: ChildConfig) -> NDArray[np.uint8]:
@@ -92,11 +162,24 @@ def _read_views(config: ChildConfig) -> NDArray[np.uint8]:
     return views
 
 
-def _end_with_parent() -> None:
-    """Standard input closes when the launcher is gone, however it went."""
-    while os.read(0, 4096):
-        pass
+def _take_orders(transport: FaultyTransport, pace: Pace) -> None:
+    """Until standard input closes: then the launcher is gone, and so is this node."""
+    for line in sys.stdin.buffer:
+        order = json.loads(line)
+        if "set" in order:
+            transport.set(order["set"], LinkFault(**order["fault"]))
+        elif "clear" in order:
+            transport.clear(order["clear"], order["kind"])
+        else:
+            pace.factor = float(order["slow"])
+        os.write(1, b"done\n")
     os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Even a node that is stopped (hang) goes when the launcher goes; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:

@@ -20,8 +20,9 @@ from typing import Literal, get_args
 from ddnn.wire.codec import HEADER
 from ddnn.wire.transport import Transport
 
-LinkFaultKind = Literal["delay", "drop", "corrupt", "partition", "bandwidth"]
+LinkFaultKind = Literal["delay", "drop", "corrupt", "partition"]
 LINK_FAULT_KINDS: tuple[str, ...] = get_args(LinkFaultKind)
+EmulationKind = Literal["latency", "loss", "bandwidth"]
 EVERYONE = "*"
 MAX_HELD = 10_000
 """Delayed messages at most; more are lost, as in a full queue."""
@@ -31,11 +32,11 @@ MAX_HELD = 10_000
 class LinkFault:
     """What happens to messages.
 
-    share: of messages hit (drop, corrupt). delay_s, jitter_s: added to each (delay); the jitter
-    is uniform in [0, jitter_s]. bits_per_s: of the link (bandwidth).
+    share: of messages hit (drop, loss, corrupt). delay_s, jitter_s: added to each (delay,
+    latency); the jitter is uniform in [0, jitter_s]. bits_per_s: of the link (bandwidth).
     """
 
-    kind: LinkFaultKind
+    kind: LinkFaultKind | EmulationKind
     share: float = 1.0
     delay_s: float = 0.0
     jitter_s: float = 0.0
@@ -106,16 +107,17 @@ class FaultyTransport:
             _, _, peer, data = heapq.heappop(self._held)
             self._inner.send(peer, data)
 
-    def _active(self, peer: str | None, kind: LinkFaultKind) -> list[LinkFault]:
-        keys = [(EVERYONE, kind)] if peer is None else [(peer, kind), (EVERYONE, kind)]
+    def _active(self, peer: str | None, *kinds: str) -> list[LinkFault]:
+        peers = (EVERYONE,) if peer is None else (peer, EVERYONE)
+        keys = [(name, kind) for name in peers for kind in kinds]
         return [self._faults[key] for key in keys if key in self._faults]
 
     def _pass(self, peer: str | None, data: bytes) -> bytes | None:
         """The message as it comes through, None: lost."""
         if self._active(peer, "partition"):
             return None
-        for fault in self._active(peer, "drop"):
-            if self._chance(peer, data, "drop") < fault.share:
+        for fault in self._active(peer, "drop", "loss"):
+            if self._chance(peer, data, fault.kind) < fault.share:
                 return None
         for fault in self._active(peer, "corrupt"):
             if self._chance(peer, data, "corrupt") < fault.share:
@@ -126,7 +128,7 @@ class FaultyTransport:
 
     def _release_s(self, peer: str, data: bytes) -> float | None:
         """When the message leaves, None: at once."""
-        delays = self._active(peer, "delay")
+        delays = self._active(peer, "delay", "latency")
         bandwidths = self._active(peer, "bandwidth")
         now_s = leave_s = self._clock()
         if not delays and not bandwidths and self._last_s.get(peer, 0.0) <= now_s:

@@ -93,9 +93,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """To everyone the node sends to: its loop turns. Ready: all of them could be reached."""
+    """To everyone the node sends to: its loop turns.
+
+    ready: all of them could be reached. epoch: how often the node was restarted, modulo 256.
+    """
 
     ready: bool
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
