@@ -256,7 +256,7 @@ IMPOSSIBLE = {
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
         SAMPLE + ALL + b"\0\0" + ONE + b"\2",
     ),
-    "ready 2": ("bad-flag", "cloud", header_of(kind=Kind.HEARTBEAT, place=CAM0), b"\2"),
+    "ready 2": ("bad-flag", "cloud", header_of(kind=Kind.HEARTBEAT, place=CAM0), b"\2\0"),
     "empty account": ("bad-length", COLLECTOR, header_of(kind=Kind.ACCOUNT, place=CAM0), b""),
     "account of event 200": (
         "bad-value",

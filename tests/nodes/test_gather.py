@@ -1,0 +1,276 @@
+"""Windows of one node. N rows, M members, V views; member m has view m behind it."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddnn.nodes.gather import SLOTS, Batch, Gather
+from ddnn.wire.messages import MAX_ROWS
+
+MEMBERS = ("a", "b", "c")
+DEADLINE_S = 0.5
+PATIENCE_S = 1000.0
+
+
+class Bench:
+    """A gather, its clock, and a note of what was delivered."""
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+        self.events: Counter[str] = Counter()
+        self.now_s = 0.0
+        self.gather = Gather(
+            MEMBERS,
+            [(2,)] * len(MEMBERS),
+            views_of=[frozenset({place}) for place in range(len(MEMBERS))],
+            views=len(MEMBERS),
+            deadline_s=DEADLINE_S,
+            patience_s=patience_s,
+            events=self.events,
+        )
+
+    def put(self, member: str, *samples: int) -> None:
+        samples_N = np.array(samples, dtype=np.uint32)
+        present_NV = np.zeros((len(samples), len(MEMBERS)), dtype=bool)
+        present_NV[:, MEMBERS.index(member)] = True
+        self.gather.put(member, samples_N, present_NV, row(member, samples_N), self.now_s)
+
+    def expect(self, views: str, *samples: int) -> None:
+        present_NV = np.array([[view in views for view in MEMBERS]] * len(samples))
+        self.gather.expect(np.array(samples, dtype=np.uint32), present_NV)
+
+    def close(self) -> dict[int, str]:
+        """The samples whose windows close now, and who delivered for each."""
+        closed = {}
+        for batch in self.gather.close(self.now_s):
+            assert 0 < len(batch.samples_N) <= MAX_ROWS
+            assert_rows_belong(batch)
+            for sample, delivered_M in zip(
+                batch.samples_N.tolist(), batch.delivered_NM, strict=True
+            ):
+                closed[sample] = "".join(np.array(MEMBERS)[delivered_M])
+        return closed
+
+
+def row(member: str, samples_N: np.ndarray) -> np.ndarray:
+    """Values that tell whose and which sample's they are."""
+    return np.stack([np.full(len(samples_N), ord(member)), samples_N % 9973], 1).astype(np.float32)
+
+
+def assert_rows_belong(batch: Batch) -> None:
+    """Each row is the one that its member delivered for its sample, or zeros."""
+    np.testing.assert_array_equal(batch.present_NV, batch.delivered_NM)
+    for place, member in enumerate(MEMBERS):
+        wanted = row(member, batch.samples_N) * batch.delivered_NM[:, place, None]
+        np.testing.assert_array_equal(batch.values[place], wanted)
+
+
+some_samples = st.lists(st.integers(0, 7), min_size=1, max_size=5, unique=True)
+deliveries = st.tuples(st.sampled_from(MEMBERS), some_samples)
+waits = st.floats(0.0, 0.4)
+
+
+@given(steps=st.lists(deliveries | waits, max_size=40))
+def test_windows_close_exactly_when_all_have_delivered_or_at_the_deadline(steps):
+    bench = Bench()
+    opened: dict[int, float] = {}
+    delivered: dict[int, str] = {}
+    done: set[int] = set()
+    for step in steps:
+        if isinstance(step, float):
+            bench.now_s += step
+        else:
+            member, samples = step
+            bench.put(member, *samples)
+            for sample in set(samples) - done:
+                opened.setdefault(sample, bench.now_s)
+                delivered[sample] = "".join(sorted({*delivered.get(sample, ""), member}))
+        wanted = {
+            s: who
+            for s, who in delivered.items()
+            if who == "abc" or bench.now_s >= opened[s] + DEADLINE_S
+        }
+        assert bench.close() == wanted
+        done |= set(wanted)
+        for sample in wanted:
+            del delivered[sample]
+
+
+@given(
+    order=st.permutations([(member, n) for member in MEMBERS for n in range(4)]),
+    rows=st.integers(1, 12),
+)
+def test_the_order_of_arrival_does_not_matter(order, rows):
+    bench = Bench()
+    closed = {}
+    for start in range(0, len(order), rows):
+        for member, sample in order[start : start + rows]:
+            bench.put(member, sample)
+        closed |= bench.close()
+    assert closed == dict.fromkeys(range(4), "abc")
+    assert not bench.events.total()
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(MEMBERS), st.lists(st.integers(0, 4 * SLOTS), max_size=20))
+        | st.floats(0.0, 0.4),
+        max_size=30,
+    )
+)
+def test_whatever_arrives_a_sample_is_in_one_batch_at_most_and_rows_stay_theirs(steps):
+    bench = Bench()
+    seen: list[int] = []
+    for step in steps:
+        if isinstance(step, float):
+            bench.now_s += step
+        else:
+            bench.put(step[0], *step[1])
+        seen += bench.close()
+    assert len(seen) == len(set(seen))
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from(MEMBERS), some_samples), max_size=30))
+def test_every_row_is_merged_once_or_counted(steps):
+    bench = Bench()
+    merged = 0
+    for member, samples in steps:
+        bench.put(member, *samples)
+        merged += sum(map(len, bench.close().values()))
+    bench.now_s += DEADLINE_S
+    merged += sum(map(len, bench.close().values()))
+    assert merged + bench.events.total() == sum(len(samples) for _, samples in steps)
+
+
+def test_late_rows_are_counted_and_never_merged():
+    bench = Bench()
+    bench.put("a", 1)
+    bench.put("b", 1)
+    bench.now_s = DEADLINE_S
+    assert bench.close() == {1: "ab"}
+    bench.put("c", 1, 2)
+    bench.now_s = 2 * DEADLINE_S
+    assert bench.close() == {2: "c"}
+    assert bench.events["late"] == 1
+
+
+def test_a_repeated_row_does_not_replace_the_first():
+    bench = Bench()
+    bench.put("a", 1)
+    present_NV = np.ones((1, 3), dtype=bool)
+    forged = np.full((1, 2), 666, dtype=np.float32)
+    bench.gather.put("a", np.array([1], dtype=np.uint32), present_NV, forged, 0.0)
+    bench.now_s = DEADLINE_S
+    assert bench.close() == {1: "a"}  # Bench.close compares the values
+    assert bench.events["duplicate"] == 1
+
+
+def test_nobody_speaks_for_views_that_are_not_behind_it():
+    bench = Bench()
+    all_NV = np.ones((1, 3), dtype=bool)
+    samples_N = np.array([1], dtype=np.uint32)
+    bench.gather.put("a", samples_N, all_NV, row("a", samples_N), 0.0)
+    bench.now_s = DEADLINE_S
+    (batch,) = bench.gather.close(bench.now_s)
+    assert batch.present_NV.tolist() == [[True, False, False]]
+
+
+def test_a_slot_in_use_is_not_given_away():
+    bench = Bench()
+    bench.put("a", 3)
+    bench.put("b", 3 + SLOTS)
+    assert bench.events["busy-slot"] == 1
+    bench.put("b", 3)
+    bench.put("c", 3)
+    assert bench.close() == {3: "abc"}
+    for member in MEMBERS:
+        bench.put(member, 3 + SLOTS)
+    assert bench.close() == {3 + SLOTS: "abc"}
+
+
+def test_the_past_does_not_come_back():
+    bench = Bench()
+    for member in MEMBERS:
+        bench.put(member, 3 + SLOTS)
+    bench.close()
+    bench.put("a", 3)
+    bench.now_s = 10 * DEADLINE_S
+    assert (bench.close(), bench.events["late"]) == ({}, 1)
+
+
+def test_more_windows_than_rows_of_a_message_close_in_several_batches():
+    bench = Bench()
+    for member in MEMBERS:
+        for start in range(0, SLOTS, MAX_ROWS):
+            bench.put(member, *range(start, start + MAX_ROWS))
+    batches = bench.gather.close(0.0)
+    assert [len(batch.samples_N) for batch in batches] == [MAX_ROWS] * (SLOTS // MAX_ROWS)
+    assert np.concatenate([b.samples_N for b in batches]).tolist() == list(range(SLOTS))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_only_expected_members_are_waited_for(when):
+    bench = Bench()
+    if when == "before":
+        bench.expect("ab", 1)
+    bench.put("a", 1)
+    if when == "after":
+        bench.expect("ab", 1)
+    assert bench.close() == {}
+    bench.put("b", 1)
+    assert bench.close() == {1: "ab"}
+
+
+def test_expecting_opens_no_window():
+    bench = Bench()
+    bench.expect("a", *range(SLOTS))
+    bench.now_s = 10 * DEADLINE_S
+    assert bench.close() == {}
+    assert bench.gather.due_s(bench.now_s) is None
+    bench.put("a", 5 + SLOTS)  # an expected sample that never came holds no slot
+    assert not bench.events.total()
+
+
+def test_the_silent_are_not_waited_for():
+    bench = Bench(patience_s=2)
+    bench.put("a", 0)
+    bench.put("b", 0)
+    bench.now_s = DEADLINE_S
+    assert bench.close() == {0: "ab"}
+    bench.now_s = 1.9
+    bench.put("a", 1)
+    bench.put("b", 1)
+    assert bench.close() == {}
+    assert bench.gather.due_s(bench.now_s) == 2  # when c will be given up
+    bench.now_s = 2
+    assert bench.close() == {1: "ab"}
+    bench.put("a", 2)
+    bench.put("b", 2)
+    assert bench.close() == {2: "ab"}
+
+
+def test_whoever_comes_back_is_waited_for_again():
+    bench = Bench(patience_s=2)
+    bench.put("a", 0)
+    bench.now_s = 3
+    bench.close()
+    for member in MEMBERS:
+        bench.gather.liveness.hear(member, bench.now_s)
+    bench.put("a", 1)
+    bench.put("b", 1)
+    assert bench.close() == {}
+    bench.put("c", 1)
+    assert bench.close() == {1: "abc"}
+
+
+def test_the_next_deadline_is_the_oldest_windows():
+    bench = Bench()
+    bench.put("a", 1)
+    bench.now_s = 0.3
+    bench.put("a", 2)
+    assert bench.gather.due_s(bench.now_s) == DEADLINE_S
+    bench.now_s = DEADLINE_S
+    assert bench.close() == {1: "a"}
+    assert bench.gather.due_s(bench.now_s) == pytest.approx(0.3 + DEADLINE_S)

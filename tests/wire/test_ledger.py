@@ -1,0 +1,85 @@
+"""N samples, V views, K classes."""
+
+import numpy as np
+import pytest
+from builders import star_topology
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddnn.model.cost import equation_1
+from ddnn.topology import COLLECTOR, read_topology
+from ddnn.wire.codec import Codec
+from ddnn.wire.ledger import Ledger, ip_bytes, zmtp_bytes
+from ddnn.wire.messages import Capture, Features, Message, Scores, kind_of
+
+SIX = read_topology("six-cameras")
+
+
+def counted(*messages: tuple[str, str, Message]) -> dict[str, float]:
+    """Totals of a ledger over messages (sender, receiver, message)."""
+    codec = Codec(SIX, 1)
+    ledger = Ledger(codec)
+    for number, (sender, receiver, message) in enumerate(messages):
+        data = codec.encode(message, sender=sender, epoch=0, sequence=number)
+        ledger.count((sender, receiver), message, kind_of(message), data, sent=True)
+    links = ledger.account().links
+    return {
+        x: sum(getattr(c, x) for c in links) for x in ("information", "payload", "zmtp", "rows")
+    }
+
+
+def scores(rows: int) -> Scores:
+    ones = np.ones((rows, 6), dtype=bool)
+    return Scores(np.arange(rows, dtype=np.uint32), ones, np.ones((rows, 3), dtype=np.float32))
+
+
+def features(rows: int, value: float = 1.0) -> Features:
+    shape = (rows, *SIX.feature_shape("cam0"))
+    ones = np.ones((rows, 6), dtype=bool)
+    return Features(np.arange(rows, dtype=np.uint32), ones, np.full(shape, value, np.float32))
+
+
+@given(local=st.integers(0, 64), deeper=st.integers(1, 64))
+def test_payload_is_equation_1(local, deeper):
+    """Paper, table II: 12 bytes of scores, 128 of features for the share that goes deeper."""
+    batches = [("cam0", "gateway", scores(rows)) for rows in (local, deeper) if rows]
+    found = counted(*batches, ("cam0", "cloud", features(deeper)))
+    share = local / (local + deeper)
+    per_sample = equation_1(classes=3, local_share=share, filters=4, values=256)
+    assert found["payload"] == pytest.approx(per_sample * (local + deeper))
+
+
+@given(splits=st.lists(st.integers(1, 20), min_size=1, max_size=5))
+def test_payload_does_not_depend_on_how_samples_share_messages(splits):
+    many = counted(*(("cam0", "cloud", features(rows)) for rows in splits))
+    ones = counted(*(("cam0", "cloud", features(1)) for _ in range(sum(splits))))
+    assert (many["payload"], many["rows"]) == (ones["payload"], ones["rows"])
+    assert many["zmtp"] <= ones["zmtp"]
+
+
+def test_control_messages_carry_no_payload():
+    capture = Capture(np.arange(9, dtype=np.uint32))
+    found = counted((COLLECTOR, "cam0", capture))
+    assert (found["payload"], found["information"]) == (0, 0)
+    assert found["zmtp"] == 16 + 9 * 4 + 2
+
+
+def test_information_is_at_most_the_payload():
+    assert counted(("cam0", "cloud", features(3)))["information"] == 0  # always the same bit
+    rng = np.random.default_rng(0)
+    mixed = features(50)
+    mixed.features_NFHW[rng.random(mixed.features_NFHW.shape) < 0.5] = -1
+    found = counted(("cam0", "cloud", mixed))
+    assert 0.99 * found["payload"] < found["information"] <= found["payload"]
+
+
+@pytest.mark.parametrize(
+    ("part", "zmtp", "ip"),
+    [(0, 2, 54), (255, 257, 309), (256, 265, 317), (1439, 1448, 1500), (1440, 1449, 1553)],
+)
+def test_framing_of_a_part(part, zmtp, ip):
+    assert (zmtp_bytes(part), ip_bytes(part)) == (zmtp, ip)
+
+
+def test_an_account_of_nothing_is_empty():
+    assert Ledger(Codec(star_topology(), 1)).account().links == ()

@@ -1,0 +1,133 @@
+"""One sender, one receiver, and whatever the network does to the bytes between them."""
+
+import numpy as np
+import pytest
+from builders import star_topology
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddnn.topology import COLLECTOR
+from ddnn.wire.codec import Codec
+from ddnn.wire.memory import MemoryNetwork
+from ddnn.wire.messages import Capture, Heartbeat, Scores, Stop
+from ddnn.wire.transport import Mailbox
+
+CODEC = Codec(star_topology(), 1)
+
+
+class Wire:
+    """A transport whose bytes can be taken and put by hand."""
+
+    def __init__(self, *, accepts: bool = True) -> None:
+        self.accepts = accepts
+        self.sent: list[bytes] = []
+        self.arriving: list[bytes] = []
+
+    def send(self, _peer: str, data: bytes) -> bool:
+        if self.accepts:
+            self.sent.append(data)
+        return self.accepts
+
+    def receive(self, _timeout_s: float) -> list[bytes]:
+        arrived, self.arriving = self.arriving, []
+        return arrived
+
+    def close(self) -> None:
+        pass
+
+
+def captures(count: int, *, epoch: int = 0, first_sequence: int = 0) -> list[bytes]:
+    """Messages of the collector, as sent."""
+    return [
+        CODEC.encode(
+            Capture(np.array([n], dtype=np.uint32)),
+            sender=COLLECTOR,
+            epoch=epoch,
+            sequence=first_sequence + n,
+        )
+        for n in range(count)
+    ]
+
+
+def believed(mailbox: Mailbox, wire: Wire, *messages: bytes) -> list[int]:
+    """The samples of the captures that the mailbox passes on."""
+    wire.arriving = list(messages)
+    return [int(message.samples_N[0]) for _, message in mailbox.receive(0)]
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def cam0(wire: Wire) -> Mailbox:
+    return Mailbox("cam0", CODEC, wire)
+
+
+@given(order=st.lists(st.integers(0, 7), max_size=30))
+def test_each_message_is_believed_at_most_once_and_in_order(order):
+    messages = captures(8)
+    wire = Wire()
+    mailbox = Mailbox("cam0", CODEC, wire)
+    samples = believed(mailbox, wire, *(messages[n] for n in order))
+    assert samples == sorted(set(samples))
+    assert len(samples) + mailbox.ledger.events["replayed"] == len(order)
+
+
+@pytest.mark.parametrize("start", [2**32 - 2, 2**31 - 2], ids=["32 bits", "31 bits"])
+def test_sequence_numbers_start_again(cam0, wire, start):
+    messages = captures(4, first_sequence=start)
+    assert believed(cam0, wire, *messages) == [0, 1, 2, 3]
+    assert believed(cam0, wire, *messages) == []
+
+
+@pytest.mark.parametrize("epoch", [0, 254, 255], ids=str)
+def test_a_restarted_sender_is_believed_and_its_past_is_not(cam0, wire, epoch):
+    past, present = captures(3, epoch=epoch), captures(3, epoch=epoch + 1)
+    assert believed(cam0, wire, *past[:2], *present, past[2]) == [0, 1, 0, 1, 2]
+    assert cam0.ledger.events == {"old-epoch": 1}
+
+
+def test_what_is_refused_is_counted_and_stops_nothing(cam0, wire):
+    good = captures(2)
+    bad = [b"", b"\x01" * 40, good[0][:-1], good[0] + b"\0"]
+    assert believed(cam0, wire, bad[0], good[0], *bad[1:], good[1], good[1]) == [0, 1]
+    assert cam0.ledger.events.total() == 5
+    assert [link.messages for link in cam0.ledger.account().links] == [2]
+
+
+def test_a_damaged_message_does_not_block_the_ones_after_it(cam0, wire):
+    first, second = captures(2)
+    damaged = bytearray(first)
+    damaged[11] = 0x7F  # the highest byte of its sequence number
+    assert believed(cam0, wire, bytes(damaged), first, second) == [0, 1]
+
+
+def test_only_what_is_taken_counts_as_sent():
+    wire = Wire(accepts=False)
+    mailbox = Mailbox(COLLECTOR, CODEC, wire)
+    assert not mailbox.send("cam0", Stop())
+    assert not mailbox.send("cam0", Heartbeat(ready=True))
+    assert mailbox.ledger.events == {"unsent": 1}  # heartbeats to the dead are no loss
+    wire.accepts = True
+    assert mailbox.send("cam0", Stop())
+    assert [link.messages for link in mailbox.ledger.account().links] == [1]
+
+
+def test_both_ends_count_the_same():
+    network, rng = MemoryNetwork(), np.random.default_rng(0)
+    cam0 = Mailbox("cam0", CODEC, network.join("cam0"))
+    gateway = Mailbox("gateway", CODEC, network.join("gateway"))
+    for rows in (1, 5, 64):
+        scores = Scores(
+            np.arange(rows, dtype=np.uint32),
+            np.ones((rows, 3), dtype=bool),
+            rng.normal(size=(rows, 3)).astype(np.float32),
+        )
+        cam0.send("gateway", scores)
+    assert len(gateway.receive(0)) == 3
+    (sent,), (received,) = (box.ledger.account().links for box in (cam0, gateway))
+    levels = ("messages", "rows", "information", "payload", "zmtp", "ip")
+    assert [getattr(sent, x) for x in levels] == [getattr(received, x) for x in levels]
+    assert (sent.sent, received.sent) == (True, False)
