@@ -12,5 +12,5 @@ from ddnn.run.control import request
 @click.option("--pid", type=int, help="Process id of the launch, when several run.")
 def command(node: str, pid: int | None) -> None:
     """Kill NODE's process in a running launch."""
-    sample = request(node, "kill", pid)
+    sample = request({"node": node, "kind": "kill"}, pid)
     click.echo(f"{node} killed before sample {sample}")

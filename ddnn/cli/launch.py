@@ -16,9 +16,9 @@ from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_launch
-from ddnn.run.failures import Failure, parse_failure
 from ddnn.run.launcher import Watcher, launch
 from ddnn.run.outcome import write_outcome
+from ddnn.run.plan import FailurePlan, plan_of, read_plan
 from ddnn.topology import Topology
 
 
@@ -33,6 +33,7 @@ from ddnn.topology import Topology
 )
 @click.option("--samples", type=click.IntRange(min=1), help="Run only the first N samples.")
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
+@click.option("--plan", "plan_name", metavar="PLAN", help="Failure plan: a file or shipped name.")
 @click.option("--kill", "kills", multiple=True, metavar="NODE@SAMPLE", help="Kill before SAMPLE.")
 @click.option("--recover", "recovers", multiple=True, metavar="NODE@SAMPLE", help="Start it again.")
 @click.option("--free-ports", is_flag=True, help="Use free ports, not the topology's.")
@@ -45,6 +46,7 @@ def command(
     split: str,
     samples: int | None,
     window: int | None,
+    plan_name: str | None,
     kills: tuple[str, ...],
     recovers: tuple[str, ...],
     free_ports: bool,
@@ -54,13 +56,13 @@ def command(
     """Start RUN's topology as processes, run the test split, report, stop everything."""
     bundle = load_bundle(run)
     part = _samples(bundle, card, split, samples)
-    failures = _failures(bundle.topology, len(part), kills, recovers)
+    plan = _plan(plan_name, bundle.topology, kills, recovers)
     try:
         with _Display(len(part)) as watcher:
             outcome = launch(
                 bundle,
                 part,
-                failures=failures,
+                plan=plan,
                 window=window,
                 free_ports=free_ports,
                 watcher=watcher,
@@ -84,12 +86,14 @@ def _samples(bundle: Bundle, card: str | None, split: str, samples: int | None) 
     return part if samples is None else part.take(np.arange(min(samples, len(part))))
 
 
-def _failures(
-    topology: Topology, samples: int, kills: tuple[str, ...], recovers: tuple[str, ...]
-) -> list[Failure]:
-    return [parse_failure(text, "kill", topology, samples) for text in kills] + [
-        parse_failure(text, "recover", topology, samples) for text in recovers
-    ]
+def _plan(
+    name: str | None, topology: Topology, kills: tuple[str, ...], recovers: tuple[str, ...]
+) -> FailurePlan:
+    by_option = plan_of(topology, kills=kills, recovers=recovers)
+    if name is None:
+        return by_option
+    plan = read_plan(name)
+    return plan.model_copy(update={"failures": plan.failures + by_option.failures})
 
 
 class _Display:

@@ -1,6 +1,6 @@
 """The way into a running launch from another terminal: a socket in the user's own folder.
 
-One line of JSON each way: {"node": ..., "kind": ...} and {"error": ...} or {"sample": ...}.
+One line of JSON each way: the fields of a plan's failure, and {"error": ...} or {"sample": ...}.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ddnn.errors import ConfigError, DdnnError, LaunchError
 
 MAX_LINE_BYTES = 4096
 TIMEOUT_S = 5.0
 
-Act = Callable[[str, str], int]
-"""Does `kind` to `node`; returns the sample from which it holds. Raises DdnnError."""
+Act = Callable[[dict[str, Any]], int]
+"""Makes a failure happen; returns the sample from which it holds. Raises DdnnError."""
 
 
 def control_folder() -> Path:
@@ -60,12 +61,11 @@ class ControlServer:
 
     def _answer(self, line: bytes) -> bytes:
         try:
-            request = json.loads(line)
-            answer = {"sample": self._act(str(request["node"]), str(request["kind"]))}
+            answer: dict[str, object] = {"sample": self._act(dict(json.loads(line)))}
         except DdnnError as error:
-            answer = {"error": str(error)}  # type: ignore[dict-item]  # a string in its place
-        except (ValueError, KeyError, TypeError):
-            answer = {"error": "not a request"}  # type: ignore[dict-item]  # as above
+            answer = {"error": str(error)}
+        except (ValueError, TypeError):
+            answer = {"error": "not a request"}
         return json.dumps(answer).encode() + b"\n"
 
     def close(self) -> None:
@@ -74,14 +74,14 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
 
 
-def request(node: str, kind: str, pid: int | None = None) -> int:
-    """Asks the running launch (the one with process id `pid`, or the only one).
+def request(failure: dict[str, Any], pid: int | None = None) -> int:
+    """Asks the running launch (the one with process id `pid`, or the only one) for a failure.
 
     Returns the sample from which the failure holds. Raises LaunchError when there is no such
     launch or it refuses.
     """
     with _connect(pid) as connection:
-        connection.sendall(json.dumps({"node": node, "kind": kind}).encode() + b"\n")
+        connection.sendall(json.dumps(failure).encode() + b"\n")
         answer = json.loads(_read_line(connection))
     if "error" in answer:
         raise LaunchError(str(answer["error"]))

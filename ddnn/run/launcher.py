@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,16 @@ from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all
 from ddnn.run.child import ChildConfig
 from ddnn.run.control import ControlServer
-from ddnn.run.failures import Failure, check_node
+from ddnn.run.operator import Operator
 from ddnn.run.outcome import NodeState, Outcome, build_report, collect_verdicts
+from ddnn.run.plan import (
+    Action,
+    FailurePlan,
+    actions,
+    check_failure,
+    check_plan,
+    parse_failure,
+)
 from ddnn.run.processes import Processes
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
@@ -54,14 +62,15 @@ def launch(
     bundle: Bundle,
     samples: MultiView,
     *,
-    failures: Sequence[Failure] = (),
+    plan: FailurePlan | None = None,
     window: int | None = None,
     free_ports: bool = False,
     watcher: Watcher | None = None,
 ) -> Outcome:
     """Runs every sample through real processes, ends them, and reports.
 
-    free_ports: listen on ports the system chooses instead of the topology's.
+    plan: what fails when. free_ports: listen on ports the system chooses instead of the
+    topology's.
     Raises DataError for views that do not fit, TransportError for a port in use, LaunchError
     naming a node that does not start.
     """
@@ -72,8 +81,15 @@ def launch(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-launch-")))
         processes = stack.enter_context(Processes(folder))
         mailbox = stack.enter_context(_collector_mailbox(bundle))
-        run = Launch(bundle, samples, processes, mailbox, watcher or Watcher())
-        return run.run(folder, failures, window)
+        run = Launch(
+            bundle,
+            samples,
+            plan or _no_failures(bundle),
+            processes=processes,
+            mailbox=mailbox,
+            watcher=watcher,
+        )
+        return run.run(folder, window)
 
 
 class Launch:
@@ -83,35 +99,42 @@ class Launch:
         self,
         bundle: Bundle,
         samples: MultiView,
+        plan: FailurePlan,
+        *,
         processes: Processes,
         mailbox: Mailbox,
-        watcher: Watcher,
+        watcher: Watcher | None,
     ) -> None:
+        check_plan(plan, bundle.topology, len(samples))
         self._bundle = bundle
         self._topology = bundle.topology
         self._samples = samples
+        self._plan = plan
+        self._actions = actions(plan)
         self._processes = processes
+        self._operator = Operator(processes, bundle.topology)
         self._mailbox = mailbox
-        self._watcher = watcher
+        self._watcher = watcher or Watcher()
         self._history: list[dict[str, Any]] = []
         self._stopped: set[str] = set()
 
-    def run(self, folder: Path, failures: Sequence[Failure], window: int | None) -> Outcome:
+    def run(self, folder: Path, window: int | None) -> Outcome:
         """Start, wait, run, stop, report."""
+        total = len(self._samples)
         self._collector = Collector(
             self._topology,
-            samples=len(self._samples),
+            samples=total,
             prior_class=self._bundle.manifest.prior_class,
             patience_s=patience_s(self._topology),
             window=window,
-            halts=[failure.sample for failure in failures],
+            halts=[a.sample for a in self._actions if a.sample is not None and a.sample < total],
         )
         begun_s = time.monotonic()
         self._start_all(folder)
         self._wait_ready()
         ready_s = time.monotonic() - begun_s
         self._watcher.say(f"{len(self._topology.nodes)} nodes ready in {ready_s:.1f} s")
-        duration_s = self._run_samples(failures)
+        duration_s = self._run_samples()
         states = self._stop_all()
         report = build_report(
             self._collector,
@@ -140,39 +163,41 @@ class Launch:
                     node=name,
                     views=str(views) if views else None,
                     endpoints=endpoints,
+                    seed=self._plan.seed,
                 )
             )
 
     def _wait_ready(self) -> None:
-        """Until all running nodes reach everyone they send to, and are reached by us."""
+        """Until all nodes that can be reached reach everyone, and are reached by us."""
         deadline_s = time.monotonic() + READY_S
-        running = set(self._processes.pids()) - self._stopped
-        unreached = set(running)
+        wanted = set(self._topology.nodes) - self._operator.unreachable
+        unreached = set(wanted)
         self._collector.ready.clear()
-        while unreached or not running <= self._collector.ready:
+        while unreached or not wanted <= self._collector.ready:
             unreached = {n for n in unreached if not self._mailbox.send(n, Heartbeat(ready=True))}
             self._turn(POLL_S)
-            for name in self._processes.stopped():
-                if name not in self._stopped:
-                    words = self._processes.last_words(name)
-                    raise LaunchError(f"{name} did not start: {words}")
+            for name in wanted & set(self._processes.stopped()):
+                raise LaunchError(f"{name} did not start: {self._processes.last_words(name)}")
             if time.monotonic() > deadline_s:
-                missing = ", ".join(sorted(running - self._collector.ready | unreached))
+                missing = ", ".join(sorted(wanted - self._collector.ready | unreached))
                 raise LaunchError(f"not ready after {READY_S:.0f} s: {missing}")
 
-    def _run_samples(self, failures: Sequence[Failure]) -> float:
+    def _run_samples(self) -> float:
         """Seconds from the first capture to the last answer, halts left out."""
-        collector, control = self._collector, ControlServer(self._act)
+        collector, control = self._collector, ControlServer(self._act_by_hand)
         begun_s, halted_s = time.monotonic(), 0.0
+        timed = sorted((a for a in self._actions if a.seconds is not None), key=_seconds)
         try:
             while not collector.is_done:
                 send_all(self._mailbox, collector.tick(time.monotonic()))
                 self._turn(POLL_S)
                 control.poll()
-                self._note_stopped()
+                self._supervise()
+                while timed and time.monotonic() >= begun_s + _seconds(timed[0]):
+                    self._act(timed.pop(0))
                 if collector.halted_at is not None:
                     halt_s = time.monotonic()
-                    self._do_due(failures, collector.halted_at)
+                    self._act_at(collector.halted_at)
                     halted_s += time.monotonic() - halt_s
                 self._watcher.progress(collector.answered)
         finally:
@@ -186,40 +211,48 @@ class Launch:
         for sender, message in self._mailbox.receive(timeout_s):
             self._collector.handle(sender, message, time.monotonic())
 
-    def _do_due(self, failures: Sequence[Failure], sample: int) -> None:
-        for failure in failures:
-            if failure.sample == sample:
-                self._act(failure.node, failure.kind)
-        if any(f.kind == "recover" for f in failures if f.sample == sample):
+    def _act_at(self, sample: int) -> None:
+        """Everything the plan has for this sample; nodes that come back are waited for."""
+        due = [action for action in self._actions if action.sample == sample]
+        for action in due:
+            self._act(action)
+        if any(action.ends or action.failure.kind == "recover" for action in due):
             self._wait_ready()
         self._collector.release()
 
-    def _act(self, node: str, kind: str) -> int:
-        """Makes a node fail now; returns the next sample."""
-        check_node(node, self._topology)
-        actions: dict[str, Callable[[str], None]] = {
-            "kill": self._processes.kill,
-            "recover": self._processes.restart,
-        }
-        if kind not in actions:
-            raise LaunchError(f"kind {kind!r}, want one of {', '.join(actions)}")
-        actions[kind](node)
-        self._stopped.discard(node)
-        return self._note(node, kind)
+    def _act(self, action: Action) -> None:
+        failure = action.failure
+        (self._operator.end if action.ends else self._operator.begin)(failure)
+        self._note(failure.where, f"{failure.kind} ends" if action.ends else failure.kind)
 
-    def _note(self, node: str, kind: str) -> int:
+    def _act_by_hand(self, request: dict[str, Any]) -> int:
+        """A failure asked for while it runs; returns the sample from which it holds."""
         sample = self._collector.asked
-        self._history.append({"node": node, "kind": kind, "sample": sample})
-        self._watcher.say(f"{node}: {kind} before sample {sample}")
+        failure = parse_failure(request | {"at": {"sample": sample}})
+        check_failure(failure, self._topology, where=f"{failure.kind}: ")
+        self._operator.begin(failure)
+        self._note(failure.where, failure.kind)
         return sample
 
-    def _note_stopped(self) -> None:
-        """A node that ended by itself is a failure like any other, and is named."""
+    def _note(self, where: str, kind: str) -> None:
+        sample = self._collector.asked
+        self._history.append({"node": where, "kind": kind, "sample": sample})
+        self._watcher.say(f"{where}: {kind} before sample {sample}")
+
+    def _supervise(self) -> None:
+        """Names nodes that ended by themselves, starts those again whose policy says so."""
         for name in self._processes.stopped():
             if name not in self._stopped:
                 self._stopped.add(name)
                 self._watcher.say(f"{name} stopped: {self._processes.last_words(name)}")
                 self._note(name, "stopped")
+        for name in self._operator.due_restarts(self._is_silent):
+            self._stopped.discard(name)
+            self._collector.liveness.hear(name, time.monotonic())
+            self._note(name, "restarted")
+
+    def _is_silent(self, name: str) -> bool:
+        return not self._collector.liveness.is_alive(name, time.monotonic())
 
     def _stop_all(self) -> dict[str, NodeState]:
         """Takes the accounts and ends the processes."""
@@ -290,3 +323,11 @@ def _check_views(topology: Topology, samples: MultiView) -> None:
         )
     if not len(samples):
         raise DataError("no samples to run, want at least one")
+
+
+def _no_failures(bundle: Bundle) -> FailurePlan:
+    return FailurePlan(name="none", topology=bundle.topology.name, failures=())
+
+
+def _seconds(action: Action) -> float:
+    return action.seconds or 0.0

@@ -14,13 +14,15 @@ Axes: N samples, V views.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ddnn.errors import ConfigError
 from ddnn.share import find
@@ -106,8 +108,8 @@ class Failure(Model):
 
     @property
     def where(self) -> str:
-        """The node, or the link as `from-to`."""
-        return self.node if self.node is not None else "-".join(self._link)
+        """The node, or the link as `from:to`."""
+        return self.node if self.node is not None else ":".join(self._link)
 
     def link_fault(self) -> LinkFault:
         """What the transport at `at_node` is to do; for the kinds of LINK_FAULT_KINDS."""
@@ -160,19 +162,53 @@ def check_plan(plan: FailurePlan, topology: Topology, samples: int) -> None:
         raise ConfigError(
             f"plan {plan.name}: is for topology {plan.topology!r}, this run's is {topology.name!r}"
         )
-    links = {(sender, receiver) for sender, receiver, _ in routes(topology)}
     for number, failure in enumerate(plan.failures):
-        where = f"plan {plan.name}: failures.{number}"
-        if failure.link is not None and failure.link not in links:
-            raise ConfigError(f"{where}.link: no link from {' to '.join(failure.link)}")
-        if failure.link is not None and failure.link[0] == COLLECTOR:
-            raise ConfigError(f"{where}.link: starts at the collector, want a node's link")
-        if failure.node is not None:
-            check_node(failure.node, topology, where=f"{where}.node: ")
+        where = f"plan {plan.name}: failures.{number}."
+        check_failure(failure, topology, where=where)
         if failure.at.sample is not None and failure.at.sample >= samples:
             raise ConfigError(
-                f"{where}.at.sample: {failure.at.sample}, the run has samples 0 to {samples - 1}"
+                f"{where}at.sample: {failure.at.sample}, the run has samples 0 to {samples - 1}"
             )
+
+
+def check_failure(failure: Failure, topology: Topology, *, where: str) -> None:
+    """Raises ConfigError if the topology has no such node or link."""
+    if failure.node is not None:
+        check_node(failure.node, topology, where=f"{where}node: ")
+        return
+    links = {(sender, receiver) for sender, receiver, _ in routes(topology)}
+    if failure.link not in links:
+        raise ConfigError(f"{where}link: no link from {' to '.join(failure.link or ())}")
+    if failure.at_node == COLLECTOR:
+        raise ConfigError(f"{where}link: starts at the collector, want a node's link")
+
+
+def parse_failure(entry: dict[str, Any]) -> Failure:
+    """A failure from its fields. Raises ConfigError in one line."""
+    try:
+        return Failure.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def plan_of(
+    topology: Topology, *, kills: Sequence[str] = (), recovers: Sequence[str] = ()
+) -> FailurePlan:
+    """The plan of options written NODE@SAMPLE.
+
+    Raises ConfigError for another form.
+    """
+    written = [("kill", text) for text in kills] + [("recover", text) for text in recovers]
+    entries = []
+    for kind, text in written:
+        match = re.fullmatch(r"([^@]+)@(\d{1,9})", text)
+        if match is None:
+            raise ConfigError(f"--{kind}: got {text!r}, want NODE@SAMPLE, for example cam4@100")
+        check_node(match[1], topology, where=f"--{kind} {text}: ")
+        entries.append({"node": match[1], "kind": kind, "at": {"sample": int(match[2])}})
+    failures = tuple(parse_failure(entry) for entry in entries)
+    return FailurePlan(name="options", topology=topology.name, failures=failures)
 
 
 def check_node(node: str, topology: Topology, *, where: str = "") -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from ddnn.run.child import ChildConfig
 
 TERM_S = 2.0
 """Time a node gets to end by itself before it is killed."""
+ORDER_S = 5.0
+"""Time a node gets to confirm an order."""
 
 
 @dataclass(slots=True)
@@ -51,7 +55,7 @@ class Processes:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ddnn.run.child", config.to_argument()],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=stderr,
                 process_group=0,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -59,18 +63,50 @@ class Processes:
         self._children[config.node] = _Child(process, config, log)
 
     def kill(self, node: str) -> None:
-        """SIGKILL: the node is gone at once."""
+        """SIGKILL: the node is gone at once. Nothing for one that has ended."""
         child = self._child(node)
-        child.killed = True
-        child.process.kill()
+        if child.process.poll() is None:
+            child.killed = True
+            child.process.kill()
         child.process.wait()
-        _close_stdin(child)
+        _close_pipes(child)
+
+    def hang(self, node: str) -> None:
+        """SIGSTOP: the process is there and does nothing."""
+        self._signal(node, signal.SIGSTOP)
+
+    def resume(self, node: str) -> None:
+        """SIGCONT: it goes on where it stopped."""
+        self._signal(node, signal.SIGCONT)
+
+    def _signal(self, node: str, number: signal.Signals) -> None:
+        process = self._child(node).process
+        if process.poll() is None:
+            process.send_signal(number)
+
+    def order(self, node: str, order: dict[str, object], *, wait: bool = True) -> None:
+        """Tells the node's process to fail in some way (see `child`), waits till it does.
+
+        Raises LaunchError if it does not answer in time.
+        """
+        process = self._child(node).process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
+            if wait and not select.select([process.stdout], [], [], ORDER_S)[0]:
+                raise LaunchError(f"{node}: took no order for {ORDER_S:.0f} s")
+            if wait:
+                process.stdout.readline()
+        except OSError as error:
+            raise LaunchError(f"{node}: takes no orders, {error.strerror}") from error
 
     def restart(self, node: str) -> None:
         """Starts a node again, with the next epoch. Raises LaunchError if it still runs."""
         child = self._child(node)
         if child.process.poll() is None:
-            raise LaunchError(f"{node}: still runs, want it dead before it recovers")
+            raise LaunchError(f"{node}: still runs, want it dead before it starts again")
         self.start(replace(child.config, epoch=child.config.epoch + 1))
 
     def is_running(self, node: str) -> bool:
@@ -117,16 +153,17 @@ class Processes:
                 child.process.wait(max(0.0, deadline_s - time.monotonic()))
 
     def end_all(self) -> None:
-        """Ends every process: asked first, killed after TERM_S. Stopped ones are killed."""
+        """Ends every process: asked first (one that hangs goes on for it), killed after TERM_S."""
         for child in self._children.values():
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
+                child.process.send_signal(signal.SIGCONT)
         self.wait_all(TERM_S)
         for child in self._children.values():
             if child.process.poll() is None:
                 child.process.kill()
             child.process.wait()
-            _close_stdin(child)
+            _close_pipes(child)
 
     def _child(self, node: str) -> _Child:
         if node not in self._children:
@@ -135,6 +172,8 @@ class Processes:
         return self._children[node]
 
 
-def _close_stdin(child: _Child) -> None:
-    if child.process.stdin is not None:
-        child.process.stdin.close()
+def _close_pipes(child: _Child) -> None:
+    for pipe in (child.process.stdin, child.process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()

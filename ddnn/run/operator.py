@@ -1,0 +1,116 @@
+"""Makes nodes fail and recover, and starts again those whose policy says so.
+
+The one place that carries failures out: a plan's, and those of `ddnn fault` while it runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from ddnn.run.plan import SILENT, Failure
+from ddnn.run.processes import Processes
+from ddnn.topology import Topology
+from ddnn.wire.faulty import LINK_FAULT_KINDS
+
+RESTART_PAUSE_S = 0.5
+"""A node is not started again sooner than this after its last start."""
+
+
+class Operator:
+    """Knows which failures are in force."""
+
+    def __init__(self, processes: Processes, topology: Topology) -> None:
+        self._processes = processes
+        self._topology = topology
+        self._active: list[Failure] = []
+        self._restarts: dict[str, int] = {}
+        self._started_s: dict[str, float] = {}
+        self._hung: set[str] = set()
+
+    @property
+    def unreachable(self) -> set[str]:
+        """Nodes that cannot answer now, because of a failure in force or because they ended."""
+        silenced = {f.at_node for f in self._active if f.kind in SILENT and f.node is not None}
+        running = self._processes.pids().keys()
+        return silenced | {name for name in self._topology.nodes if name not in running}
+
+    def begin(self, failure: Failure) -> None:
+        """Makes it so. On a node that is dead, it takes hold when the node runs again."""
+        node = failure.at_node
+        if failure.kind == "recover":
+            self._recover(failure)
+            return
+        self._active.append(failure)
+        if failure.kind == "kill":
+            self._processes.kill(node)
+        elif failure.kind == "hang":
+            self._hung.add(node)
+            self._processes.hang(node)
+        else:
+            self._order(node, failure)
+
+    def end(self, failure: Failure) -> None:
+        """Takes one failure back."""
+        if failure not in self._active:
+            return  # recovered before its time was over
+        self._active.remove(failure)
+        node = failure.at_node
+        if failure.kind == "kill":
+            self._restart(node)
+        elif failure.kind == "hang":
+            self._resume(node)
+        elif failure.kind == "slow":
+            self._say(node, {"slow": 1.0})
+        else:
+            self._say(node, {"clear": failure.peer, "kind": failure.kind})
+
+    def _recover(self, recovery: Failure) -> None:
+        """Takes back everything that was done to the node or link."""
+        for failure in [f for f in self._active if f.where == recovery.where]:
+            self.end(failure)
+        if recovery.node is not None and not self._processes.is_running(recovery.node):
+            self._restart(recovery.node)
+
+    def due_restarts(self, silent: Callable[[str], bool]) -> list[str]:
+        """Starts again the nodes that ended or fell silent where their policy says so."""
+        started = []
+        for name, node in self._topology.nodes.items():
+            most = {"never": 0, "always": None}.get(str(node.restart), node.restart)
+            ended = not self._processes.is_running(name) or silent(name)
+            spent = most is not None and self._restarts.get(name, 0) >= int(most)
+            early = time.monotonic() < self._started_s.get(name, 0.0) + RESTART_PAUSE_S
+            if not ended or spent or early:
+                continue
+            self._restarts[name] = self._restarts.get(name, 0) + 1
+            self._active = [
+                f for f in self._active if f.at_node != name or f.kind not in ("kill", "hang")
+            ]
+            self._restart(name)
+            started.append(name)
+        return started
+
+    def _restart(self, node: str) -> None:
+        self._hung.discard(node)
+        self._processes.kill(node)
+        self._processes.restart(node)
+        self._started_s[node] = time.monotonic()
+        for failure in self._active:
+            if failure.at_node == node:
+                self._order(node, failure)
+
+    def _resume(self, node: str) -> None:
+        self._hung.discard(node)
+        self._processes.resume(node)
+
+    def _order(self, node: str, failure: Failure) -> None:
+        """Link faults and slowness are carried out in the node's own process."""
+        if failure.kind in LINK_FAULT_KINDS:
+            self._say(node, {"set": failure.peer, "fault": asdict(failure.link_fault())})
+        elif failure.kind == "slow":
+            self._say(node, {"slow": failure.factor})
+
+    def _say(self, node: str, order: dict[str, object]) -> None:
+        if self._processes.is_running(node):
+            self._processes.order(node, order, wait=node not in self._hung)
