@@ -87,8 +87,6 @@ def train_run(
     if (folder / CONFIG).exists() and not overwrite:
         raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
     data = load(card) if data is None else data
-    for stale in (CHECKPOINT, WEIGHTS):
-        (folder / stale).unlink(missing_ok=True)
     config = Config(
         topology=topology,
         settings=settings,
@@ -98,6 +96,8 @@ def train_run(
         versions=versions(),
     )
     write_json(folder / CONFIG, config.model_dump(mode="json"))
+    for stale in (CHECKPOINT, WEIGHTS):
+        (folder / stale).unlink(missing_ok=True)
     return _finish(folder, config, data, resume=False, on_epoch=on_epoch)
 
 

@@ -1,0 +1,200 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from tiny import make_samples, make_topology
+
+from ddnn.data.multiview import DataSet, Split
+from ddnn.errors import ConfigError, DataError, DdnnError
+from ddnn.model.blocks import Layer
+from ddnn.model.joint import Joint
+from ddnn.training.batches import tensors
+from ddnn.training.fit import CHECKPOINT, HISTORY, WEIGHTS, accuracies, fit, joint_loss
+from ddnn.training.fit import learning_rate as rate_at
+from ddnn.training.predict import predict
+from ddnn.training.settings import settings_for
+
+CPU = torch.device("cpu")
+
+
+def weights_equal(a: Joint, b: Joint) -> bool:
+    states = a.state_dict(), b.state_dict()
+    return all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_after(number: int):
+    def on_epoch(epoch):
+        if epoch.epoch == number:
+            raise StopError
+
+    return on_epoch
+
+
+def test_training_learns_the_tiny_problem(tmp_path, data, topology):
+    settings = settings_for("robust", epochs=12, batch=8, learning_rate=0.01)
+    joint = fit(data, topology, settings, seed=0, folder=tmp_path)
+    test = data.part("test")
+    assert accuracies(predict(joint, test), test)["cloud"] >= 0.8
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path, data, topology, settings):
+    runs = [
+        fit(data, topology, settings, seed=seed, folder=tmp_path / str(n))
+        for n, seed in enumerate((3, 3, 4))
+    ]
+    assert weights_equal(runs[0], runs[1])
+    assert not weights_equal(runs[0], runs[2])
+
+
+def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path, data, topology, settings):
+    whole = fit(data, topology, settings, seed=1, folder=tmp_path / "whole")
+    with pytest.raises(StopError):
+        fit(data, topology, settings, seed=1, folder=tmp_path / "cut", on_epoch=stop_after(1))
+    resumed = fit(data, topology, settings, seed=1, folder=tmp_path / "cut", resume=True)
+    assert weights_equal(whole, resumed)
+    lines = [(tmp_path / part / HISTORY).read_text().splitlines() for part in ("whole", "cut")]
+    assert [json.loads(x)["loss"] for x in lines[0]] == [json.loads(x)["loss"] for x in lines[1]]
+
+
+def test_history_tells_each_epochs_loss_and_accuracy(tmp_path, data, topology, settings):
+    seen = []
+    fit(data, topology, settings, seed=0, folder=tmp_path, on_epoch=seen.append)
+    lines = [json.loads(line) for line in (tmp_path / HISTORY).read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3] == [epoch.epoch for epoch in seen]
+    assert lines[-1]["accuracy"].keys() == {"local", "cloud"}
+    assert lines[0]["is_best"]
+
+
+def test_weights_of_few_bits_stay_between_minus_one_and_one(tmp_path, data, topology):
+    settings = settings_for("robust", epochs=2, batch=16, learning_rate=0.5)
+    joint = fit(data, topology, settings, seed=0, folder=tmp_path)
+    for module in joint.modules():
+        if isinstance(module, Layer):
+            assert module.weight.abs().max() <= 1
+
+
+def test_the_paper_preset_updates_once_an_epoch_and_keeps_the_last(tmp_path, data, topology):
+    settings = settings_for("paper", epochs=4)
+    assert (settings.learning_rate, settings.schedule) == (1e-3, "constant")
+    fit(data, topology, settings, seed=0, folder=tmp_path)
+    assert settings_for("paper").epochs == 100
+
+
+def test_absent_views_teach_their_device_nothing(data, topology):
+    torch.manual_seed(0)
+    joint = Joint(topology)
+    batch = tensors(data.samples, CPU)
+    absent = batch.labels_NV[:, 0] < 0
+    only_absent = type(batch)(*(tensor[absent] for tensor in batch))
+    settings = settings_for("robust", exit_weights={"local": 0.0, "cloud": 0.0})
+    joint_loss(joint, joint(only_absent.views_NVCHW), only_absent, settings).backward()
+    gradient = joint.sections["cam0"].blocks[0].conv.weight.grad
+    assert not gradient.any()
+    assert joint.sections["cam1"].blocks[0].conv.weight.grad.any()
+
+
+def test_exit_weights_scale_their_losses(data, topology):
+    torch.manual_seed(0)
+    joint = Joint(topology).eval()
+    batch = tensors(data.samples, CPU)
+    output = joint(batch.views_NVCHW)
+
+    def loss(**weights):
+        settings = settings_for("robust", exit_weights=weights, device_weight=0.0)
+        return float(joint_loss(joint, output, batch, settings).detach())
+
+    local, cloud = loss(cloud=0.0), loss(local=0.0)
+    assert loss(local=2.0, cloud=0.5) == pytest.approx(2 * local + 0.5 * cloud, rel=1e-5)
+
+
+def test_a_cosine_falls_from_the_rate_to_zero():
+    settings = settings_for("robust", epochs=10, learning_rate=0.2)
+    assert rate_at(settings, 0) == 0.2
+    assert rate_at(settings, 5) == pytest.approx(0.1)
+    assert rate_at(settings, 10) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("name", ["a-cloud-only", "d-device-edge-cloud", "f-edges-cloud"])
+def test_other_hierarchies_train_with_the_same_code(tmp_path, name):
+    topology = make_topology(name)
+    samples = make_samples(24)
+    repeated = np.resize(np.arange(3), topology.views)
+    samples = type(samples)(
+        views_NVCHW=samples.views_NVCHW[:, repeated],
+        labels_NV=np.where(
+            samples.labels_NV[:, repeated] < 0,
+            samples.fused_labels_N[:, None],
+            samples.labels_NV[:, repeated],
+        ),
+        classes=samples.classes,
+    )
+    order = np.arange(24)
+    data = DataSet(
+        name=name,
+        samples=samples,
+        split=Split(train=order, validation=order, test=order),
+        digest="",
+    )
+    joint = fit(data, topology, settings_for("robust", epochs=1, batch=12), seed=0, folder=tmp_path)
+    assert list(predict(joint, samples)) == list(topology.exits)
+
+
+def test_data_of_another_shape_or_other_classes_is_refused(tmp_path, data, settings):
+    with pytest.raises(ConfigError, match="data set has views x channels x height x width 3 x 3"):
+        fit(data, make_topology("six-cameras"), settings, seed=0, folder=tmp_path)
+    other = type(data.samples)(
+        views_NVCHW=data.samples.views_NVCHW,
+        labels_NV=data.samples.labels_NV,
+        classes=("car", "bus", "person"),
+    )
+    with pytest.raises(ConfigError, match="has classes \\['car', 'bus', 'person'\\]"):
+        fit(
+            DataSet(name="x", samples=other, split=data.split, digest=""),
+            make_topology(),
+            settings,
+            seed=0,
+            folder=tmp_path,
+        )
+
+
+def test_too_few_training_samples_are_named(tmp_path, data, topology, settings):
+    order = np.arange(96)
+    split = Split(train=order[:1], validation=order[1:50], test=order[50:])
+    few = DataSet(name="few", samples=data.samples, split=split, digest="")
+    with pytest.raises(DataError, match="few: 1 training samples, want at least 2"):
+        fit(few, topology, settings, seed=0, folder=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "other network"])
+def test_a_damaged_checkpoint_is_named(tmp_path, data, topology, settings, damage):
+    fit(data, topology, settings, seed=0, folder=tmp_path)
+    path = tmp_path / CHECKPOINT
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "missing":
+        path.unlink()
+    else:
+        topology = make_topology("c-devices-cloud", size=8)
+        document = topology.model_dump(mode="json")
+        document["tiers"][1]["section"]["blocks"][0]["filters"] = 9
+        topology = type(topology).model_validate(document)
+    with pytest.raises(DdnnError, match=CHECKPOINT):
+        fit(data, topology, settings, seed=0, folder=tmp_path, resume=True)
+
+
+def test_no_file_of_a_run_is_a_pickle(tmp_path, data, topology, settings):
+    fit(data, topology, settings, seed=0, folder=tmp_path)
+    for name in (WEIGHTS, CHECKPOINT):
+        content = (tmp_path / name).read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        assert json.loads(content[8 : 8 + size])
+
+
+def test_an_impossible_knob_is_named():
+    with pytest.raises(ConfigError, match="epochs"):
+        settings_for("robust", epochs=0)

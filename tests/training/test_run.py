@@ -1,0 +1,144 @@
+"""The commands, as a user calls them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from tiny import make_topology
+
+from ddnn.bundle.load import load_bundle
+from ddnn.cli.main import ddnn
+from ddnn.errors import ConfigError, DdnnError
+
+
+@pytest.fixture
+def topology_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny-topology.yaml"
+    path.write_text(yaml.safe_dump(make_topology().model_dump(mode="json")))
+    return path
+
+
+def call(*arguments: object) -> Result:
+    """What the command prints; a DdnnError comes through as it is."""
+    result = CliRunner().invoke(ddnn, [str(x) for x in arguments])
+    if isinstance(result.exception, DdnnError):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def run(tmp_path: Path, topology_file: Path, card: Path) -> Path:
+    folder = tmp_path / "run"
+    result = call("train", topology_file, "--data", card, "--out", folder, "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_train_leaves_a_whole_run_folder(run):
+    names = {path.name for path in run.iterdir()}
+    assert {
+        "config.json", "history.jsonl", "checkpoint.safetensors", "weights.safetensors",
+        "bundle", "report.json", "verdicts.csv", "thresholds.csv",
+    } <= names  # fmt: skip
+    bundle = load_bundle(run)
+    report = json.loads((run / "report.json").read_bytes())
+    assert report["bundle_sha256"] == bundle.sha256
+    assert report["samples"] == report["answered"] == 24
+    with (run / "verdicts.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert right / 24 == pytest.approx(report["accuracy"])
+
+
+def test_report_has_the_fixed_names(run):
+    report = json.loads(call("evaluate", run, "--json").stdout)
+    assert {"accuracy", "accuracy_interval", "exits", "degraded", "nodes", "bytes"} <= set(report)
+    assert {"samples", "share", "accuracy", "all_samples_accuracy"} <= set(report["exits"]["local"])
+    payload = report["bytes"]["per_device_sample"]["payload"]
+    share = report["exits"]["local"]["share"]
+    assert payload == pytest.approx(12 + (1 - share) * 4 * 16 / 8)
+    links = sum(link["payload"] for link in report["bytes"]["links"])
+    assert links == pytest.approx(payload * 3 * report["samples"])
+
+
+def test_evaluate_takes_other_data_and_splits(run, card):
+    report = json.loads(call("evaluate", run, "--data", card, "--split", "all", "--json").stdout)
+    assert report["samples"] == 96
+    assert report["data"]["split"] == "all"
+
+
+def test_failures_lists_every_subset(run):
+    report = json.loads(call("failures", run, "--json").stdout)
+    assert report["subsets"] == 7
+    assert set(report["lost"]) == {"0", "1", "2"}
+    assert set(report["lost"]["1"]["overall"]) == {"mean", "worst", "worst_lost"}
+    lines = (run / "failures" / "subsets.csv").read_text().splitlines()
+    assert len(lines) == 1 + 7
+    assert "worst set (overall)" in call("failures", run).stdout
+
+
+def test_calibrate_writes_the_rules_into_the_bundle(run):
+    before = load_bundle(run).manifest
+    rules = json.loads(call("calibrate", run, "--local-share", 1, "--json").stdout)
+    after = load_bundle(run).manifest
+    assert after.exits["local"].threshold == rules["exits"]["local"]["threshold"] == 1.0
+    assert after.sha256 == before.sha256
+    report = json.loads(call("evaluate", run, "--json").stdout)
+    assert report["exits"]["local"]["share"] == 1.0
+
+
+def test_calibrate_refuses_two_goals(run):
+    with pytest.raises(ConfigError, match="want one of accuracy, payload bytes or local share"):
+        call("calibrate", run, "--local-share", 0.5, "--bytes", 50)
+
+
+def test_a_run_is_not_overwritten_unasked(run, topology_file, card):
+    arguments = ("train", topology_file, "--data", card, "--out", run, "--epochs", 1)
+    with pytest.raises(ConfigError, match="holds a run already"):
+        call(*arguments)
+    assert call(*arguments, "--overwrite").exit_code == 0
+
+
+def test_resume_goes_on_to_more_epochs(run):
+    result = call("train", "--resume", run, "--epochs", 3)
+    assert result.exit_code == 0, result.output
+    assert len((run / "history.jsonl").read_text().splitlines()) == 3
+
+
+def test_resume_refuses_changed_data(run, card):
+    card.write_text(card.read_text().replace("{by: file}", "{by: sample, seed: 7}"))
+    with pytest.raises(ConfigError, match="the data's digest is"):
+        call("train", "--resume", run)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "six-cameras", "--data", "CARD", "--out", "OUT"), "views x channels"),
+        (("train", "six-camera", "--data", "CARD", "--out", "OUT"), "did you mean 'six-cameras'"),
+        (("train", "TOPOLOGY", "--data", "CARD", "--out", "CARD/x"), "cannot be written"),
+        (("evaluate", "OUT"), "want a folder of ddnn train"),
+        (("train", "--resume", "OUT"), "want a folder of ddnn train"),
+        (("train", "TOPOLOGY", "--resume", "OUT"), "want neither"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(tmp_path, card, topology_file, arguments, words):
+    places = {
+        "CARD": card,
+        "OUT": tmp_path / "out",
+        "TOPOLOGY": topology_file,
+        "CARD/x": card / "x",
+    }
+    with pytest.raises(DdnnError, match=words) as caught:
+        call(*(places.get(x, x) for x in arguments))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_arguments_are_a_usage_error():
+    result = call("train", "six-cameras")
+    assert result.exit_code == 2
+    assert "want TOPOLOGY, --data CARD and --out RUN" in result.output
