@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.nodes.base import Outgoing
+from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.liveness import Liveness
 from ddnn.report.verdicts import UNANSWERED
 from ddnn.topology import Topology
@@ -137,7 +138,8 @@ class Collector:
 
     def _capture(self, now_s: float) -> list[Outgoing]:
         end = self._halts[0] if self._halts else len(self.exit_N)
-        count = min(self._window - len(self._open), end - self._next)
+        oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
+        count = min(self._window - len(self._open), end - self._next, oldest + SLOTS - self._next)
         if count <= 0:
             return []
         samples = np.arange(self._next, self._next + count, dtype=np.uint32)
@@ -186,7 +188,7 @@ class Collector:
             self.predicted_N[sample] = verdict.predicted_N[row]
             self.entropy_N[sample] = verdict.entropy_N[row]
             self.present_NV[sample] = verdict.present_NV[row]
-            if final:
+            if final or number == len(self._holders) - 1:
                 self._answer(sample, now_s)
             else:
                 self._open[sample] = now_s

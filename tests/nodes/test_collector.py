@@ -1,0 +1,223 @@
+"""N samples, V views. The star's exits: 0 local at gateway, 1 cloud at cloud."""
+
+import numpy as np
+import pytest
+from builders import star_topology
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddnn.nodes.collector import NO_EXIT, Collector, Gone
+from ddnn.nodes.gather import SLOTS
+from ddnn.topology import Topology
+from ddnn.wire.messages import MAX_ROWS, Capture, Heartbeat, Verdict
+
+STAR = star_topology(collector={"endpoint": "tcp://127.0.0.1:20000", "answer_ms": 2000})
+NODES = tuple(STAR.nodes)
+PRIOR, PATIENCE_S, ANSWER_S = 1, 0.3, 2.0
+CLASS_OF = {"gateway": 0, "cloud": 2}
+
+
+class Bench:
+    """A collector whose nodes live as long as they are kept alive."""
+
+    def __init__(self, samples: int = 4, topology: Topology = STAR, **options) -> None:
+        self.collector = Collector(
+            topology, samples=samples, prior_class=PRIOR, patience_s=PATIENCE_S, **options
+        )
+        self.now_s = 0.0
+        self.alive = set(NODES)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes; who is alive beats its heart."""
+        for _ in range(round(seconds / 0.1)):
+            self.now_s += 0.1
+            for name in self.alive:
+                self.collector.handle(name, Heartbeat(ready=True), self.now_s)
+            self.collector.tick(self.now_s)
+
+    def ask(self) -> list[int]:
+        """The samples that the first device is asked for now."""
+        out = self.collector.tick(self.now_s)
+        mine = [o.message for o in out if o.peer == "cam0"]
+        assert all(isinstance(m, Capture) and 0 < len(m.samples_N) <= MAX_ROWS for m in mine)
+        return [int(s) for m in mine for s in m.samples_N]
+
+    def verdict(self, sender: str, *samples: int, final: bool = True) -> None:
+        count = len(samples)
+        verdict = Verdict(
+            np.array(samples, dtype=np.uint32),
+            np.ones((count, 3), dtype=bool),
+            np.full(count, CLASS_OF[sender], dtype=np.uint16),
+            np.full(count, 0.5, dtype=np.float32),
+            np.full(count, final),
+        )
+        self.collector.handle(sender, verdict, self.now_s)
+
+    @property
+    def answers(self) -> list[int]:
+        return self.collector.predicted_N.tolist()
+
+
+verdicts = st.tuples(
+    st.sampled_from(["gateway", "cloud"]),
+    st.lists(st.integers(0, 12), min_size=1, max_size=6),
+    st.booleans(),
+)
+
+
+@given(steps=st.lists(verdicts | st.floats(0, 3), max_size=40))
+def test_whatever_arrives_each_sample_is_answered_just_once(steps):
+    bench = Bench(samples=10, window=4)
+    collector, answered = bench.collector, {}
+    bench.ask()
+    for step in steps:
+        if isinstance(step, float):
+            bench.wait(step)
+        else:
+            bench.verdict(step[0], *step[1], final=step[2])
+        bench.ask()
+        done = np.flatnonzero(~np.isnan(collector.latency_N)).tolist()
+        assert len(done) == collector.answered
+        assert set(answered) <= set(done)
+        for sample in done:
+            answer = (collector.predicted_N[sample], collector.exit_N[sample])
+            assert answered.setdefault(sample, answer) == answer
+    bench.wait(12 * ANSWER_S)
+    assert collector.is_done
+    assert (collector.predicted_N >= 0).all()
+    assert (collector.latency_N >= 0).all()
+
+
+@given(order=st.permutations(range(8)), repeats=st.lists(st.integers(0, 7), max_size=8))
+def test_order_and_repetition_of_verdicts_do_not_matter(order, repeats):
+    bench = Bench(samples=8)
+    bench.ask()
+    for sample in (*order, *repeats):
+        bench.verdict("gateway" if sample % 2 else "cloud", sample)
+    assert bench.answers == [2, 0] * 4
+    assert bench.collector.late_verdicts == len(repeats)
+    assert not bench.collector.degraded_N.any()
+
+
+def test_a_provisional_answer_waits_for_a_deeper_exit():
+    bench = Bench(samples=1)
+    bench.ask()
+    bench.verdict("gateway", 0, final=False)
+    assert not bench.collector.is_done
+    bench.verdict("cloud", 0)
+    assert (bench.collector.is_done, bench.answers) == (True, [2])
+    bench.verdict("gateway", 0)
+    assert bench.answers == [2]
+
+
+def test_a_provisional_answer_that_comes_late_replaces_nothing():
+    bench = Bench(samples=2)
+    bench.ask()
+    bench.verdict("cloud", 0)
+    bench.verdict("gateway", 0, final=False)
+    assert bench.answers[0] == 2
+    assert bench.collector.late_verdicts == 1
+
+
+def test_the_last_exit_always_answers():
+    bench = Bench(samples=1)
+    bench.ask()
+    bench.verdict("cloud", 0, final=False)
+    assert (bench.collector.is_done, bench.answers) == (True, [2])
+
+
+def test_silence_is_answered_by_the_deepest_exit_so_far_degraded():
+    bench = Bench(samples=2)
+    bench.ask()
+    bench.verdict("gateway", 0, final=False)
+    bench.wait(ANSWER_S + 0.1)
+    assert bench.answers == [0, PRIOR]
+    assert bench.collector.exit_N.tolist() == [0, NO_EXIT]
+    assert bench.collector.degraded_N.all()
+
+
+def test_a_dead_deeper_exit_is_not_waited_for_longer_than_it_takes_to_notice():
+    bench = Bench(samples=1)
+    bench.ask()
+    bench.verdict("gateway", 0, final=False)
+    bench.alive.discard("cloud")
+    bench.wait(PATIENCE_S + 0.1)
+    assert (bench.answers, bench.collector.degraded_N.tolist()) == ([0], [True])
+    assert bench.collector.latency_N[0] < ANSWER_S
+
+
+def test_with_no_device_alive_the_commonest_class_is_the_answer():
+    bench = Bench(samples=3)
+    bench.ask()
+    bench.alive -= {"cam0", "cam1", "cam2"}
+    bench.wait(PATIENCE_S + 0.1)
+    assert bench.answers == [PRIOR] * 3
+    assert bench.collector.exit_N.tolist() == [NO_EXIT] * 3
+    assert not np.isnan(bench.collector.latency_N).any()
+
+
+def test_who_falls_silent_and_who_comes_back_is_noted_once():
+    bench = Bench(samples=8, window=2)
+    bench.ask()
+    bench.alive.discard("cam1")
+    bench.wait(1)
+    bench.verdict("cloud", 0, 1)
+    bench.ask()
+    bench.alive.add("cam1")
+    bench.wait(0.5)
+    assert bench.collector.gone == [Gone("cam1", 2, back=False), Gone("cam1", 4, back=True)]
+
+
+@pytest.mark.parametrize("window", [1, 2, 64, 256])
+def test_no_more_samples_are_in_flight_than_the_window(window):
+    bench = Bench(samples=600, window=window)
+    assert bench.ask() == list(range(window))
+    assert bench.ask() == []
+    bench.verdict("gateway", 0)
+    assert bench.ask() == [window]
+
+
+def test_samples_in_flight_never_share_a_slot():
+    """One answer lost must not let others run so far ahead that they need its slot."""
+    bench = Bench(samples=2000, window=64)
+    asked = bench.ask()
+    while asked:
+        bench.verdict("gateway", *(s for s in asked if s != 5))
+        asked = bench.ask()
+    assert bench.collector.asked == 5 + SLOTS
+    bench.verdict("gateway", 5)
+    assert bench.ask()[0] == 5 + SLOTS
+
+
+def test_a_halt_lets_all_before_it_finish_and_none_after_it_begin():
+    bench = Bench(samples=8, window=3, halts=[4, 4])
+    assert bench.ask() == [0, 1, 2]
+    bench.verdict("gateway", 0, 1, 2)
+    assert bench.ask() == [3]
+    assert bench.collector.halted_at is None
+    bench.verdict("gateway", 3)
+    assert (bench.ask(), bench.collector.halted_at) == ([], 4)
+    bench.collector.release()
+    assert bench.ask() == [4, 5, 6]
+
+
+def test_a_halt_before_the_first_sample():
+    bench = Bench(halts=[0])
+    assert (bench.ask(), bench.collector.halted_at) == ([], 0)
+
+
+def test_verdicts_on_samples_that_were_never_asked_for_are_ignored():
+    bench = Bench(samples=4, window=1)
+    bench.ask()
+    bench.verdict("gateway", 1, 3, 4, 2**32 - 1)
+    assert bench.collector.answered == 0
+    assert bench.collector.late_verdicts == 4
+
+
+def test_nothing_is_due_when_nothing_is_open():
+    bench = Bench(samples=1)
+    assert bench.collector.due_s(0) is None
+    bench.ask()
+    assert bench.collector.due_s(0) == PATIENCE_S
+    bench.verdict("gateway", 0)
+    assert bench.collector.due_s(0) is None
