@@ -79,6 +79,7 @@ class _InProcess:
             send_account(node, mailbox)
         for sender, message in self._mailbox.receive(0):
             collector.handle(sender, message, self._now_s)
+        collector.accounts[COLLECTOR] = self._mailbox.ledger.account()
         return collector
 
     def _turn_nodes(self) -> bool:

@@ -68,10 +68,10 @@ def collect_verdicts(
 
 
 def link_counts(accounts: Mapping[str, Account]) -> list[LinkCount]:
-    """One count a link and kind: the sender's, or the receiver's where the sender is gone."""
+    """One count a link and kind: the sender's, unless it is gone or forgot while restarting."""
     found: dict[tuple[tuple[str, str], Kind], LinkCount] = {}
     counts = [count for account in accounts.values() for count in account.links]
-    for count in sorted(counts, key=lambda count: count.sent):
+    for count in sorted(counts, key=lambda count: (count.messages, count.sent)):
         found[count.link, count.kind] = count
     return [found[key] for key in sorted(found)]
 
