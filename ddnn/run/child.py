@@ -31,9 +31,9 @@ from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.nodes.build import build_node
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node
-from ddnn.topology import DEVICE, Topology
+from ddnn.topology import DEVICE
 from ddnn.wire.codec import Codec
-from ddnn.wire.faulty import FaultyTransport, LinkFault
+from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
 from ddnn.wire.routes import peers
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import ZmqTransport
@@ -117,7 +117,8 @@ def serve(config: ChildConfig) -> None:
         max_bytes=codec.max_bytes,
     )
     transport = FaultyTransport(sockets, name, seed=config.seed, clock=time.monotonic)
-    _emulate_links(transport, name, topology)
+    for peer, fault in emulated_faults(name, topology):
+        transport.set(peer, fault)
     if config.tied:
         _die_with_parent()
         threading.Thread(target=_take_orders, args=(transport, pace), daemon=True).start()
@@ -125,31 +126,6 @@ def serve(config: ChildConfig) -> None:
         run_node(node, Mailbox(name, codec, transport, epoch=config.epoch), stop.is_set)
     finally:
         sockets.close(linger_ms=LAST_WORDS_MS)
-
-
-def _emulate_links(transport: FaultyTransport, name: str, topology: Topology) -> None:
-    """The topology's links are faults that are there from the start."""
-    for fault_peer, fault in emulated_faults(name, topology):
-        transport.set(fault_peer, fault)
-
-
-def emulated_faults(name: str, topology: Topology) -> list[tuple[str, LinkFault]]:
-    """What the topology's `links` do to messages that `name` sends, by receiver."""
-    found = []
-    for link in topology.links:
-        if link.sender != name:
-            continue
-        if link.bandwidth_kbps is not None:
-            bits_per_s = link.bandwidth_kbps * 1000
-            found.append((link.receiver, LinkFault(kind="bandwidth", bits_per_s=bits_per_s)))
-        if link.latency_ms or link.jitter_ms:
-            delay = LinkFault(
-                kind="latency", delay_s=link.latency_ms / 1000, jitter_s=link.jitter_ms / 1000
-            )
-            found.append((link.receiver, delay))
-        if link.loss:
-            found.append((link.receiver, LinkFault(kind="loss", share=link.loss)))
-    return found
 
 
 def _read_views(config: ChildConfig) -> NDArray[np.uint8]:

@@ -1,12 +1,16 @@
 """Runs a whole topology in one process: same nodes, same bytes, a clock that jumps.
 
-The reference that launched runs are compared with, and the double of a launch in tests.
+The reference that launched runs are compared with, and the double of a launch in tests. Failures
+are those of a plan, carried out by the same Operator as on real processes.
+
 Axes: N samples, V views, C image channels, H, W.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +21,16 @@ from ddnn.nodes.base import Node
 from ddnn.nodes.build import build_node, patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_account, send_all, step
+from ddnn.run.operator import Operator
+from ddnn.run.plan import Action, FailurePlan, actions, check_plan
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
+from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.transport import Mailbox
+
+SECTION_S = 0.001
+"""What a turn of a slowed node takes, before its factor; others take no time."""
 
 
 def run_inprocess(
@@ -28,13 +38,100 @@ def run_inprocess(
     views_NVCHW: NDArray[np.uint8],
     *,
     window: int | None = None,
-    kills: Mapping[str, int] | None = None,
+    plan: FailurePlan | None = None,
 ) -> Collector:
     """Every sample through every node. Returns the collector with verdicts and accounts.
 
-    kills: by node, the sample before which it dies.
+    plan: what fails when; seconds are of the run's own clock, on which nothing but waiting and
+    slowness takes time.
     """
-    return _InProcess(bundle, views_NVCHW, window, dict(kills or {})).run()
+    if plan is None:
+        plan = FailurePlan(name="none", topology=bundle.topology.name, failures=())
+    check_plan(plan, bundle.topology, len(views_NVCHW))
+    return _InProcess(bundle, views_NVCHW, window, plan).run()
+
+
+@dataclass(slots=True)
+class _Member:
+    node: Node
+    mailbox: Mailbox
+    transport: FaultyTransport
+    epoch: int
+    factor: float = 1.0
+    hangs: bool = False
+    busy_until_s: float = 0.0
+
+
+class _Members:
+    """The nodes of one process, with what Processes has for those of many."""
+
+    def __init__(
+        self, bundle: Bundle, views_NVCHW: NDArray[np.uint8], seed: int, clock: Callable[[], float]
+    ) -> None:
+        self._bundle = bundle
+        self._views_NVCHW = views_NVCHW
+        self._seed = seed
+        self._clock = clock
+        self._codec = Codec(bundle.topology, bundle.session)
+        self._epochs = dict.fromkeys(bundle.topology.nodes, 0)
+        self.network = MemoryNetwork()
+        self.collector_mailbox = Mailbox(COLLECTOR, self._codec, self.network.join(COLLECTOR))
+        self.running: dict[str, _Member] = {}
+        for name in bundle.topology.nodes:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        topology, epoch = self._bundle.topology, self._epochs[name]
+        views = None
+        if name in topology.devices:
+            views = self._views_NVCHW[:, topology.devices.index(name)]
+        node = build_node(name, self._bundle, views, epoch=epoch)
+        transport = FaultyTransport(
+            self.network.join(name), name, seed=self._seed, clock=self._clock
+        )
+        for peer, fault in emulated_faults(name, topology):
+            transport.set(peer, fault)
+        mailbox = Mailbox(name, self._codec, transport, epoch=epoch)
+        self.running[name] = _Member(node, mailbox, transport, epoch)
+
+    def pids(self) -> Mapping[str, int]:
+        """As Processes.pids: only who runs matters."""
+        return {name: member.epoch for name, member in self.running.items()}
+
+    def is_running(self, node: str) -> bool:
+        """See Processes."""
+        return node in self.running
+
+    def kill(self, node: str) -> None:
+        """See Processes."""
+        self.network.cut(node)
+        self.running.pop(node, None)
+
+    def restart(self, node: str) -> None:
+        """See Processes."""
+        self.network.heal(node)
+        self._epochs[node] += 1
+        self._start(node)
+
+    def hang(self, node: str) -> None:
+        """See Processes: what is sent to it waits."""
+        if node in self.running:
+            self.running[node].hangs = True
+
+    def resume(self, node: str) -> None:
+        """See Processes."""
+        if node in self.running:
+            self.running[node].hangs = False
+
+    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None:
+        """See Processes and the orders of ddnn.run.child."""
+        member = self.running[node]
+        if "set" in order:
+            member.transport.set(order["set"], LinkFault(**order["fault"]))
+        elif "clear" in order:
+            member.transport.clear(order["clear"], order["kind"])
+        else:
+            member.factor = float(order["slow"])
 
 
 class _InProcess:
@@ -43,64 +140,94 @@ class _InProcess:
         bundle: Bundle,
         views_NVCHW: NDArray[np.uint8],
         window: int | None,
-        kills: dict[str, int],
+        plan: FailurePlan,
     ) -> None:
-        topology = bundle.topology
-        codec = Codec(topology, bundle.session)
-        self._network = MemoryNetwork()
-        self._kills = kills
+        total = len(views_NVCHW)
         self._now_s = 0.0
-        self._nodes: dict[str, tuple[Node, Mailbox]] = {}
-        for name in topology.nodes:
-            view = topology.nodes[name].view
-            views = None if view is None else views_NVCHW[:, topology.devices.index(name)]
-            node = build_node(name, bundle, views)
-            self._nodes[name] = node, Mailbox(name, codec, self._network.join(name))
-        self._mailbox = Mailbox(COLLECTOR, codec, self._network.join(COLLECTOR))
+        self._members = _Members(bundle, views_NVCHW, plan.seed, lambda: self._now_s)
+        self._operator = Operator(self._members, bundle.topology, clock=lambda: self._now_s)
+        self._heartbeat_s = bundle.topology.heartbeat.interval_ms / 1000
+        by_sample = [a for a in actions(plan) if a.sample is not None and a.sample < total]
+        self._by_sample = by_sample
+        self._timed = sorted((a for a in actions(plan) if a.seconds is not None), key=_seconds)
         self._collector = Collector(
-            topology,
-            samples=len(views_NVCHW),
+            bundle.topology,
+            samples=total,
             prior_class=bundle.manifest.prior_class,
-            patience_s=patience_s(topology),
+            patience_s=patience_s(bundle.topology),
             window=window,
-            halts=tuple(kills.values()),
+            halts=[action.sample for action in by_sample if action.sample is not None],
         )
 
     def run(self) -> Collector:
-        collector = self._collector
+        collector, mailbox = self._collector, self._members.collector_mailbox
         while not collector.is_done:
-            self._kill_due()
-            send_all(self._mailbox, collector.tick(self._now_s))
-            if not self._turn_nodes() and self._network.is_quiet:
+            self._act()
+            send_all(mailbox, collector.tick(self._now_s))
+            if not self._turn():
                 self._jump()
-            for sender, message in self._mailbox.receive(0):
-                collector.handle(sender, message, self._now_s)
-        for node, mailbox in self._nodes.values():
-            send_account(node, mailbox)
-        for sender, message in self._mailbox.receive(0):
-            collector.handle(sender, message, self._now_s)
-        collector.accounts[COLLECTOR] = self._mailbox.ledger.account()
+        for member in self._members.running.values():
+            send_account(member.node, member.mailbox)
+        self._receive()
+        collector.accounts[COLLECTOR] = mailbox.ledger.account()
         return collector
 
-    def _turn_nodes(self) -> bool:
+    def _turn(self) -> bool:
         """One turn of every node, like processes side by side. Whether anything happened."""
-        moved = [step(n, box, box.receive(0), self._now_s) for n, box in self._nodes.values()]
-        return any(moved)
+        moved = False
+        for member in list(self._members.running.values()):
+            if member.hangs or self._now_s < member.busy_until_s:
+                continue
+            received = member.mailbox.receive(0)
+            turned = step(member.node, member.mailbox, received, self._now_s)
+            if turned and member.factor > 1:
+                member.busy_until_s = self._now_s + SECTION_S * member.factor
+            moved |= turned
+        return self._receive() or moved
 
-    def _kill_due(self) -> None:
+    def _receive(self) -> bool:
+        received = self._members.collector_mailbox.receive(0)
+        for sender, message in received:
+            self._collector.handle(sender, message, self._now_s)
+        return bool(received)
+
+    def _act(self) -> None:
+        while self._timed and _seconds(self._timed[0]) <= self._now_s:
+            self._carry_out(self._timed.pop(0))
+        self._operator.due_restarts(self._is_silent)
         halted_at = self._collector.halted_at
         if halted_at is None:
             return
-        for name in [name for name, sample in self._kills.items() if sample == halted_at]:
-            self._network.cut(name)
-            del self._nodes[name], self._kills[name]
+        due = [action for action in self._by_sample if action.sample == halted_at]
+        for action in due:
+            self._carry_out(action)
+        if any(action.ends or action.failure.kind == "recover" for action in due):
+            self._now_s += self._heartbeat_s  # as a launch waits until those back are heard
+            self._turn()
+            self._turn()
         self._collector.release()
 
+    def _carry_out(self, action: Action) -> None:
+        (self._operator.end if action.ends else self._operator.begin)(action.failure)
+
+    def _is_silent(self, name: str) -> bool:
+        return not self._collector.liveness.is_alive(name, self._now_s)
+
     def _jump(self) -> None:
-        """Nothing can happen before the next deadline or heartbeat: go there."""
-        times = [node.due_s() for node, _ in self._nodes.values()]
+        """Nothing can happen before the next deadline, heartbeat or release: go there."""
+        times = [_seconds(self._timed[0])] if self._timed else []
+        for member in self._members.running.values():
+            if not member.hangs:
+                times.append(max(member.node.due_s(), member.busy_until_s))
+            held_s = member.transport.due_s()
+            times += [] if held_s is None else [held_s]
         due_s = self._collector.due_s(self._now_s)
         times += [] if due_s is None else [due_s]
+        times = [time_s for time_s in times if time_s > self._now_s] or times
         if not times:
             raise LaunchError("no node is left and nobody waits for anything")
         self._now_s = max(self._now_s, min(times))
+
+
+def _seconds(action: Action) -> float:
+    return action.seconds or 0.0

@@ -6,11 +6,11 @@ The one place that carries failures out: a plan's, and those of `ddnn fault` whi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any, Protocol
 
 from ddnn.run.plan import SILENT, Failure
-from ddnn.run.processes import Processes
 from ddnn.topology import Topology
 from ddnn.wire.faulty import LINK_FAULT_KINDS
 
@@ -18,11 +18,30 @@ RESTART_PAUSE_S = 0.5
 """A node is not started again sooner than this after its last start."""
 
 
+class Runs(Protocol):
+    """What an operator needs of running nodes; ddnn.run.processes says what each means."""
+
+    def pids(self) -> Mapping[str, int]: ...
+    def is_running(self, node: str) -> bool: ...
+    def kill(self, node: str) -> None: ...
+    def restart(self, node: str) -> None: ...
+    def hang(self, node: str) -> None: ...
+    def resume(self, node: str) -> None: ...
+    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None: ...
+
+
 class Operator:
     """Knows which failures are in force."""
 
-    def __init__(self, processes: Processes, topology: Topology) -> None:
+    def __init__(
+        self,
+        processes: Runs,
+        topology: Topology,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._processes = processes
+        self._clock = clock
         self._topology = topology
         self._active: list[Failure] = []
         self._restarts: dict[str, int] = {}
@@ -80,7 +99,7 @@ class Operator:
             most = {"never": 0, "always": None}.get(str(node.restart), node.restart)
             ended = not self._processes.is_running(name) or silent(name)
             spent = most is not None and self._restarts.get(name, 0) >= int(most)
-            early = time.monotonic() < self._started_s.get(name, 0.0) + RESTART_PAUSE_S
+            early = self._clock() < self._started_s.get(name, 0.0) + RESTART_PAUSE_S
             if not ended or spent or early:
                 continue
             self._restarts[name] = self._restarts.get(name, 0) + 1
@@ -95,7 +114,7 @@ class Operator:
         self._hung.discard(node)
         self._processes.kill(node)
         self._processes.restart(node)
-        self._started_s[node] = time.monotonic()
+        self._started_s[node] = self._clock()
         for failure in self._active:
             if failure.at_node == node:
                 self._order(node, failure)

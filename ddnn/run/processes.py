@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ddnn.errors import LaunchError
 from ddnn.run.child import ChildConfig
@@ -84,7 +85,7 @@ class Processes:
         if process.poll() is None:
             process.send_signal(number)
 
-    def order(self, node: str, order: dict[str, object], *, wait: bool = True) -> None:
+    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None:
         """Tells the node's process to fail in some way (see `child`), waits till it does.
 
         Raises LaunchError if it does not answer in time.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal, get_args
 
+from ddnn.topology import Topology
 from ddnn.wire.codec import HEADER
 from ddnn.wire.transport import Transport
 
@@ -41,6 +42,25 @@ class LinkFault:
     delay_s: float = 0.0
     jitter_s: float = 0.0
     bits_per_s: float = 0.0
+
+
+def emulated_faults(name: str, topology: Topology) -> list[tuple[str, LinkFault]]:
+    """What the topology's `links` do to messages that `name` sends, by receiver."""
+    found = []
+    for link in topology.links:
+        if link.sender != name:
+            continue
+        if link.bandwidth_kbps is not None:
+            bits_per_s = link.bandwidth_kbps * 1000
+            found.append((link.receiver, LinkFault(kind="bandwidth", bits_per_s=bits_per_s)))
+        if link.latency_ms or link.jitter_ms:
+            delay = LinkFault(
+                kind="latency", delay_s=link.latency_ms / 1000, jitter_s=link.jitter_ms / 1000
+            )
+            found.append((link.receiver, delay))
+        if link.loss:
+            found.append((link.receiver, LinkFault(kind="loss", share=link.loss)))
+    return found
 
 
 class FaultyTransport:
