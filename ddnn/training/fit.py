@@ -79,7 +79,7 @@ def fit(
     torch_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     joint = Joint(topology).to(torch_device)
-    optimizer = torch.optim.Adam(joint.parameters(), lr=settings.learning_rate, eps=1e-8)
+    optimizer = make_optimizer(joint, settings)
     history: list[dict[str, Any]] = []
     if resume:
         history = load_checkpoint(folder / CHECKPOINT, joint, optimizer)["history"]
@@ -105,6 +105,13 @@ def fit(
         on_epoch(epoch)
     load_weights(folder / WEIGHTS, joint)
     return joint.eval()
+
+
+def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
+    """Adam with the paper's constants."""
+    return torch.optim.Adam(
+        joint.parameters(), lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True
+    )
 
 
 def run_epoch(
