@@ -201,7 +201,7 @@ class Collector(Model):
     endpoint: str
     host: Name = "local"
     answer_ms: float = Field(
-        2000, gt=0, le=600_000, description="take the deepest answer so far after this silence"
+        1000, gt=0, le=600_000, description="take the deepest answer so far after this silence"
     )
     window: int = Field(64, ge=1, le=256, description="samples in flight at most")
 
