@@ -29,10 +29,11 @@ def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint
     """Random weights, batch norms fitted to the samples: scores of ordinary size."""
     torch.manual_seed(seed)
     joint = Joint(topology)
-    joint.train()
+    for module in joint.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = 1.0
     with torch.no_grad():
-        for _ in range(30):
-            joint(torch.from_numpy(samples.views_NVCHW[:64]))
+        joint.train()(torch.from_numpy(samples.views_NVCHW[:64]))
     joint.eval()
     return joint
 
