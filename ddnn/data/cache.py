@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -48,14 +48,13 @@ def keep(path: Path, arrays: Arrays) -> None:
 
 def write_archive(path: Path, **arrays: NDArray[np.generic]) -> None:
     """An .npz that appears whole or not at all, whoever else writes it at the same time."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type] # no array is named allow_pickle
-            file.flush()
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _digest(views: NDArray[np.uint8], labels: NDArray[np.int64]) -> bytes:

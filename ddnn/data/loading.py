@@ -38,7 +38,12 @@ def build(card: Card, card_file: Path) -> DataSet:
         samples=source.samples,
         split=split,
         digest=digest(source.samples, split),
+        view_names=source.view_names or _numbered(source.samples),
     )
+
+
+def _numbered(samples: MultiView) -> tuple[str, ...]:
+    return tuple(f"cam{v}" for v in range(samples.views_NVCHW.shape[1]))
 
 
 def digest(samples: MultiView, split: Split) -> str:

@@ -87,12 +87,17 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DataSet:
-    """A data set as its card describes it. `digest` is sha256 over views, labels and split."""
+    """A data set as its card describes it.
+
+    digest: sha256 over classes, views, labels and split. view_names: of the cameras; may be
+    empty.
+    """
 
     name: str
     samples: MultiView
     split: Split
     digest: str
+    view_names: tuple[str, ...] = ()
 
     def part(self, name: str) -> MultiView:
         """The samples of `train`, `validation`, `test` or `all`.

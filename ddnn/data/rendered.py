@@ -10,18 +10,36 @@ from ddnn.data.card import RenderedCard
 from ddnn.data.multiview import MultiView
 from ddnn.data.renderer import images
 from ddnn.data.source import Source
+from ddnn.errors import DataError
 
 
 def read(card: RenderedCard, card_file: Path) -> Source:  # noqa: ARG001 - as every source's
     """The samples of the card's size and seed, from the cache where it has them."""
-    path = cache_path(card.samples, card.seed)
-    arrays = cache.fetch(path)
-    if arrays is None:
-        arrays = images.render(card.samples, card.seed)
-        cache.keep(path, arrays)
-    views_NVCHW, labels_NV = arrays
+    views_NVCHW, labels_NV = _cached(card.samples, card.seed)
     samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes)
     return Source(samples=samples)
+
+
+def _cached(samples: int, seed: int) -> cache.Arrays:
+    path = cache_path(samples, seed)
+    arrays = cache.fetch(path)
+    if arrays is None:
+        arrays = images.render(samples, seed)
+        cache.keep(path, arrays)
+    return arrays
+
+
+def render_to(path: Path, *, samples: int, seed: int) -> str:
+    """Writes rendered samples as an .npz that the source `npz` reads; returns its sha256.
+
+    Raises DataError where the file cannot be written.
+    """
+    views_NVCHW, labels_NV = _cached(samples, seed)
+    try:
+        cache.write_archive(path, X=views_NVCHW, y=labels_NV)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def cache_path(samples: int, seed: int) -> Path:

@@ -27,7 +27,8 @@ SIGHT = 0.45
 class Camera:
     """A fixed camera and what it does to an image.
 
-    half_width: tangent of half its angle of view. pixels_a_tangent: its resolution.
+    half_width: tangent of half its angle of view. reach_m: how far ahead it looks for objects.
+    pixels_a_tangent: its resolution.
     blur: passes of a 3 x 3 kernel, for its lens.
     noise: deviation, of a full scale of 1. exposure: gain. tint: gain of red, green, blue.
     haze: share of grey light mixed in. crowd: share of its views in which somebody is in the way.
@@ -36,6 +37,7 @@ class Camera:
     position: tuple[float, float, float]
     target: tuple[float, float, float]
     half_width: float
+    reach_m: float
     pixels_a_tangent: float
     blur: float
     noise: float
@@ -47,76 +49,82 @@ class Camera:
 
 CAMERAS = (
     Camera(
-        position=(-19.0, -9.5, 3.2),
-        target=(-3.0, 1.0, 0.8),
-        half_width=0.164,
+        position=(-20.0, -12.0, 3.4),
+        target=(-9.0, 1.0, 0.8),
+        half_width=0.264,
+        reach_m=45.0,
         pixels_a_tangent=500,
         blur=0.3,
         noise=0.020,
         exposure=1.05,
         tint=(1.04, 1.0, 0.94),
         haze=0.02,
-        crowd=0.06,
+        crowd=0.02,
     ),
     Camera(
-        position=(18.5, 10.0, 2.8),
-        target=(4.0, -1.0, 0.8),
-        half_width=0.190,
+        position=(20.0, 12.5, 3.0),
+        target=(9.0, -1.0, 0.8),
+        half_width=0.273,
+        reach_m=45.0,
         pixels_a_tangent=500,
         blur=0.3,
-        noise=0.025,
+        noise=0.020,
         exposure=0.95,
         tint=(0.95, 1.0, 1.06),
         haze=0.03,
-        crowd=0.06,
+        crowd=0.02,
     ),
     Camera(
         position=(2.0, -12.5, 4.5),
         target=(1.0, 2.0, 0.8),
-        half_width=0.575,
+        half_width=0.578,
+        reach_m=45.0,
         pixels_a_tangent=500,
         blur=1.2,
-        noise=0.075,
+        noise=0.060,
         exposure=0.75,
         tint=(1.0, 1.0, 1.0),
         haze=0.22,
-        crowd=0.25,
+        crowd=0.20,
     ),
     Camera(
         position=(-4.0, 13.0, 3.5),
         target=(-1.0, -2.0, 0.8),
-        half_width=0.584,
+        half_width=0.586,
+        reach_m=45.0,
         pixels_a_tangent=500,
         blur=0.9,
-        noise=0.060,
+        noise=0.050,
         exposure=1.25,
         tint=(1.06, 1.0, 0.90),
         haze=0.15,
-        crowd=0.20,
+        crowd=0.15,
     ),
     Camera(
-        position=(-23.0, 7.0, 4.5),
-        target=(0.0, -1.0, 0.8),
-        half_width=0.193,
+        position=(-25.0, 6.0, 5.0),
+        target=(-4.0, -1.0, 0.8),
+        half_width=0.5,
+        reach_m=28.991,
         pixels_a_tangent=500,
         blur=0.2,
         noise=0.015,
         exposure=1.0,
         tint=(1.0, 1.02, 1.0),
         haze=0.02,
-        crowd=0.05,
+        crowd=0.02,
     ),
     Camera(
-        position=(24.0, -6.0, 6.5),
-        target=(0.0, 0.5, 0.8),
-        half_width=0.336,
+        position=(25.0, -6.0, 6.5),
+        target=(2.0, 0.5, 0.8),
+        half_width=0.5,
+        reach_m=37.133,
         pixels_a_tangent=500,
         blur=0.3,
         noise=0.020,
         exposure=1.05,
         tint=(0.98, 1.0, 1.02),
         haze=0.04,
-        crowd=0.06,
+        crowd=0.02,
     ),
 )
 

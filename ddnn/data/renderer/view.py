@@ -17,7 +17,7 @@ from ddnn.data.renderer.raster import Canvas, Light, Rays, Vector, draw, draw_ev
 from ddnn.data.renderer.shapes import MAKERS, Objects
 from ddnn.data.renderer.street import CAMERAS, FURNITURE, SIGHT, Camera, Scenes, aim
 
-NEAREST_M, FARTHEST_M = 4.0, 45.0
+NEAREST_M = 4.0
 NARROWEST, WIDEST = 0.62, 1.6
 """Crops are at least and at most this much as wide as high before they become square."""
 MARGIN = 0.05
@@ -56,7 +56,7 @@ def seen_NV(scenes: Scenes) -> NDArray[np.bool_]:
 def _seen_N(camera: Camera, scenes: Scenes, sizes: Floats) -> NDArray[np.bool_]:
     X_NP, Y_NP, depth_NP = _project(camera, scenes, sizes, PROBES)
     depth_N = depth_NP[:, MIDDLE]
-    in_reach = (depth_N > NEAREST_M) & (depth_N < FARTHEST_M)
+    in_reach = (depth_N > NEAREST_M) & (depth_N < camera.reach_m)
     in_angle = np.abs(X_NP[:, MIDDLE]) < camera.half_width
     rays = world_rays(camera, X_NP[:, :, None], Y_NP[:, :, None])
     canvas = Canvas.behind(1.0 / np.maximum(depth_NP, 0.1)[:, :, None])

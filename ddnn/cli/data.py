@@ -1,0 +1,109 @@
+"""`ddnn data list|show|render`: what data sets there are, what is in one, and new rendered ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ddnn import share
+from ddnn.data import load, load_card
+from ddnn.data.available import availability
+from ddnn.data.contactsheet import spread, write_contact_sheet
+from ddnn.data.rendered import render_to
+from ddnn.data.summary import PARTS, Summary, summarise
+from ddnn.errors import DdnnError
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, nothing else")
+
+
+@click.group()
+def command() -> None:
+    """List, show or render data sets."""
+
+
+@command.command("list")
+@JSON
+def list_cards(as_json: bool) -> None:
+    """List the data cards that come with ddnn and whether their data are there."""
+    rows = [_listed(name) for name in share.names("datasets")]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("card", "kind", "classes", "split by", "data")
+    for row in rows:
+        table.add_row(*(row[key] for key in ("name", "kind", "classes", "split", "data")))
+    Console().print(table)
+
+
+@command.command()
+@click.argument("card")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: NAME.png]")
+@click.option("--samples", type=click.IntRange(1, 200), default=12, show_default=True)
+@JSON
+def show(card: str, out: Path | None, samples: int, as_json: bool) -> None:
+    """Count what is in a data set and draw some of it as a contact sheet (PNG).
+
+    CARD is a card's path or the name of one that `ddnn data list` shows.
+    """
+    data_set = load(card)
+    path = out or Path(f"{data_set.name}.png")
+    write_contact_sheet(data_set, spread(data_set, samples), path)
+    summary = summarise(data_set)
+    if as_json:
+        _print_json({**summary.as_json(), "contact_sheet": str(path)})
+        return
+    _print_summary(summary)
+    click.echo(f"contact sheet: {path}")
+
+
+@command.command()
+@click.option("--samples", type=click.IntRange(1, 100_000), default=851, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@JSON
+def render(samples: int, seed: int, out: Path, as_json: bool) -> None:
+    """Render samples into an .npz with `X` and `y`, which a card of kind npz reads."""
+    digest = render_to(out, samples=samples, seed=seed)
+    if as_json:
+        _print_json({"out": str(out), "samples": samples, "seed": seed, "sha256": digest})
+        return
+    click.echo(f"{out}: {samples} samples of seed {seed}, sha256 {digest}")
+
+
+def _listed(name: str) -> dict[str, str]:
+    """One row of the list; a card that is wrong is listed with what is wrong."""
+    row = {"name": name, "kind": "", "classes": "", "split": ""}
+    try:
+        card = load_card(name)
+    except DdnnError as error:
+        return {**row, "data": f"wrong card: {error}"}
+    classes = ", ".join(card.classes) if card.classes else "of the set"
+    data = availability(card, share.find("datasets", name))
+    return {**row, "kind": card.kind, "classes": classes, "split": card.split.by, "data": data}
+
+
+def _print_summary(summary: Summary) -> None:
+    channels, height, width = summary.view_shape
+    click.echo(
+        f"{summary.name}: {summary.samples} samples, {len(summary.views)} views of "
+        f"{channels}x{height}x{width}"
+    )
+    table = Table("", *summary.classes, "all")
+    for name in PARTS:
+        part = summary.parts[name]
+        table.add_row(name, *map(str, part.classes.values()), str(part.samples))
+    table.add_section()
+    for view in summary.views:
+        present = f"{100 * view.present:.1f} % present"
+        table.add_row(view.name, *map(str, view.classes.values()), present)
+    Console().print(table)
+    click.echo(f"digest: {summary.digest}")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))

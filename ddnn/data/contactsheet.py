@@ -1,0 +1,84 @@
+"""Draws a contact sheet: a row a sample, a column a camera, with their names.
+
+Axes: N samples, V views, C image channels, H, W.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.data.multiview import DataSet
+from ddnn.data.source import require
+from ddnn.errors import DataError
+
+VIEW_PIXELS = 96
+"""Views are enlarged by whole factors up to about this size."""
+GAP, LABEL_WIDTH, HEADER_HEIGHT = 4, 116, 22
+PAPER, INK, ABSENT_INK = (24, 24, 26), (230, 230, 226), (110, 110, 112)
+
+
+def spread(data_set: DataSet, count: int) -> NDArray[np.int64]:
+    """Sample indices that show every class, evenly over the data set."""
+    labels_N = data_set.samples.fused_labels_N
+    classes = [np.flatnonzero(labels_N == k) for k in range(len(data_set.samples.classes))]
+    chosen = []
+    for rank, members in enumerate(classes):
+        wanted = min((count + len(classes) - 1 - rank) // len(classes), len(members))
+        chosen.append(members[np.linspace(0, len(members) - 1, wanted).astype(np.int64)])
+    return np.concatenate(chosen)[:count]
+
+
+def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Path) -> None:
+    """Writes the samples as one PNG.
+
+    Raises DataError where the file cannot be written.
+    """
+    pillow, drawing = require("PIL.Image", "a contact sheet"), require("PIL.ImageDraw", "drawing")
+    views_NVCHW = data_set.samples.views_NVCHW[samples]
+    count, views, _, height, width = views_NVCHW.shape
+    factor = max(1, VIEW_PIXELS // max(height, width))
+    column, row = width * factor + GAP, height * factor + GAP
+    size = (LABEL_WIDTH + views * column + GAP, HEADER_HEIGHT + count * row + GAP)
+    sheet = pillow.new("RGB", size, PAPER)
+    pen = drawing.Draw(sheet)
+    for v, name in enumerate(data_set.view_names):
+        pen.text((LABEL_WIDTH + v * column, 5), _plain(name, column // 6), fill=INK)
+    for i, sample in enumerate(samples):
+        top = HEADER_HEIGHT + i * row
+        for line, text in enumerate(_labels(data_set, int(sample))):
+            pen.text((8, top + 4 + 14 * line), text, fill=INK)
+        for v in range(views):
+            left = LABEL_WIDTH + v * column
+            if data_set.samples.absent_NV[sample, v]:
+                pen.rectangle((left, top, left + column - GAP - 1, top + row - GAP - 1), fill=0)
+                pen.text((left + 6, top + 4), "absent", fill=ABSENT_INK)
+            else:
+                sheet.paste(_enlarged(pillow, views_NVCHW[i, v], factor), (left, top))
+    try:
+        sheet.save(path, format="PNG")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _labels(data_set: DataSet, sample: int) -> tuple[str, str, str]:
+    samples, split = data_set.samples, data_set.split
+    part = next(
+        (p for p in ("train", "validation", "test") if sample in getattr(split, p)), "unused"
+    )
+    name = samples.classes[int(samples.fused_labels_N[sample])]
+    return f"sample {sample}", _plain(name, 17), part
+
+
+def _enlarged(pillow: Any, view_CHW: NDArray[np.uint8], factor: int) -> Any:
+    rgb_HWC = np.broadcast_to(view_CHW, (3, *view_CHW.shape[1:])).transpose(1, 2, 0)
+    large = rgb_HWC.repeat(factor, axis=0).repeat(factor, axis=1)
+    return pillow.fromarray(np.ascontiguousarray(large))
+
+
+def _plain(text: str, length: int) -> str:
+    """What Pillow's built-in letters can show, cut to a length."""
+    return text.encode("ascii", "replace").decode()[: max(length, 1)]

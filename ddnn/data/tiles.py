@@ -1,0 +1,200 @@
+"""Source `tiles`: single images cut in rows x columns, one tile a view.
+
+Axes: N images, V views, C image channels, H, W of an image or a tile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.data import cache
+from ddnn.data.archive import MAX_UNPACKED_BYTES
+from ddnn.data.card import AuthorsSplit, FileSplit, TilesCard
+from ddnn.data.folder import class_folders, part_folders
+from ddnn.data.imagefile import image_files, read_image, resize, visible
+from ddnn.data.multiview import MultiView
+from ddnn.data.npz import read_order
+from ddnn.data.source import TEST, TRAIN, Source, require, resolve
+from ddnn.data.split import seeded_order
+from ddnn.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Singles:
+    """N single images, or how to read them. parts_N: None where the set has no parts.
+
+    image: gives (C,H,W) of the image with this index.
+    """
+
+    image: Callable[[int], NDArray[np.uint8]]
+    labels_N: NDArray[np.int64]
+    parts_N: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+
+def read(card: TilesCard, card_file: Path) -> Source:
+    """The tiles of a set of images, all of them present.
+
+    Raises ConfigError for a set that is not there, DataError for images that do not fit.
+    """
+    singles = SETS[card.images](card, card_file)
+    if not len(singles):
+        raise DataError(f"{card.images}: no images")
+    chosen = np.arange(len(singles))
+    if card.samples is not None:
+        chosen = np.sort(seeded_order(len(singles), card.seed)[: card.samples])
+    views_NVCHW = np.stack(_all_tiles(singles, chosen, card))
+    labels_N = singles.labels_N[chosen]
+    order = card.split.order if isinstance(card.split, AuthorsSplit) else None
+    return Source(
+        samples=MultiView(
+            views_NVCHW=views_NVCHW,
+            labels_NV=np.repeat(labels_N[:, None], views_NVCHW.shape[1], axis=1),
+            classes=_class_names(card, singles.classes),
+        ),
+        parts_N=None if singles.parts_N is None else singles.parts_N[chosen],
+        order=None if order is None else read_order(resolve(card_file, order)),
+        view_names=tuple(f"tile{r}{c}" for r in range(card.rows) for c in range(card.columns)),
+    )
+
+
+def cut(image_CHW: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uint8]:
+    """(V,C,H,W) tiles of an image, read row by row.
+
+    >>> cut(np.zeros((3, 8, 6), np.uint8), rows=2, columns=3).shape
+    (6, 3, 4, 2)
+
+    Raises DataError where the image does not divide evenly.
+    """
+    channels, height, width = image_CHW.shape
+    if height % rows or width % columns:
+        raise DataError(
+            f"an image of {width}x{height} pixels does not divide into {columns} columns and "
+            f"{rows} rows; want a multiple, or size in the card"
+        )
+    grid = image_CHW.reshape(channels, rows, height // rows, columns, width // columns)
+    tiles: NDArray[np.uint8] = grid.transpose(1, 3, 0, 2, 4)  # rows, columns, C, H, W
+    return tiles.reshape(rows * columns, channels, height // rows, width // columns)
+
+
+def _all_tiles(
+    singles: Singles, chosen: NDArray[np.int64], card: TilesCard
+) -> list[NDArray[np.uint8]]:
+    tiles: list[NDArray[np.uint8]] = []
+    for n in chosen:
+        image_CHW = _in_channels(singles.image(int(n)), card.channels)
+        if card.size is not None:
+            image_CHW = resize(image_CHW, card.rows * card.size, card.columns * card.size)
+        if tiles and image_CHW.size != tiles[0].size:
+            raise DataError(f"image {n}: {image_CHW.shape}, others differ; want size in the card")
+        if image_CHW.size * len(chosen) > MAX_UNPACKED_BYTES:
+            raise DataError(f"{len(chosen)} images need more than 8 GiB: set samples or size")
+        tiles.append(cut(image_CHW, card.rows, card.columns))
+    return tiles
+
+
+def _in_channels(image_CHW: NDArray[np.uint8], channels: int | None) -> NDArray[np.uint8]:
+    if channels in (None, len(image_CHW)):
+        return image_CHW
+    if channels == 3:
+        return np.repeat(image_CHW, 3, axis=0)
+    red, green, blue = image_CHW.astype(np.int64)
+    grey = (299 * red + 587 * green + 114 * blue + 500) // 1000  # ITU-R BT.601, as Pillow's "L"
+    return grey.astype(np.uint8)[None]
+
+
+def _class_names(card: TilesCard, classes: tuple[str, ...]) -> tuple[str, ...]:
+    if card.classes is None:
+        return classes
+    if len(card.classes) != len(classes):
+        raise DataError(f"classes: {len(card.classes)} names, {card.images} has {len(classes)}")
+    return card.classes
+
+
+def _digits(card: TilesCard, card_file: Path) -> Singles:  # noqa: ARG001 - as the other sets
+    """scikit-learn's bundled 8 x 8 digits: 0 to 16 made 0 to 255."""
+    bundled = require("sklearn.datasets", "the set 'digits'").load_digits()
+    images_NHW = np.rint(bundled.images * (255 / 16)).astype(np.uint8)
+    return Singles(
+        image=lambda n: images_NHW[n][None],
+        labels_N=bundled.target.astype(np.int64),
+        parts_N=None,
+        classes=tuple(str(name) for name in bundled.target_names),
+    )
+
+
+def _torchvision(card: TilesCard, card_file: Path) -> Singles:
+    """A set of torchvision's, its training and its test part."""
+    datasets = require("torchvision.datasets", f"the set {card.images!r}")
+    root = _download_root(card, card_file)
+    try:
+        parts = [
+            getattr(datasets, card.images)(str(root), train=train, download=card.download)
+            for train in (True, False)
+        ]
+    except (RuntimeError, OSError, ValueError) as error:
+        hint = "" if card.download else "; set download: true to fetch it"
+        what = " ".join(str(error).split())
+        raise ConfigError(f"{card_file}: {card.images} not in {root} ({what}){hint}") from error
+    images_NCHW = np.concatenate([_channels_first(np.asarray(part.data)) for part in parts])
+    names = [str(n) for n in range(10)] if card.images == "MNIST" else parts[0].classes
+    return Singles(
+        image=lambda n: images_NCHW[n],
+        labels_N=np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in parts]),
+        parts_N=np.repeat([TRAIN, TEST], [len(part.data) for part in parts]),
+        classes=tuple(names),
+    )
+
+
+def _download_root(card: TilesCard, card_file: Path) -> Path:
+    """Where torchvision's files lie: the card's path, else beside the other data or caches."""
+    if card.path is not None and not card.download:
+        return resolve(card_file, card.path)
+    data = os.environ.get("DDNN_DATA")
+    base = Path(data) if data and os.access(data, os.W_OK) else cache.folder()
+    return base / (card.path or "torchvision")
+
+
+def _channels_first(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """(N,H,W) or (N,H,W,C) as (N,C,H,W)."""
+    first: NDArray[np.uint8] = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    return first
+
+
+def _image_folder(card: TilesCard, card_file: Path) -> Singles:
+    """Images `PATH/CLASS/*.jpg`, or `PATH/train/CLASS/*.jpg` for a split by file."""
+    root = resolve(card_file, card.path or "")
+    parts = part_folders(root, in_parts=isinstance(card.split, FileSplit))
+    classes = card.classes or tuple(sorted({f.name for _, p in parts for f in visible(p)}))
+    found = [
+        (file, label, part)
+        for part, folder in parts
+        for label, class_folder in class_folders(folder, classes)
+        for file in image_files(class_folder)
+    ]
+    return Singles(
+        image=lambda n: read_image(found[n][0], channels=card.channels or 3, size=None),
+        labels_N=np.array([label for _, label, _ in found], dtype=np.int64),
+        parts_N=np.array([part for _, _, part in found], dtype=np.int64),
+        classes=classes,
+    )
+
+
+SETS: dict[str, Callable[[TilesCard, Path], Singles]] = {
+    "digits": _digits,
+    "MNIST": _torchvision,
+    "FashionMNIST": _torchvision,
+    "CIFAR10": _torchvision,
+    "CIFAR100": _torchvision,
+    "ImageFolder": _image_folder,
+}
