@@ -86,11 +86,11 @@ class Node:
         if now_s < self._beat_s + self._heartbeat_s:
             return []
         self._beat_s = now_s
-        beat = Heartbeat(ready=not self._unreached, epoch=self._epoch)
+        beat = Heartbeat(len(self._unreached), self._epoch)
         return [Outgoing(peer, beat) for peer in self._peers]
 
     def sent(self, peer: str, *, taken: bool) -> None:
-        """Tells how a send went: a node is ready while everyone it sends to takes it."""
+        """Tells how a send went: the heartbeat says how many of the peers took nothing."""
         if not taken:
             self._unreached.add(peer)
         elif peer in self._unreached:

@@ -60,7 +60,7 @@ class Collector:
         self.degraded_N: NDArray[np.bool_] = np.zeros(samples, dtype=bool)
         self.latency_N: NDArray[np.float64] = np.full(samples, np.nan)
         self.accounts: dict[str, Account] = {}
-        self.ready: set[str] = set()
+        self.unreached: dict[str, int] = {}
         self.gone: list[Gone] = []
         self.late_verdicts = 0
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
@@ -111,8 +111,8 @@ class Collector:
         match message:
             case Verdict():
                 self._take_verdict(sender, message, now_s)
-            case Heartbeat(ready, epoch):
-                (self.ready.add if ready else self.ready.discard)(sender)
+            case Heartbeat(unreached, epoch):
+                self.unreached[sender] = unreached
                 if self._epochs.get(sender, epoch) != epoch:
                     self._restarted(sender, now_s)
                 self._epochs[sender] = epoch

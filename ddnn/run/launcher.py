@@ -39,6 +39,7 @@ from ddnn.run.processes import Processes
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.messages import Heartbeat, Stop
+from ddnn.wire.routes import peers
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import ZmqTransport
 
@@ -168,18 +169,22 @@ class Launch:
             )
 
     def _wait_ready(self) -> None:
-        """Until all nodes that can be reached reach everyone, and are reached by us."""
+        """Until all nodes that can be reached reach all that run, and are reached by us."""
         deadline_s = time.monotonic() + READY_S
         wanted = set(self._topology.nodes) - self._operator.unreachable
-        unreached = set(wanted)
-        self._collector.ready.clear()
-        while unreached or not wanted <= self._collector.ready:
-            unreached = {n for n in unreached if not self._mailbox.send(n, Heartbeat(ready=True))}
+        dead = set(self._topology.nodes) - set(self._processes.pids())
+        lost = {name: len(dead.intersection(peers(self._topology, name))) for name in wanted}
+        unreached, unready = set(wanted), set(wanted)
+        heard = self._collector.unreached
+        heard.clear()
+        while unreached or unready:
+            unreached = {n for n in unreached if not self._mailbox.send(n, Heartbeat())}
+            unready = {n for n in wanted if n not in heard or heard[n] > lost[n]}
             self._turn(POLL_S)
             for name in wanted & set(self._processes.stopped()):
                 raise LaunchError(f"{name} did not start: {self._processes.last_words(name)}")
             if time.monotonic() > deadline_s:
-                missing = ", ".join(sorted(wanted - self._collector.ready | unreached))
+                missing = ", ".join(sorted(unready | unreached))
                 raise LaunchError(f"not ready after {READY_S:.0f} s: {missing}")
 
     def _run_samples(self) -> float:
@@ -189,8 +194,9 @@ class Launch:
         timed = sorted((a for a in self._actions if a.seconds is not None), key=_seconds)
         try:
             while not collector.is_done:
+                self._turn(POLL_S if collector.answered < collector.asked else 0)
+                # right after a turn: time spent elsewhere must not count as the nodes' silence
                 send_all(self._mailbox, collector.tick(time.monotonic()))
-                self._turn(POLL_S)
                 control.poll()
                 self._supervise()
                 while timed and time.monotonic() >= begun_s + _seconds(timed[0]):

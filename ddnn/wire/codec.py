@@ -18,7 +18,7 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     SCORES           samples u32 N, present u8 N x P, scores f32 N x K
     FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits)
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
-    HEARTBEAT        ready u8, epoch u8
+    HEARTBEAT        unreached u8, epoch u8
     STOP             nothing
     ACCOUNT          links u16, events u16, then _LINK and _EVENT records
 
@@ -144,8 +144,8 @@ class Codec:
                 answers = predicted_N.astype("<u2").tobytes() + _f32(entropy_N)
                 final = final_N.astype(np.uint8).tobytes()
                 return _u32(samples_N) + _mask(present_NV) + answers + final
-            case Heartbeat(ready, epoch):
-                return bytes([ready, epoch & 0xFF])
+            case Heartbeat(unreached, epoch):
+                return bytes([min(unreached, 0xFF), epoch & 0xFF])
             case Stop():
                 return b""
             case Account():
@@ -221,7 +221,7 @@ class Codec:
     def _message(self, header: Header, body: memoryview) -> Message:
         match header.kind:
             case Kind.HEARTBEAT:
-                return Heartbeat(bool(_flag(body[0])), body[1])
+                return Heartbeat(body[0], body[1])
             case Kind.STOP:
                 return Stop()
             case Kind.ACCOUNT:

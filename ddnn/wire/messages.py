@@ -95,10 +95,11 @@ class Verdict:
 class Heartbeat:
     """To everyone the node sends to: its loop turns.
 
-    ready: all of them could be reached. epoch: how often the node was restarted, modulo 256.
+    unreached: how many of them took nothing last time, 255 at most. epoch: how often the node
+    was restarted, modulo 256.
     """
 
-    ready: bool
+    unreached: int = 0
     epoch: int = 0
 
 

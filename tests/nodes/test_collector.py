@@ -32,7 +32,7 @@ class Bench:
         for _ in range(round(seconds / 0.1)):
             self.now_s += 0.1
             for name in self.alive:
-                self.collector.handle(name, Heartbeat(ready=True), self.now_s)
+                self.collector.handle(name, Heartbeat(), self.now_s)
             self.collector.tick(self.now_s)
 
     def ask(self) -> list[int]:

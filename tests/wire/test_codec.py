@@ -87,7 +87,7 @@ def message_of(
             entropy_N = rng.random(rows, dtype=np.float32)
             return Verdict(samples_N, present_NV, predicted_N, entropy_N, rng.random(rows) < 0.5)
         case Kind.HEARTBEAT:
-            return Heartbeat(bool(rows % 2))
+            return Heartbeat(rows, rows)
         case Kind.STOP:
             return Stop()
         case Kind.ACCOUNT:
@@ -256,7 +256,6 @@ IMPOSSIBLE = {
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
         SAMPLE + ALL + b"\0\0" + ONE + b"\2",
     ),
-    "ready 2": ("bad-flag", "cloud", header_of(kind=Kind.HEARTBEAT, place=CAM0), b"\2\0"),
     "empty account": ("bad-length", COLLECTOR, header_of(kind=Kind.ACCOUNT, place=CAM0), b""),
     "account of event 200": (
         "bad-value",

@@ -108,7 +108,7 @@ def test_only_what_is_taken_counts_as_sent():
     wire = Wire(accepts=False)
     mailbox = Mailbox(COLLECTOR, CODEC, wire)
     assert not mailbox.send("cam0", Stop())
-    assert not mailbox.send("cam0", Heartbeat(ready=True))
+    assert not mailbox.send("cam0", Heartbeat())
     assert mailbox.ledger.events == {"unsent": 1}  # heartbeats to the dead are no loss
     wire.accepts = True
     assert mailbox.send("cam0", Stop())
