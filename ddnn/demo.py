@@ -17,7 +17,7 @@ from ddnn.data.multiview import MultiView
 from ddnn.data.sheet import write_sheet
 from ddnn.report.plots import plot_losses, plot_thresholds
 from ddnn.report.verdicts import wilson_interval
-from ddnn.run.launcher import Watcher, launch
+from ddnn.run.launcher import Options, Watcher, launch
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.run.plan import plan_of
 from ddnn.topology import read_topology
@@ -103,14 +103,16 @@ def best_device(run: Run, samples: MultiView) -> str:
 
 def launch_and_lose(out: Path, samples: MultiView, device: str, say: Say) -> Outcome:
     """Runs the samples twice in one launch; the device is killed before the second time."""
-    once_N = np.arange(len(samples))
     bundle = load_bundle(out)
     return launch(
         bundle,
-        samples.take(np.concatenate([once_N, once_N])),
-        plan=plan_of(bundle.topology, kills=[f"{device}@{len(samples)}"]),
-        free_ports=True,
-        watcher=Watcher(say=say),
+        samples,
+        Options(
+            plan=plan_of(bundle.topology, kills=[f"{device}@{len(samples)}"]),
+            rounds=2,
+            free_ports=True,
+        ),
+        Watcher(say=say),
     )
 
 

@@ -16,7 +16,7 @@ from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_launch
-from ddnn.run.launcher import Watcher, launch
+from ddnn.run.launcher import Options, Watcher, launch
 from ddnn.run.outcome import write_outcome
 from ddnn.run.plan import FailurePlan, plan_of, read_plan
 from ddnn.topology import Topology
@@ -32,6 +32,7 @@ from ddnn.topology import Topology
     show_default=True,
 )
 @click.option("--samples", type=click.IntRange(min=1), help="Run only the first N samples.")
+@click.option("--rounds", type=click.IntRange(min=1), default=1, help="Run the samples so often.")
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
 @click.option("--plan", "plan_name", metavar="PLAN", help="Failure plan: a file or shipped name.")
 @click.option("--kill", "kills", multiple=True, metavar="NODE@SAMPLE", help="Kill before SAMPLE.")
@@ -45,6 +46,7 @@ def command(
     card: str | None,
     split: str,
     samples: int | None,
+    rounds: int,
     window: int | None,
     plan_name: str | None,
     kills: tuple[str, ...],
@@ -58,14 +60,12 @@ def command(
     part = _samples(bundle, card, split, samples)
     plan = _plan(plan_name, bundle.topology, kills, recovers)
     try:
-        with _Display(len(part)) as watcher:
+        with _Display(len(part) * rounds) as watcher:
             outcome = launch(
                 bundle,
                 part,
-                plan=plan,
-                window=window,
-                free_ports=free_ports,
-                watcher=watcher,
+                Options(plan=plan, rounds=rounds, window=window, free_ports=free_ports),
+                watcher,
             )
     except KeyboardInterrupt:
         raise DdnnError("interrupted; all nodes are stopped, no report is written") from None

@@ -59,25 +59,38 @@ class Watcher:
     say: Callable[[str], None] = lambda _line: None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to launch.
+
+    plan: what fails when. rounds: how often the samples are run, one round after the other.
+    window: samples in flight at most, default the topology's. free_ports: listen on ports the
+    system chooses instead of the topology's. idle_s: time to do nothing before the first sample,
+    to measure what an idle system uses.
+    """
+
+    plan: FailurePlan | None = None
+    rounds: int = 1
+    window: int | None = None
+    free_ports: bool = False
+    idle_s: float = 0.0
+
+
 def launch(
     bundle: Bundle,
     samples: MultiView,
-    *,
-    plan: FailurePlan | None = None,
-    window: int | None = None,
-    free_ports: bool = False,
+    options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
     """Runs every sample through real processes, ends them, and reports.
 
-    plan: what fails when. free_ports: listen on ports the system chooses instead of the
-    topology's.
     Raises DataError for views that do not fit, TransportError for a port in use, LaunchError
     naming a node that does not start.
     """
+    options = options or Options()
     _check_views(bundle.topology, samples)
     with ExitStack() as stack:
-        if free_ports:
+        if options.free_ports:
             bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-launch-")))
         processes = stack.enter_context(Processes(folder))
@@ -85,12 +98,12 @@ def launch(
         run = Launch(
             bundle,
             samples,
-            plan or _no_failures(bundle),
+            options,
             processes=processes,
             mailbox=mailbox,
             watcher=watcher,
         )
-        return run.run(folder, window)
+        return run.run(folder)
 
 
 class Launch:
@@ -100,16 +113,19 @@ class Launch:
         self,
         bundle: Bundle,
         samples: MultiView,
-        plan: FailurePlan,
+        options: Options,
         *,
         processes: Processes,
         mailbox: Mailbox,
         watcher: Watcher | None,
     ) -> None:
-        check_plan(plan, bundle.topology, len(samples))
+        plan = options.plan or _no_failures(bundle)
+        self._labels_N = np.tile(samples.fused_labels_N, options.rounds)
+        check_plan(plan, bundle.topology, len(self._labels_N))
         self._bundle = bundle
         self._topology = bundle.topology
         self._samples = samples
+        self._options = options
         self._plan = plan
         self._actions = actions(plan)
         self._processes = processes
@@ -119,15 +135,15 @@ class Launch:
         self._history: list[dict[str, Any]] = []
         self._stopped: set[str] = set()
 
-    def run(self, folder: Path, window: int | None) -> Outcome:
+    def run(self, folder: Path) -> Outcome:
         """Start, wait, run, stop, report."""
-        total = len(self._samples)
+        total = len(self._labels_N)
         self._collector = Collector(
             self._topology,
             samples=total,
             prior_class=self._bundle.manifest.prior_class,
             patience_s=patience_s(self._topology),
-            window=window,
+            window=self._options.window,
             halts=[a.sample for a in self._actions if a.sample is not None and a.sample < total],
         )
         begun_s = time.monotonic()
@@ -135,20 +151,30 @@ class Launch:
         self._wait_ready()
         ready_s = time.monotonic() - begun_s
         self._watcher.say(f"{len(self._topology.nodes)} nodes ready in {ready_s:.1f} s")
+        idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
         duration_s = self._run_samples()
         states = self._stop_all()
         report = build_report(
             self._collector,
             self._bundle,
-            self._samples.fused_labels_N,
+            self._labels_N,
             states=states,
             failures=self._failure_entries(),
             duration_s=duration_s,
             ready_s=ready_s,
         )
-        labels_N = self._samples.fused_labels_N
-        verdicts = collect_verdicts(self._collector, self._topology, labels_N)
+        if idle_share is not None:
+            report["idle_core_share"] = idle_share
+        verdicts = collect_verdicts(self._collector, self._topology, self._labels_N)
         return Outcome(report=report, verdicts=verdicts)
+
+    def _idle(self, idle_s: float) -> float:
+        """Processor time of all nodes and the launcher while nothing is asked, of one core."""
+        begun_s, used_s = time.monotonic(), self._processes.cpu_s() + time.process_time()
+        while time.monotonic() < begun_s + idle_s:
+            self._turn(POLL_S)
+        used_s = self._processes.cpu_s() + time.process_time() - used_s
+        return used_s / (time.monotonic() - begun_s)
 
     def _start_all(self, folder: Path) -> None:
         topology = self._topology

@@ -142,6 +142,15 @@ class Processes:
         kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
         return int(kilobytes[0]) / 1000 if kilobytes else None
 
+    def cpu_s(self) -> float:
+        """Processor time that the running nodes have used so far, where the system tells."""
+        ticks = 0
+        for pid in self.pids().values():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                ticks += int(fields[11]) + int(fields[12])  # utime, stime: proc(5)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def pids(self) -> dict[str, int]:
         """Process ids of the nodes that run."""
         return {n: c.process.pid for n, c in self._children.items() if c.process.poll() is None}
