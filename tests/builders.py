@@ -51,7 +51,15 @@ def patient(topology: Topology, *, seconds: float = 20.0) -> Topology:
         if tier["exit"] is not None:
             tier["exit"]["deadline_ms"] = seconds * 1000
     document["collector"]["answer_ms"] = 2 * seconds * 1000
-    document["heartbeat"] = {"interval_ms": 100, "patience": 100}
+    document["heartbeat"] = {"interval_ms": 100, "patience": round(seconds * 10)}
+    return Topology.model_validate(document)
+
+
+def unattended(topology: Topology) -> Topology:
+    """The same topology, whose nodes stay dead when they die."""
+    document = topology.model_dump(mode="json")
+    for node in document["nodes"].values():
+        node["restart"] = "never"
     return Topology.model_validate(document)
 
 

@@ -6,9 +6,13 @@ Axes: N samples, V views.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from builders import random_views
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle, load_bundle
@@ -23,6 +27,31 @@ from ddnn.training.predict import answer, predict
 
 torch.set_num_threads(1)
 PRIOR_CLASS = 1
+
+
+class Trained(NamedTuple):
+    """What a training run would leave, but with random weights."""
+
+    joint: Joint
+    bundle: Bundle
+    samples: MultiView
+
+
+class Trainer:
+    """Gives a bundle of a topology and samples for it; the same ones for the same topology."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[tuple[str, int], Trained] = {}
+
+    def __call__(self, topology: Topology, count: int) -> Trained:
+        key = (topology.digest, count)
+        if key not in self._known:
+            samples = random_views(topology, count)
+            joint = random_joint(topology, samples)
+            bundle = random_bundle(self._folder / str(len(self._known)), joint, samples)
+            self._known[key] = Trained(joint, bundle, samples)
+        return self._known[key]
 
 
 def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from builders import random_views, star_topology
+from builders import random_views, star_topology, unattended
 from networks import PRIOR_CLASS, offline, random_bundle, random_joint
 
 from ddnn import share
@@ -154,7 +154,7 @@ def test_with_all_devices_dead_every_sample_is_still_answered(train):
 
 @pytest.mark.parametrize(("name", "victim"), UPPER)
 def test_after_any_upper_node_dies_every_sample_is_answered_by_what_is_left(train, name, victim):
-    topology = read_topology(name)
+    topology = unattended(read_topology(name))
     _, bundle, samples = train(topology, SAMPLES)
     whole = run_inprocess(bundle, samples.views_NVCHW)
     plan = plan_of(topology, kills=[f"{victim}@48"])
@@ -166,6 +166,16 @@ def test_after_any_upper_node_dies_every_sample_is_answered_by_what_is_left(trai
     lost_N = whole.exit_N[48:] >= number
     assert (collector.exit_N[48:][lost_N] < number).all()
     assert collector.degraded_N[48:].tolist() == lost_N.tolist()
+
+
+def test_a_gateway_that_is_started_again_loses_nothing(train):
+    topology = read_topology("six-cameras")
+    assert topology.nodes["gateway"].restart == "always"
+    _, bundle, samples = train(topology, SAMPLES)
+    whole = run_inprocess(bundle, samples.views_NVCHW)
+    plan = plan_of(topology, kills=["gateway@48"])
+    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan)
+    assert equal_share(collector, whole) == 1
 
 
 def equal_share_of(one: Collector, other: Collector, part: slice) -> float:
