@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-
 from builders import random_views
 from numpy.typing import NDArray
 
