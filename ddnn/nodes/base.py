@@ -107,4 +107,4 @@ class Node:
 def merge_events(account: Account, events: Counter[str]) -> Account:
     """The account with the node's own events beside its mailbox's."""
     total = Counter(dict(account.events)) + events
-    return Account(account.links, tuple(sorted(total.items())))
+    return Account(account.links, tuple(sorted(total.items())), account.kernel)

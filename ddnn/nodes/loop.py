@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterable
 
 from ddnn.nodes.base import Node, Outgoing, merge_events
 from ddnn.topology import COLLECTOR
+from ddnn.wire.messages import Account
 from ddnn.wire.transport import Mailbox, Received
+
+SETTLE_S = 0.1
+"""How long an account waits for an instant at which no byte is between socket and node."""
 
 
 def run_node(node: Node, mailbox: Mailbox, should_stop: Callable[[], bool]) -> None:
@@ -38,4 +42,14 @@ def send_all(mailbox: Mailbox, outgoing: Iterable[Outgoing]) -> None:
 
 def send_account(node: Node, mailbox: Mailbox) -> None:
     """Everything the node counted, to the collector."""
-    mailbox.send(COLLECTOR, merge_events(mailbox.ledger.account(), node.events))
+    mailbox.send(COLLECTOR, merge_events(settled_account(mailbox), node.events))
+
+
+def settled_account(mailbox: Mailbox) -> Account:
+    """What the mailbox counted, with the kernel's count where there is one."""
+    deadline_s = time.monotonic() + SETTLE_S
+    kernel = mailbox.kernel()
+    while kernel is not None and not kernel.agrees and time.monotonic() < deadline_s:
+        mailbox.receive(0.001)
+        kernel = mailbox.kernel()
+    return mailbox.ledger.account(kernel)

@@ -123,7 +123,8 @@ def serve(config: ChildConfig) -> None:
         _die_with_parent()
         threading.Thread(target=_take_orders, args=(transport, pace), daemon=True).start()
     try:
-        run_node(node, Mailbox(name, codec, transport, epoch=config.epoch), stop.is_set)
+        mailbox = Mailbox(name, codec, transport, epoch=config.epoch, traffic=sockets.traffic)
+        run_node(node, mailbox, stop.is_set)
     finally:
         sockets.close(linger_ms=LAST_WORDS_MS)
 

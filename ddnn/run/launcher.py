@@ -22,7 +22,7 @@ from ddnn.data.multiview import MultiView
 from ddnn.errors import DataError, LaunchError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
-from ddnn.nodes.loop import send_all
+from ddnn.nodes.loop import send_all, settled_account
 from ddnn.run.child import ChildConfig
 from ddnn.run.control import ControlServer
 from ddnn.run.operator import Operator
@@ -300,7 +300,7 @@ class Launch:
         deadline_s = time.monotonic() + ACCOUNT_S
         while running - set(self._collector.accounts) and time.monotonic() < deadline_s:
             self._turn(POLL_S)
-        self._collector.accounts[COLLECTOR] = self._mailbox.ledger.account()
+        self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
         self._processes.end_all()
         return states
 
@@ -336,7 +336,7 @@ def _collector_mailbox(bundle: Bundle) -> Iterator[Mailbox]:
         max_bytes=codec.max_bytes,
     )
     try:
-        yield Mailbox(COLLECTOR, codec, transport)
+        yield Mailbox(COLLECTOR, codec, transport, traffic=transport.traffic)
     finally:
         transport.close()
 

@@ -6,7 +6,7 @@ Axes: N samples, V views.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -135,6 +135,7 @@ def build_report(
             "per_device_sample": device_sample_bytes(counts, topology),
             "per_device_sample_equation": equation,
             "per_device_sample_raw": topology.view.shape.values,
+            "kernel": kernel_entry(collector.accounts),
             "links": [_link_entry(count) for count in counts],
         },
         "latency_ms": _latencies(collector, tuple(topology.exits)),
@@ -158,6 +159,26 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "unknown"
     return found
+
+
+def kernel_entry(accounts: Mapping[str, Account]) -> dict[str, Any] | None:
+    """The bytes of all messages that arrived, as counted and by TCP_INFO; None: not counted.
+
+    What a killed node sent is in it where it arrived. nodes: both ends of what is left of them.
+    """
+    kernels = {name: a.kernel for name, a in accounts.items() if a.kernel is not None}
+    if not kernels:
+        return None
+    zmtp = sum(kernel.received_zmtp for kernel in kernels.values())
+    kernel = sum(kernel.received_kernel for kernel in kernels.values())
+    return {
+        "zmtp": zmtp,
+        "kernel": kernel,
+        "difference": kernel - zmtp,
+        "connections": sum(kernel.connections for kernel in kernels.values()),
+        "unread": sum(kernel.unread for kernel in kernels.values()),
+        "nodes": {name: asdict(kernels[name]) for name in sorted(kernels)},
+    }
 
 
 def _of_devices(counts: list[LinkCount], topology: Topology) -> list[LinkCount]:

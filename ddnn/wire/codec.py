@@ -20,7 +20,8 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
     HEARTBEAT        unreached u8, epoch u8
     STOP             nothing
-    ACCOUNT          links u16, events u16, then _LINK and _EVENT records
+    ACCOUNT          links u16, events u16, kernel u8 (0 or 1), then _LINK, _EVENT and _KERNEL
+                     records
 
 Payload, the bytes of the paper's equation 1, is the scores and the values alone.
 
@@ -47,6 +48,7 @@ from ddnn.wire.messages import (
     Expect,
     Features,
     Heartbeat,
+    KernelCount,
     Kind,
     LinkCount,
     Message,
@@ -70,9 +72,10 @@ EVENTS = (
 
 _KINDS = frozenset(map(int, Kind))
 _WITHOUT_ROWS = frozenset({Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT})
-_COUNTS = struct.Struct("<HH")
+_COUNTS = struct.Struct("<HHB")
 _LINK = struct.Struct("<HHBBQQdQQQ")
 _EVENT = struct.Struct("<BQ")
+_KERNEL = struct.Struct("<IIQQQQ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,7 @@ class Codec:
         row = 4 + packed_bytes(self._views, 1)
         data = max(4 * self._classes, *self._feature_bytes.values(), 8)
         account = _COUNTS.size + len(self._routes) * _LINK.size + len(EVENTS) * _EVENT.size
+        account += _KERNEL.size
         return HEADER.size + max(MAX_ROWS * (row + data), account)
 
     def feature_bits(self, sender: str) -> int:
@@ -152,12 +156,15 @@ class Codec:
                 return self._account_body(message)
 
     def _account_body(self, account: Account) -> bytes:
-        parts = [_COUNTS.pack(len(account.links), len(account.events))]
+        kernel = account.kernel
+        parts = [_COUNTS.pack(len(account.links), len(account.events), kernel is not None)]
         for c in account.links:
             ends = self._place[c.link[0]], self._place[c.link[1]]
             counts = c.messages, c.rows, c.information, c.payload, c.zmtp, c.ip
             parts.append(_LINK.pack(*ends, c.kind, c.sent, *counts))
         parts += [_EVENT.pack(EVENTS.index(event), count) for event, count in account.events]
+        if kernel is not None:
+            parts.append(_KERNEL.pack(*(getattr(kernel, name) for name in KernelCount.__slots__)))
         return b"".join(parts)
 
     def decode(self, data: bytes, *, receiver: str) -> tuple[Header, Message]:
@@ -210,8 +217,9 @@ class Codec:
         if row is not None:
             return row * header.rows
         if header.kind is Kind.ACCOUNT and len(body) >= _COUNTS.size:
-            links, events = _COUNTS.unpack_from(body)
-            return int(_COUNTS.size + links * _LINK.size + events * _EVENT.size)
+            links, events, kernel = _COUNTS.unpack_from(body)
+            records = links * _LINK.size + events * _EVENT.size + _flag(kernel) * _KERNEL.size
+            return int(_COUNTS.size + records)
         return {Kind.HEARTBEAT: 2, Kind.ACCOUNT: _COUNTS.size}.get(header.kind, 0)
 
     @property
@@ -274,13 +282,17 @@ class Codec:
         return Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N.view(np.bool_))
 
     def _account(self, body: memoryview) -> Account:
-        links, _events = _COUNTS.unpack_from(body)
-        start = _COUNTS.size
-        records = _LINK.iter_unpack(body[start : start + links * _LINK.size])
-        counted = _EVENT.iter_unpack(body[start + links * _LINK.size :])
+        links, events, kernel = _COUNTS.unpack_from(body)
+        end = _COUNTS.size + links * _LINK.size
+        records = _LINK.iter_unpack(body[_COUNTS.size : end])
+        counted = _EVENT.iter_unpack(body[end : end + events * _EVENT.size])
+        names = KernelCount.__slots__
         return Account(
             tuple(self._link_count(record) for record in records),
             tuple((_event(place), count) for place, count in counted),
+            KernelCount(**dict(zip(names, _KERNEL.unpack(body[-_KERNEL.size :]), strict=True)))
+            if kernel
+            else None,
         )
 
     def _link_count(self, record: tuple[int, ...]) -> LinkCount:

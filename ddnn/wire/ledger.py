@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from ddnn.wire.bits import entropy_bytes, symbol_counts
 from ddnn.wire.codec import HEADER, Codec
-from ddnn.wire.messages import Account, Features, Kind, LinkCount, Message, Scores, row_count
+from ddnn.wire.messages import (
+    Account,
+    Features,
+    KernelCount,
+    Kind,
+    LinkCount,
+    Message,
+    Scores,
+    row_count,
+)
 
 SEGMENT_BYTES = 1448
 """TCP payload of one Ethernet packet with timestamps: 1500 - 20 IP - 20 TCP - 12 options."""
@@ -46,6 +55,7 @@ class Ledger:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._tallies: dict[tuple[str, str, Kind, bool], _Tally] = {}
+        self._refused_zmtp = 0
         self.events: Counter[str] = Counter()
 
     def count(
@@ -76,7 +86,17 @@ class Ledger:
         tally.symbols[: len(counts)] += counts
         tally.payload += payload.size
 
-    def account(self) -> Account:
+    def refuse(self, data: bytes, reason: str) -> None:
+        """Adds one message that arrived and is not believed."""
+        self.events[reason] += 1
+        self._refused_zmtp += zmtp_bytes(len(data))
+
+    def zmtp(self, *, sent: bool) -> int:
+        """Bytes of all messages with their framing, sent or received, refused ones included."""
+        counted = sum(tally.zmtp for key, tally in self._tallies.items() if key[3] == sent)
+        return counted + (0 if sent else self._refused_zmtp)
+
+    def account(self, kernel: KernelCount | None = None) -> Account:
         """All counts so far, as the message that carries them."""
         links = tuple(
             LinkCount(
@@ -85,4 +105,4 @@ class Ledger:
             )
             for key, t in self._tallies.items()
         )  # fmt: skip
-        return Account(links, tuple(sorted(self.events.items())))
+        return Account(links, tuple(sorted(self.events.items())), kernel)

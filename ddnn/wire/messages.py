@@ -128,12 +128,37 @@ class LinkCount:
     ip: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelCount:
+    """Bytes of a node's messages with their framing, beside what the kernel counted for them.
+
+    zmtp: by the ledger, refused messages included. kernel: by TCP_INFO of the node's connections,
+    handshakes left out. unread: connections that went before their count could be read.
+    """
+
+    connections: int = 0
+    unread: int = 0
+    sent_zmtp: int = 0
+    sent_kernel: int = 0
+    received_zmtp: int = 0
+    received_kernel: int = 0
+
+    @property
+    def agrees(self) -> bool:
+        """Every byte is accounted for."""
+        return self.sent_zmtp == self.sent_kernel and self.received_zmtp == self.received_kernel
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Node to collector, at the end: everything it counted."""
+    """Node to collector, at the end: everything it counted.
+
+    kernel: None where the kernel does not count, and over other transports than ZeroMQ.
+    """
 
     links: tuple[LinkCount, ...]
     events: tuple[tuple[str, int], ...]
+    kernel: KernelCount | None = None
 
 
 Message = Capture | Scores | Ask | Expect | Features | Verdict | Heartbeat | Stop | Account

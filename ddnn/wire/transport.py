@@ -6,12 +6,14 @@ one process or in many, so that bytes are counted alike.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ddnn.errors import WireError
 from ddnn.wire.codec import Codec, Header
+from ddnn.wire.kernel import Traffic
 from ddnn.wire.ledger import Ledger
-from ddnn.wire.messages import Heartbeat, Message, kind_of
+from ddnn.wire.messages import Heartbeat, KernelCount, Message, kind_of
 
 
 class Transport(Protocol):
@@ -37,12 +39,22 @@ class Received(NamedTuple):
 class Mailbox:
     """Sends and receives messages for one node, and keeps its ledger."""
 
-    def __init__(self, name: str, codec: Codec, transport: Transport, *, epoch: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        codec: Codec,
+        transport: Transport,
+        *,
+        epoch: int = 0,
+        traffic: Callable[[], Traffic | None] = lambda: None,
+    ) -> None:
+        """traffic: what the kernel counted so far, None where it does not."""
         self.name = name
         self.ledger = Ledger(codec)
         self._codec = codec
         self._transport = transport
         self._epoch = epoch
+        self._traffic = traffic
         self._sequences: dict[str, int] = {}
         self._heard: dict[str, tuple[int, int]] = {}
 
@@ -66,7 +78,7 @@ class Mailbox:
                 header, message = self._codec.decode(data, receiver=self.name)
                 self._check_order(header)
             except WireError as refused:
-                self.ledger.events[refused.reason] += 1
+                self.ledger.refuse(data, refused.reason)
                 continue
             self.ledger.count((header.sender, self.name), message, header.kind, data, sent=False)
             received.append(Received(header.sender, message))
@@ -82,6 +94,20 @@ class Mailbox:
             if epochs == 0 and not 0 < (header.sequence - heard[1]) % 2**32 < 2**31:
                 raise WireError("replayed", f"{header.sender}: {header.sequence}, {heard[1]} heard")
         self._heard[header.sender] = (header.epoch, header.sequence)
+
+    def kernel(self) -> KernelCount | None:
+        """The ledger's bytes beside the kernel's. They differ while messages are on their way."""
+        traffic = self._traffic()
+        if traffic is None:
+            return None
+        return KernelCount(
+            connections=traffic.connections,
+            unread=traffic.unread,
+            sent_zmtp=self.ledger.zmtp(sent=True),
+            sent_kernel=traffic.sent,
+            received_zmtp=self.ledger.zmtp(sent=False),
+            received_kernel=traffic.received,
+        )
 
     def close(self) -> None:
         """Closes the transport."""

@@ -5,22 +5,56 @@ The only file that imports zmq. Traps it knows:
   restarted peer is not flooded with old messages.
 * The default LINGER waits for ever at exit; here it is 0, or short where a last message counts.
 * MAXMSGSIZE closes the connection of a peer that sends a larger message, before memory is taken.
+* Descriptors are hidden but for the socket monitor's events; see `kernel`.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from ddnn.errors import TransportError
+from ddnn.wire.kernel import IS_COUNTED, PLAIN, Connections, Event, Handshake, Traffic, total
 
 QUEUE_MESSAGES = 1000
 """High-water mark: messages queued on each side of a link before `send` returns False."""
 RECONNECT_MS = 20
 DRAIN_MESSAGES = 256
 """At most so many messages are handed over at once, so that ticks are never starved."""
+
+
+WATCH_S = 0.1
+"""How often the monitors are read: a lost connection stays half open for so long."""
+
+
+class _Watch:
+    """The connections of one socket, as its monitor announces them."""
+
+    def __init__(self, socket: zmq.Socket[bytes], handshake: Handshake, *, bound: bool) -> None:
+        opened = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+        self._socket = socket
+        self._monitor = socket.get_monitor_socket(opened | zmq.EVENT_DISCONNECTED)
+        self.connections = Connections(handshake, bound=bound)
+
+    def read(self) -> None:
+        """Takes the news."""
+        events = []
+        try:
+            while True:
+                found = recv_monitor_message(self._monitor, zmq.NOBLOCK)
+                opened = found["event"] != zmq.EVENT_DISCONNECTED
+                events.append(Event(int(found["value"]), opened))
+        except zmq.Again:
+            self.connections.take(events)
+
+    def close(self) -> None:
+        """Before the socket is closed."""
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
 
 
 class ZmqTransport:
@@ -39,6 +73,9 @@ class ZmqTransport:
         self._inbox.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
         self._inbox.setsockopt(zmq.MAXMSGSIZE, max_bytes)
         self._outboxes: dict[str, zmq.Socket[bytes]] = {}
+        self._watches: list[_Watch] = []
+        self._watched_s = 0.0
+        self._watch(self._inbox, bound=True)
         try:
             self._inbox.bind(endpoint)
             for peer, address in peers.items():
@@ -53,8 +90,25 @@ class ZmqTransport:
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        self._watch(socket, bound=False)
         socket.connect(address)
         return socket
+
+    def _watch(self, socket: zmq.Socket[bytes], *, bound: bool) -> None:
+        if IS_COUNTED:
+            self._watches.append(_Watch(socket, PLAIN, bound=bound))
+
+    def traffic(self) -> Traffic | None:
+        """Bytes of messages, with framing, that the kernel counted; None where it does not."""
+        if not IS_COUNTED:
+            return None
+        self._read_watches()
+        return total([watch.connections.traffic for watch in self._watches])
+
+    def _read_watches(self) -> None:
+        self._watched_s = time.monotonic()
+        for watch in self._watches:
+            watch.read()
 
     def send(self, peer: str, data: bytes) -> bool:
         """See Transport."""
@@ -66,6 +120,8 @@ class ZmqTransport:
 
     def receive(self, timeout_s: float) -> list[bytes]:
         """See Transport. The wait is rounded up to whole milliseconds."""
+        if time.monotonic() >= self._watched_s + WATCH_S:
+            self._read_watches()
         messages: list[bytes] = []
         if not self._inbox.poll(max(0, math.ceil(timeout_s * 1000))):
             return messages
@@ -78,7 +134,12 @@ class ZmqTransport:
 
     def close(self, linger_ms: int = 0) -> None:
         """See Transport. Waits up to linger_ms for what is still queued."""
+        for watch in self._watches:
+            watch.close()
         self._inbox.close(linger=0)
         for socket in self._outboxes.values():
             socket.close(linger=linger_ms)
         self._context.term()
+        for watch in self._watches:
+            watch.connections.close()
+        self._watches.clear()

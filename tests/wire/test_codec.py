@@ -22,6 +22,7 @@ from ddnn.wire.messages import (
     Expect,
     Features,
     Heartbeat,
+    KernelCount,
     Kind,
     LinkCount,
     Message,
@@ -101,7 +102,8 @@ def message_of(
                 )
                 for place in range(rows % 5)
             )
-            return Account(counts, tuple((event, 2**40) for event in EVENTS[: rows % 7]))
+            events = tuple((event, 2**40) for event in EVENTS[: rows % 7])
+            return Account(counts, events, KernelCount(sent_zmtp=2**40) if rows % 2 else None)
 
 
 @st.composite
@@ -261,19 +263,19 @@ IMPOSSIBLE = {
         "bad-value",
         COLLECTOR,
         header_of(kind=Kind.ACCOUNT, place=CAM0),
-        struct.pack("<HHBQ", 0, 1, 200, 1),
+        struct.pack("<HHBBQ", 0, 1, 0, 200, 1),
     ),
     "account of link 99": (
         "bad-value",
         COLLECTOR,
         header_of(kind=Kind.ACCOUNT, place=CAM0),
-        struct.pack("<HHHHBBQQdQQQ", 1, 0, 99, 0, 1, 1, 1, 1, 1.0, 1, 1, 1),
+        struct.pack("<HHBHHBBQQdQQQ", 1, 0, 0, 99, 0, 1, 1, 1, 1, 1.0, 1, 1, 1),
     ),
     "account of NaN": (
         "not-finite",
         COLLECTOR,
         header_of(kind=Kind.ACCOUNT, place=CAM0),
-        struct.pack("<HHHHBBQQdQQQ", 1, 0, 1, 0, 1, 1, 1, 1, np.nan, 1, 1, 1),
+        struct.pack("<HHBHHBBQQdQQQ", 1, 0, 0, 1, 0, 1, 1, 1, 1, np.nan, 1, 1, 1),
     ),
 }
 
@@ -296,6 +298,6 @@ def test_nodes_of_different_bundles_do_not_talk():
 def test_the_longest_account_is_no_larger_than_a_message_may_be(name):
     topology, codec = TOPOLOGIES[name], CODECS[name]
     every = tuple(LinkCount(link=(s, r), kind=Kind(k), sent=True) for s, r, k in routes(topology))
-    account = Account(every, tuple((event, 1) for event in EVENTS))
+    account = Account(every, tuple((event, 1) for event in EVENTS), KernelCount())
     encoded = codec.encode(account, sender=topology.devices[0], epoch=0, sequence=0)
     assert len(encoded) <= codec.max_bytes
