@@ -68,6 +68,7 @@ class EpochDisplay:
 @click.option("--batch", type=click.IntRange(min=2), help="Samples an update.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))
 @click.option("--device-dropout", type=click.FloatRange(0, 1, max_open=True))
+@click.option("--view-mixing", type=click.FloatRange(0, 1))
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an unfinished run."
@@ -109,6 +110,7 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
         batch=options["batch"],
         learning_rate=options["learning_rate"],
         device_dropout=options["device_dropout"],
+        view_mixing=options["view_mixing"],
     )
     with EpochDisplay(settings.epochs) as display:
         return train_run(

@@ -49,6 +49,8 @@ def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
         if len(rows) < 2:
             continue
         views, labels, fused, present = (tensor[rows] for tensor in everything)
+        if settings.view_mixing:
+            views, labels = mix_views(views, labels, fused, settings.view_mixing)
         if settings.augment:
             views = augment(views, labels)
         if settings.device_dropout:
@@ -71,6 +73,26 @@ def augment(views_NVCHW: Tensor, labels_NV: Tensor) -> Tensor:
     )
     changed = torch.cat([change(group) for group in torch.split(views_NVCHW, GROUP)])
     return changed * (labels_NV >= 0)[:, :, None, None, None]
+
+
+def mix_views(
+    views_NVCHW: Tensor, labels_NV: Tensor, fused_N: Tensor, share: float
+) -> tuple[Tensor, Tensor]:
+    """Replaces a share of the views by the same camera's view of another sample of the class.
+
+    Cameras that always see the same pair of objects together would otherwise learn the pair;
+    what is left of it when one camera is lost is then misread. In every sample at least one view
+    still sees the object. For views that are parts of one image, set the share to 0.
+    """
+    count = len(fused_N)
+    same_NN = (fused_N[:, None] == fused_N[None]).cpu()
+    partner_N = torch.rand(count, count).masked_fill(~same_NN, -1).argmax(dim=1)
+    partner_N = partner_N.to(fused_N.device)
+    swap_NV = (torch.rand(labels_NV.shape) < share).to(fused_N.device)
+    blind_N = (torch.where(swap_NV, labels_NV[partner_N], labels_NV) < 0).all(dim=1)
+    swap_NV &= ~blind_N[:, None]
+    mixed = torch.where(swap_NV[:, :, None, None, None], views_NVCHW[partner_N], views_NVCHW)
+    return mixed, torch.where(swap_NV, labels_NV[partner_N], labels_NV)
 
 
 def drop_devices(present_NV: Tensor, mean_share: float) -> Tensor:

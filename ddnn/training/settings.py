@@ -24,6 +24,9 @@ class Settings(Model):
     device_dropout: float = Field(
         ge=0, lt=1, description="mean share of the devices removed from a training sample"
     )
+    view_mixing: float = Field(
+        ge=0, le=1, description="share of the views taken from another sample of the same class"
+    )
     clip_norms: bool = Field(description="also clip batch norm's parameters to [-1, 1]")
     keep: Literal["best", "last"] = Field(description="which epoch's weights are the result")
     exit_weights: dict[str, float] = Field(
@@ -42,6 +45,7 @@ PRESETS: dict[PresetName, Settings] = {
         schedule="constant",
         augment=False,
         device_dropout=0.0,
+        view_mixing=0.0,
         clip_norms=True,
         keep="last",
     ),
@@ -53,6 +57,7 @@ PRESETS: dict[PresetName, Settings] = {
         schedule="cosine",
         augment=True,
         device_dropout=0.3,
+        view_mixing=0.4,
         clip_norms=False,
         keep="best",
     ),

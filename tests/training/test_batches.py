@@ -3,8 +3,9 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import make_samples
 
-from ddnn.training.batches import augment, batches, drop_devices, tensors
+from ddnn.training.batches import augment, batches, drop_devices, mix_views, tensors
 from ddnn.training.settings import settings_for
 
 CPU = torch.device("cpu")
@@ -50,7 +51,7 @@ def test_absent_views_stay_black(data):
 
 
 def test_an_epoch_visits_every_sample_once(data):
-    plain = settings_for("robust", batch=16, augment=False, device_dropout=0.0)
+    plain = settings_for("robust", batch=16, augment=False, device_dropout=0.0, view_mixing=0.0)
     torch.manual_seed(0)
     seen = torch.cat([batch.views_NVCHW for batch in batches(tensors(data.samples, CPU), plain)])
     views = torch.from_numpy(data.samples.views_NVCHW)
@@ -71,3 +72,22 @@ def test_a_single_sample_left_over_joins_no_batch(data):
         for batch in batches(tensors(data.samples, CPU), settings_for("robust", batch=19))
     ]
     assert sizes == [19] * 5  # 96 = 5 x 19 + 1
+
+
+@given(st.floats(0, 1), st.integers(0, 1000))
+def test_mixed_views_come_from_the_same_camera_and_class(share, seed):
+    torch.manual_seed(seed)
+    samples = make_samples(24, seed=seed)
+    views, labels, fused, _ = tensors(samples, CPU)
+    mixed, mixed_labels = mix_views(views, labels, fused, share)
+    assert ((mixed_labels < 0) | (mixed_labels == fused[:, None])).all()
+    assert (mixed_labels >= 0).any(dim=1).all()
+    assert not mixed[mixed_labels < 0].any()
+    for camera in range(3):
+        known = {view.numpy().tobytes() for view in views[:, camera]}
+        assert all(view.numpy().tobytes() in known for view in mixed[:, camera])
+
+
+def test_no_share_mixes_nothing(data):
+    views, labels, fused, _ = tensors(data.samples, CPU)
+    assert torch.equal(mix_views(views, labels, fused, 0.0)[0], views)

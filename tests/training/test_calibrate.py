@@ -2,9 +2,19 @@
 
 import numpy as np
 import pytest
+from tiny import make_topology
 
 from ddnn.errors import ConfigError
-from ddnn.training.calibrate import Goal, Point, choose, temperature
+from ddnn.model.joint import Joint
+from ddnn.training.calibrate import (
+    Goal,
+    Point,
+    calibrate,
+    choose,
+    curve,
+    loss_patterns,
+    temperature,
+)
 
 POINTS = [
     Point(threshold=0.0, accuracy=0.98, early_share=0.0, payload_bytes=140),
@@ -34,6 +44,7 @@ def test_temperature_is_found_again(truth):
         (Goal(local_share=0.5), 0.4),
         (Goal(local_share=0.6), 0.8),
         (Goal(local_share=1.0), 1.0),
+        (Goal(), 0.4),
     ],
 )
 def test_a_goal_is_served_at_the_least_cost(goal, threshold):
@@ -51,3 +62,40 @@ def test_a_goal_is_served_at_the_least_cost(goal, threshold):
 def test_a_goal_out_of_reach_names_the_nearest(goal, words):
     with pytest.raises(ConfigError, match=words):
         choose(POINTS, goal)
+
+
+def test_without_a_goal_some_samples_always_go_on():
+    flat = [point._replace(accuracy=1.0) for point in POINTS]
+    assert choose(flat, Goal()).threshold == 0.8
+
+
+def test_calibration_sees_every_device_lost_once(data, topology):
+    patterns = loss_patterns(Joint(topology), data.part("validation"))
+    assert patterns.whole == 24
+    lost = (~patterns.present_NV).reshape(4, 24, 3)
+    assert lost[:, 0].tolist() == [[False] * 3, *np.eye(3, dtype=bool).tolist()]
+    assert (lost == lost[:, :1]).all()
+    assert patterns.logits["local"].shape == (96, 3)
+
+
+def test_a_higher_threshold_answers_more_samples_early_for_fewer_bytes(data, topology):
+    patterns = loss_patterns(Joint(topology), data.part("validation"))
+    points = curve(topology, patterns, {"local": 1.0, "cloud": 1.0})
+    shares = [point.early_share for point in points]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert points[0].payload_bytes == 12 + 8
+    assert points[-1].payload_bytes == 12
+
+
+def test_a_topology_with_one_exit_has_nothing_to_choose(data):
+    joint = Joint(make_topology("a-cloud-only"))
+    one = data.part("validation")
+    views = type(one)(
+        views_NVCHW=one.views_NVCHW[:, :1],
+        labels_NV=one.fused_labels_N[:, None],
+        classes=one.classes,
+    )
+    calibration = calibrate(joint, views, Goal())
+    assert list(calibration.rules) == ["cloud"]
+    assert calibration.rules["cloud"].threshold is None

@@ -85,10 +85,12 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
     before = load_bundle(run).manifest
     rules = json.loads(call("calibrate", run, "--local-share", 1, "--json").stdout)
     after = load_bundle(run).manifest
-    assert after.exits["local"].threshold == rules["exits"]["local"]["threshold"] == 1.0
+    assert after.exits["local"].threshold == rules["exits"]["local"]["threshold"]
+    assert rules["validation"]["early_share"] == 1.0
     assert after.sha256 == before.sha256
-    report = json.loads(call("evaluate", run, "--json").stdout)
+    report = json.loads(call("evaluate", run, "--split", "validation", "--json").stdout)
     assert report["exits"]["local"]["share"] == 1.0
+    assert report["bytes"]["per_device_sample"]["payload"] == 12
 
 
 def test_calibrate_refuses_two_goals(run):
