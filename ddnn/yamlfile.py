@@ -119,22 +119,20 @@ def _summary(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     first = (unknown or problems)[0]  # a misspelt key is also missing: name the misspelling
-    keys = _key_path(first["loc"], data)
+    keys = _key_path(first["loc"], data, missing=first["type"] == "missing")
     place = ".".join(str(key) for key in keys)
     what = _describe(first, model)
     return (f"{place}: {what}" if place else what) + more
 
 
-def _key_path(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
+def _key_path(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> list[int | str]:
     """The keys of `loc` that stand in the file: pydantic adds the tags of unions between them."""
     keys: list[int | str] = []
-    for key in loc[:-1]:
+    for key in loc:
         if _has(data, key):
             keys.append(key)
             data = data[key]
-    if loc and (_has(data, loc[-1]) or isinstance(data, dict)):
-        keys.append(loc[-1])  # in a mapping it may be a missing key
-    return keys
+    return [*keys, loc[-1]] if missing else keys
 
 
 def _has(data: Any, key: int | str) -> bool:

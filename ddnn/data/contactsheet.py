@@ -35,13 +35,16 @@ def spread(data_set: DataSet, count: int) -> NDArray[np.int64]:
 def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Path) -> None:
     """Writes the samples as one PNG.
 
-    Raises DataError where the file cannot be written.
+    Raises DataError where the views are no images or the file cannot be written.
     """
+    if data_set.samples.views_NVCHW.shape[2] not in (1, 3):
+        channels = data_set.samples.views_NVCHW.shape[2]
+        raise DataError(f"{data_set.name}: views of {channels} channels, want 1 or 3 to draw them")
     pillow, drawing = require("PIL.Image", "a contact sheet"), require("PIL.ImageDraw", "drawing")
     views_NVCHW = data_set.samples.views_NVCHW[samples]
     count, views, _, height, width = views_NVCHW.shape
-    factor = max(1, VIEW_PIXELS // max(height, width))
-    column, row = width * factor + GAP, height * factor + GAP
+    shown = _shown_size(height, width)
+    column, row = shown[1] + GAP, shown[0] + GAP
     size = (LABEL_WIDTH + views * column + GAP, HEADER_HEIGHT + count * row + GAP)
     sheet = pillow.new("RGB", size, PAPER)
     pen = drawing.Draw(sheet)
@@ -57,7 +60,7 @@ def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Pat
                 pen.rectangle((left, top, left + column - GAP - 1, top + row - GAP - 1), fill=0)
                 pen.text((left + 6, top + 4), "absent", fill=ABSENT_INK)
             else:
-                sheet.paste(_enlarged(pillow, views_NVCHW[i, v], factor), (left, top))
+                sheet.paste(_picture(pillow, views_NVCHW[i, v], shown), (left, top))
     try:
         sheet.save(path, format="PNG")
     except OSError as error:
@@ -73,10 +76,21 @@ def _labels(data_set: DataSet, sample: int) -> tuple[str, str, str]:
     return f"sample {sample}", _plain(name, 17), part
 
 
-def _enlarged(pillow: Any, view_CHW: NDArray[np.uint8], factor: int) -> Any:
-    rgb_HWC = np.broadcast_to(view_CHW, (3, *view_CHW.shape[1:])).transpose(1, 2, 0)
-    large = rgb_HWC.repeat(factor, axis=0).repeat(factor, axis=1)
-    return pillow.fromarray(np.ascontiguousarray(large))
+def _shown_size(height: int, width: int) -> tuple[int, int]:
+    """Small views grow by a whole factor, so that their pixels show; large ones shrink."""
+    longest = max(height, width)
+    if longest <= VIEW_PIXELS:
+        factor = VIEW_PIXELS // longest
+        return height * factor, width * factor
+    return max(1, height * VIEW_PIXELS // longest), max(1, width * VIEW_PIXELS // longest)
+
+
+def _picture(pillow: Any, view_CHW: NDArray[np.uint8], shown: tuple[int, int]) -> Any:
+    rgb_HWC = np.broadcast_to(view_CHW[:3], (3, *view_CHW.shape[1:])).transpose(1, 2, 0)
+    image = pillow.fromarray(np.ascontiguousarray(rgb_HWC))
+    grows = shown[0] >= image.height
+    method = pillow.Resampling.NEAREST if grows else pillow.Resampling.BILINEAR
+    return image.resize((shown[1], shown[0]), method)
 
 
 def _plain(text: str, length: int) -> str:

@@ -25,6 +25,14 @@ from ddnn.data.source import TEST, TRAIN, Source, require, resolve
 from ddnn.data.split import seeded_order
 from ddnn.errors import ConfigError, DataError
 
+TORCHVISION_FOLDERS = {
+    "MNIST": "MNIST",
+    "FashionMNIST": "FashionMNIST",
+    "CIFAR10": "cifar-10-batches-py",
+    "CIFAR100": "cifar-100-python",
+}
+"""Where torchvision puts a set, below its root."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Singles:
@@ -83,8 +91,10 @@ def cut(image_CHW: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uin
             f"{rows} rows; want a multiple, or size in the card"
         )
     grid = image_CHW.reshape(channels, rows, height // rows, columns, width // columns)
-    tiles: NDArray[np.uint8] = grid.transpose(1, 3, 0, 2, 4)  # rows, columns, C, H, W
-    return tiles.reshape(rows * columns, channels, height // rows, width // columns)
+    tiles: NDArray[np.uint8] = grid.transpose(1, 3, 0, 2, 4).reshape(
+        rows * columns, channels, height // rows, width // columns
+    )
+    return tiles
 
 
 def _all_tiles(
@@ -110,7 +120,8 @@ def _in_channels(image_CHW: NDArray[np.uint8], channels: int | None) -> NDArray[
         return np.repeat(image_CHW, 3, axis=0)
     red, green, blue = image_CHW.astype(np.int64)
     grey = (299 * red + 587 * green + 114 * blue + 500) // 1000  # ITU-R BT.601, as Pillow's "L"
-    return grey.astype(np.uint8)[None]
+    grey_1HW: NDArray[np.uint8] = grey.astype(np.uint8)[None]
+    return grey_1HW
 
 
 def _class_names(card: TilesCard, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,17 +146,20 @@ def _digits(card: TilesCard, card_file: Path) -> Singles:  # noqa: ARG001 - as t
 
 def _torchvision(card: TilesCard, card_file: Path) -> Singles:
     """A set of torchvision's, its training and its test part."""
-    datasets = require("torchvision.datasets", f"the set {card.images!r}")
     root = _download_root(card, card_file)
+    if not card.download and not (root / TORCHVISION_FOLDERS[card.images]).is_dir():
+        raise ConfigError(
+            f"{card_file}: {card.images} not in {root}, want download: true or a copy there"
+        )
+    datasets = require("torchvision.datasets", f"the set {card.images!r}")
     try:
         parts = [
             getattr(datasets, card.images)(str(root), train=train, download=card.download)
             for train in (True, False)
         ]
     except (RuntimeError, OSError, ValueError) as error:
-        hint = "" if card.download else "; set download: true to fetch it"
         what = " ".join(str(error).split())
-        raise ConfigError(f"{card_file}: {card.images} not in {root} ({what}){hint}") from error
+        raise ConfigError(f"{card_file}: {card.images} in {root}: {what}") from error
     images_NCHW = np.concatenate([_channels_first(np.asarray(part.data)) for part in parts])
     names = [str(n) for n in range(10)] if card.images == "MNIST" else parts[0].classes
     return Singles(

@@ -1,0 +1,78 @@
+"""Data cards: the shipped ones are right, wrong ones are refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddnn import share
+from ddnn.data import load, load_card
+from ddnn.errors import ConfigError
+
+NPZ = {"kind": "npz", "path": "small.npz", "classes": ["car", "bus"]}
+TILES = {"kind": "tiles", "images": "digits", "rows": 2, "columns": 2}
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "kind": ({**NPZ, "kind": "zip"}, "kind is zip, want one of npz, folder, tiles, rendered"),
+    "no kind": ({"path": "x"}, "missing key 'kind'"),
+    "typo": ({**NPZ, "clases": ["a", "b"]}, "clases: unknown key, did you mean 'classes'?"),
+    "one class": ({**NPZ, "classes": ["car"]}, "classes: got ['car'], want"),
+    "absent label": ({**NPZ, "absent_label": 1}, "absent_label: 1 is class 'bus'"),
+    "split": ({**NPZ, "split": {"by": "day"}}, "split: by is day, want one of sample, frame,"),
+    "split typo": (
+        {**NPZ, "split": {"by": "frame", "tset": 0.2}},
+        "split.tset: unknown key, did you mean 'test'?",
+    ),
+    "fraction": ({**NPZ, "split": {"by": "sample", "test": 1.5}}, "split.test: got 1.5, want less"),
+    "fractions": (
+        {**NPZ, "split": {"by": "sample", "test": 0.6, "validation": 0.5}},
+        "split: validation 0.5 + test 0.6 leave nothing for train",
+    ),
+    "hash": ({**NPZ, "sha256": "abc"}, "sha256: got 'abc'"),
+    "set": ({**TILES, "images": "MNISTT"}, "images: got 'MNISTT', want 'digits', 'MNIST'"),
+    "rows": ({**TILES, "rows": 0}, "rows: got 0, want greater than or equal to 1"),
+    "no folder": ({**TILES, "images": "ImageFolder"}, "path: missing"),
+    "rendered classes": ({"kind": "rendered", "classes": ["a", "b", "c"]}, "classes.0: got 'a'"),
+    "no samples": ({"kind": "rendered", "samples": 0}, "samples: got 0, want greater"),
+    "missing file": (NPZ, "path: no 'small.npz' beside the card"),
+}
+
+
+@pytest.mark.parametrize(("keys", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_card_is_one_line_naming_file_and_key(
+    write_card: Callable[..., Path], keys: dict[str, Any], message: str
+) -> None:
+    path = write_card(**keys)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", share.names("datasets"))
+def test_shipped_card_is_right(name: str) -> None:
+    assert load_card(name).name == name
+
+
+def test_all_shipped_cards_are_found_by_name() -> None:
+    assert {"rendered", "mvmc", "epfl", "digits"} <= set(share.names("datasets"))
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'rendered'\? known: .*epfl"):
+        load_card("rendred")
+
+
+def test_file_is_found_beside_the_card_before_the_data_folder(
+    npz_card: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = npz_card()
+    monkeypatch.setenv("DDNN_DATA", str(tmp_path / "elsewhere"))
+    beside = load(card)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "small.npz").rename(tmp_path / "elsewhere" / "small.npz")
+    assert load(card).digest == beside.digest

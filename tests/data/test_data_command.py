@@ -1,0 +1,119 @@
+"""`ddnn data`: counts, contact sheets and rendered files; JSON alone on standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from data_samples import small_arrays
+from PIL import Image
+
+from ddnn.cli.main import ddnn, main
+from ddnn.data import DataSet, MultiView, Split, load
+from ddnn.data.contactsheet import spread, write_contact_sheet
+from ddnn.errors import DataError
+
+CardWriter = Callable[..., Path]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(ddnn, ["data", *map(str, arguments)])
+
+
+def test_list_says_what_is_there() -> None:
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert rows["rendered"]["data"] == "built in"
+    assert rows["mvmc"]["data"] == "missing: MVMC.npz"
+    assert rows["epfl"]["split"] == "frame"
+    assert "rendered" in run("list").stdout
+
+
+def test_show_counts_and_draws(npz_card: CardWriter, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    shown = json.loads(run("show", npz_card(), "--out", out, "--samples", 4, "--json").stdout)
+    assert shown["classes"] == {"car": 10, "bus": 10}
+    assert shown["view_shape"] == [3, 4, 5]
+    assert sum(part["samples"] for part in shown["parts"].values()) == 20
+    assert [view["present"] for view in shown["views"]] == [1.0, 0.75]
+    with Image.open(out) as sheet:
+        assert sheet.height > 4 * 70
+
+
+def test_show_prints_a_table(npz_card: CardWriter, tmp_path: Path) -> None:
+    printed = run("show", npz_card(), "--out", tmp_path / "sheet.png").stdout
+    assert "20 samples, 2 views of 3x4x5" in printed
+    assert "75.0 % present" in printed
+
+
+def test_render_writes_what_a_card_reads(tmp_path: Path, write_card: CardWriter) -> None:
+    out = tmp_path / "mine.npz"
+    said = json.loads(run("render", "--samples", 6, "--seed", 4, "--out", out, "--json").stdout)
+    card = write_card(
+        kind="npz", path="mine.npz", classes=["car", "bus", "person"], sha256=said["sha256"]
+    )
+    assert len(load(card).samples) == said["samples"] == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nothing"], "ddnn: nothing: no such file and no name in datasets"),
+        (["show", "mvmc"], "no 'MVMC.npz' beside the card"),
+        (["render", "--samples", "2", "--out", "/nowhere/x.npz"], "cannot be written"),
+    ],
+    ids=["card", "data", "out"],
+)
+def test_error_is_one_line_and_exit_code_1(
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ddnn", "data", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    assert run("render", "--samples", "0", "--out", "x.npz").exit_code == 2
+
+
+def data_set(views_NVCHW: np.ndarray) -> DataSet:
+    labels = np.tile(np.arange(len(views_NVCHW))[:, None] % 2, (1, views_NVCHW.shape[1]))
+    samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels, classes=("café", "bus"))
+    none = np.arange(0)
+    split = Split(train=np.arange(len(labels)), validation=none, test=none)
+    names = tuple(f"v{v}" for v in range(views_NVCHW.shape[1]))
+    return DataSet(name="x", samples=samples, split=split, digest="", view_names=names)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2), (3, 300, 200), (1, 1, 400)], ids=str)
+def test_views_of_any_size_are_drawn(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    shown = data_set(np.full((3, 2, *shape), 9, np.uint8))
+    write_contact_sheet(shown, np.arange(3), tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width < 600
+
+
+def test_views_that_are_no_images_are_not_drawn(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="views of 5 channels, want 1 or 3"):
+        write_contact_sheet(
+            data_set(np.zeros((2, 1, 5, 4, 4), np.uint8)), np.arange(2), tmp_path / "x.png"
+        )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 50])
+def test_spread_shows_every_class_it_can(count: int) -> None:
+    shown = data_set(small_arrays()["X"])
+    chosen = spread(shown, count)
+    assert len(set(chosen.tolist())) == len(chosen) == min(count, 20)
+    assert len(np.unique(shown.samples.fused_labels_N[chosen])) == min(count, 2)

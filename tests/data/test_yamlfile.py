@@ -1,0 +1,128 @@
+"""Strict YAML: every problem is one line naming file, key path, value and expectation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ddnn.errors import ConfigError
+from ddnn.yamlfile import MAX_FILE_BYTES, parse_yaml, read_yaml
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Device(Strict):
+    role: Literal["device"]
+    filters: Annotated[int, Field(gt=0)]
+
+
+class Cloud(Strict):
+    role: Literal["cloud"]
+    host: str = "localhost"
+
+
+class Tree(Strict):
+    name: str
+    nodes: dict[str, Annotated[Device | Cloud, Field(discriminator="role")]] = {}
+    devices: tuple[Device, ...] = ()
+
+    @model_validator(mode="after")
+    def no_bad_name(self) -> Tree:
+        if self.name == "bad":
+            raise ConfigError("nodes.edge0.parent: no node named 'clowd'")
+        if self.name == "worse":
+            raise ValueError("a bad name")
+        return self
+
+
+NESTED_ALIASES = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "\n".join(
+    f"{to}: &{to} [{','.join([f'*{of}'] * 10)}]" for of, to in zip("abcde", "bcdef", strict=True)
+)
+
+WRONG = {
+    "empty": ("", "an empty file, want keys and values"),
+    "list": ("[1]", "a list, want keys and values"),
+    "missing": ("nodes: {}", "name: missing"),
+    "type": ("name: [1]", "name: got [1], want a string"),
+    "typo": ("nmae: x", "nmae: unknown key, did you mean 'name'? (and 1 more)"),
+    "unknown": ("name: x\nzzz: 1", "zzz: unknown key (known: devices, name, nodes)"),
+    "typo below": (
+        "name: x\nnodes: {cam0: {role: device, filtres: 4}}",
+        "nodes.cam0.filtres: unknown key, did you mean 'filters'? (and 1 more)",
+    ),
+    "typo in a list": (
+        "name: x\ndevices: [{role: device, filters: 4, rloe: 1}]",
+        "devices.0.rloe: unknown key, did you mean 'role'?",
+    ),
+    "range": (
+        "name: x\nnodes: {cam0: {role: device, filters: -4}}",
+        "nodes.cam0.filters: got -4, want greater than 0",
+    ),
+    "tag": (
+        "name: x\nnodes: {cam0: {role: clowd}}",
+        "nodes.cam0: role is clowd, want one of device, cloud",
+    ),
+    "no tag": ("name: x\nnodes: {cam0: {}}", "nodes.cam0: missing key 'role'"),
+    "number as key": ("name: x\n1: 2", "1: got 1, want strings"),
+    "given twice": ("name: x\nname: y", "line 2: key 'name' is given twice"),
+    "between keys": ("name: bad", "nodes.edge0.parent: no node named 'clowd'"),
+    "validator": ("name: worse", "a bad name"),
+    "tab": ("name:\n\tx: 1", "line 2: found character '\\t' that cannot start any token"),
+    "object": (
+        "name: !!python/object:os.system {}",
+        "line 1: could not determine a constructor for the tag",
+    ),
+    "deep": ("[" * 1000, "nested too deeply"),
+    "aliases": (NESTED_ALIASES, "more than 50000 values with aliases expanded"),
+    "own alias": ("name: &a [*a]", "more than 50000 values with aliases expanded"),
+    "two documents": ("name: x\n---\nname: y", "line 2: but found another document"),
+    "control character": ("name: \x00", "not YAML: "),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG.keys())
+def test_problem_is_one_line_naming_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "tree.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path, Tree)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_right_file_becomes_the_model() -> None:
+    text = "name: x\nnodes: {cam0: {role: device, filters: 4}, top: {role: cloud}}"
+    tree = parse_yaml(text, Tree, source="text")
+    assert tree.nodes == {
+        "cam0": Device(role="device", filters=4),
+        "top": Cloud(role="cloud", host="localhost"),
+    }
+
+
+def test_aliases_within_bounds_are_kept() -> None:
+    text = "name: x\nnodes: {cam0: &one {role: device, filters: 4}, cam1: *one}"
+    tree = parse_yaml(text, Tree, source="text")
+    assert tree.nodes["cam0"] == tree.nodes["cam1"]
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: No such file"):
+        read_yaml(tmp_path / "none.yaml", Tree)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"name: \xff", "not UTF-8"), (b"#" * (MAX_FILE_BYTES + 1), "larger than")],
+    ids=["bytes", "huge"],
+)
+def test_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "tree.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(path, Tree)
