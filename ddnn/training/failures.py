@@ -22,6 +22,7 @@ from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
 from ddnn.report.files import write_csv, write_json
+from ddnn.report.verdicts import wilson_interval
 from ddnn.topology import Topology
 from ddnn.training.fit import accuracies
 from ddnn.training.predict import answer, check_fits, fuse, perceive
@@ -59,13 +60,19 @@ def failures_run(
 ) -> dict[str, Any]:
     """Writes failures/report.json and failures/subsets.csv in the run's folder.
 
+    The report's `accuracy` and `exits` are with all devices; `lost` is by number of lost ones.
+
     Raises ConfigError for more than 16 views.
     """
     data = run.load_data(card)
     samples = data.part(split)
     outcomes = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
+    whole = outcomes[0].accuracy
     document = {
         "samples": len(samples),
+        "accuracy": whole[OVERALL],
+        "accuracy_interval": wilson_interval(round(whole[OVERALL] * len(samples)), len(samples)),
+        "exits": {name: {"all_samples_accuracy": whole[name]} for name in run.topology.exits},
         "subsets": len(outcomes),
         "lost": {
             count: {name: _loss_json(loss) for name, loss in losses.items()}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.decision import decide, is_sure
-from ddnn.errors import ConfigError
+from ddnn.errors import ConfigError, DataError
 from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
 from ddnn.report.verdicts import Verdicts
@@ -26,7 +26,10 @@ Logits = dict[str, NDArray[np.float32]]
 
 
 def check_fits(topology: Topology, samples: MultiView) -> None:
-    """Raises ConfigError when the data set is not what the topology's devices see."""
+    """Raises ConfigError when the data set is not what the topology's devices see.
+
+    Raises DataError when there is no sample at all.
+    """
     wanted = (topology.views, *topology.view.shape)
     got = samples.views_NVCHW.shape[1:]
     if got != wanted:
@@ -39,6 +42,8 @@ def check_fits(topology: Topology, samples: MultiView) -> None:
             f"{topology.name}: the data set has classes {list(samples.classes)}, the topology "
             f"wants {list(topology.classes)}"
         )
+    if not len(samples):
+        raise DataError("no samples in this split, want at least one")
 
 
 @torch.no_grad()

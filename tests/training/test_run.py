@@ -11,7 +11,7 @@ from tiny import make_topology
 
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import ConfigError, DataError, DdnnError
 
 
 @pytest.fixture
@@ -96,6 +96,13 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
 def test_calibrate_refuses_two_goals(run):
     with pytest.raises(ConfigError, match="want one of accuracy, payload bytes or local share"):
         call("calibrate", run, "--local-share", 0.5, "--bytes", 50)
+
+
+def test_an_empty_split_is_named(run, card, tmp_path):
+    other = tmp_path / "no-test.yaml"
+    other.write_text(card.read_text().replace("{by: file}", "{by: sample, test: 0.0}"))
+    with pytest.raises(DataError, match="no samples in this split"):
+        call("evaluate", run, "--data", other)
 
 
 def test_a_run_is_not_overwritten_unasked(run, topology_file, card):
