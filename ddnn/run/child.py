@@ -133,15 +133,18 @@ def _read_views(config: ChildConfig) -> NDArray[np.uint8]:
     if config.views is None:
         raise ConfigError(f"{config.node}: a device needs views, got none")
     try:
-        views: NDArray[np.uint8] = np.load(config.views, mmap_mode="r", allow_pickle=False)
+        views = np.load(config.views, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{config.views}: not an array of views, {error}") from error
+    if not isinstance(views, np.ndarray):
+        raise DataError(f"{config.views}: not an array of views, want a .npy file")
     return views
 
 
 def _take_orders(transport: FaultyTransport, pace: Pace) -> None:
     """Until standard input closes: then the launcher is gone, and so is this node."""
-    for line in sys.stdin.buffer:
+    # unbuffered: a buffered standard input, locked by this thread, would abort Python's exit
+    for line in os.fdopen(0, "rb", buffering=0, closefd=False):
         order = json.loads(line)
         if "set" in order:
             transport.set(order["set"], LinkFault(**order["fault"]))

@@ -18,7 +18,10 @@ from typing import Any
 from ddnn.errors import ConfigError, DdnnError, LaunchError
 
 MAX_LINE_BYTES = 4096
-TIMEOUT_S = 5.0
+TIMEOUT_S = 30.0
+"""How long a launch may take to answer: it may be waiting for a node that comes back."""
+VISITOR_S = 0.2
+"""How long a visitor may take to say what it wants; the launch stands still meanwhile."""
 
 Act = Callable[[dict[str, Any]], int]
 """Makes a failure happen; returns the sample from which it holds. Raises DdnnError."""
@@ -27,12 +30,15 @@ Act = Callable[[dict[str, Any]], int]
 def control_folder() -> Path:
     """Where launches of this user can be found; readable by nobody else.
 
-    Raises LaunchError if the folder belongs to somebody else.
+    Raises LaunchError if it cannot be made or belongs to somebody else.
     """
     base = os.environ.get("XDG_RUNTIME_DIR")
     path = Path(base) / "ddnn" if base else Path(tempfile.gettempdir()) / f"ddnn-{os.getuid()}"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.stat()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.stat()
+    except OSError as error:
+        raise LaunchError(f"{path}: {error.strerror}, want a folder for control sockets") from error
     if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise LaunchError(f"{path}: open to others, want a folder of your own with mode 0700")
     return path
@@ -46,7 +52,11 @@ class ControlServer:
         self._path = control_folder() / f"{os.getpid()}.sock"
         self._path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(self._path))
+        try:
+            self._socket.bind(str(self._path))
+        except OSError as error:
+            self._socket.close()
+            raise LaunchError(f"{self._path}: no control socket, {error}") from error
         self._socket.listen()
         self._socket.setblocking(False)
 
@@ -55,7 +65,7 @@ class ControlServer:
         with contextlib.suppress(BlockingIOError):
             connection, _ = self._socket.accept()
             with connection:
-                connection.settimeout(TIMEOUT_S)
+                connection.settimeout(VISITOR_S)
                 with contextlib.suppress(OSError):
                     connection.sendall(self._answer(_read_line(connection)))
 
@@ -81,8 +91,11 @@ def request(failure: dict[str, Any], pid: int | None = None) -> int:
     launch or it refuses.
     """
     with _connect(pid) as connection:
-        connection.sendall(json.dumps(failure).encode() + b"\n")
-        answer = json.loads(_read_line(connection))
+        try:
+            connection.sendall(json.dumps(failure).encode() + b"\n")
+            answer = json.loads(_read_line(connection))
+        except (OSError, ValueError) as error:
+            raise LaunchError("the launch gave no answer, it may just have ended") from error
     if "error" in answer:
         raise LaunchError(str(answer["error"]))
     return int(answer["sample"])
@@ -96,9 +109,10 @@ def _connect(pid: int | None) -> Iterator[socket.socket]:
         connection.settimeout(TIMEOUT_S)
         try:
             connection.connect(str(path))
-        except OSError:
+        except OSError as error:
             connection.close()
-            path.unlink(missing_ok=True)  # a launch that was killed leaves it behind
+            if isinstance(error, ConnectionRefusedError):
+                path.unlink(missing_ok=True)  # a launch that was killed leaves it behind
             continue
         found[int(path.stem)] = connection
     try:
