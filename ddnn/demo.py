@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ddnn.bundle.load import load_bundle
+from ddnn.data.contactsheet import spread, write_contact_sheet
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
-from ddnn.data.sheet import write_sheet
 from ddnn.report.plots import plot_losses, plot_thresholds
 from ddnn.report.verdicts import wilson_interval
 from ddnn.run.launcher import Options, Watcher, launch
@@ -45,8 +45,9 @@ def run_demo(
     """Does everything once and returns what `demo.json` holds. `out` becomes a run folder."""
     say("1/5  rendering what six cameras see")
     data = load(CARD)
+    out.mkdir(parents=True, exist_ok=True)
     sheet = out / "contact-sheet.png"
-    write_sheet(varied(data.samples, SHEET_ROWS), sheet)
+    write_contact_sheet(data, spread(data, SHEET_ROWS), sheet)
     say("2/5  training six devices, the local exit and the cloud as one network")
     run = train_run(
         out,
@@ -78,14 +79,6 @@ def run_demo(
         "files": [str(path) for path in (out / "launch" / "report.json", sheet, *plots)],
         "launch": outcome.report,
     }
-
-
-def varied(samples: MultiView, count: int) -> MultiView:
-    """The first samples of each class, as many of one as of another."""
-    each = count // len(samples.classes)
-    labels_N = samples.fused_labels_N
-    chosen = [np.flatnonzero(labels_N == k)[:each] for k in range(len(samples.classes))]
-    return samples.take(np.concatenate(chosen))
 
 
 def best_device(run: Run, samples: MultiView) -> str:
