@@ -51,7 +51,7 @@ def patient(topology: Topology, *, seconds: float = 20.0) -> Topology:
         if tier["exit"] is not None:
             tier["exit"]["deadline_ms"] = seconds * 1000
     document["collector"]["answer_ms"] = 2 * seconds * 1000
-    document["heartbeat"] = {"interval_ms": 100, "patience": round(seconds * 10)}
+    document["heartbeat"] = {"interval_ms": 200, "patience": round(seconds * 5)}
     return Topology.model_validate(document)
 
 

@@ -1,0 +1,171 @@
+"""`ddnn launch` as a process of its own, and what others do to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from builders import star_topology
+from networks import Trained, Trainer
+from waiting import assert_nothing_is_left, node_processes, wait_until
+
+from ddnn.run.launcher import free_endpoints
+from ddnn.topology import Topology
+
+pytestmark = pytest.mark.process
+SAMPLES = 1500  # one after the other they take some seconds
+TOPOLOGY = star_topology(2)
+
+
+@dataclass
+class Session:
+    """A user's terminal: a bundle, a card, and the launch that runs."""
+
+    folder: Path
+    trained: Trained
+    topology: Topology
+    process: subprocess.Popen[str] | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "ddnn", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"XDG_RUNTIME_DIR": str(self.folder)}
+
+    def launch(self, *options: str) -> subprocess.Popen[str]:
+        bundle, card = str(self.trained.bundle.folder), str(self.folder / "card.yaml")
+        self.process = subprocess.Popen(
+            self.command(
+                "launch", bundle, "--data", card, "--split", "all", "--window", "1",
+                "--out", str(self.folder / "out"), *options,
+            ),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        return self.process
+
+    def wait_running(self) -> None:
+        """Until samples are on their way: the control socket is there."""
+        wait_until(lambda: list(self.folder.glob("ddnn/*.sock")) or self.process.poll() is not None)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def finish(self, deadline_s: float = 60) -> tuple[int, str, str]:
+        assert self.process is not None
+        out, err = self.process.communicate(timeout=deadline_s)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    topology = TOPOLOGY.with_endpoints(free_endpoints(TOPOLOGY))
+    trained = Trainer(tmp_path)(topology, SAMPLES)
+    samples = trained.samples
+    np.savez(tmp_path / "views.npz", X=samples.views_NVCHW, y=samples.labels_NV)
+    card = {"kind": "npz", "path": "views.npz", "classes": list(samples.classes)}
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(card | {"split": {"by": "sample"}}))
+    session = Session(tmp_path, trained, topology)
+    yield session
+    if session.process is not None and not session.process.stdout.closed:
+        session.process.kill()
+        session.process.communicate()
+
+
+def test_another_terminal_kills_a_node_of_a_running_launch(session):
+    session.launch("--json")
+    session.wait_running()
+    for wrong, said in (("cam7", "no node named 'cam7'"), ("--pid=1", "no launch")):
+        refused = session.run("kill", "cam0", wrong) if "=" in wrong else session.run("kill", wrong)
+        assert refused.returncode == 1
+        assert said in refused.stderr
+    killed = session.run("kill", "cam0")
+    assert killed.stdout.startswith("cam0 killed before sample ")
+    code, out, err = session.finish()
+    assert code == 0, err
+    report = json.loads(out)
+    assert report == json.loads((session.folder / "out/report.json").read_text())
+    assert report["answered"] == SAMPLES
+    assert report["nodes"]["cam0"]["state"] == "killed"
+    done = [e["sample"] for e in report["failures"] if (e["node"], e["kind"]) == ("cam0", "kill")]
+    assert killed.stdout.strip() == f"cam0 killed before sample {done[0]}"
+    present = [line.split(",")[5] for line in _verdicts(session)]
+    assert present[: done[0] - 1] == ["11"] * (done[0] - 1)
+    assert present[-1] == "01"
+    assert session.run("kill", "cam1").stderr.startswith("ddnn: running launches: none")
+    assert_nothing_is_left(session.trained.bundle.folder, session.topology)
+
+
+def _verdicts(session: Session) -> list[str]:
+    return (session.folder / "out/verdicts.csv").read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize("when", ["while it starts", "while it runs"])
+def test_ctrl_c_ends_everything_and_says_so_in_one_line(session, when):
+    process = session.launch()
+    if when == "while it runs":
+        session.wait_running()
+    else:
+        wait_until(lambda: node_processes(session.trained.bundle.folder))
+    process.send_signal(signal.SIGINT)
+    code, out, err = session.finish()
+    assert code == 1
+    assert err.splitlines()[-1] == "ddnn: interrupted; all nodes are stopped, no report is written"
+    assert "Traceback" not in err
+    assert out == ""
+    assert not (session.folder / "out").exists()
+    assert list(session.folder.glob("ddnn/*.sock")) == []
+    assert_nothing_is_left(session.trained.bundle.folder, session.topology)
+
+
+def test_a_launcher_that_is_killed_takes_its_nodes_with_it(session):
+    process = session.launch()
+    session.wait_running()
+    assert len(node_processes(session.trained.bundle.folder)) == len(session.topology.nodes)
+    process.kill()
+    session.finish()
+    wait_until(lambda: not node_processes(session.trained.bundle.folder), 10)
+    assert_nothing_is_left(session.trained.bundle.folder, session.topology)
+    assert session.run("kill", "cam0").stderr.startswith("ddnn: running launches: none")
+
+
+def test_a_visitor_that_says_nothing_does_not_make_nodes_look_dead(session):
+    """The launch stands still for it; that time must not count as the nodes' silence."""
+    session.launch("--json")
+    session.wait_running()
+    (path,) = session.folder.glob("ddnn/*.sock")
+    for _ in range(4):
+        with socket.socket(socket.AF_UNIX) as visitor:
+            visitor.settimeout(30)
+            visitor.connect(str(path))
+            assert visitor.recv(100) in (b"", b'{"error": "not a request"}\n')
+    code, out, err = session.finish()
+    assert code == 0, err
+    report = json.loads(out)
+    assert (report["answered"], report["prior_answers"]) == (SAMPLES, 0)
+
+
+def test_a_node_by_hand_says_what_it_lacks(session):
+    np.savez(session.folder / "archive.npz", np.zeros(3))
+    archive = str(session.folder / "archive.npz")
+    refused = session.run("node", str(session.trained.bundle.folder), "cam0", "--views", archive)
+    assert refused.returncode == 1
+    assert refused.stderr == f"ddnn: {archive}: not an array of views, want a .npy file\n"

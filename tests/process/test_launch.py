@@ -1,0 +1,202 @@
+"""Promises 1 to 5 with real processes. N samples, V views."""
+
+import csv
+import hashlib
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import patient, star_topology, unattended
+from networks import PRIOR_CLASS, Trained, Trainer, offline
+from waiting import assert_nothing_is_left, node_processes
+
+from ddnn.errors import DdnnError, LaunchError, TransportError
+from ddnn.report.verdicts import COLUMNS
+from ddnn.run.inprocess import run_inprocess
+from ddnn.run.launcher import Options, free_endpoints, launch
+from ddnn.run.outcome import Outcome, link_counts, write_outcome
+from ddnn.run.plan import plan_of, presence
+from ddnn.topology import COLLECTOR, Topology, read_topology
+
+pytestmark = pytest.mark.process
+SAMPLES = 200
+
+
+def at_free_ports(topology: Topology) -> Topology:
+    return topology.with_endpoints(free_endpoints(topology))
+
+
+def launched(trained: Trained, **options: object) -> Outcome:
+    """A launch at free ports."""
+    return launch(trained.bundle, trained.samples, Options(free_ports=True, **options))
+
+
+def data_bytes(links: list[dict]) -> dict[tuple[str, str, str], tuple[int, int]]:
+    return {(e["from"], e["to"], e["kind"]): (e["rows"], e["payload"]) for e in links if e["data"]}
+
+
+@pytest.fixture(scope="module")
+def six(train: Trainer):
+    """The six cameras launched, and the same in one process."""
+    topology = patient(read_topology("six-cameras"))
+    trained = train(topology, SAMPLES)
+    outcome = launched(trained)
+    return trained, outcome, run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+
+
+def test_processes_answer_as_one_process_does(six):
+    _, outcome, collector = six
+    for name in ("predicted_N", "exit_N", "present_NV", "degraded_N", "entropy_N"):
+        np.testing.assert_array_equal(getattr(outcome.verdicts, name), getattr(collector, name))
+    assert set(np.unique(collector.exit_N)) == {0, 1}
+
+
+def test_processes_answer_as_the_torch_network_does(six):
+    trained, outcome, _ = six
+    wanted = offline(*trained)
+    assert (wanted.predicted_N == outcome.verdicts.predicted_N).mean() >= 0.999
+
+
+def test_processes_send_the_bytes_that_one_process_sends(six):
+    _, outcome, collector = six
+    wanted = {
+        (*c.link, c.kind.name.lower()): (c.rows, c.payload)
+        for c in link_counts(collector.accounts)
+        if c.kind.is_data
+    }
+    assert data_bytes(outcome.report["bytes"]["links"]) == wanted
+    report = outcome.report["bytes"]
+    assert report["per_device_sample"]["payload"] == report["per_device_sample_equation"]
+
+
+def test_the_report_has_its_fixed_names(six, tmp_path):
+    _, outcome, _ = six
+    write_outcome(tmp_path, outcome)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["samples"] == report["answered"] == SAMPLES
+    assert set(report) >= {
+        "accuracy", "accuracy_interval", "exits", "degraded", "nodes", "bytes", "latency_ms",
+        "throughput_samples_per_s", "failures", "topology", "bundle_sha256", "seed", "versions",
+    }  # fmt: skip
+    assert set(report["exits"]) == set(report["latency_ms"]) == {"local", "cloud"}
+    assert set(report["exits"]["local"]) >= {"samples", "share", "accuracy"}
+    assert set(report["latency_ms"]["cloud"]) == {"p50", "p95", "p99"}
+    assert set(report["bytes"]["per_device_sample"]) == {"information", "payload", "zmtp", "ip"}
+    for node in report["nodes"].values():
+        assert node["state"] == "running"
+        assert node["sent_bytes"] > 0
+        assert node["received_bytes"] > 0
+    with (tmp_path / "verdicts.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [int(row["sample"]) for row in rows] == list(range(SAMPLES))
+    assert {row["present"] for row in rows} == {"111111"}
+
+
+def test_no_process_and_no_port_is_left_behind(train):
+    topology = at_free_ports(patient(star_topology(2)))
+    trained = train(topology, 30)
+    assert launch(trained.bundle, trained.samples).report["answered"] == 30
+    assert_nothing_is_left(trained.bundle.folder, topology)
+
+
+def test_devices_die_one_comes_back_and_every_answer_is_of_those_that_are_there(train, tmp_path):
+    topology = patient(star_topology(), seconds=2)
+    trained = train(topology, SAMPLES)
+    plan = plan_of(topology, kills=["cam0@40", "cam1@80"], recovers=["cam0@120"])
+    present_NV = presence(plan, topology, SAMPLES)
+    wanted = offline(*trained, present_NV)
+    texts = []
+    for outcome in (launched(trained, plan=plan), launched(trained, plan=plan)):
+        assert outcome.report["answered"] == SAMPLES
+        assert outcome.report["degraded"] == 0
+        np.testing.assert_array_equal(outcome.verdicts.present_NV, present_NV)
+        assert (wanted.predicted_N == outcome.verdicts.predicted_N).mean() >= 0.999
+        report = outcome.report["bytes"]
+        assert report["per_device_sample"]["payload"] == report["per_device_sample_equation"]
+        done = [(e["node"], e["kind"], e["sample"]) for e in outcome.report["failures"]]
+        assert {("cam0", "kill", 40), ("cam1", "kill", 80), ("cam0", "recover", 120)} <= set(done)
+        states = {name: node["state"] for name, node in outcome.report["nodes"].items()}
+        assert states == dict.fromkeys(topology.nodes, "running") | {"cam1": "killed"}
+        write_outcome(tmp_path, outcome)
+        texts.append((tmp_path / "verdicts.csv").read_text())
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("victim", "left"), [("cloud", {-1: 0, 0: 160}), ("gateway", {-1: 160, 0: 0})]
+)
+def test_with_an_upper_node_gone_every_sample_is_answered(train, victim, left):
+    topology = unattended(patient(star_topology(), seconds=2))
+    trained = train(topology, SAMPLES)
+    plan = plan_of(topology, kills=[f"{victim}@40"])
+    outcome = launched(trained, plan=plan, window=256)
+    verdicts = outcome.verdicts
+    assert outcome.report["answered"] == SAMPLES
+    assert {number: int((verdicts.exit_N[40:] == number).sum()) for number in left} == left
+    whole = run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    np.testing.assert_array_equal(verdicts.predicted_N[:40], whole.predicted_N[:40])
+    assert not verdicts.degraded_N[:40].any()
+    lost_N = whole.exit_N[40:] == 1 if victim == "cloud" else np.ones(160, dtype=bool)
+    np.testing.assert_array_equal(verdicts.degraded_N[40:], lost_N)
+    if victim == "gateway":
+        assert (verdicts.predicted_N[40:] == PRIOR_CLASS).all()
+
+
+def test_a_gateway_that_dies_is_started_again(train):
+    document = patient(star_topology(), seconds=2).model_dump(mode="json")
+    document["nodes"]["gateway"]["restart"] = "always"
+    topology = Topology.model_validate(document)
+    trained = train(topology, SAMPLES)
+    plan = plan_of(topology, kills=["gateway@40"])
+    outcome = launched(trained, plan=plan)
+    whole = run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    np.testing.assert_array_equal(outcome.verdicts.predicted_N, whole.predicted_N)
+    assert outcome.report["nodes"]["gateway"]["state"] == "running"
+
+
+def damage_a_model(folder: Path) -> str:
+    """Garbage with a right hash."""
+    (folder / "sections/cam1.onnx").write_bytes(b"garbage")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"]["sections/cam1.onnx"] = hashlib.sha256(b"garbage").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return r"cam1 did not start: .*cam1\.onnx: not an ONNX model.*exit code 1"
+
+
+def damage_a_file(folder: Path) -> str:
+    """A bundle that changes between the launcher's look and the nodes'."""
+    with (folder / "exits/local.onnx").open("ab") as file:
+        file.write(b"x")
+    return r"did not start: .*local\.onnx: sha256 .*exit code 1"
+
+
+def test_a_port_in_use_is_named_with_the_node_that_wants_it(train):
+    topology = at_free_ports(star_topology(2))
+    trained = train(topology, 30)
+    for name, error in (("cam1", LaunchError), (COLLECTOR, TransportError)):
+        address = topology.endpoint(name)
+        named = pytest.raises(error, match=f"{address}: .*in use.*wanted by {name}")
+        with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))), named:
+            launch(trained.bundle, trained.samples)
+    assert_nothing_is_left(trained.bundle.folder, topology)
+
+
+@pytest.mark.parametrize("damage", [damage_a_model, damage_a_file], ids=lambda f: f.__name__)
+def test_a_node_that_does_not_start_is_named_with_its_last_line(tmp_path, damage):
+    topology = at_free_ports(star_topology(2))
+    trained = Trainer(tmp_path)(topology, 30)
+    wanted = damage(trained.bundle.folder)
+    with pytest.raises(LaunchError, match=wanted):
+        launch(trained.bundle, trained.samples)
+    assert_nothing_is_left(trained.bundle.folder, topology)
+
+
+def test_wrong_views_are_refused_before_anything_starts(train):
+    trained = train(star_topology(2), 30)
+    other = train(star_topology(3), 30)
+    with pytest.raises(DdnnError, match=r"\(3, 1, 8, 8\).*star wants \(2, 1, 8, 8\)"):
+        launch(trained.bundle, other.samples)
+    assert node_processes(trained.bundle.folder) == []

@@ -1,0 +1,37 @@
+"""Waiting for something to become true, and what is left of processes."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ddnn.topology import COLLECTOR, Topology
+
+
+def wait_until(predicate: Callable[[], object], deadline_s: float = 30.0) -> None:
+    """Returns as soon as it holds; fails after deadline_s."""
+    end_s = time.monotonic() + deadline_s
+    while not predicate():
+        if time.monotonic() > end_s:
+            pytest.fail(f"still not so after {deadline_s} s: {predicate}")
+        time.sleep(0.02)
+
+
+def node_processes(bundle: Path) -> list[str]:
+    """Command lines of the node processes that use the bundle."""
+    listed = subprocess.run(["ps", "-eww", "-o", "args="], capture_output=True, text=True, check=True)
+    nodes = [line for line in listed.stdout.splitlines() if "ddnn.run.child" in line]
+    return [line for line in nodes if str(bundle) in line]
+
+
+def assert_nothing_is_left(bundle: Path, topology: Topology) -> None:
+    """No node process runs and every port can be bound."""
+    assert node_processes(bundle) == []
+    for name in (COLLECTOR, *topology.nodes):
+        host, port = topology.endpoint(name).removeprefix("tcp://").split(":")
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, int(port)))
