@@ -20,7 +20,9 @@ MAX_VALUES = 1 << 22  # values in one feature map; 16 MiB at 32 bits
 def check(topology: Topology) -> None:
     """Raises ConfigError for the first thing that does not fit."""
     _check_tiers(topology)
-    _check_nodes(topology)
+    _check_roles(topology)
+    _check_counts(topology)
+    _check_parents(topology)
     _check_exits(topology)
     _check_endpoints(topology)
     _check_shapes(topology)
@@ -41,6 +43,9 @@ def _check_tiers(topology: Topology) -> None:
         raise ConfigError(f"tiers: {GATEWAY} and {COLLECTOR} are no tiers, got {names}")
     if len(set(topology.classes)) != len(topology.classes):
         raise ConfigError(f"classes: got {list(topology.classes)}, want each class once")
+
+
+def _check_counts(topology: Topology) -> None:
     if len(topology.members(CLOUD)) != 1:
         raise ConfigError(
             f"nodes: {len(topology.members(CLOUD))} with role cloud, want exactly one"
@@ -52,7 +57,7 @@ def _check_tiers(topology: Topology) -> None:
         )
 
 
-def _check_nodes(topology: Topology) -> None:
+def _check_roles(topology: Topology) -> None:
     order = [tier.name for tier in topology.tiers]
     for name, node in topology.nodes.items():
         where = f"nodes.{name}"
@@ -64,6 +69,12 @@ def _check_nodes(topology: Topology) -> None:
             raise ConfigError(f"{where}.view: got {node.view}, want one for a device and no other")
         if name == COLLECTOR:
             raise ConfigError(f"{where}: the name is taken, want another")
+
+
+def _check_parents(topology: Topology) -> None:
+    order = [tier.name for tier in topology.tiers]
+    for name, node in topology.nodes.items():
+        where = f"nodes.{name}"
         if node.role in (GATEWAY, CLOUD):
             if node.parent is not None:
                 raise ConfigError(f"{where}.parent: got {node.parent!r}, want none for {node.role}")
@@ -140,6 +151,12 @@ def _check_shapes(topology: Topology) -> None:
             raise ConfigError(f"{where}.blocks: got none, want at least one (or a device, no exit)")
         if topology.feature_shape(name).values > MAX_VALUES:
             raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
+        size = min(topology.feature_shape(name)[1:])
+        if tier.exit is not None and tier.exit.pool > size:
+            raise ConfigError(
+                f"tier {node.role}: exit.pool: got {tier.exit.pool}, want at most {size}, the "
+                f"size of {name}'s maps"
+            )
 
 
 def _check_links(topology: Topology) -> None:
