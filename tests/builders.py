@@ -16,8 +16,6 @@ from ddnn.topology import Topology
 def star(devices: int = 3, **changes: Any) -> dict[str, Any]:
     """The document of a small topology: devices, a gateway with the local exit, a cloud."""
     ports = iter(range(20001, 22000))
-    blocks = [{"kind": "convp", "filters": 2}]
-    binary = {"weight_bits": 1, "activation_bits": 1, "blocks": blocks}
     nodes: dict[str, Any] = {
         f"cam{view}": {"role": "device", "view": view, "parent": "cloud"} for view in range(devices)
     }
@@ -29,13 +27,18 @@ def star(devices: int = 3, **changes: Any) -> dict[str, Any]:
         "classes": ["car", "bus", "person"],
         "view": {"channels": 1, "height": 8, "width": 8},
         "tiers": [
-            {"name": "device", "section": binary, "exit": {"at": "gateway", "threshold": 0.8}},
-            {"name": "cloud", "section": binary, "exit": {"at": "cloud"}},
+            {"name": "device", "section": _binary(), "exit": {"at": "gateway", "threshold": 0.8}},
+            {"name": "cloud", "section": _binary(), "exit": {"at": "cloud"}},
         ],
         "collector": {"endpoint": "tcp://127.0.0.1:20000"},
         "nodes": nodes,
         **changes,
     }
+
+
+def _binary() -> dict[str, Any]:
+    blocks = [{"kind": "convp", "filters": 2}]
+    return {"weight_bits": 1, "activation_bits": 1, "blocks": blocks}
 
 
 def star_topology(devices: int = 3, **changes: Any) -> Topology:
