@@ -3,27 +3,32 @@
 A window opens with the first delivery for a sample and closes when every live member has delivered,
 or at its deadline. What comes later is counted and never merged into anything.
 
-Windows live in a ring of slots, sample s in slot s mod SLOTS: memory is bounded whatever arrives.
+Each member has a ring of slots of its own, sample s in slot s mod SLOTS: memory is bounded
+whatever arrives, and a member that sends nonsense (samples nobody asked for) fills its own slots
+and nobody else's.
 
-Axes: N rows of a message or batch, M members, V views, R slots.
+Axes: N rows of a message or batch, M members, V views, R slots, K slots at work, P past windows.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.nodes.liveness import Liveness
-from ddnn.wire.messages import MAX_ROWS
+from ddnn.wire.messages import MAX_ROWS, Mask
 
 SLOTS = 256
 """Samples in flight at most; the collector keeps within it."""
+PAST = 8
+"""Closed windows that a slot remembers, to know late rows by."""
 
-_FREE = -1
+_NONE = -1
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,26 +59,31 @@ class Gather:
         patience_s: float,
         events: Counter[str],
         own: str | None = None,
+        stands_in: Sequence[int | None] = (),
     ) -> None:
         """members: who delivers; shapes: of one row of each; views_of: the views behind each.
 
-        own: the member that is this node itself, if one is.
+        own: the member that is this node itself, if one is. stands_in: for a member that is
+        awaited only while another is gone, that one's place.
         """
         count = len(members)
         self.liveness = Liveness(members, patience_s, own)
         self._place = {name: place for place, name in enumerate(members)}
+        self._stands_in = [(m, other) for m, other in enumerate(stands_in) if other is not None]
         self._deadline_s = deadline_s
         self._events = events
         self._behind_MV: NDArray[np.bool_] = np.zeros((count, views), dtype=bool)
         for place, seen in enumerate(views_of):
             self._behind_MV[place, sorted(seen)] = True
-        self._sample_R = np.full(SLOTS, _FREE, dtype=np.int64)
-        self._closed_R: NDArray[np.bool_] = np.ones(SLOTS, dtype=bool)
-        self._opened_R: NDArray[np.float64] = np.full(SLOTS, np.inf)
-        self._awaited_RM = np.zeros((SLOTS, count), dtype=bool)
-        self._delivered_RM = np.zeros((SLOTS, count), dtype=bool)
-        self._present_RV = np.zeros((SLOTS, views), dtype=bool)
+        self._sample_RM = np.full((SLOTS, count), _NONE, dtype=np.int64)
+        self._waits_RM: NDArray[np.bool_] = np.zeros((SLOTS, count), dtype=bool)
+        self._since_RM: NDArray[np.float64] = np.full((SLOTS, count), np.inf)
+        self._present_MRV: NDArray[np.bool_] = np.zeros((count, SLOTS, views), dtype=bool)
         self._values = [np.zeros((SLOTS, *shape), dtype=np.float32) for shape in shapes]
+        self._expected_R = np.full(SLOTS, _NONE, dtype=np.int64)
+        self._awaited_RM: NDArray[np.bool_] = np.ones((SLOTS, count), dtype=bool)
+        self._past_RP = np.full((SLOTS, PAST), _NONE, dtype=np.int64)
+        self._oldest_R = np.zeros(SLOTS, dtype=np.int64)
 
     def put(
         self,
@@ -86,78 +96,107 @@ class Gather:
         """One member's rows. Rows that are late, repeated or have no free slot are counted."""
         self.liveness.hear(member, now_s)
         place = self._place[member]
-        self._claim(samples_N)
         slots_N = samples_N % SLOTS
-        mine_N = self._sample_R[slots_N] == samples_N
-        fits_N = mine_N & ~self._closed_R[slots_N]
-        self._events["late"] += int(
-            (mine_N & ~fits_N).sum() + (samples_N < self._sample_R[slots_N]).sum()
-        )
-        fresh_N = fits_N & ~self._delivered_RM[slots_N, place]
+        last_N, waits_N = self._sample_RM[slots_N, place], self._waits_RM[slots_N, place]
+        closed_N = (self._past_RP[slots_N] == samples_N[:, None]).any(axis=1)
+        fresh_N = ~waits_N & ~closed_N & (last_N < samples_N)
         if not fresh_N.all():
-            self._events["duplicate"] += int((fits_N & ~fresh_N).sum())
-            slots_N, present_NV, values = slots_N[fresh_N], present_NV[fresh_N], values[fresh_N]
-        self._opened_R[slots_N] = np.minimum(self._opened_R[slots_N], now_s)
-        self._delivered_RM[slots_N, place] = True
-        self._present_RV[slots_N] |= present_NV & self._behind_MV[place]
+            refused_N = ~fresh_N
+            waits_N = waits_N & ~closed_N
+            self._count(samples_N[refused_N], last_N[refused_N], waits_N[refused_N])
+            slots_N, samples_N = slots_N[fresh_N], samples_N[fresh_N]
+            present_NV, values = present_NV[fresh_N], values[fresh_N]
+        self._sample_RM[slots_N, place] = samples_N
+        self._waits_RM[slots_N, place] = True
+        self._since_RM[slots_N, place] = now_s
+        self._present_MRV[place, slots_N] = present_NV & self._behind_MV[place]
         self._values[place][slots_N] = values
+
+    def _count(
+        self, samples_N: NDArray[np.uint32], last_N: NDArray[np.int64], waits_N: NDArray[np.bool_]
+    ) -> None:
+        """Adds rows that are refused to the events. waits_N: the member's slot is in use."""
+        duplicate = int((waits_N & (last_N == samples_N)).sum())
+        busy = int((waits_N & (last_N < samples_N)).sum())
+        self._events["duplicate"] += duplicate
+        self._events["busy-slot"] += busy
+        self._events["late"] += len(samples_N) - duplicate - busy
 
     def expect(self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_]) -> None:
         """Only members with one of these views behind them will deliver. Opens no window."""
         awaited_NM = np.any(present_NV[:, None, :] & self._behind_MV[None], axis=2)
-        self._claim(samples_N)
         slots_N = samples_N % SLOTS
-        fits_N = (self._sample_R[slots_N] == samples_N) & ~self._closed_R[slots_N]
-        self._awaited_RM[slots_N[fits_N]] = awaited_NM[fits_N]
-
-    def _claim(self, samples_N: NDArray[np.uint32]) -> None:
-        """Gives each sample its slot, unless that holds a newer sample or an open window."""
-        slots_N = samples_N % SLOTS
-        newer_N = samples_N.astype(np.int64) > self._sample_R[slots_N]
-        if not newer_N.any():
-            return
-        free_N = ~np.isfinite(self._opened_R[slots_N]) | self._closed_R[slots_N]
-        self._events["busy-slot"] += int((newer_N & ~free_N).sum())
-        fresh = slots_N[newer_N & free_N]
-        self._sample_R[fresh] = samples_N[newer_N & free_N]
-        self._closed_R[fresh] = False
-        self._opened_R[fresh] = np.inf
-        self._awaited_RM[fresh] = True
-        self._delivered_RM[fresh] = False
-        self._present_RV[fresh] = False
-        for values in self._values:
-            values[fresh] = 0
+        same_NM = self._sample_RM[slots_N] == self._expected_R[slots_N, None]
+        free_N = ~(self._waits_RM[slots_N] & same_NM).any(axis=1)
+        self._expected_R[slots_N[free_N]] = samples_N[free_N]
+        self._awaited_RM[slots_N[free_N]] = awaited_NM[free_N]
 
     def close(self, now_s: float) -> list[Batch]:
         """The windows that are complete or overdue, oldest sample first, at most MAX_ROWS each."""
-        open_R = self._open_R()
-        if not open_R.any():
+        slots_K = np.flatnonzero(self._waits_RM.any(axis=1))
+        if not slots_K.size:
             return []
-        awaited_RM = self._awaited_RM & self.liveness.alive_M(now_s)
-        complete_R = (self._delivered_RM | ~awaited_RM).all(axis=1)
-        overdue_R = self._opened_R + self._deadline_s <= now_s
-        slots = np.flatnonzero(open_R & (complete_R | overdue_R))
-        self._closed_R[slots] = True
-        slots = slots[np.argsort(self._sample_R[slots])]
-        return [self._batch(slots[i : i + MAX_ROWS]) for i in range(0, len(slots), MAX_ROWS)]
+        closed = list(self._closing(slots_K, now_s))
+        slots = np.concatenate([slots for slots, _ in closed])
+        delivered_NM = np.concatenate([delivered_NM for _, delivered_NM in closed])
+        samples = self._sample_RM[slots, delivered_NM.argmax(axis=1)]
+        order = np.argsort(samples)
+        slots, samples, delivered_NM = slots[order], samples[order], delivered_NM[order]
+        self._forget(slots, samples, delivered_NM)
+        return [
+            self._batch(slots[part], samples[part], delivered_NM[part])
+            for part in (slice(i, i + MAX_ROWS) for i in range(0, len(slots), MAX_ROWS))
+        ]
 
-    def _open_R(self) -> NDArray[np.bool_]:
-        """Slots with a window: something was delivered and it is not closed."""
-        return np.asarray(np.isfinite(self._opened_R) & ~self._closed_R)
+    def _closing(
+        self, slots_K: NDArray[np.int64], now_s: float
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        """Slots with a window to close, and its members. Members of one slot mostly agree on the
+        sample; where they do not, each sample has its own window, and takes another turn.
+        """
+        alive_M = self.liveness.alive_M(now_s)
+        for member, other in self._stands_in:
+            alive_M[member] &= not alive_M[other]
+        waits_KM = self._waits_RM[slots_K]
+        while slots_K.size:
+            samples_KM = np.where(waits_KM, self._sample_RM[slots_K], _NEVER)
+            samples_K = samples_KM.min(axis=1)
+            window_KM = samples_KM == samples_K[:, None]
+            expected_K = self._expected_R[slots_K] == samples_K
+            awaited_KM = (self._awaited_RM[slots_K] | ~expected_K[:, None]) & alive_M
+            complete_K = (window_KM | ~awaited_KM).all(axis=1)
+            opened_K = np.where(window_KM, self._since_RM[slots_K], np.inf).min(axis=1)
+            closes_K = complete_K | (opened_K + self._deadline_s <= now_s)
+            yield slots_K[closes_K], window_KM[closes_K]
+            waits_KM = waits_KM & ~window_KM
+            more_K = waits_KM.any(axis=1)
+            slots_K, waits_KM = slots_K[more_K], waits_KM[more_K]
 
-    def _batch(self, slots_N: NDArray[np.int64]) -> Batch:
+    def _forget(
+        self, slots: NDArray[np.int64], samples: NDArray[np.int64], delivered_NM: NDArray[np.bool_]
+    ) -> None:
+        """The windows are over; what still comes for them is late."""
+        for slot, sample in zip(slots.tolist(), samples.tolist(), strict=True):
+            self._past_RP[slot, self._oldest_R[slot]] = sample
+            self._oldest_R[slot] = (self._oldest_R[slot] + 1) % PAST
+        rows, members = np.nonzero(delivered_NM)
+        self._waits_RM[slots[rows], members] = False
+
+    def _batch(
+        self, slots_N: NDArray[np.int64], samples_N: NDArray[np.int64], delivered_NM: Mask
+    ) -> Batch:
+        present_NV = (self._present_MRV[:, slots_N] & delivered_NM.T[:, :, None]).any(axis=0)
+        values = [values[slots_N] for values in self._values]
+        for place in np.flatnonzero(~delivered_NM.all(axis=0)):
+            values[place][~delivered_NM[:, place]] = 0
         return Batch(
-            self._sample_R[slots_N].astype(np.uint32),
-            self._delivered_RM[slots_N],
-            self._present_RV[slots_N],
-            tuple(values[slots_N] for values in self._values),
+            samples_N.astype(np.uint32), delivered_NM, np.asarray(present_NV), tuple(values)
         )
 
     def due_s(self, now_s: float) -> float | None:
         """When a window will close though nothing more arrives."""
-        open_R = self._open_R()
-        if not open_R.any():
+        if not self._waits_RM.any():
             return None
-        deadline_s = float(self._opened_R[open_R].min()) + self._deadline_s
+        deadline_s = float(self._since_RM[self._waits_RM].min()) + self._deadline_s
         lost_s = self.liveness.next_change_s(now_s)
         return deadline_s if lost_s is None else min(deadline_s, lost_s)

@@ -180,7 +180,7 @@ def test_nobody_speaks_for_views_that_are_not_behind_it():
 def test_a_slot_in_use_is_not_given_away():
     bench = Bench()
     bench.put("a", 3)
-    bench.put("b", 3 + SLOTS)
+    bench.put("a", 3 + SLOTS)
     assert bench.events["busy-slot"] == 1
     bench.put("b", 3)
     bench.put("c", 3)
@@ -188,6 +188,35 @@ def test_a_slot_in_use_is_not_given_away():
     for member in MEMBERS:
         bench.put(member, 3 + SLOTS)
     assert bench.close() == {3 + SLOTS: "abc"}
+
+
+ABSURD = [2**32 - 1 - n for n in range(SLOTS)]
+
+
+def test_absurd_samples_of_one_member_take_no_slot_of_the_others():
+    bench = Bench()
+    for start in range(0, SLOTS, MAX_ROWS):
+        bench.put("c", *ABSURD[start : start + MAX_ROWS])
+    for round_ in range(3):
+        samples = range(round_ * SLOTS, round_ * SLOTS + 4)
+        bench.put("a", *samples)
+        bench.put("b", *samples)
+        bench.now_s += DEADLINE_S
+        closed = bench.close()
+        assert {s: who for s, who in closed.items() if s in samples} == dict.fromkeys(samples, "ab")
+    bench.expect("c", *ABSURD[:64])
+    bench.put("a", 4, 2**32 - 1)
+    bench.put("b", 4)
+    bench.now_s += DEADLINE_S
+    assert bench.close()[4] == "ab"
+
+
+def test_members_of_one_slot_that_speak_of_other_samples_have_windows_of_their_own():
+    bench = Bench()
+    for place, member in enumerate(MEMBERS):
+        bench.put(member, 3 + place * SLOTS)
+    bench.now_s = DEADLINE_S
+    assert bench.close() == {3: "a", 3 + SLOTS: "b", 3 + 2 * SLOTS: "c"}
 
 
 def test_the_past_does_not_come_back():
