@@ -26,10 +26,15 @@ from ddnn.yamlfile import read_yaml
 
 Bits = Literal[1, 2, 4, 8, 32]
 Aggregator = Literal["max", "average", "concat"]
+ScoreType = Literal["float32", "float16", "int8"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
 MAX_NODES = 1024
+SCORE_BYTES: dict[ScoreType, int] = {"float32": 4, "float16": 2, "int8": 1}
+INT8_STEPS = 16
+"""An int8 score counts sixteenths, from -8 to 7.9375: what a batch norm gives, and steps far below
+the differences that decide. Fixed, so that no scale travels and all devices mean the same."""
 
 
 class Shape(NamedTuple):
@@ -157,6 +162,7 @@ class Exit(Model):
     )
     pool: int = Field(1, ge=1, le=64, description="average pool before the fully connected layer")
     weight_bits: Bits | None = Field(None, description="default: the section's")
+    scores: ScoreType = Field("float32", description="how the nodes' scores are rounded and sent")
     deadline_ms: float = Field(100, gt=0, le=60_000, description="wait for scores this long")
 
 
@@ -178,6 +184,9 @@ class Node(Model):
     role: Name = Field(description="a tier's name, or gateway")
     endpoint: str
     parent: Name | None = None
+    fallback: Name | None = Field(
+        None, description="where its features go while the parent is gone"
+    )
     view: int | None = Field(None, ge=0, le=MAX_NODES)
     host: Name = "local"
     section: Section | None = Field(None, description="in place of the tier's")
@@ -250,9 +259,24 @@ class Topology(Model):
         return tuple(name for name, node in self.nodes.items() if node.role == tier)
 
     def children(self, name: str) -> tuple[str, ...]:
-        """Names of the nodes whose features go to `name`: devices by view, others in file order."""
+        """Names of the nodes whose features go to `name`: devices by view, others in file order.
+
+        Those that have it as fallback come last.
+        """
         below = (*self.devices, *(n for n, node in self.nodes.items() if node.role != DEVICE))
-        return tuple(child for child in below if self.nodes[child].parent == name)
+        own = tuple(child for child in below if self.nodes[child].parent == name)
+        return own + tuple(child for child in below if self.nodes[child].fallback == name)
+
+    def stands_in(self, name: str) -> tuple[int | None, ...]:
+        """For each child of `name` that has it as fallback: the place, among those children, of
+        the parent that it stands in for. None for the others."""
+        children = self.children(name)
+        return tuple(
+            children.index(self.nodes[child].parent or "")
+            if self.nodes[child].fallback == name
+            else None
+            for child in children
+        )
 
     def section(self, name: str) -> Section:
         """The section that the node runs."""
@@ -288,10 +312,14 @@ class Topology(Model):
         """Payload of one sample's features: f*o/8 for 1-bit features (paper, equation 1)."""
         return math.ceil(self.feature_shape(name).values * self.section(name).sent_bits / 8)
 
-    @property
-    def score_bytes(self) -> int:
-        """Payload of one sample's scores: 4 * K (paper, equation 1)."""
-        return 4 * len(self.classes)
+    def score_type(self, name: str) -> ScoreType:
+        """How the node's scores travel; float32 where its tier has no exit."""
+        rule = self.tier(self.nodes[name].role).exit
+        return "float32" if rule is None else rule.scores
+
+    def score_bytes(self, name: str) -> int:
+        """Payload of one sample's scores: 4 * K (paper, equation 1), less for smaller types."""
+        return SCORE_BYTES[self.score_type(name)] * len(self.classes)
 
     def views_below(self, name: str) -> frozenset[int]:
         """The views whose devices feed this node."""

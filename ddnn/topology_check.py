@@ -83,6 +83,8 @@ def _check_parents(topology: Topology) -> None:
             raise ConfigError(
                 f"{where}.parent: no node named {node.parent!r} {_known(topology.nodes)}"
             )
+        if node.fallback is not None:
+            _check_fallback(topology, name)
         above = order[order.index(node.role) + 1]
         if topology.nodes[node.parent].role != above:
             raise ConfigError(
@@ -92,6 +94,19 @@ def _check_parents(topology: Topology) -> None:
     for name in topology.section_nodes:
         if topology.nodes[name].role != DEVICE and not topology.children(name):
             raise ConfigError(f"nodes.{name}: no node has it as parent, want at least one")
+
+
+def _check_fallback(topology: Topology, name: str) -> None:
+    """A fallback is the parent's parent: it already hears the parent, and knows when it is gone."""
+    node = topology.nodes[name]
+    parent = topology.nodes[node.parent or ""]
+    if node.fallback != parent.parent:
+        raise ConfigError(
+            f"nodes.{name}.fallback: got {node.fallback!r}, want {node.parent}'s parent "
+            f"{parent.parent!r}"
+        )
+    if next(tier for tier in topology.tiers if tier.name == node.role).exit is None:
+        raise ConfigError(f"nodes.{name}.fallback: tier {node.role} has no exit, want one")
 
 
 def _check_exits(topology: Topology) -> None:

@@ -87,20 +87,24 @@ class Joint(nn.Module):
         }
 
     def fuse(
-        self, devices: Mapping[str, SectionOutput], present_NV: Tensor | None = None
+        self,
+        devices: Mapping[str, SectionOutput],
+        present_NV: Tensor | None = None,
+        gone: Mapping[str, Tensor] | None = None,
     ) -> JointOutput:
         """Runs the tiers above the devices, and all exits.
 
         present_NV: boolean, all present by default. A node above none of whose views is present
-        counts as missing itself.
+        counts as missing itself. gone: by name of a node above the devices, (N,) boolean, where
+        it is missing all the same; its children's fallback then has their features.
         """
         outputs = dict(devices)
-        present = self._present(devices, present_NV)
+        present = self._present(devices, present_NV, gone or {})
         for name in self.topology.section_nodes[self.topology.views :]:
             children = self.topology.children(name)
             aggregator = self.topology.tier(self.topology.nodes[name].role).aggregator
             maps = [_there(outputs[child].features, child) for child in children]
-            fused = FUSE[aggregator](maps, _columns(present, children))
+            fused = FUSE[aggregator](maps, self._delivered(present, name))
             outputs[name] = self.sections[name](fused)
         scores = {name: out.scores for name, out in outputs.items() if out.scores is not None}
         logits = {}
@@ -117,8 +121,21 @@ class Joint(nn.Module):
         members = self.topology.members(self.topology.exits[name].name)
         return tuple(node for node in self.topology.section_nodes if node in members)
 
+    def _delivered(self, present: Mapping[str, Tensor], name: str) -> Tensor:
+        """(N, M): which children's features reach a node. A child that has it as fallback only
+        sends there what its own parent could not take."""
+        children = self.topology.children(name)
+        columns = [
+            present[child] if other is None else present[child] & ~present[children[other]]
+            for child, other in zip(children, self.topology.stands_in(name), strict=True)
+        ]
+        return torch.stack(columns, dim=1)
+
     def _present(
-        self, devices: Mapping[str, SectionOutput], present_NV: Tensor | None
+        self,
+        devices: Mapping[str, SectionOutput],
+        present_NV: Tensor | None,
+        gone: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
         """Which samples each node has something to say about, (N,) boolean."""
         first = next(iter(devices.values()))
@@ -130,7 +147,9 @@ class Joint(nn.Module):
             )
         present = {name: present_NV[:, v] for v, name in enumerate(self.topology.devices)}
         for name in self.topology.section_nodes[self.topology.views :]:
-            present[name] = _columns(present, self.topology.children(name)).any(dim=1)
+            present[name] = self._delivered(present, name).any(dim=1)
+            if name in gone:
+                present[name] = present[name] & ~gone[name]
         return present
 
 

@@ -74,8 +74,14 @@ def _section_part(
     if node.role == DEVICE:
         source = _view_source(name, topology, views_NCHW)
     else:
-        source = FeatureSource(_feature_gather(name, topology, events))
-    to = Destinations(exit_at=tier.exit.at if tier.exit else None, parent=node.parent)
+        stands_in = topology.stands_in(name)
+        source = FeatureSource(_feature_gather(name, topology, events), stands_in)
+    to = Destinations(
+        exit_at=tier.exit.at if tier.exit else None,
+        parent=node.parent,
+        fallback=node.fallback,
+        patience_s=patience_s(topology),
+    )
     return SectionPart(source, load_engine(bundle.section_path(name)), to, events)
 
 
@@ -101,6 +107,7 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
         deadline_s=topology.tier(topology.nodes[name].role).deadline_ms / 1000,
         patience_s=patience_s(topology),
         events=events,
+        stands_in=topology.stands_in(name),
     )
 
 

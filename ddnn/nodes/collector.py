@@ -18,7 +18,7 @@ from ddnn.nodes.base import Outgoing
 from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.liveness import Liveness
 from ddnn.report.verdicts import UNANSWERED
-from ddnn.topology import Topology
+from ddnn.topology import Tier, Topology
 from ddnn.wire.messages import MAX_ROWS, Account, Capture, Heartbeat, Message, Verdict
 
 NO_EXIT = -1
@@ -66,6 +66,7 @@ class Collector:
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
         self._devices = topology.devices
         self._holders = [tier.exit.at for tier in topology.exits.values() if tier.exit]
+        self._beyond = [self._next_holders(topology, tier) for tier in topology.exits.values()]
         self._exit_number = {holder: number for number, holder in enumerate(self._holders)}
         self._window = window or topology.collector.window
         self._answer_s = topology.collector.answer_ms / 1000
@@ -193,6 +194,15 @@ class Collector:
             else:
                 self._open[sample] = now_s
 
+    def _next_holders(self, topology: Topology, tier: Tier) -> set[str]:
+        """Who may answer once this tier's exit was unsure: the next exit, and, where the tier's
+        nodes have a fallback, the exit of the fallback's tier."""
+        number = [t.name for t in topology.exits.values()].index(tier.name)
+        fallbacks = {topology.nodes[name].fallback for name in topology.members(tier.name)}
+        roles = {topology.nodes[name].role for name in fallbacks if name is not None}
+        beyond = {t.exit.at for t in topology.tiers if t.exit and t.name in roles}
+        return beyond | set(self._holders[number + 1 : number + 2])
+
     def _answer(self, sample: int, now_s: float) -> None:
         del self._open[sample]
         self.latency_N[sample] = now_s - self._sent_s[sample]
@@ -211,7 +221,7 @@ class Collector:
                     self.predicted_N[sample] = self._prior_class
                 else:
                     continue
-            elif not overdue and self._holders[exit_number + 1] not in dead:
+            elif not overdue and not self._beyond[exit_number] <= dead:
                 continue
             self.degraded_N[sample] = True
             self._answer(sample, now_s)

@@ -5,7 +5,7 @@ Axes: N samples, M children, V views, C image channels, H, W.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.engine import Engine
-from ddnn.nodes.gather import SLOTS, Gather
+from ddnn.nodes.gather import Gather
+from ddnn.nodes.kept import KeptFeatures
+from ddnn.nodes.liveness import Liveness
 from ddnn.wire.messages import (
     MAX_ROWS,
     Ask,
@@ -83,8 +85,11 @@ class ViewSource:
 class FeatureSource:
     """The features of the node's children, gathered."""
 
-    def __init__(self, gather: Gather) -> None:
+    def __init__(self, gather: Gather, stands_in: Sequence[int | None]) -> None:
+        """stands_in: for a child that only sends here while its parent is gone, that parent's
+        place among the children."""
         self._gather = gather
+        self._stands_in = [(m, parent) for m, parent in enumerate(stands_in) if parent is not None]
         self._now_s = 0.0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -106,18 +111,19 @@ class FeatureSource:
             inputs: dict[str, NDArray[Any]] = {
                 f"features_{place}": values for place, values in enumerate(batch.values)
             }
-            inputs["present"] = batch.delivered_NM.astype(np.float32)
+            inputs["present"] = self._counted(batch.delivered_NM).astype(np.float32)
             found.append(SectionInput(batch.samples_N, batch.present_NV, inputs))
         return found
+
+    def _counted(self, delivered_NM: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A child does not count where the parent that it stands in for delivered itself."""
+        for member, parent in self._stands_in:
+            delivered_NM[:, member] &= ~delivered_NM[:, parent]
+        return delivered_NM
 
     def due_s(self) -> float | None:
         """See Source."""
         return self._gather.due_s(self._now_s)
-
-
-class _Kept(NamedTuple):
-    present_V: NDArray[np.bool_]
-    features_FHW: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +131,14 @@ class Destinations:
     """Where a section's outputs go.
 
     exit_at: who takes the scores, None: the tier has no exit, features go up unasked.
-    parent: who takes the features, None at the top.
+    parent: who takes the features, None at the top. fallback: who takes them while the parent
+    is silent for patience_s.
     """
 
     exit_at: str | None
     parent: str | None
+    fallback: str | None = None
+    patience_s: float = 0.0
 
 
 class SectionPart:
@@ -142,11 +151,15 @@ class SectionPart:
         self._engine = engine
         self._to = to
         self._events = events
-        self._kept: dict[int, _Kept] = {}
+        self._kept = KeptFeatures()
         self._asked: list[NDArray[np.uint32]] = []
+        self._parent = Liveness((to.parent,) if to.fallback and to.parent else (), to.patience_s)
+        self._unsure: deque[tuple[float, NDArray[np.uint32]]] = deque()
+        self._now_s = 0.0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """See Part."""
+        self._parent.hear(sender, now_s)
         if isinstance(message, Ask):
             self._asked.append(message.samples_N)
         else:
@@ -154,18 +167,26 @@ class SectionPart:
 
     def tick(self, now_s: float) -> list[Outgoing]:
         """See Part."""
+        self._now_s = now_s
         outgoing: list[Outgoing] = []
         for batch in self._source.take(now_s):
             outgoing += self._run(batch)
-        if self._asked:
-            asked = np.concatenate(self._asked)
+        asked = self._asked
+        if self._to.fallback is not None:
+            asked = asked + self._lost(now_s)
+        if asked:
+            outgoing += self._answer(np.concatenate(asked), now_s)
             self._asked.clear()
-            outgoing += self._answer(asked)
         return outgoing
 
     def due_s(self) -> float | None:
         """See Part."""
-        return self._source.due_s()
+        due_s = self._source.due_s()
+        if not self._unsure:
+            return due_s
+        lost_s = self._parent.next_change_s(self._now_s)
+        times = [time_s for time_s in (due_s, lost_s) if time_s is not None]
+        return min(times) if times else None
 
     def _run(self, batch: SectionInput) -> list[Outgoing]:
         outputs = self._engine.run(batch.inputs)
@@ -174,35 +195,39 @@ class SectionPart:
             features = Features(batch.samples_N, batch.present_NV, outputs["features"])
             if self._to.exit_at is None:
                 return [Outgoing(self._to.parent, features)]
-            self._keep(features)
+            self._kept.put(features)
         if self._to.exit_at is not None:
             scores = Scores(batch.samples_N, batch.present_NV, outputs["scores"])
             outgoing.append(Outgoing(self._to.exit_at, scores))
         return outgoing
 
-    def _keep(self, features: Features) -> None:
-        """Remembers the last SLOTS samples' features."""
-        rows = zip(features.present_NV, features.features_NFHW, strict=True)
-        for sample, row in zip(features.samples_N.tolist(), rows, strict=True):
-            self._kept.pop(sample, None)
-            self._kept[sample] = _Kept(*row)
-        while len(self._kept) > SLOTS:
-            del self._kept[next(iter(self._kept))]
-
-    def _answer(self, asked: NDArray[np.uint32]) -> list[Outgoing]:
-        if self._to.parent is None:
+    def _answer(self, asked_N: NDArray[np.uint32], now_s: float) -> list[Outgoing]:
+        """Features to the parent or, while that is silent, to the fallback."""
+        parent = self._to.parent
+        if parent is None:
             return []
-        known = [sample for sample in asked.tolist() if sample in self._kept]
-        self._events["forgotten"] += len(asked) - len(known)
-        return [
-            Outgoing(self._to.parent, self._features(known[i : i + MAX_ROWS]))
-            for i in range(0, len(known), MAX_ROWS)
-        ]
+        if self._to.fallback is not None:
+            if self._parent.is_alive(parent, now_s):
+                self._unsure.append((now_s, asked_N))
+            else:
+                parent = self._to.fallback
+        outgoing, found = [], 0
+        for start in range(0, len(asked_N), MAX_ROWS):
+            features = self._kept.get(asked_N[start : start + MAX_ROWS])
+            if features is not None:
+                outgoing.append(Outgoing(parent, features))
+                found += len(features.samples_N)
+        self._events["forgotten"] += len(asked_N) - found
+        return outgoing
 
-    def _features(self, samples: Sequence[int]) -> Features:
-        kept = [self._kept[sample] for sample in samples]
-        return Features(
-            np.array(samples, dtype=np.uint32),
-            np.stack([row.present_V for row in kept]),
-            np.stack([row.features_FHW for row in kept]),
-        )
+    def _lost(self, now_s: float) -> list[NDArray[np.uint32]]:
+        """Samples sent to the parent in the time in which it turned out to be gone."""
+        parent = self._to.parent or ""
+        since_s = now_s - 2 * self._to.patience_s
+        while self._unsure and self._unsure[0][0] < since_s:
+            self._unsure.popleft()
+        if self._parent.is_alive(parent, now_s):
+            return []
+        lost = [samples_N for _, samples_N in self._unsure]
+        self._unsure.clear()
+        return lost

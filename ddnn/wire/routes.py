@@ -32,6 +32,10 @@ def _sample_routes(topology: Topology) -> list[Route]:
         parent = topology.nodes[name].parent
         if parent is not None:
             found.append((name, parent, Kind.FEATURES))
+        fallback = topology.nodes[name].fallback
+        if parent is not None and fallback is not None:
+            found.append((name, fallback, Kind.FEATURES))
+            found.append((parent, name, Kind.HEARTBEAT))
     for number, tier in enumerate(topology.tiers):
         if tier.exit is None:
             continue
