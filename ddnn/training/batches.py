@@ -50,7 +50,7 @@ def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
             continue
         views, labels, fused, present = (tensor[rows] for tensor in everything)
         if settings.view_mixing:
-            views, labels = mix_views(views, labels, fused, settings.view_mixing)
+            views = mix_views(views, labels, fused, settings.view_mixing)
         if settings.augment:
             views = augment(views, labels)
         if settings.device_dropout:
@@ -75,24 +75,20 @@ def augment(views_NVCHW: Tensor, labels_NV: Tensor) -> Tensor:
     return changed * (labels_NV >= 0)[:, :, None, None, None]
 
 
-def mix_views(
-    views_NVCHW: Tensor, labels_NV: Tensor, fused_N: Tensor, share: float
-) -> tuple[Tensor, Tensor]:
+def mix_views(views_NVCHW: Tensor, labels_NV: Tensor, fused_N: Tensor, share: float) -> Tensor:
     """Replaces a share of the views by the same camera's view of another sample of the class.
 
-    Cameras that always see the same pair of objects together would otherwise learn the pair;
-    what is left of it when one camera is lost is then misread. In every sample at least one view
-    still sees the object. For views that are parts of one image, set the share to 0.
+    Only where the object is in both views: who sees it stays true to the sample. Cameras that
+    always see the same two things together would otherwise learn the pair, and misread what is
+    left when one is lost. For views that are parts of one image, set the share to 0.
     """
     count = len(fused_N)
     same_NN = (fused_N[:, None] == fused_N[None]).cpu()
     partner_N = torch.rand(count, count).masked_fill(~same_NN, -1).argmax(dim=1)
     partner_N = partner_N.to(fused_N.device)
     swap_NV = (torch.rand(labels_NV.shape) < share).to(fused_N.device)
-    blind_N = (torch.where(swap_NV, labels_NV[partner_N], labels_NV) < 0).all(dim=1)
-    swap_NV &= ~blind_N[:, None]
-    mixed = torch.where(swap_NV[:, :, None, None, None], views_NVCHW[partner_N], views_NVCHW)
-    return mixed, torch.where(swap_NV, labels_NV[partner_N], labels_NV)
+    swap_NV &= (labels_NV >= 0) & (labels_NV[partner_N] >= 0)
+    return torch.where(swap_NV[:, :, None, None, None], views_NVCHW[partner_N], views_NVCHW)
 
 
 def drop_devices(present_NV: Tensor, mean_share: float) -> Tensor:

@@ -23,6 +23,7 @@ from ddnn.model.joint import Joint
 from ddnn.topology import Topology, read_topology
 from ddnn.training.batches import Batch, batches, tensors
 from ddnn.training.fit import make_optimizer, train_step
+from ddnn.training.loss import JointLoss
 from ddnn.training.predict import check_fits
 from ddnn.training.settings import settings_for
 
@@ -129,7 +130,8 @@ def training_speed(samples: MultiView, *, batch: int = 32, rounds: int = ROUNDS)
     started_s = time.perf_counter()
     prepared = list(batches(everything, settings))
     preparing_s = time.perf_counter() - started_s
-    ours, plain = _ours(topology, torch_device), _plain(topology, torch_device)
+    ours = _ours(topology, everything.fused_N, torch_device)
+    plain = _plain(topology, torch_device)
     times: dict[str, list[float]] = {"ours": [], "plain": []}
     for _ in range(rounds + 1):  # the first warms up
         times["plain"].append(_epoch_s(plain, prepared))
@@ -151,11 +153,12 @@ def training_speed(samples: MultiView, *, batch: int = 32, rounds: int = ROUNDS)
 Step = Callable[[Batch], object]
 
 
-def _ours(topology: Topology, torch_device: torch.device) -> Step:
+def _ours(topology: Topology, fused_N: Tensor, torch_device: torch.device) -> Step:
     settings = settings_for("robust")
+    loss_of = JointLoss(topology, settings, fused_N)
     joint = Joint(topology).to(torch_device).train()
     optimizer = make_optimizer(joint, settings)
-    return lambda batch: train_step(joint, optimizer, batch, settings)
+    return lambda batch: train_step(joint, optimizer, batch, loss_of)
 
 
 def _plain(topology: Topology, torch_device: torch.device) -> Step:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
-from ddnn.model.joint import Joint, JointOutput
+from ddnn.model.joint import Joint
 from ddnn.report.files import write_bytes
 from ddnn.topology import Topology
 from ddnn.training.batches import Batch, batches, drop_devices, tensors
@@ -31,10 +31,13 @@ from ddnn.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from ddnn.training.loss import JointLoss
 from ddnn.training.predict import Logits, check_fits, fuse, perceive
 from ddnn.training.settings import Settings
 
 WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
+TREND_STEP = 0.2
+"""Share of the newest epoch in the running mean that `keep: best` compares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +45,9 @@ class Epoch:
     """One line of history.jsonl.
 
     accuracy: of each exit on the validation samples, all devices present.
-    validation_loss: what `keep: best` compares: mean cross entropy over the exits, with all
-        devices and with random ones lost. Accuracy would soon be 1 on few samples.
+    validation_loss: mean cross entropy over the exits, with all devices and with random ones
+        lost. `keep: best` compares its `trend`, a running mean: on few samples accuracy is soon
+        1, and the loss of one epoch may be low by luck.
     """
 
     epoch: int
@@ -52,6 +56,7 @@ class Epoch:
     learning_rate: float
     accuracy: dict[str, float]
     validation_loss: float
+    trend: float
     is_best: bool
 
 
@@ -85,10 +90,11 @@ def fit(
     if resume:
         history = load_checkpoint(folder / CHECKPOINT, joint, optimizer)["history"]
     everything = tensors(train, torch_device)
+    loss_of = JointLoss(topology, settings, everything.fused_N)
     for number in range(len(history), settings.epochs):
         started_s = time.perf_counter()
         torch.manual_seed(_epoch_seed(seed, number))
-        loss = run_epoch(joint, optimizer, everything, settings, number)
+        loss = run_epoch(joint, optimizer, everything, loss_of, number)
         epoch = _judge(
             joint,
             validation if len(validation) else train,
@@ -119,50 +125,31 @@ def run_epoch(
     joint: Joint,
     optimizer: torch.optim.Optimizer,
     everything: Batch,
-    settings: Settings,
+    loss_of: JointLoss,
     number: int,
 ) -> float:
     """One pass over the training samples; gives the mean loss."""
     joint.train()
-    losses = []
+    losses, settings = [], loss_of.settings
     updates = math.ceil(len(everything.fused_N) / (settings.batch or len(everything.fused_N)))
     for update, batch in enumerate(batches(everything, settings)):
         rate = learning_rate(settings, number + update / updates)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses.append(train_step(joint, optimizer, batch, settings))
+        losses.append(train_step(joint, optimizer, batch, loss_of))
     return float(torch.stack(losses).mean())
 
 
 def train_step(
-    joint: Joint, optimizer: torch.optim.Optimizer, batch: Batch, settings: Settings
+    joint: Joint, optimizer: torch.optim.Optimizer, batch: Batch, loss_of: JointLoss
 ) -> Tensor:
     """One update on one batch; gives its loss."""
-    output = joint(batch.views_NVCHW, batch.present_NV)
-    loss = joint_loss(joint, output, batch, settings)
+    loss = loss_of(joint(batch.views_NVCHW, batch.present_NV), batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    clip_weights(joint, norms=settings.clip_norms)
+    clip_weights(joint, norms=loss_of.settings.clip_norms)
     return loss.detach()
-
-
-def joint_loss(joint: Joint, output: JointOutput, batch: Batch, settings: Settings) -> Tensor:
-    """Sum of the cross entropies of every exit and of every device's own exit.
-
-    An exit learns the sample's label, a device the label of its own view; where the object is
-    absent from the view the device learns nothing. Source: paper III-C and the authors' code.
-    """
-    exits = [
-        settings.exit_weights.get(name, 1.0) * F.cross_entropy(logits_NK, batch.fused_N)
-        for name, logits_NK in output.logits.items()
-    ]
-    devices = [
-        settings.device_weight * _own_loss(output.scores[name], batch.labels_NV[:, view])
-        for view, name in enumerate(joint.topology.devices)
-        if name in output.scores
-    ]
-    return torch.stack(exits + devices).sum()
 
 
 def learning_rate(settings: Settings, epoch: float) -> float:
@@ -195,12 +182,6 @@ def accuracies(logits: Logits, samples: MultiView) -> dict[str, float]:
     }
 
 
-def _own_loss(scores_NK: Tensor, labels_N: Tensor) -> Tensor:
-    """Mean over the views that show the object; 0 when none does."""
-    total = F.cross_entropy(scores_NK, labels_N, ignore_index=-1, reduction="sum")
-    return total / (labels_N >= 0).sum().clamp_min(1)
-
-
 def _judge(
     joint: Joint,
     samples: MultiView,
@@ -223,6 +204,8 @@ def _judge(
     validation_loss = float(
         np.mean([F.cross_entropy(torch.from_numpy(logits_NK), labels).item() for logits_NK in both])
     )
+    before = history[-1]["trend"] if history else validation_loss
+    trend = before + (validation_loss - before) * TREND_STEP
     return Epoch(
         epoch=len(history) + 1,
         seconds=time.perf_counter() - started_s,
@@ -230,7 +213,8 @@ def _judge(
         learning_rate=learning_rate,
         accuracy=accuracies(found, samples),
         validation_loss=validation_loss,
-        is_best=all(validation_loss <= line["validation_loss"] for line in history),
+        trend=trend,
+        is_best=all(trend <= line["trend"] for line in history),
     )
 
 

@@ -27,6 +27,9 @@ class Settings(Model):
     view_mixing: float = Field(
         ge=0, le=1, description="share of the views taken from another sample of the same class"
     )
+    class_balance: bool = Field(
+        description="weigh rare classes up: their share changes with place and time"
+    )
     clip_norms: bool = Field(description="also clip batch norm's parameters to [-1, 1]")
     keep: Literal["best", "last"] = Field(description="which epoch's weights are the result")
     exit_weights: dict[str, float] = Field(
@@ -46,6 +49,7 @@ PRESETS: dict[PresetName, Settings] = {
         augment=False,
         device_dropout=0.0,
         view_mixing=0.0,
+        class_balance=False,
         clip_norms=True,
         keep="last",
     ),
@@ -58,6 +62,7 @@ PRESETS: dict[PresetName, Settings] = {
         augment=True,
         device_dropout=0.3,
         view_mixing=0.4,
+        class_balance=True,
         clip_norms=False,
         keep="best",
     ),

@@ -77,17 +77,26 @@ def test_a_single_sample_left_over_joins_no_batch(data):
 @given(st.floats(0, 1), st.integers(0, 1000))
 def test_mixed_views_come_from_the_same_camera_and_class(share, seed):
     torch.manual_seed(seed)
-    samples = make_samples(24, seed=seed)
-    views, labels, fused, _ = tensors(samples, CPU)
-    mixed, mixed_labels = mix_views(views, labels, fused, share)
-    assert ((mixed_labels < 0) | (mixed_labels == fused[:, None])).all()
-    assert (mixed_labels >= 0).any(dim=1).all()
-    assert not mixed[mixed_labels < 0].any()
+    views, labels, fused, _ = tensors(make_samples(24, seed=seed), CPU)
+    mixed = mix_views(views, labels, fused, share)
     for camera in range(3):
-        known = {view.numpy().tobytes() for view in views[:, camera]}
-        assert all(view.numpy().tobytes() in known for view in mixed[:, camera])
+        known = {
+            (view.numpy().tobytes(), int(label))
+            for view, label in zip(views[:, camera], fused, strict=True)
+        }
+        got = zip(mixed[:, camera], fused, strict=True)
+        assert all((view.numpy().tobytes(), int(label)) in known for view, label in got)
+
+
+def test_mixing_leaves_who_sees_the_object(data):
+    torch.manual_seed(0)
+    views, labels, fused, _ = tensors(data.samples, CPU)
+    mixed = mix_views(views, labels, fused, 1.0)
+    assert not mixed[labels < 0].any()
+    assert mixed[labels >= 0].flatten(1).any(dim=1).all()
+    assert not torch.equal(mixed, views)
 
 
 def test_no_share_mixes_nothing(data):
     views, labels, fused, _ = tensors(data.samples, CPU)
-    assert torch.equal(mix_views(views, labels, fused, 0.0)[0], views)
+    assert torch.equal(mix_views(views, labels, fused, 0.0), views)

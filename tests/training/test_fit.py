@@ -10,8 +10,9 @@ from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.model.blocks import Layer
 from ddnn.model.joint import Joint
 from ddnn.training.batches import tensors
-from ddnn.training.fit import CHECKPOINT, HISTORY, WEIGHTS, accuracies, fit, joint_loss
+from ddnn.training.fit import CHECKPOINT, HISTORY, WEIGHTS, accuracies, fit
 from ddnn.training.fit import learning_rate as rate_at
+from ddnn.training.loss import JointLoss, class_weights
 from ddnn.training.predict import predict
 from ddnn.training.settings import settings_for
 
@@ -92,7 +93,8 @@ def test_absent_views_teach_their_device_nothing(data, topology):
     absent = batch.labels_NV[:, 0] < 0
     only_absent = type(batch)(*(tensor[absent] for tensor in batch))
     settings = settings_for("robust", exit_weights={"local": 0.0, "cloud": 0.0})
-    joint_loss(joint, joint(only_absent.views_NVCHW), only_absent, settings).backward()
+    loss_of = JointLoss(topology, settings, batch.fused_N)
+    loss_of(joint(only_absent.views_NVCHW), only_absent).backward()
     gradient = joint.sections["cam0"].blocks[0].conv.weight.grad
     assert not gradient.any()
     assert joint.sections["cam1"].blocks[0].conv.weight.grad.any()
@@ -106,10 +108,16 @@ def test_exit_weights_scale_their_losses(data, topology):
 
     def loss(**weights):
         settings = settings_for("robust", exit_weights=weights, device_weight=0.0)
-        return float(joint_loss(joint, output, batch, settings).detach())
+        return float(JointLoss(topology, settings, batch.fused_N)(output, batch).detach())
 
     local, cloud = loss(cloud=0.0), loss(local=0.0)
     assert loss(local=2.0, cloud=0.5) == pytest.approx(2 * local + 0.5 * cloud, rel=1e-5)
+
+
+def test_rare_classes_weigh_more_but_never_too_much():
+    labels_N = torch.tensor([0] * 30 + [1] * 10 + [2])
+    assert class_weights(labels_N, 3, settings_for("robust")).tolist() == [1, 3, 4]
+    assert class_weights(labels_N, 3, settings_for("paper")).tolist() == [1, 1, 1]
 
 
 def test_a_cosine_falls_from_the_rate_to_zero():

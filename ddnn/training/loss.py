@@ -1,0 +1,63 @@
+"""What joint training makes small.
+
+Axes: N samples, V views, K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ddnn.model.joint import JointOutput
+from ddnn.topology import Topology
+from ddnn.training.batches import Batch
+from ddnn.training.settings import Settings
+
+MAX_CLASS_WEIGHT = 4.0
+"""A handful of samples of one class must not outweigh the rest."""
+
+
+class JointLoss:
+    """Sum of the cross entropies of every exit and of every device's own exit.
+
+    An exit learns the sample's label, a device the label of its own view; where the object is
+    absent from the view the device learns nothing. Source: paper III-C and the authors' code;
+    there is no factor 1/|C|, as in the code, and class weights are ours.
+    """
+
+    def __init__(self, topology: Topology, settings: Settings, fused_N: Tensor) -> None:
+        """fused_N: the labels of all training samples, for the weights of the classes."""
+        self.settings = settings
+        self._devices = topology.devices
+        self._weights_K = class_weights(fused_N, len(topology.classes), settings)
+
+    def __call__(self, output: JointOutput, batch: Batch) -> Tensor:
+        """The loss of one batch, a scalar."""
+        exits = [
+            self.settings.exit_weights.get(name, 1.0)
+            * F.cross_entropy(logits_NK, batch.fused_N, weight=self._weights_K)
+            for name, logits_NK in output.logits.items()
+        ]
+        devices = [
+            self.settings.device_weight * self._own(output.scores[name], batch.labels_NV[:, view])
+            for view, name in enumerate(self._devices)
+            if name in output.scores
+        ]
+        return torch.stack(exits + devices).sum()
+
+    def _own(self, scores_NK: Tensor, labels_N: Tensor) -> Tensor:
+        """Mean over the views that show the object; 0 when none does."""
+        total = F.cross_entropy(
+            scores_NK, labels_N, weight=self._weights_K, ignore_index=-1, reduction="sum"
+        )
+        weights_N = self._weights_K[labels_N.clamp_min(0)] * (labels_N >= 0)
+        return total / weights_N.sum().clamp_min(1)
+
+
+def class_weights(fused_N: Tensor, classes: int, settings: Settings) -> Tensor:
+    """(K,): all 1, or what makes a rare class count as much as the commonest, up to 4."""
+    if not settings.class_balance:
+        return torch.ones(classes, device=fused_N.device)
+    counts_K = torch.bincount(fused_N, minlength=classes).clamp_min(1)
+    return (counts_K.max() / counts_K).clamp_max(MAX_CLASS_WEIGHT)
