@@ -50,8 +50,8 @@ class Camera:
 CAMERAS = (
     Camera(
         position=(-20.0, -12.0, 3.4),
-        target=(-9.0, 1.0, 0.8),
-        half_width=0.264,
+        target=(-8.3, 1.0, 0.8),
+        half_width=0.233,
         reach_m=45.0,
         pixels_a_tangent=500,
         blur=0.3,
@@ -63,8 +63,8 @@ CAMERAS = (
     ),
     Camera(
         position=(20.0, 12.5, 3.0),
-        target=(9.0, -1.0, 0.8),
-        half_width=0.273,
+        target=(8.3, -1.0, 0.8),
+        half_width=0.24,
         reach_m=45.0,
         pixels_a_tangent=500,
         blur=0.3,
@@ -77,34 +77,34 @@ CAMERAS = (
     Camera(
         position=(2.0, -12.5, 4.5),
         target=(1.0, 2.0, 0.8),
-        half_width=0.578,
+        half_width=0.48,
         reach_m=45.0,
         pixels_a_tangent=500,
         blur=1.2,
-        noise=0.060,
+        noise=0.066,
         exposure=0.75,
         tint=(1.0, 1.0, 1.0),
         haze=0.22,
-        crowd=0.20,
+        crowd=0.12,
     ),
     Camera(
         position=(-4.0, 13.0, 3.5),
         target=(-1.0, -2.0, 0.8),
-        half_width=0.586,
+        half_width=0.493,
         reach_m=45.0,
         pixels_a_tangent=500,
         blur=0.9,
-        noise=0.050,
+        noise=0.052,
         exposure=1.25,
         tint=(1.06, 1.0, 0.90),
         haze=0.15,
-        crowd=0.15,
+        crowd=0.08,
     ),
     Camera(
         position=(-25.0, 6.0, 5.0),
         target=(-4.0, -1.0, 0.8),
         half_width=0.5,
-        reach_m=28.991,
+        reach_m=28.25,
         pixels_a_tangent=500,
         blur=0.2,
         noise=0.015,
@@ -117,7 +117,7 @@ CAMERAS = (
         position=(25.0, -6.0, 6.5),
         target=(2.0, 0.5, 0.8),
         half_width=0.5,
-        reach_m=37.133,
+        reach_m=35.386,
         pixels_a_tangent=500,
         blur=0.3,
         noise=0.020,
@@ -210,7 +210,7 @@ def compose(draws: Draws) -> Scenes:
     """Puts one object on the street for every row of draws."""
     class_N = np.searchsorted(np.cumsum(CLASS_SHARES)[:-1], draws.uniform(0, 1), side="right")
     car, bus = class_N == CAR, class_N == BUS
-    lane, along, wander = draws.uniform(0, 1), draws.uniform(-15.0, 15.0), draws.uniform(-1, 1)
+    lane, along, wander = draws.uniform(0, 1), draws.uniform(-12.5, 12.5), draws.uniform(-1, 1)
     side = np.where(draws.chance(0.5), 1.0, -1.0)
     car_y = side * np.where(lane < 0.55, 1.8, 4.7) + 0.35 * wander
     bus_y = side * 2.6 + 0.5 * wander
