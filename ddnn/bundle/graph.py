@@ -27,9 +27,9 @@ from ddnn.model.blocks import (
     Norm2d,
     ResidualBlock,
 )
-from ddnn.model.exits import ExitFusion, Head
+from ddnn.model.exits import FLOAT16_MAX, ExitFusion, Head
 from ddnn.model.sections import PIXEL_SCALE, RAW_SCALE, Section
-from ddnn.topology import Aggregator, Shape
+from ddnn.topology import INT8_STEPS, Aggregator, ScoreType, Shape
 
 OPSET, IR_VERSION = 17, 8
 """Read by every onnxruntime from 1.13 on."""
@@ -204,7 +204,23 @@ def _head(graph: Graph, head: Head, x: str) -> str:
     if head.pool > 1:
         size = [head.pool, head.pool]
         x = graph.add("AveragePool", x, kernel_shape=size, strides=size)
-    return _linear(graph, head.linear, head.norm, graph.add("Flatten", x, axis=1))
+    scores = _linear(graph, head.linear, head.norm, graph.add("Flatten", x, axis=1))
+    return _rounded_scores(graph, scores, head.score_type)
+
+
+def _rounded_scores(graph: Graph, scores: str, score_type: ScoreType) -> str:
+    match score_type:
+        case "float32":
+            return scores
+        case "float16":
+            limits = graph.number(-FLOAT16_MAX), graph.number(FLOAT16_MAX)
+            half = graph.add("Cast", graph.add("Clip", scores, *limits), to=TensorProto.FLOAT16)
+            return graph.add("Cast", half, to=TensorProto.FLOAT)
+        case "int8":
+            steps = graph.number(INT8_STEPS)
+            codes = graph.add("Round", graph.add("Mul", scores, steps))
+            limits = graph.number(-128), graph.number(127)
+            return graph.add("Div", graph.add("Clip", codes, *limits), steps)
 
 
 def _convolution_activate(graph: Graph, conv: Convolution, norm: Norm2d, x: str, bits: int) -> str:

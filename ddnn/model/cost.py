@@ -50,7 +50,7 @@ def link_payload(topology: Topology, asked: Mapping[str, int]) -> dict[tuple[str
         rule = topology.tier(node.role).exit
         if rule is not None and rule.at != name:
             link = (name, rule.at)
-            links[link] = links.get(link, 0) + asked[node.role] * topology.score_bytes
+            links[link] = links.get(link, 0) + asked[node.role] * topology.score_bytes(name)
         if node.parent is not None:
             above = order[order.index(node.role) + 1]
             link = (name, node.parent)
@@ -74,7 +74,7 @@ def section_bits(topology: Topology, name: str) -> int:
 
 def _scores_sent(topology: Topology, device: str) -> int:
     rule = topology.tier(DEVICE).exit
-    return topology.score_bytes if rule is not None and rule.at != device else 0
+    return topology.score_bytes(device) if rule is not None and rule.at != device else 0
 
 
 def _block_bits(block: t.Block, section: Section, shape: Shape) -> int:

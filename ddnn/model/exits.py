@@ -12,7 +12,9 @@ from torch.nn import functional as F
 
 from ddnn.model.aggregate import FUSE
 from ddnn.model.blocks import Linear, Norm1d
-from ddnn.topology import Exit, Section, Shape
+from ddnn.topology import INT8_STEPS, Exit, ScoreType, Section, Shape
+
+FLOAT16_MAX = 65504.0
 
 
 class Head(nn.Module):
@@ -24,6 +26,7 @@ class Head(nn.Module):
     def __init__(self, rule: Exit, section: Section, shape: Shape, classes: int) -> None:
         super().__init__()
         self.pool = rule.pool
+        self.score_type = rule.scores
         values = shape.F * (shape.H // rule.pool) * (shape.W // rule.pool)
         self.linear = Linear(values, classes, bits=rule.weight_bits or section.weight_bits)
         self.norm = Norm1d(classes)
@@ -33,7 +36,19 @@ class Head(nn.Module):
         if self.pool > 1:
             features_NFHW = F.avg_pool2d(features_NFHW, self.pool)
         scores_NK: Tensor = self.norm(self.linear(features_NFHW.flatten(1)))
-        return scores_NK
+        return round_scores(scores_NK, self.score_type)
+
+
+def round_scores(scores_NK: Tensor, score_type: ScoreType) -> Tensor:
+    """Scores as they arrive at the exit. The gradient passes as if nothing were rounded."""
+    match score_type:
+        case "float32":
+            return scores_NK
+        case "float16":
+            rounded = scores_NK.detach().clamp(-FLOAT16_MAX, FLOAT16_MAX).half().float()
+        case "int8":
+            rounded = (scores_NK.detach() * INT8_STEPS).round().clamp(-128, 127) / INT8_STEPS
+    return scores_NK + (rounded - scores_NK.detach()) if scores_NK.requires_grad else rounded
 
 
 class ExitFusion(nn.Module):

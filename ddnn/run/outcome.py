@@ -88,7 +88,7 @@ def device_sample_bytes(counts: list[LinkCount], topology: Topology) -> dict[str
 def device_sample_equation(counts: list[LinkCount], topology: Topology) -> float | None:
     """Equation 1 of the paper over the rows that were sent: what the payload must be."""
     data = _of_devices(counts, topology)
-    scores = sum(c.rows for c in data if c.kind is Kind.SCORES) * topology.score_bytes
+    scores = sum(c.rows * topology.score_bytes(c.link[0]) for c in data if c.kind is Kind.SCORES)
     features = sum(
         c.rows * topology.feature_bytes(c.link[0]) for c in data if c.kind is Kind.FEATURES
     )

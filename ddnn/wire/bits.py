@@ -1,9 +1,11 @@
-"""Packs feature values at 1, 2, 4, 8 or 32 bits each, and back without loss.
+"""Packs feature values at 1, 2, 4, 8 or 32 bits each, and scores, and back without loss.
 
 Values are those the bundle promises: -1 or +1 for 1 bit, multiples of 1/(2^k - 1) in [0, 1] for
 k = 2, 4, 8, any float32 for 32. A row is one sample; each row fills whole bytes, lowest bit first.
 
-Axes: N samples, X values of one sample, B bytes of one sample.
+Scores are float32, or already rounded to float16 or to the steps of int8 (topology.INT8_STEPS).
+
+Axes: N samples, K classes, X values of one sample, B bytes of one sample.
 """
 
 from __future__ import annotations
@@ -12,6 +14,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ddnn.topology import INT8_STEPS, ScoreType
+
+_SCORES = {"float32": "<f4", "float16": "<f2", "int8": "i1"}
 
 
 def packed_bytes(values: int, bits: int) -> int:
@@ -38,6 +44,20 @@ def unpack(packed_NB: NDArray[np.uint8], values: int, bits: int) -> NDArray[np.f
         return np.ascontiguousarray(packed_NB).view("<f4").astype(np.float32, copy=False)
     codes_NX = split_codes(packed_NB, bits)[:, :values]
     return codes_NX.astype(np.float32) / np.float32(2**bits - 1)
+
+
+def pack_scores(scores_NK: NDArray[np.float32], score_type: ScoreType) -> bytes:
+    """The rows one after the other."""
+    if score_type == "int8":
+        scores_NK = np.clip(np.rint(scores_NK * np.float32(INT8_STEPS)), -128, 127)
+    return scores_NK.astype(_SCORES[score_type], copy=False).tobytes()
+
+
+def unpack_scores(packed: memoryview, classes: int, score_type: ScoreType) -> NDArray[np.float32]:
+    """The scores of packed rows, (N, K)."""
+    codes_NK = np.frombuffer(packed, _SCORES[score_type]).reshape(-1, classes)
+    scores_NK: NDArray[np.float32] = codes_NK.astype(np.float32, copy=False)
+    return scores_NK / np.float32(INT8_STEPS) if score_type == "int8" else scores_NK
 
 
 def join_codes(codes_NX: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     body of          parts, in this order (P = ceil(V/8), one bit a view, lowest first)
     CAPTURE, ASK     samples u32 N
     EXPECT           samples u32 N, present u8 N x P
-    SCORES           samples u32 N, present u8 N x P, scores f32 N x K
+    SCORES           samples u32 N, present u8 N x P, scores f32, f16 or i8 N x K (wire.bits)
     FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits)
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
     HEARTBEAT        unreached u8, epoch u8
@@ -38,8 +38,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.errors import WireError
-from ddnn.topology import COLLECTOR, Topology
-from ddnn.wire.bits import pack, packed_bytes, unpack
+from ddnn.topology import COLLECTOR, ScoreType, Topology
+from ddnn.wire.bits import pack, pack_scores, packed_bytes, unpack, unpack_scores
 from ddnn.wire.messages import (
     MAX_ROWS,
     Account,
@@ -65,8 +65,8 @@ HEADER = struct.Struct("<BBBBHHII")
 _CHECKSUM = struct.Struct("<I")
 EVENTS = (
     "busy-slot", "bad-flag", "checksum", "bad-length", "bad-route", "bad-value", "duplicate",
-    "forgotten", "late", "not-finite", "old-epoch", "replayed", "sender", "session", "too-large",
-    "unknown-kind", "unsent", "version",
+    "forgotten", "impersonated", "late", "not-finite", "old-epoch", "replayed", "sender",
+    "session", "stranger", "too-large", "unknown-kind", "unsent", "version",
 )  # fmt: skip
 """Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
 
@@ -102,6 +102,8 @@ class Codec:
         self._shapes = {n: topology.feature_shape(n) for n in topology.section_nodes}
         self._bits = {n: topology.section(n).sent_bits for n in topology.section_nodes}
         self._feature_bytes = {n: topology.feature_bytes(n) for n in topology.section_nodes}
+        self._score_types = {n: topology.score_type(n) for n in topology.section_nodes}
+        self._score_bytes = {n: topology.score_bytes(n) for n in topology.section_nodes}
 
     @property
     def max_bytes(self) -> int:
@@ -115,6 +117,10 @@ class Codec:
     def feature_bits(self, sender: str) -> int:
         """Bits per value of the features that `sender` sends."""
         return self._bits[sender]
+
+    def score_type(self, sender: str) -> ScoreType:
+        """How the scores of `sender` travel."""
+        return self._score_types[sender]
 
     def encode(self, message: Message, *, sender: str, epoch: int, sequence: int) -> bytes:
         """The message as one ZeroMQ part."""
@@ -139,7 +145,8 @@ class Codec:
             case Expect(samples_N, present_NV):
                 return _u32(samples_N) + _mask(present_NV)
             case Scores(samples_N, present_NV, scores_NK):
-                return _u32(samples_N) + _mask(present_NV) + _f32(scores_NK)
+                scores = pack_scores(scores_NK, self._score_types[sender])
+                return _u32(samples_N) + _mask(present_NV) + scores
             case Features(samples_N, present_NV, features_NFHW):
                 values_NX = features_NFHW.reshape(len(samples_N), -1)
                 packed_NB = pack(values_NX, self._bits[sender])
@@ -188,8 +195,7 @@ class Codec:
             raise WireError("version", f"got {version}, want {VERSION}")
         if session != self._session:
             raise WireError("session", f"got {session:04x}, want {self._session:04x}")
-        start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4]))
-        if zlib.crc32(memoryview(data)[HEADER.size :], start) != checksum:
+        if _checksum(data) != checksum:
             raise WireError("checksum", f"got {checksum:08x}")
         if kind not in _KINDS:
             raise WireError("unknown-kind", f"got {kind}")
@@ -204,13 +210,25 @@ class Codec:
             raise WireError("bad-value", f"{Kind(kind).name} of {rows} rows")
         return Header(kind=Kind(kind), sender=sender, epoch=epoch, rows=rows, sequence=sequence)
 
+    def foreign(self, data: bytes) -> tuple[str, int] | None:
+        """Who sent an undamaged message of another session, by its own word, and which."""
+        _, _, _, _, place, session, _, checksum = HEADER.unpack_from(data)
+        if _checksum(data) != checksum or place >= len(self._names):
+            return None
+        return self._names[place], session
+
+    @property
+    def session(self) -> int:
+        """What the messages carry."""
+        return self._session
+
     def _body_bytes(self, header: Header, body: memoryview) -> int:
         """What the body's length must be."""
         row = {
             Kind.CAPTURE: 4,
             Kind.ASK: 4,
             Kind.EXPECT: 4 + self._mask_bytes,
-            Kind.SCORES: 4 + self._mask_bytes + 4 * self._classes,
+            Kind.SCORES: 4 + self._mask_bytes + self._score_bytes.get(header.sender, 0),
             Kind.FEATURES: 4 + self._mask_bytes + self._feature_bytes.get(header.sender, 0),
             Kind.VERDICT: 4 + self._mask_bytes + 7,
         }.get(header.kind)
@@ -246,8 +264,9 @@ class Codec:
             case Kind.EXPECT:
                 return Expect(samples_N, present_NV)
             case Kind.SCORES:
-                scores_NK = _finite(np.frombuffer(rest, "<f4").reshape(rows, self._classes))
-                return Scores(samples_N, present_NV, scores_NK)
+                score_type = self._score_types[header.sender]
+                scores_NK = unpack_scores(rest, self._classes, score_type)
+                return Scores(samples_N, present_NV, _finite(scores_NK))
             case Kind.FEATURES:
                 return Features(samples_N, present_NV, self._features(header.sender, rest, rows))
             case _:
@@ -306,6 +325,11 @@ class Codec:
             sent=bool(_flag(sent)), messages=messages, rows=rows, information=information,
             payload=payload, zmtp=zmtp, ip=ip,
         )  # fmt: skip
+
+
+def _checksum(data: bytes) -> int:
+    start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4]))
+    return zlib.crc32(memoryview(data)[HEADER.size :], start)
 
 
 def _u32(samples_N: NDArray[np.uint32]) -> bytes:

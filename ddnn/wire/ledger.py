@@ -81,7 +81,10 @@ class Ledger:
         assert isinstance(message, (Scores, Features))
         mask_bytes = math.ceil(message.present_NV.shape[1] / 8)
         payload = np.frombuffer(data, np.uint8, offset=HEADER.size + rows * (4 + mask_bytes))
-        bits = 32 if isinstance(message, Scores) else self._codec.feature_bits(sender)
+        if isinstance(message, Features):
+            bits = self._codec.feature_bits(sender)
+        else:
+            bits = 8 if self._codec.score_type(sender) == "int8" else 32
         counts = symbol_counts(payload[None], bits)
         tally.symbols[: len(counts)] += counts
         tally.payload += payload.size

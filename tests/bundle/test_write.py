@@ -57,6 +57,14 @@ def aggregators(local: str, maps: str, cloud: str):
     return changed("c-devices-cloud", change)
 
 
+def small_scores(scores: str):
+    def change(document):
+        for tier in document["tiers"]:
+            tier["exit"]["scores"] = scores
+
+    return changed("e-devices-edge-cloud", change)
+
+
 def few_bits(bits: int):
     def change(document):
         document["tiers"][0]["section"] = {
@@ -87,6 +95,7 @@ CASES = {
         ]
     },
     **{f"few-bits-{bits}": few_bits(bits) for bits in (1, 2, 4, 8, 32)},
+    **{f"scores-{scores}": small_scores(scores) for scores in ("float16", "int8")},
 }
 
 

@@ -86,7 +86,7 @@ def test_payload_of_each_link_follows_from_the_verdicts(ran):
         below = [number for number, tier in enumerate(exits) if _is_below(tier.name, role, order)]
         reached = int((~np.isin(collector.exit_N, below)).sum())
         if count.kind is Kind.SCORES:
-            assert count.payload == reached * topology.score_bytes
+            assert count.payload == reached * topology.score_bytes(count.link[0])
         else:
             here = [number for number, tier in enumerate(exits) if tier.name == role]
             up = reached - int(np.isin(collector.exit_N, here).sum())

@@ -42,6 +42,13 @@ def with_feature_bits(bits: int) -> Topology:
     return Topology.model_validate(document)
 
 
+def with_exit(**changes: object) -> Topology:
+    document = star(3)
+    for tier in document["tiers"]:
+        tier["exit"] |= changes
+    return Topology.model_validate(document)
+
+
 TOPOLOGIES = {
     "star": star_topology(),
     "one device": star_topology(1),
@@ -49,6 +56,7 @@ TOPOLOGIES = {
     "two edges": read_topology("f-edges-cloud"),
     "raw views": read_topology("a-cloud-only"),
     **{f"{bits} bits": with_feature_bits(bits) for bits in (2, 4, 8, 32)},
+    **{f"{scores} scores": with_exit(scores=scores) for scores in ("float16", "int8")},
 }
 CODECS = {name: Codec(topology, SESSION) for name, topology in TOPOLOGIES.items()}
 STAR = CODECS["star"]
@@ -79,7 +87,9 @@ def message_of(
         case Kind.EXPECT:
             return Expect(samples_N, present_NV)
         case Kind.SCORES:
-            scores_NK = rng.normal(size=(rows, classes)).astype(np.float32)
+            scores_NK = rng.normal(size=(rows, classes), scale=4).astype(np.float32)
+            if topology.score_type(sender) != "float32":  # such as both types hold exactly
+                scores_NK = np.clip(np.rint(scores_NK * 16) / 16, -8, 7.9375).astype(np.float32)
             return Scores(samples_N, present_NV, scores_NK)
         case Kind.FEATURES:
             return Features(samples_N, present_NV, features_of(topology, sender, rows, rng))
