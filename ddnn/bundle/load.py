@@ -74,8 +74,8 @@ def _parse(path: Path, content: bytes) -> Manifest:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BundleError(f"{path}: {where}: {first['msg']}") from error
+        where = "".join(f"{key}." for key in first["loc"])[:-1]
+        raise BundleError(f"{path}: {where and where + ': '}{first['msg']}") from error
     except DdnnError as error:
         raise BundleError(f"{path}: {error}") from error
 
@@ -84,7 +84,7 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
     """Every file stays in the folder, and every model the topology needs is among them."""
     for name in manifest.sha256:
         path = Path(name)
-        if path.is_absolute() or ".." in path.parts or not name:
+        if path.is_absolute() or ".." in path.parts or not name or "\0" in name:
             raise BundleError(f"{folder / MANIFEST}: file {name!r}, want a path in the bundle")
         if not (folder / path).resolve().is_relative_to(folder.resolve()):
             raise BundleError(f"{folder / name}: leads out of the bundle, want a file in it")
@@ -107,6 +107,8 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
 
 def _read(path: Path, max_bytes: int) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise BundleError(f"{path}: not a plain file, want a whole bundle")
         if path.stat().st_size > max_bytes:
             raise BundleError(f"{path}: larger than {max_bytes} bytes, want less")
         return path.read_bytes()

@@ -82,7 +82,29 @@ def _section_part(
         fallback=node.fallback,
         patience_s=patience_s(topology),
     )
-    return SectionPart(source, load_engine(bundle.section_path(name)), to, events)
+    engine = load_engine(bundle.section_path(name))
+    engine.check(inputs=_section_inputs(name, topology), outputs=_section_outputs(name, topology))
+    return SectionPart(source, engine, to, events)
+
+
+def _section_inputs(name: str, topology: Topology) -> dict[str, tuple[int, ...]]:
+    """See ddnn.bundle.manifest."""
+    if topology.nodes[name].role == DEVICE:
+        return {"views": topology.view.shape}
+    children = topology.children(name)
+    shapes: dict[str, tuple[int, ...]] = {
+        f"features_{place}": topology.feature_shape(child) for place, child in enumerate(children)
+    }
+    return shapes | {"present": (len(children),)}
+
+
+def _section_outputs(name: str, topology: Topology) -> dict[str, tuple[int, ...]]:
+    node, shapes = topology.nodes[name], dict[str, tuple[int, ...]]()
+    if node.parent is not None:
+        shapes["features"] = topology.feature_shape(name)
+    if topology.tier(node.role).exit is not None:
+        shapes["scores"] = (len(topology.classes),)
+    return shapes
 
 
 def _view_source(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None) -> ViewSource:
@@ -134,6 +156,9 @@ def _exit_part(
         else Deeper(members=members, above=topology.members(topology.tiers[number + 1].name))
     )
     name = exit_name(tier.name)
-    return ExitPart(
-        gather, load_engine(bundle.exit_path(name)), bundle.manifest.exits[name], deeper
+    classes, engine = len(topology.classes), load_engine(bundle.exit_path(name))
+    engine.check(
+        inputs={"scores": (len(members), classes), "present": (len(members),)},
+        outputs={"logits": (classes,)},
     )
+    return ExitPart(gather, engine, bundle.manifest.exits[name], deeper)

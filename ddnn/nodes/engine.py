@@ -25,6 +25,7 @@ class Engine:
         One thread, no spinning: with several nodes on one machine ONNX Runtime's defaults would
         burn every core in waiting.
         """
+        self._path = path
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -41,6 +42,23 @@ class Engine:
             raise BundleError(f"{path}: not an ONNX model: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
+
+    def check(
+        self, *, inputs: Mapping[str, tuple[int, ...]], outputs: Mapping[str, tuple[int, ...]]
+    ) -> None:
+        """Raises BundleError unless these are what the model takes and gives.
+
+        Shapes by name, without the batch axis.
+        """
+        both = (
+            ("takes", self._session.get_inputs(), inputs),
+            ("gives", self._session.get_outputs(), outputs),
+        )
+        for verb, values, shapes in both:
+            found = {value.name: list(value.shape[1:]) for value in values}
+            wanted = {name: list(shape) for name, shape in shapes.items()}
+            if found != wanted:
+                raise BundleError(f"{self._path}: {verb} {found}, want {wanted}")
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """The outputs by name."""
