@@ -84,7 +84,6 @@ def arguments() -> tuple[Config, int]:
 def measure(config: Config, data: DataSet, seed: int) -> dict[str, Any]:
     """One seed's line: shares in per cent, payload in bytes per device and sample."""
     settings = settings_for(config.preset, epochs=config.epochs)
-    epochs = []
     with tempfile.TemporaryDirectory() as folder:
         run = train_run(
             Path(folder),
@@ -93,7 +92,6 @@ def measure(config: Config, data: DataSet, seed: int) -> dict[str, Any]:
             settings,
             seed=seed,
             data=data,
-            on_epoch=epochs.append,
         )
     test = data.part("test")
     evaluation = evaluate(run, test)
@@ -112,7 +110,6 @@ def measure(config: Config, data: DataSet, seed: int) -> dict[str, Any]:
         **lost,
         "test_samples": len(test),
         "epochs": settings.epochs,
-        "seconds_an_epoch": sum(epoch.seconds for epoch in epochs) / len(epochs),
         "data": data.name,
         "digest": data.digest[:16],
         "preset": config.preset,

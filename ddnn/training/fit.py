@@ -87,7 +87,7 @@ def fit(
     joint = Joint(topology).to(torch_device)
     optimizer = make_optimizer(joint, settings)
     history: list[dict[str, Any]] = []
-    if resume:
+    if resume and (folder / CHECKPOINT).exists():  # none: interrupted in the first epoch
         history = load_checkpoint(folder / CHECKPOINT, joint, optimizer)["history"]
     everything = tensors(train, torch_device)
     loss_of = JointLoss(topology, settings, everything.fused_N)

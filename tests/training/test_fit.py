@@ -62,6 +62,12 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path, data, topo
     assert [json.loads(x)["loss"] for x in lines[0]] == [json.loads(x)["loss"] for x in lines[1]]
 
 
+def test_a_training_cut_in_its_first_epoch_starts_again(tmp_path, data, topology, settings):
+    whole = fit(data, topology, settings, seed=1, folder=tmp_path / "whole")
+    resumed = fit(data, topology, settings, seed=1, folder=tmp_path / "none", resume=True)
+    assert weights_equal(whole, resumed)
+
+
 def test_history_tells_each_epochs_loss_and_accuracy(tmp_path, data, topology, settings):
     seen = []
     fit(data, topology, settings, seed=0, folder=tmp_path, on_epoch=seen.append)
@@ -178,14 +184,12 @@ def test_too_few_training_samples_are_named(tmp_path, data, topology, settings):
         fit(few, topology, settings, seed=0, folder=tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "missing", "other network"])
+@pytest.mark.parametrize("damage", ["truncated", "other network"])
 def test_a_damaged_checkpoint_is_named(tmp_path, data, topology, settings, damage):
     fit(data, topology, settings, seed=0, folder=tmp_path)
     path = tmp_path / CHECKPOINT
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-100])
-    elif damage == "missing":
-        path.unlink()
     else:
         topology = make_topology("c-devices-cloud", size=8)
         document = topology.model_dump(mode="json")
