@@ -151,21 +151,9 @@ def cars(draws: Draws) -> Objects:
         upper=(0.06 - x, x - 0.16, 0.06 - y, y - 0.06),
         colour_B3=paint,
     )
-    lamps = Block(
-        heights=(0.58, 0.72),
-        lower=(x - 0.2, x + 0.02, 0.05 - y, y - 0.05),
-        upper=(x - 0.2, x, 0.05 - y, y - 0.05),
-        colour_B3=LAMP,
-    )
-    tails = Block(
-        heights=(0.62, 0.78),
-        lower=(-x - 0.02, 0.2 - x, 0.05 - y, y - 0.05),
-        upper=(-x - 0.02, 0.2 - x, 0.05 - y, y - 0.05),
-        colour_B3=TAIL,
-    )
     wheels = _wheels(0.31 * length, y - 0.06, 0.33)
     return Objects(
-        shapes=(sill, body, glass, roof, pillar, panel, lamps, tails, *wheels),
+        shapes=(sill, body, glass, roof, pillar, panel, *_lights(x, y), *wheels),
         size_B3=np.stack([length, width, height], axis=1),
     )
 
@@ -254,6 +242,18 @@ def _limb(
         upper=(-half, half, low, high),
         colour_B3=colour_B3,
     )
+
+
+def _lights(x: Floats, y: Floats) -> tuple[Block, Block]:
+    """A car's lamps in front and red lights behind."""
+    lamps = Block(
+        heights=(0.58, 0.72),
+        lower=(x - 0.2, x + 0.02, 0.05 - y, y - 0.05),
+        upper=(x - 0.2, x, 0.05 - y, y - 0.05),
+        colour_B3=LAMP,
+    )
+    behind = (-x - 0.02, 0.2 - x, 0.05 - y, y - 0.05)
+    return lamps, Block(heights=(0.62, 0.78), lower=behind, upper=behind, colour_B3=TAIL)
 
 
 def _wheels(x: Number, y: Number, radius: float) -> list[Ball]:
