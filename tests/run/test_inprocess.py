@@ -21,6 +21,7 @@ UPPER = [
     for name in SHIPPED
     for victim in read_topology(name).nodes
     if victim not in read_topology(name).devices and len(read_topology(name).exits) > 1
+    if not any(node.fallback for node in read_topology(name).nodes.values())
 ]
 
 
@@ -166,6 +167,19 @@ def test_after_any_upper_node_dies_every_sample_is_answered_by_what_is_left(trai
     lost_N = whole.exit_N[48:] >= number
     assert (collector.exit_N[48:][lost_N] < number).all()
     assert collector.degraded_N[48:].tolist() == lost_N.tolist()
+
+
+def test_a_fallback_answers_what_a_dead_edge_would_have_passed_on(train):
+    topology = unattended(read_topology("edge-fallback"))
+    _, bundle, samples = train(topology, SAMPLES)
+    whole = run_inprocess(bundle, samples.views_NVCHW)
+    plan = plan_of(topology, kills=["edge0@20"])
+    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=8)
+    assert (collector.predicted_N >= 0).all()
+    assert equal_share_of(collector, whole, slice(0, 20)) == 1
+    noticed = collector.gone[0].sample + 8
+    asked_N = whole.exit_N[noticed:] > 0
+    assert (collector.exit_N[noticed:] == np.where(asked_N, 2, 0)).all()
 
 
 def test_a_gateway_that_is_started_again_loses_nothing(train):

@@ -1,0 +1,79 @@
+"""N samples, K classes."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from ddnn.decision import decide, is_sure, normalized_entropy, softmax
+from ddnn.errors import ShapeError
+
+logits = arrays(
+    np.float32,
+    array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9),
+    elements=st.floats(-(2.0**100), 2.0**100, width=32),
+)
+
+
+@given(logits_NK=logits, temperature=st.floats(0.01, 100))
+def test_probabilities_sum_to_one_whatever_the_logits(logits_NK, temperature):
+    p_NK = softmax(logits_NK, temperature)
+    assert (p_NK >= 0).all()
+    np.testing.assert_allclose(p_NK.sum(axis=1), 1, rtol=1e-5)
+
+
+@given(logits_NK=logits)
+def test_entropy_is_between_0_and_1_and_the_class_is_the_largest_logit(logits_NK):
+    decision = decide(logits_NK)
+    assert ((decision.entropy_N >= 0) & (decision.entropy_N <= 1)).all()
+    chosen_N = np.take_along_axis(logits_NK, decision.predicted_N[:, None], axis=1)[:, 0]
+    np.testing.assert_allclose(chosen_N, logits_NK.max(axis=1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_uniform_is_1_and_certain_is_0(classes):
+    uniform = np.full((1, classes), 1 / classes, dtype=np.float32)
+    certain = np.eye(classes, dtype=np.float32)[:1]
+    assert normalized_entropy(uniform) == pytest.approx([1])
+    assert normalized_entropy(certain) == [0]
+
+
+def test_entropy_is_the_papers():
+    """Paper, III-D: -sum p log p / log |C|."""
+    p = (0.7, 0.2, 0.1)
+    wanted = -sum(x * math.log(x) for x in p) / math.log(3)
+    assert normalized_entropy(np.array([p], dtype=np.float32)) == pytest.approx([wanted])
+
+
+def test_one_class_has_no_entropy():
+    with pytest.raises(ShapeError, match="got 1 class, want at least 2"):
+        normalized_entropy(np.ones((4, 1), dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "sure"),
+    [
+        (0, [False] * 3),
+        (0.5, [True, False, False]),
+        (0.6, [True, True, False]),
+        (1, [True] * 3),
+        (None, [True] * 3),
+    ],
+)
+def test_an_exit_answers_strictly_below_its_threshold(threshold, sure):
+    """Paper, table II: all samples exit at T = 1, none at 0."""
+    assert is_sure(np.array([0, 0.5, 1], dtype=np.float32), threshold).tolist() == sure
+
+
+def test_a_higher_temperature_is_less_sure_of_the_same_class():
+    logits_NK = np.array([[3, 1, 0]], dtype=np.float32)
+    cold, warm = decide(logits_NK, 1), decide(logits_NK, 4)
+    assert cold.predicted_N == warm.predicted_N
+    assert cold.entropy_N < warm.entropy_N
+
+
+def test_no_samples_give_no_decisions():
+    assert len(decide(np.zeros((0, 3), dtype=np.float32)).predicted_N) == 0
