@@ -47,6 +47,8 @@ READY_S = 60.0
 """Time all nodes get to start and to reach each other."""
 POLL_S = 0.05
 """How long the launcher waits for a message before it looks at processes and operators."""
+MEMORY_S = 1.0
+"""Time between two looks at the nodes' memory."""
 ACCOUNT_S = 3.0
 """Time stopping nodes get to hand over their accounts."""
 
@@ -133,6 +135,7 @@ class Launch:
         self._mailbox = mailbox
         self._watcher = watcher or Watcher()
         self._history: list[dict[str, Any]] = []
+        self._memory: list[tuple[float, str, float]] = []
         self._stopped: set[str] = set()
 
     def run(self, folder: Path) -> Outcome:
@@ -166,7 +169,7 @@ class Launch:
         if idle_share is not None:
             report["idle_core_share"] = idle_share
         verdicts = collect_verdicts(self._collector, self._topology, self._labels_N)
-        return Outcome(report=report, verdicts=verdicts)
+        return Outcome(report=report, verdicts=verdicts, memory=tuple(self._memory))
 
     def _idle(self, idle_s: float) -> float:
         """Processor time of all nodes and the launcher while nothing is asked, of one core."""
@@ -225,6 +228,7 @@ class Launch:
                 send_all(self._mailbox, collector.tick(time.monotonic()))
                 control.poll()
                 self._supervise()
+                self._note_memory(time.monotonic() - begun_s)
                 while timed and time.monotonic() >= begun_s + _seconds(timed[0]):
                     self._act(timed.pop(0))
                 if collector.halted_at is not None:
@@ -282,6 +286,14 @@ class Launch:
             self._stopped.discard(name)
             self._collector.liveness.hear(name, time.monotonic())
             self._note(name, "restarted")
+
+    def _note_memory(self, seconds: float) -> None:
+        if self._memory and seconds < self._memory[-1][0] + MEMORY_S:
+            return
+        for name in self._topology.nodes:
+            resident_mb = self._processes.resident_mb(name)
+            if resident_mb is not None:
+                self._memory.append((seconds, name, resident_mb))
 
     def _is_silent(self, name: str) -> bool:
         return not self._collector.liveness.is_alive(name, time.monotonic())

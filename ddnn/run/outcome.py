@@ -29,10 +29,14 @@ LINK_COLUMNS = ("from", "to", "kind", "data", "messages", "rows", *LEVELS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a launch found: the report as it is written, and each verdict."""
+    """What a launch found: the report as it is written, and each verdict.
+
+    memory: seconds since the first sample, node, resident MB; about one row a node and second.
+    """
 
     report: dict[str, Any]
     verdicts: Verdicts
+    memory: tuple[tuple[float, str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,9 @@ class NodeState:
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
-    """`links.csv`, `verdicts.csv` and, last, `report.json`."""
+    """`links.csv`, `verdicts.csv`, `memory.csv` and, last, `report.json`."""
+    rows = ((f"{seconds:.1f}", name, f"{mb:.1f}") for seconds, name, mb in outcome.memory)
+    write_csv(folder / "memory.csv", ("seconds", "node", "resident_mb"), rows)
     links = outcome.report["bytes"]["links"]
     write_csv(folder / "links.csv", LINK_COLUMNS, ([e[c] for c in LINK_COLUMNS] for e in links))
     write_verdicts(folder / "verdicts.csv", outcome.verdicts)
