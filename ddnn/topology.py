@@ -178,6 +178,13 @@ class Tier(Model):
     )
 
 
+class Limits(Model):
+    """What a node's process may use, where the system can see to it."""
+
+    cpu: float | None = Field(None, gt=0, le=1024, description="cores; 0.5 is half of one")
+    memory_mb: int | None = Field(None, ge=16, le=1 << 20)
+
+
 class Node(Model):
     """One process: its tier (or gateway), where its features go, where it listens."""
 
@@ -190,6 +197,7 @@ class Node(Model):
     view: int | None = Field(None, ge=0, le=MAX_NODES)
     host: Name = "local"
     section: Section | None = Field(None, description="in place of the tier's")
+    limits: Limits = Limits()
     restart: Restart = Field("never", description="whether the launcher starts it again")
 
 
@@ -222,6 +230,14 @@ class Heartbeat(Model):
     patience: int = Field(3, ge=1, le=100)
 
 
+class Security(Model):
+    """Who may listen and speak."""
+
+    curve: bool = Field(
+        False, description="every connection encrypted, every node known by its key (ddnn keys)"
+    )
+
+
 class Topology(Model):
     """A checked topology file."""
 
@@ -233,6 +249,7 @@ class Topology(Model):
     nodes: dict[Name, Node] = Field(min_length=2, max_length=MAX_NODES)
     links: tuple[Link, ...] = Field((), max_length=MAX_NODES)
     heartbeat: Heartbeat = Heartbeat()
+    security: Security = Security()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Topology:
@@ -332,6 +349,15 @@ class Topology(Model):
     def digest(self) -> str:
         """sha256 of the canonical JSON form, hexadecimal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def host(self, name: str) -> str:
+        """On which host the node, or the collector, runs."""
+        return self.collector.host if name == COLLECTOR else self.nodes[name].host
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All hosts, in file order, the collector's first."""
+        return tuple(dict.fromkeys((self.collector.host, *(n.host for n in self.nodes.values()))))
 
     def endpoint(self, name: str) -> str:
         """Where the node, or the collector, listens."""

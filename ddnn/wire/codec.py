@@ -94,6 +94,7 @@ class Codec:
 
     def __init__(self, topology: Topology, session: int) -> None:
         self._session = session & 0xFFFF
+        self.is_sealed = topology.security.curve
         self._names = (COLLECTOR, *topology.nodes)
         self._place = {name: place for place, name in enumerate(self._names)}
         self._routes = routes(topology)

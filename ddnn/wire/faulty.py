@@ -19,7 +19,7 @@ from typing import Literal, get_args
 
 from ddnn.topology import Topology
 from ddnn.wire.codec import HEADER
-from ddnn.wire.transport import Transport
+from ddnn.wire.transport import Arrived, Transport
 
 LinkFaultKind = Literal["delay", "drop", "corrupt", "partition"]
 LINK_FAULT_KINDS: tuple[str, ...] = get_args(LinkFaultKind)
@@ -102,7 +102,7 @@ class FaultyTransport:
             heapq.heappush(self._held, (release_s, next(self._order), peer, survived))
         return True
 
-    def receive(self, timeout_s: float) -> list[bytes]:
+    def receive(self, timeout_s: float) -> list[Arrived]:
         """See Transport."""
         self._release()
         if self._held:
@@ -111,8 +111,8 @@ class FaultyTransport:
         self._release()
         if not self._faults:
             return arrived
-        passed = [self._pass(None, data) for data in arrived]
-        return [data for data in passed if data is not None]
+        passed = [(self._pass(None, data), peer) for data, peer in arrived]
+        return [(data, peer) for data, peer in passed if data is not None]
 
     def due_s(self) -> float | None:
         """When a held message is released."""

@@ -28,6 +28,10 @@ PACKET_HEADER_BYTES = 52
 """IPv4 20 + TCP 20 + timestamps 12."""
 
 
+SEAL_BYTES = 33
+"""What CURVE adds to a part: its name 8, a nonce 8, a code of authentication 16, flags 1."""
+
+
 def zmtp_bytes(part_bytes: int) -> int:
     """A part on the wire: 2 bytes of framing up to 255, 9 above (ZMTP 3.1, section 3.2)."""
     return part_bytes + (2 if part_bytes <= 255 else 9)
@@ -54,6 +58,7 @@ class Ledger:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
+        self._seal_bytes = SEAL_BYTES if codec.is_sealed else 0
         self._tallies: dict[tuple[str, str, Kind, bool], _Tally] = {}
         self._refused_zmtp = 0
         self.events: Counter[str] = Counter()
@@ -68,9 +73,9 @@ class Ledger:
             tally = self._tallies[key] = _Tally()
         rows = row_count(message)
         tally.messages += 1
-        tally.rows += rows
-        tally.zmtp += zmtp_bytes(len(data))
-        tally.ip += ip_bytes(len(data))
+        tally.rows += filled_count(message)
+        tally.zmtp += zmtp_bytes(len(data) + self._seal_bytes)
+        tally.ip += ip_bytes(len(data) + self._seal_bytes)
         if kind.is_data:
             self._count_payload(tally, message, data, rows, link[0])
 
@@ -92,7 +97,7 @@ class Ledger:
     def refuse(self, data: bytes, reason: str) -> None:
         """Adds one message that arrived and is not believed."""
         self.events[reason] += 1
-        self._refused_zmtp += zmtp_bytes(len(data))
+        self._refused_zmtp += zmtp_bytes(len(data) + self._seal_bytes)
 
     def zmtp(self, *, sent: bool) -> int:
         """Bytes of all messages with their framing, sent or received, refused ones included."""

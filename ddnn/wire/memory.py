@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from ddnn.wire.transport import Arrived
+
 
 class MemoryNetwork:
     """Carries bytes between the nodes of one process; `cut` nodes neither send nor receive."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[bytes]] = {}
+        self._queues: dict[str, deque[Arrived]] = {}
         self._cut: set[str] = set()
 
     def join(self, name: str) -> MemoryTransport:
@@ -35,15 +37,15 @@ class MemoryNetwork:
         """Queues the bytes; False where one end is gone."""
         if sender in self._cut or receiver in self._cut or receiver not in self._queues:
             return False
-        self._queues[receiver].append(data)
+        self._queues[receiver].append((data, None))
         return True
 
-    def take(self, name: str) -> list[bytes]:
+    def take(self, name: str) -> list[Arrived]:
         """Everything queued for the node."""
         queue = self._queues[name]
-        data = list(queue)
+        arrived = list(queue)
         queue.clear()
-        return data
+        return arrived
 
 
 class MemoryTransport:
@@ -57,7 +59,7 @@ class MemoryTransport:
         """See Transport."""
         return self._network.put(self._name, peer, data)
 
-    def receive(self, timeout_s: float) -> list[bytes]:
+    def receive(self, timeout_s: float) -> list[Arrived]:
         """See Transport."""
         return self._network.take(self._name)
 

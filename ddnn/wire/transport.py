@@ -15,6 +15,9 @@ from ddnn.wire.kernel import Traffic
 from ddnn.wire.ledger import Ledger
 from ddnn.wire.messages import Heartbeat, KernelCount, Message, kind_of
 
+Arrived = tuple[bytes, str | None]
+"""A message, and by its key who sent it; None where there are no keys."""
+
 
 class Transport(Protocol):
     """Moves whole messages between named nodes; may lose them, never splits or joins them."""
@@ -22,7 +25,7 @@ class Transport(Protocol):
     def send(self, peer: str, data: bytes) -> bool:
         """Hands over without waiting. False: not taken, nobody there or too much queued."""
 
-    def receive(self, timeout_s: float) -> list[bytes]:
+    def receive(self, timeout_s: float) -> list[Arrived]:
         """What has arrived; waits at most timeout_s for the first."""
 
     def close(self) -> None:
@@ -37,7 +40,11 @@ class Received(NamedTuple):
 
 
 class Mailbox:
-    """Sends and receives messages for one node, and keeps its ledger."""
+    """Sends and receives messages for one node, and keeps its ledger.
+
+    foreign: who sent messages of another session, and the last one's number. Without keys a
+    sender is only who it says it is.
+    """
 
     def __init__(
         self,
@@ -47,20 +54,26 @@ class Mailbox:
         *,
         epoch: int = 0,
         traffic: Callable[[], Traffic | None] = lambda: None,
+        first_sequence: int = 0,
     ) -> None:
-        """traffic: what the kernel counted so far, None where it does not."""
+        """traffic: what the kernel counted so far, None where it does not. first_sequence: of
+        each link; higher than what an earlier run of this node came to, should the others still
+        remember that.
+        """
         self.name = name
         self.ledger = Ledger(codec)
+        self.foreign: dict[str, int] = {}
         self._codec = codec
         self._transport = transport
         self._epoch = epoch
         self._traffic = traffic
+        self._first_sequence = first_sequence
         self._sequences: dict[str, int] = {}
         self._heard: dict[str, tuple[int, int]] = {}
 
     def send(self, peer: str, message: Message) -> bool:
         """Sends; False where it was not taken (counted as `unsent`, but for heartbeats)."""
-        sequence = self._sequences.get(peer, 0)
+        sequence = self._sequences.get(peer, self._first_sequence)
         data = self._codec.encode(message, sender=self.name, epoch=self._epoch, sequence=sequence)
         if not self._transport.send(peer, data):
             if not isinstance(message, Heartbeat):
@@ -73,16 +86,24 @@ class Mailbox:
     def receive(self, timeout_s: float) -> list[Received]:
         """The messages that have arrived and may be believed; others are counted by reason."""
         received = []
-        for data in self._transport.receive(timeout_s):
+        for data, peer in self._transport.receive(timeout_s):
             try:
                 header, message = self._codec.decode(data, receiver=self.name)
+                if peer is not None and peer != header.sender:
+                    raise WireError("impersonated", f"{header.sender} by {peer}")
                 self._check_order(header)
             except WireError as refused:
-                self.ledger.refuse(data, refused.reason)
+                self._refuse(data, peer, refused.reason)
                 continue
             self.ledger.count((header.sender, self.name), message, header.kind, data, sent=False)
             received.append(Received(header.sender, message))
         return received
+
+    def _refuse(self, data: bytes, peer: str | None, reason: str) -> None:
+        self.ledger.refuse(data, reason)
+        found = self._codec.foreign(data) if reason == "session" else None
+        if found is not None:
+            self.foreign[peer or found[0]] = found[1]
 
     def _check_order(self, header: Header) -> None:
         """A sender's epochs never fall, its sequence grows within one; both wrap around."""

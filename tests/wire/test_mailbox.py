@@ -10,7 +10,7 @@ from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import Capture, Heartbeat, Scores, Stop
-from ddnn.wire.transport import Mailbox
+from ddnn.wire.transport import Arrived, Mailbox
 
 CODEC = Codec(star_topology(), 1)
 
@@ -22,15 +22,16 @@ class Wire:
         self.accepts = accepts
         self.sent: list[bytes] = []
         self.arriving: list[bytes] = []
+        self.peer: str | None = None
 
     def send(self, _peer: str, data: bytes) -> bool:
         if self.accepts:
             self.sent.append(data)
         return self.accepts
 
-    def receive(self, _timeout_s: float) -> list[bytes]:
+    def receive(self, _timeout_s: float) -> list[Arrived]:
         arrived, self.arriving = self.arriving, []
-        return arrived
+        return [(data, self.peer) for data in arrived]
 
     def close(self) -> None:
         pass

@@ -48,5 +48,5 @@ def test_a_node_that_is_cut_off_neither_sends_nor_receives_until_it_heals():
     network.heal("other")
     assert other.receive(0) == []
     assert one.send("other", b"new")
-    assert other.receive(0) == [b"new"]
+    assert other.receive(0) == [(b"new", None)]
     assert network.is_quiet
