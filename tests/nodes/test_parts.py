@@ -1,0 +1,207 @@
+"""What single nodes send, by hand and without a network. N samples, V views, K classes."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders import random_views, star_topology
+from networks import Trained, Trainer
+
+from ddnn.bundle.load import Bundle
+from ddnn.errors import DataError
+from ddnn.nodes.base import Node, Outgoing
+from ddnn.nodes.build import build_node
+from ddnn.nodes.gather import SLOTS
+from ddnn.topology import COLLECTOR, Topology, read_topology
+from ddnn.wire.messages import (
+    Ask,
+    Capture,
+    Expect,
+    Features,
+    Heartbeat,
+    Message,
+    Scores,
+    Stop,
+    Verdict,
+)
+
+STAR = star_topology()
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory) -> Trainer:
+    return Trainer(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="module")
+def star(train) -> Trained:
+    return train(STAR, 8)
+
+
+def never_sure(bundle: Bundle) -> Bundle:
+    """The same bundle, whose exits always ask for features."""
+    exits = {
+        name: rule if rule.threshold is None else rule.model_copy(update={"threshold": 0.0})
+        for name, rule in bundle.manifest.exits.items()
+    }
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"exits": exits}))
+
+
+def samples(*numbers: int) -> np.ndarray:
+    return np.array(numbers, dtype=np.uint32)
+
+
+def scores_of(topology: Topology, view: int, *numbers: int) -> Scores:
+    present_NV = np.zeros((len(numbers), topology.views), dtype=bool)
+    present_NV[:, view] = True
+    return Scores(samples(*numbers), present_NV, np.ones((len(numbers), 3), dtype=np.float32))
+
+
+def sent(node: Node, now_s: float) -> list[tuple[str, Message]]:
+    """What the node sends now, heartbeats left out."""
+    return [tuple(o) for o in node.tick(now_s) if not isinstance(o.message, Heartbeat)]
+
+
+def test_a_gateway_asks_only_devices_that_delivered(star):
+    gateway = build_node("gateway", never_sure(star.bundle), None)
+    for view in (0, 2):
+        gateway.handle(f"cam{view}", scores_of(STAR, view, 7), now_s=0.0)
+    assert sent(gateway, 0.0) == []
+    deadline_s = STAR.tiers[0].exit.deadline_ms / 1000
+    assert gateway.due_s() <= deadline_s
+    verdict, expect, *asks = sent(gateway, deadline_s)
+    assert verdict[0] == COLLECTOR
+    assert isinstance(verdict[1], Verdict)
+    assert not verdict[1].final_N.any()
+    assert expect[0] == "cloud"
+    assert isinstance(expect[1], Expect)
+    assert expect[1].present_NV.tolist() == [[True, False, True]]
+    assert [(to, type(m), m.samples_N.tolist()) for to, m in asks] == [
+        ("cam0", Ask, [7]),
+        ("cam2", Ask, [7]),
+    ]
+
+
+def test_a_device_sends_features_only_when_asked_and_only_those_it_still_has(star):
+    views = star.samples.views_NVCHW[:, 0]
+    device = build_node("cam0", star.bundle, views)
+    device.handle(COLLECTOR, Capture(samples(3, 4)), 0.0)
+    ((to, message),) = sent(device, 0.0)
+    assert (to, type(message), message.samples_N.tolist()) == ("gateway", Scores, [3, 4])
+    device.handle("gateway", Ask(samples(4, 9)), 0.0)
+    ((to, message),) = sent(device, 0.0)
+    assert (to, type(message), message.samples_N.tolist()) == ("cloud", Features, [4])
+    assert device.events["forgotten"] == 1
+    device.handle(COLLECTOR, Capture(samples(4 + SLOTS)), 0.0)
+    sent(device, 0.0)
+    device.handle("gateway", Ask(samples(4)), 0.0)
+    assert sent(device, 0.0) == []
+    assert device.events["forgotten"] == 2
+
+
+def test_features_are_the_same_however_many_samples_share_a_batch(star):
+    views = star.samples.views_NVCHW[:, 0]
+    together, alone = (build_node("cam0", star.bundle, views) for _ in range(2))
+    together.handle(COLLECTOR, Capture(samples(*range(8))), 0.0)
+    ((_, message),) = sent(together, 0.0)
+    for n in range(8):
+        alone.handle(COLLECTOR, Capture(samples(n)), 0.0)
+        ((_, one),) = sent(alone, 0.0)
+        np.testing.assert_allclose(one.scores_NK[0], message.scores_NK[n], atol=1e-5)
+
+
+def test_an_edge_that_was_long_idle_still_waits_for_its_own_scores(train):
+    """It sends itself no heartbeats: they must not be missed."""
+    topology = read_topology("f-edges-cloud")
+    edge = build_node("edge0", train(topology, 8).bundle, None)
+    now_s = 1000.0
+    edge.handle("edge1", Heartbeat(), 0.0)
+    for name in ("edge1", "cam0", "cam1", "cam2"):
+        edge.handle(name, Heartbeat(), now_s)
+    present_NV = np.array([[False] * 3 + [True] * 3])
+    scores = Scores(samples(0), present_NV, np.zeros((1, 3), dtype=np.float32))
+    edge.handle("edge1", scores, now_s)
+    assert sent(edge, now_s) == []
+    shape = (1, *topology.feature_shape("cam0"))
+    for view in range(3):
+        present_NV = np.arange(6)[None] == view
+        features = Features(samples(0), present_NV, np.ones(shape, dtype=np.float32))
+        edge.handle(f"cam{view}", features, now_s)
+    to, verdict = sent(edge, now_s)[0]
+    assert to == COLLECTOR
+    assert verdict.present_NV.all()
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        (None, "no views"),
+        (np.zeros((0, 1, 8, 8), np.uint8), "no views"),
+        (np.zeros((2, 1, 8, 9), np.uint8), r"views are uint8 \(2, 1, 8, 9\), want uint8 \(N, 1, 8"),
+        (np.zeros((2, 1, 8, 8), np.float32), r"views are float32 \(2, 1, 8, 8\)"),
+    ],
+    ids=["none", "empty", "size", "type"],
+)
+def test_a_device_refuses_views_that_do_not_fit(star, views, said):
+    with pytest.raises(DataError, match=f"cam0: {said}"):
+        build_node("cam0", star.bundle, views)
+
+
+class Echo:
+    """A part that sends its own node one message, and then the world."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def handle(self, sender: str, _message: Message, _now_s: float) -> None:
+        self.heard.append(sender)
+
+    def tick(self, _now_s: float) -> list[Outgoing]:
+        if self.heard == ["other"]:
+            return [Outgoing("me", Ask(samples(1))), Outgoing("other", Ask(samples(1)))]
+        return []
+
+    def due_s(self) -> float | None:
+        return None
+
+
+def node_of(*parts: Echo) -> Node:
+    return Node("me", parts, peers=("a", "b"), heartbeat_s=0.1, events=Counter())
+
+
+def test_messages_to_oneself_stay_within_the_node():
+    echo = Echo()
+    node = node_of(echo)
+    node.handle("other", Ask(samples(0)), 0.0)
+    assert [out.peer for out in node.tick(0.0)] == ["other", "a", "b"]
+    assert echo.heard == ["other", "me"]
+
+
+def test_the_heart_beats_at_its_interval_and_tells_who_took_nothing():
+    node = node_of()
+    assert [o.message.unreached for o in node.tick(0.0)] == [2, 2]
+    assert node.due_s() == pytest.approx(0.1)
+    assert node.tick(0.05) == []
+    node.sent("a", taken=True)
+    assert [o.message.unreached for o in node.tick(0.1)] == [1, 1]
+    node.sent("b", taken=True)
+    assert [o.message.unreached for o in node.tick(0.11)] == [0, 0]  # at once: others wait for it
+    node.sent("a", taken=False)
+    assert [o.message.unreached for o in node.tick(0.3)] == [1, 1]
+
+
+def test_a_node_stops_when_told():
+    node = node_of()
+    assert not node.stopped
+    node.handle(COLLECTOR, Stop(), 0.0)
+    assert node.stopped
+
+
+def test_views_repeat_when_there_are_fewer_than_samples(star):
+    views = random_views(STAR, 4).views_NVCHW[:, 0]
+    device = build_node("cam0", star.bundle, views)
+    device.handle(COLLECTOR, Capture(samples(1, 5, 2**32 - 3)), 0.0)
+    ((_, message),) = sent(device, 0.0)
+    np.testing.assert_array_equal(message.scores_NK[0], message.scores_NK[1])
+    np.testing.assert_array_equal(message.scores_NK[0], message.scores_NK[2])
