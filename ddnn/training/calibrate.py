@@ -23,6 +23,7 @@ from ddnn.topology import Topology
 from ddnn.training.predict import Logits, answer, fuse, perceive
 
 TEMPERATURES = (0.05, 20.0)
+SMOOTHING = 0.01
 SLACK = 0.005
 EARLY_AT_MOST = 0.95
 """Without a goal, early exits may cost half a point of validation accuracy, and at least one
@@ -113,11 +114,14 @@ def loss_patterns(joint: Joint, samples: MultiView) -> Patterns:
 def temperature(logits_NK: NDArray[np.float32], labels_N: NDArray[np.int64]) -> float:
     """Divides logits so that probabilities are as likely as the samples show.
 
-    The minimum of the cross entropy over one number. Source: Guo et al. 2017.
+    The minimum of the cross entropy over one number. Source: Guo et al. 2017; the labels are
+    smoothed by 1 %, because samples without an error would ask for a temperature of 0.
     """
     logits, labels = torch.from_numpy(logits_NK).double(), torch.from_numpy(labels_N)
     grid = np.geomspace(*TEMPERATURES, 241)
-    losses = [float(F.cross_entropy(logits / value, labels)) for value in grid]
+    losses = [
+        float(F.cross_entropy(logits / value, labels, label_smoothing=SMOOTHING)) for value in grid
+    ]
     return float(grid[int(np.argmin(losses))])
 
 
@@ -180,9 +184,10 @@ def choose(points: list[Point], goal: Goal) -> Point:
         best = max(point.accuracy for point in points)
         _check(good, f"an accuracy of {goal.accuracy:g}", f"best is {best:.4f}")
         return max(good, key=lambda point: point.threshold)
-    best = max(point.accuracy for point in points)
-    sound = [p for p in points if p.accuracy >= best - SLACK and p.early_share <= EARLY_AT_MOST]
-    return max(sound or points[:1], key=lambda point: point.threshold)
+    allowed = [point for point in points if point.early_share <= EARLY_AT_MOST]
+    best = max(point.accuracy for point in allowed)
+    sound = [point for point in allowed if point.accuracy >= best - SLACK]
+    return max(sound, key=lambda point: point.threshold)
 
 
 def _check(points: list[Point], wanted: str, nearest: str) -> None:

@@ -69,6 +69,20 @@ def test_without_a_goal_some_samples_always_go_on():
     assert choose(flat, Goal()).threshold == 0.8
 
 
+def test_where_early_exits_are_better_the_best_that_still_sends_some_on_is_taken():
+    better = [
+        point._replace(accuracy=accuracy)
+        for point, accuracy in zip(POINTS, (0.90, 0.91, 0.96, 1.0), strict=True)
+    ]
+    assert choose(better, Goal()).threshold == 0.8
+
+
+def test_faultless_samples_do_not_make_a_classifier_infinitely_sure():
+    labels_N = np.arange(300) % 3
+    logits_NK = np.eye(3, dtype=np.float32)[labels_N] * 3
+    assert temperature(logits_NK, labels_N) > 0.3
+
+
 def test_calibration_sees_every_device_lost_once(data, topology):
     patterns = loss_patterns(Joint(topology), data.part("validation"))
     assert patterns.whole == 24
@@ -80,7 +94,7 @@ def test_calibration_sees_every_device_lost_once(data, topology):
 
 def test_a_higher_threshold_answers_more_samples_early_for_fewer_bytes(data, topology):
     patterns = loss_patterns(Joint(topology), data.part("validation"))
-    points = curve(topology, patterns, {"local": 1.0, "cloud": 1.0})
+    points = curve(patterns, {"local": 1.0, "cloud": 1.0})
     shares = [point.early_share for point in points]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
