@@ -21,8 +21,10 @@ from ddnn.run.launcher import free_endpoints
 from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process
-SAMPLES = 1500  # one after the other they take some seconds
-TOPOLOGY = star_topology(2)
+SAMPLES = 300
+SLOW_LINK = {"from": "cam1", "to": "gateway", "latency_ms": 20}
+TOPOLOGY = star_topology(2, links=[SLOW_LINK])
+"""One after the other, samples take six seconds at least: time to do something to the launch."""
 
 
 @dataclass
@@ -93,12 +95,11 @@ def session(tmp_path: Path) -> Iterator[Session]:
 def test_another_terminal_kills_a_node_of_a_running_launch(session):
     session.launch("--json")
     session.wait_running()
-    for wrong, said in (("cam7", "no node named 'cam7'"), ("--pid=1", "no launch")):
-        refused = session.run("kill", "cam0", wrong) if "=" in wrong else session.run("kill", wrong)
-        assert refused.returncode == 1
-        assert said in refused.stderr
     killed = session.run("kill", "cam0")
     assert killed.stdout.startswith("cam0 killed before sample ")
+    refused = session.run("kill", "cam7")
+    assert refused.returncode == 1
+    assert "no node named 'cam7' (known: cam0, cam1, gateway, cloud)" in refused.stderr
     code, out, err = session.finish()
     assert code == 0, err
     report = json.loads(out)
@@ -149,10 +150,10 @@ def test_a_launcher_that_is_killed_takes_its_nodes_with_it(session):
 
 def test_a_visitor_that_says_nothing_does_not_make_nodes_look_dead(session):
     """The launch stands still for it; that time must not count as the nodes' silence."""
-    session.launch("--json")
+    session.launch("--json", "--samples", "150")
     session.wait_running()
     (path,) = session.folder.glob("ddnn/*.sock")
-    for _ in range(4):
+    for _ in range(3):
         with socket.socket(socket.AF_UNIX) as visitor:
             visitor.settimeout(30)
             visitor.connect(str(path))
@@ -160,7 +161,7 @@ def test_a_visitor_that_says_nothing_does_not_make_nodes_look_dead(session):
     code, out, err = session.finish()
     assert code == 0, err
     report = json.loads(out)
-    assert (report["answered"], report["prior_answers"]) == (SAMPLES, 0)
+    assert (report["answered"], report["prior_answers"]) == (150, 0)
 
 
 def test_a_node_by_hand_says_what_it_lacks(session):
