@@ -27,6 +27,8 @@ from ddnn.yamlfile import read_yaml
 Bits = Literal[1, 2, 4, 8, 32]
 Aggregator = Literal["max", "average", "concat"]
 ScoreType = Literal["float32", "float16", "int8"]
+AbsentViews = Literal["send", "skip"]
+FeatureCode = Literal["raw-bits", "entropy-coded"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
@@ -173,6 +175,12 @@ class Tier(Model):
     aggregator: Aggregator = Field("concat", description="fuses the children's feature maps")
     section: Section
     exit: Exit | None = None
+    absent: AbsentViews = Field(
+        "send", description="of the device tier: whether a black view is classified and sent"
+    )
+    features: FeatureCode = Field(
+        "raw-bits", description="entropy-coded: fewer bytes for a millisecond or so a sample"
+    )
     deadline_ms: float = Field(
         100, gt=0, le=60_000, description="wait for the children's features this long"
     )
@@ -267,6 +275,11 @@ class Topology(Model):
         names = self.members(DEVICE)
         return tuple(sorted(names, key=lambda name: self.nodes[name].view or 0))
 
+    @property
+    def skips_absent(self) -> bool:
+        """A device says of a black view only that there is nothing to see."""
+        return self.tiers[0].absent == "skip"
+
     def tier(self, name: str) -> Tier:
         """The tier of this name."""
         return next(tier for tier in self.tiers if tier.name == name)
@@ -326,8 +339,13 @@ class Topology(Model):
         return self.section(name).output(self.input_shape(name))
 
     def feature_bytes(self, name: str) -> int:
-        """Payload of one sample's features: f*o/8 for 1-bit features (paper, equation 1)."""
+        """Payload of one sample's features, not coded: f*o/8 for 1 bit (paper, equation 1)."""
         return math.ceil(self.feature_shape(name).values * self.section(name).sent_bits / 8)
+
+    def codes_features(self, name: str) -> bool:
+        """The node's features travel entropy-coded: their size depends on their content."""
+        node = self.nodes[name]
+        return node.parent is not None and self.tier(node.role).features == "entropy-coded"
 
     def score_type(self, name: str) -> ScoreType:
         """How the node's scores travel; float32 where its tier has no exit."""

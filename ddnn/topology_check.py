@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COLLECTOR = "collector"
 """Name under which the collector, which is no node of the network, sends and receives."""
 GATEWAY, DEVICE, CLOUD = "gateway", "device", "cloud"
+MAX_CODED_BITS = 8
 MAX_VALUES = 1 << 22  # values in one feature map; 16 MiB at 32 bits
 
 
@@ -110,6 +111,12 @@ def _check_fallback(topology: Topology, name: str) -> None:
 
 
 def _check_exits(topology: Topology) -> None:
+    for number, tier in enumerate(topology.tiers[1:], start=1):
+        if tier.absent != "send":
+            raise ConfigError(f"tiers.{number}.absent: got {tier.absent}, want it at tiers.0 only")
+    if topology.tiers[-1].features != "raw-bits":
+        last = len(topology.tiers) - 1
+        raise ConfigError(f"tiers.{last}.features: got entropy-coded, the last tier sends none")
     for number, tier in enumerate(topology.tiers):
         where, last = f"tiers.{number}.exit", number == len(topology.tiers) - 1
         if tier.exit is None:
@@ -164,6 +171,11 @@ def _check_shapes(topology: Topology) -> None:
         where = f"nodes.{name}.section" if node.section else f"tier {node.role}: section"
         if not section.blocks and (node.role != DEVICE or tier.exit is not None):
             raise ConfigError(f"{where}.blocks: got none, want at least one (or a device, no exit)")
+        if topology.codes_features(name) and topology.section(name).sent_bits > MAX_CODED_BITS:
+            raise ConfigError(
+                f"{where}: features of {topology.section(name).sent_bits} bits, want at most "
+                f"{MAX_CODED_BITS} to be entropy-coded"
+            )
         if topology.feature_shape(name).values > MAX_VALUES:
             raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
         size = min(topology.feature_shape(name)[1:])

@@ -21,7 +21,8 @@ from ddnn.decision import decide
 from ddnn.model.joint import Joint
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology
-from ddnn.training.predict import answer, predict
+from ddnn.training.payload import fit_tables
+from ddnn.training.predict import answer, predict, taking_part
 
 torch.set_num_threads(1)
 PRIOR_CLASS = 1
@@ -67,6 +68,7 @@ def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint
 
 def random_bundle(folder: Path, joint: Joint, samples: MultiView) -> Bundle:
     """A bundle whose exits, but the last, each answer about half of all samples."""
+    fit_tables(joint, samples)
     logits = predict(joint, samples)
     medians = [float(np.median(decide(logits_NK).entropy_N)) for logits_NK in logits.values()]
     thresholds = [*(round(median, 4) for median in medians[:-1]), None]
@@ -79,8 +81,7 @@ def offline(
     joint: Joint, bundle: Bundle, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
 ) -> Verdicts:
     """What the torch network answers, masked by `present_NV`."""
-    if present_NV is None:
-        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
+    present_NV = taking_part(joint.topology, samples, present_NV)
     return answer(
         predict(joint, samples, present_NV),
         bundle.manifest.exits,

@@ -37,6 +37,11 @@ class Bundle:
         return int(self.sha256[:8], 16)
 
     def section_path(self, node: str) -> Path:
+    @property
+    def tables(self) -> dict[str, bytes]:
+        """By node name, how to code its features."""
+        return {name: bytes.fromhex(table) for name, table in self.manifest.tables.items()}
+
         """The ONNX file of a node's section."""
         return self.folder / section_file(node)
 

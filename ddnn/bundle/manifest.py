@@ -21,11 +21,15 @@ are -1 or +1 for 1 bit, multiples of 1/(2^k - 1) in [0, 1] for k = 2, 4, 8, anyt
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ddnn.errors import ConfigError
 from ddnn.topology import Model, Name, Topology
+from ddnn.wire.entropy import CONTEXTS
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
@@ -48,7 +52,25 @@ class Manifest(Model):
     data: dict[str, Any] = Field(default_factory=dict, description="card and digest trained on")
     training: dict[str, Any] = Field(default_factory=dict, description="summary of the training")
     versions: dict[str, str] = Field(default_factory=dict)
+    tables: dict[Name, str] = Field(
+        default_factory=dict, description="of nodes with entropy-coded features, hexadecimal"
+    )
     sha256: dict[str, str] = Field(description="of every other file, by path in the bundle")
+
+    @model_validator(mode="after")
+    def _tables_fit(self) -> Manifest:
+        topology = self.topology
+        wanted = {name for name in topology.section_nodes if topology.codes_features(name)}
+        if set(self.tables) != wanted:
+            raise ConfigError(f"tables: got {sorted(self.tables)}, want {sorted(wanted)}")
+        for name, table in self.tables.items():
+            planes = topology.feature_shape(name).F * topology.section(name).sent_bits
+            if not re.fullmatch(f"(?!(..)*00)[0-9a-f]{{{2 * CONTEXTS * planes}}}", table):
+                raise ConfigError(
+                    f"tables.{name}: {len(table)} characters, want {2 * CONTEXTS * planes} "
+                    f"hexadecimal ones and no byte 00"
+                )
+        return self
 
 
 def section_file(node: str) -> str:

@@ -51,6 +51,7 @@ def write_bundle(
         data=dict(data or {}),
         training=dict(training or {}),
         versions=dict(versions or {}),
+        tables=code_tables(joint),
         sha256={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
     )
     try:
@@ -67,6 +68,14 @@ def write_bundle(
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written, {error.strerror or error}") from error
     return manifest
+
+
+def code_tables(joint: Joint) -> dict[str, str]:
+    """Of every node whose features are entropy-coded, hexadecimal."""
+    coded = filter(joint.topology.codes_features, joint.topology.section_nodes)
+    return {
+        name: bytes(joint.sections[name].get_buffer("code_table").tolist()).hex() for name in coded
+    }
 
 
 def bundle_files(joint: Joint) -> dict[str, bytes]:

@@ -145,7 +145,10 @@ class Joint(nn.Module):
             present_NV = torch.ones(
                 len(some), self.topology.views, dtype=torch.bool, device=some.device
             )
-        present = {name: present_NV[:, v] for v, name in enumerate(self.topology.devices)}
+        present = {}
+        for v, name in enumerate(self.topology.devices):
+            seen = devices[name].seen
+            present[name] = present_NV[:, v] if seen is None else present_NV[:, v] & seen
         for name in self.topology.section_nodes[self.topology.views :]:
             present[name] = self._delivered(present, name).any(dim=1)
             if name in gone:

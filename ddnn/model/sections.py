@@ -14,6 +14,7 @@ from ddnn.model.binary import activate
 from ddnn.model.blocks import Norm2d, build_block
 from ddnn.model.exits import Head
 from ddnn.topology import DEVICE, Topology
+from ddnn.wire.entropy import CONTEXTS
 
 PIXEL_SCALE = 256
 """Blocks see pixels / 256: a power of two, so that sums of pixels with weights of one bit are
@@ -28,6 +29,7 @@ class SectionOutput(NamedTuple):
 
     features: Tensor | None  # (N, F, H, W), where the node has a parent
     scores: Tensor | None  # (N, K), where its tier has an exit
+    seen: Tensor | None = None  # (N,) boolean, where a device says nothing of black views
 
 
 class FeatureQuantizer(nn.Module):
@@ -57,6 +59,7 @@ class Section(nn.Module):
         node, section = topology.nodes[name], topology.section(name)
         tier = topology.tier(node.role)
         self.is_device = node.role == DEVICE
+        self.skips_absent = topology.skips_absent
         shape = topology.input_shape(name)
         self.blocks = nn.Sequential()
         output_bits = RAW_BITS
@@ -64,6 +67,10 @@ class Section(nn.Module):
             module = build_block(block, section, shape)
             self.blocks.append(module)
             shape, output_bits = block.output(shape), module.output_bits
+        if topology.codes_features(name):
+            planes = topology.feature_shape(name).F * section.sent_bits
+            even = torch.full((planes * CONTEXTS,), 128, dtype=torch.uint8)
+            self.register_buffer("code_table", even)
         self.sends_features = node.parent is not None
         self.quantizer: FeatureQuantizer | None = None
         if self.sends_features and section.sent_bits not in (32, output_bits):
@@ -74,7 +81,9 @@ class Section(nn.Module):
 
     def forward(self, x: Tensor) -> SectionOutput:
         """x: a device's views uint8 (N, C, H, W), or the fused maps (N, F, H, W)."""
+        seen = None
         if self.is_device:
+            seen = x.flatten(1).any(dim=1) if self.skips_absent else None
             x = self.pixels(x)
         maps_NFHW = self.blocks(x)
         features = scores = None
@@ -82,7 +91,7 @@ class Section(nn.Module):
             features = maps_NFHW if self.quantizer is None else self.quantizer(maps_NFHW)
         if self.head is not None:
             scores = self.head(maps_NFHW)
-        return SectionOutput(features, scores)
+        return SectionOutput(features, scores, seen)
 
     def pixels(self, views_NCHW: Tensor) -> Tensor:
         """uint8 as numbers from 0 to 1."""

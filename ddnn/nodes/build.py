@@ -116,7 +116,12 @@ def _view_source(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | 
             f"{name}: views are {views_NCHW.dtype} {views_NCHW.shape}, want uint8 (N, "
             f"{', '.join(map(str, shape))})"
         )
-    return ViewSource(views_NCHW, view=topology.devices.index(name), views=topology.views)
+    return ViewSource(
+        views_NCHW,
+        view=topology.devices.index(name),
+        views=topology.views,
+        skip_absent=topology.skips_absent,
+    )
 
 
 def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gather:
@@ -161,4 +166,5 @@ def _exit_part(
         inputs={"scores": (len(members), classes), "present": (len(members),)},
         outputs={"logits": (classes,)},
     )
-    return ExitPart(gather, engine, bundle.manifest.exits[name], deeper)
+    rule, prior_class = bundle.manifest.exits[name], bundle.manifest.prior_class
+    return ExitPart(gather, engine, rule, deeper, prior_class=prior_class)

@@ -189,6 +189,9 @@ class Collector:
             self.predicted_N[sample] = verdict.predicted_N[row]
             self.entropy_N[sample] = verdict.entropy_N[row]
             self.present_NV[sample] = verdict.present_NV[row]
+            if not self.present_NV[sample].any():
+                self.exit_N[sample] = NO_EXIT
+                self.degraded_N[sample] = True
             if final or number == len(self._holders) - 1:
                 self._answer(sample, now_s)
             else:

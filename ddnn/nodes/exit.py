@@ -35,9 +35,16 @@ class ExitPart:
     """Answers when it is sure. Otherwise its answer is provisional and it asks for features."""
 
     def __init__(
-        self, gather: Gather, engine: Engine, rule: ExitRule, deeper: Deeper | None
+        self,
+        gather: Gather,
+        engine: Engine,
+        rule: ExitRule,
+        deeper: Deeper | None,
+        *,
+        prior_class: int,
     ) -> None:
-        """deeper: None at the last exit."""
+        """deeper: None at the last exit. prior_class: the answer where nobody sees anything."""
+        self._prior_class = prior_class
         self._gather = gather
         self._engine = engine
         self._rule = rule
@@ -73,10 +80,12 @@ class ExitPart:
         )["logits"]
         decision = decide(logits_NK, self._rule.temperature)
         sure_N = is_sure(decision.entropy_N, self._rule.threshold if self._deeper else None)
+        nobody_N = ~batch.delivered_NM.any(axis=1)
+        sure_N = sure_N | nobody_N
         verdict = Verdict(
             batch.samples_N,
             batch.present_NV,
-            decision.predicted_N.astype(np.uint16),
+            np.where(nobody_N, self._prior_class, decision.predicted_N).astype(np.uint16),
             decision.entropy_N,
             sure_N,
         )

@@ -186,6 +186,7 @@ class Gather:
         self, slots_N: NDArray[np.int64], samples_N: NDArray[np.int64], delivered_NM: Mask
     ) -> Batch:
         present_NV = (self._present_MRV[:, slots_N] & delivered_NM.T[:, :, None]).any(axis=0)
+        delivered_NM = delivered_NM & self._present_MRV[:, slots_N].any(axis=2).T
         values = [values[slots_N] for values in self._values]
         for place in np.flatnonzero(~delivered_NM.all(axis=0)):
             values[place][~delivered_NM[:, place]] = 0

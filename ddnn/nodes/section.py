@@ -52,10 +52,16 @@ class Source(Protocol):
 
 
 class ViewSource:
-    """A device's own camera: sample s is row s modulo the number of recorded views."""
+    """A device's own camera: sample s is row s modulo the number of recorded views.
 
-    def __init__(self, views_NCHW: NDArray[np.uint8], *, view: int, views: int) -> None:
+    skip_absent: a black view has no part in anything.
+    """
+
+    def __init__(
+        self, views_NCHW: NDArray[np.uint8], *, view: int, views: int, skip_absent: bool = False
+    ) -> None:
         self._views_NCHW = views_NCHW
+        self._skip_absent = skip_absent
         self._present_V = np.arange(views) == view
         self._captured: list[NDArray[np.uint32]] = []
 
@@ -75,6 +81,9 @@ class ViewSource:
     def _batch(self, samples_N: NDArray[np.uint32]) -> SectionInput:
         views_NCHW = self._views_NCHW[samples_N % len(self._views_NCHW)]
         present_NV = np.broadcast_to(self._present_V, (len(samples_N), len(self._present_V)))
+        if self._skip_absent:
+            seen_N = views_NCHW.reshape(len(samples_N), -1).max(axis=1) > 0
+            present_NV = present_NV & seen_N[:, None]
         return SectionInput(samples_N, present_NV, {"views": views_NCHW})
 
     def due_s(self) -> float | None:

@@ -72,7 +72,7 @@ class _Members:
         self._views_NVCHW = views_NVCHW
         self._seed = seed
         self._clock = clock
-        self._codec = Codec(bundle.topology, bundle.session)
+        self._codec = Codec(bundle.topology, bundle.session, bundle.tables)
         self._epochs = dict.fromkeys(bundle.topology.nodes, 0)
         self.network = MemoryNetwork()
         self.collector_mailbox = Mailbox(COLLECTOR, self._codec, self.network.join(COLLECTOR))

@@ -17,10 +17,9 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.decision import decide
 from ddnn.errors import ConfigError
-from ddnn.model.cost import device_payload
 from ddnn.model.joint import Joint
-from ddnn.topology import Topology
-from ddnn.training.predict import Logits, answer, fuse, perceive
+from ddnn.training.payload import DevicePayload, device_payload, feature_bytes
+from ddnn.training.predict import Logits, answer, fuse, perceive, taking_part
 
 TEMPERATURES = (0.05, 20.0)
 SMOOTHING = 0.01
@@ -59,12 +58,16 @@ class Point(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """Validation samples once with all devices (the first `whole` rows), then without each one."""
+    """Validation samples once with all devices (the first `whole` rows), then without each one.
+
+    payload: of the former.
+    """
 
     logits: Logits
     samples: MultiView
     present_NV: NDArray[np.bool_]
     whole: int
+    payload: DevicePayload
 
 
 class Calibration(NamedTuple):
@@ -88,7 +91,7 @@ def calibrate(joint: Joint, samples: MultiView, goal: Goal) -> Calibration:
     patterns = loss_patterns(joint, samples)
     labels_N = patterns.samples.fused_labels_N
     temperatures = {name: temperature(x_NK, labels_N) for name, x_NK in patterns.logits.items()}
-    point = choose(curve(joint.topology, patterns, temperatures), goal)
+    point = choose(curve(patterns, temperatures), goal)
     return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point)
 
 
@@ -103,11 +106,16 @@ def loss_patterns(joint: Joint, samples: MultiView) -> Patterns:
         masks += [np.arange(views) != lost for lost in range(views)]
     devices = perceive(joint, samples)
     found = [fuse(joint, devices, np.tile(mask_V, (len(samples), 1))) for mask_V in masks]
+    everything = samples.take(np.tile(np.arange(len(samples)), len(masks)))
+    here_NV = np.repeat(np.stack(masks), len(samples), axis=0)
+    present_NV = taking_part(joint.topology, everything, here_NV)
+    whole_NV = present_NV[: len(samples)]
     return Patterns(
         logits={name: np.concatenate([logits[name] for logits in found]) for name in found[0]},
-        samples=samples.take(np.tile(np.arange(len(samples)), len(masks))),
-        present_NV=np.repeat(np.stack(masks), len(samples), axis=0),
+        samples=everything,
+        present_NV=present_NV,
         whole=len(samples),
+        payload=device_payload(joint.topology, whole_NV, feature_bytes(joint, devices, whole_NV)),
     )
 
 
@@ -138,7 +146,7 @@ def rules_for(
     }
 
 
-def curve(topology: Topology, patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
+def curve(patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
     """From threshold 0 (nothing exits early) to 1 (everything), at most about 200 in between."""
     logits = patterns.logits
     names = list(logits)[:-1]
@@ -154,13 +162,13 @@ def curve(topology: Topology, patterns: Patterns, temperatures: Mapping[str, flo
             present_NV=patterns.present_NV,
         )
         exit_N = verdicts.exit_N[: patterns.whole]
-        local_share = float((exit_N == 0).mean()) if "local" in logits else 0.0
+        local_N = exit_N == (0 if "local" in logits else None)
         points.append(
             Point(
                 threshold,
                 float(verdicts.correct_N.mean()),
                 float((exit_N < len(logits) - 1).mean()),
-                device_payload(topology, local_share),
+                patterns.payload.mean(np.asarray(local_N)),
             )
         )
     return points

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
-from ddnn.model.cost import device_payload, link_payload
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, write_verdicts
 from ddnn.topology import Topology
 from ddnn.training.calibrate import rules_for
-from ddnn.training.predict import Logits, answer, check_fits, predict
+from ddnn.training.payload import FeatureBytes, device_payload, feature_bytes, link_payload
+from ddnn.training.predict import Logits, answer, check_fits, fuse, perceive, taking_part
 from ddnn.training.run import Run
 
 REPORT, VERDICTS, THRESHOLDS = "report.json", "verdicts.csv", "thresholds.csv"
@@ -29,25 +29,35 @@ SWEEP = tuple(round(0.05 * step, 2) for step in range(21))
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """What a network makes of N samples under its rules."""
+    """What a network makes of N samples under its rules.
+
+    feature_bytes: what each node's features take, should they be sent.
+    """
 
     topology: Topology
     logits: Logits
     rules: dict[str, ExitRule]
     samples: MultiView
+    feature_bytes: FeatureBytes
     verdicts: Verdicts
 
     @property
+    def local_N(self) -> NDArray[np.bool_]:
+        """Samples answered by the device tier's own exit."""
+        local = self.verdicts.exits.index("local") if "local" in self.logits else None
+        return np.asarray(self.verdicts.exit_N == local)
+
+    @property
     def local_share(self) -> float:
-        """l of equation 1: samples answered by the device tier's own exit."""
-        if "local" not in self.logits:
-            return 0.0
-        return float((self.verdicts.exit_N == self.verdicts.exits.index("local")).mean())
+        """l of equation 1."""
+        return float(self.local_N.mean())
 
     @property
     def payload_bytes(self) -> float:
         """Per device and sample."""
-        return device_payload(self.topology, self.local_share)
+        present_NV = self.verdicts.present_NV
+        payload = device_payload(self.topology, present_NV, self.feature_bytes)
+        return payload.mean(self.local_N)
 
 
 def evaluate_run(
@@ -74,9 +84,9 @@ def evaluate(
 ) -> Evaluation:
     """Verdicts of the run's network; all devices are present by default."""
     check_fits(run.topology, samples)
-    if present_NV is None:
-        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
-    logits = predict(run.joint, samples, present_NV)
+    present_NV = taking_part(run.topology, samples, present_NV)
+    devices = perceive(run.joint, samples)
+    logits = fuse(run.joint, devices, present_NV)
     verdicts = answer(
         logits, run.rules, samples=samples, present_NV=present_NV, prior_class=run.prior_class
     )
@@ -85,6 +95,7 @@ def evaluate(
         logits=logits,
         rules=run.rules,
         samples=samples,
+        feature_bytes=feature_bytes(run.joint, devices, present_NV),
         verdicts=verdicts,
     )
 
@@ -104,7 +115,7 @@ def report(run: Run, evaluation: Evaluation) -> dict[str, Any]:
         }
         exit_part["threshold"] = evaluation.rules[name].threshold
         exit_part["temperature"] = evaluation.rules[name].temperature
-    links = link_payload(run.topology, _worked_on(run.topology, evaluation.verdicts))
+    links = link_payload(run.topology, evaluation.verdicts, evaluation.feature_bytes)
     return document | {
         "nodes": _node_bytes(run.topology, links),
         "bytes": {
@@ -138,6 +149,7 @@ def sweep(evaluation: Evaluation) -> list[dict[str, float | int]]:
             logits=evaluation.logits,
             rules=evaluation.rules,
             samples=evaluation.samples,
+            feature_bytes=evaluation.feature_bytes,
             verdicts=verdicts,
         )
         shares: dict[str, float | int] = {
@@ -154,17 +166,6 @@ def sweep(evaluation: Evaluation) -> list[dict[str, float | int]]:
             }
         )
     return rows
-
-
-def _worked_on(topology: Topology, verdicts: Verdicts) -> dict[str, int]:
-    """By tier, the samples that its nodes had to work on."""
-    left, worked = len(verdicts.labels_N), {}
-    for tier in topology.tiers:
-        worked[tier.name] = left
-        if tier in topology.exits.values():
-            number = list(topology.exits.values()).index(tier)
-            left -= int((verdicts.exit_N == number).sum())
-    return worked
 
 
 def _node_bytes(

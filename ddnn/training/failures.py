@@ -25,7 +25,7 @@ from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import wilson_interval
 from ddnn.topology import Topology
 from ddnn.training.fit import accuracies
-from ddnn.training.predict import answer, check_fits, fuse, perceive
+from ddnn.training.predict import answer, check_fits, fuse, perceive, taking_part
 from ddnn.training.run import Run
 
 FOLDER, REPORT, SUBSETS = "failures", "report.json", "subsets.csv"
@@ -128,7 +128,8 @@ def failure(
     prior_class: int = 0,
 ) -> Outcome:
     """The outcome for one set of lost devices; `devices` comes from `perceive`."""
-    present_NV = present_without(joint.topology, lost, len(samples))
+    here_NV = present_without(joint.topology, lost, len(samples))
+    present_NV = taking_part(joint.topology, samples, here_NV)
     logits = fuse(joint, devices, present_NV)
     verdicts = answer(
         logits, rules, samples=samples, present_NV=present_NV, prior_class=prior_class

@@ -46,6 +46,17 @@ def check_fits(topology: Topology, samples: MultiView) -> None:
         raise DataError("no samples in this split, want at least one")
 
 
+def taking_part(
+    topology: Topology, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """The present devices, all by default, without those that say nothing of a black view."""
+    if present_NV is None:
+        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
+    if not topology.skips_absent:
+        return present_NV
+    return np.asarray(present_NV & samples.views_NVCHW.any(axis=(2, 3, 4)))
+
+
 @torch.no_grad()
 def perceive(joint: Joint, samples: MultiView) -> dict[str, SectionOutput]:
     """What every device makes of its view of every sample; who else is present is no matter."""
@@ -126,8 +137,8 @@ def answer(
 
 
 def _join(parts: list[SectionOutput]) -> SectionOutput:
-    features, scores = zip(*parts, strict=True)
-    return SectionOutput(*(None if x[0] is None else torch.cat(x) for x in (features, scores)))
+    columns = zip(*parts, strict=True)
+    return SectionOutput(*(None if x[0] is None else torch.cat(x) for x in columns))
 
 
 def _sizes(sizes: Iterable[int]) -> str:

@@ -30,8 +30,9 @@ from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
 from ddnn.topology import Model, Topology
 from ddnn.training.calibrate import Calibration, Goal, calibrate
-from ddnn.training.checkpoint import load_weights
+from ddnn.training.checkpoint import load_weights, save_weights
 from ddnn.training.fit import CHECKPOINT, WEIGHTS, OnEpoch, fit
+from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
 
 CONFIG, BUNDLE = "config.json", "bundle"
@@ -183,6 +184,8 @@ def _finish(folder: Path, config: Config, data: DataSet, *, resume: bool, on_epo
         resume=resume,
         on_epoch=on_epoch,
     )
+    fit_tables(joint, data.part("train"))
+    save_weights(folder / WEIGHTS, joint)
     calibration = calibrate(joint, _held_out(data), Goal())
     labels_N = data.part("train").fused_labels_N
     counts_K = np.bincount(labels_N, minlength=len(config.topology.classes))

@@ -81,7 +81,7 @@ def split_codes(packed_NB: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
         return packed_NB
     shifts = np.arange(per_byte, dtype=np.uint8) * np.uint8(bits)
     codes = (packed_NB[:, :, None] >> shifts) & np.uint8(2**bits - 1)
-    return codes.reshape(len(packed_NB), -1)
+    return codes.reshape(len(packed_NB), packed_NB.shape[1] * per_byte)
 
 
 def symbol_counts(packed_NB: NDArray[np.uint8], bits: int) -> NDArray[np.int64]:

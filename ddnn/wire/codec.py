@@ -16,14 +16,16 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     CAPTURE, ASK     samples u32 N
     EXPECT           samples u32 N, present u8 N x P
     SCORES           samples u32 N, present u8 N x P, scores f32, f16 or i8 N x K (wire.bits)
-    FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits)
+    FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits),
+                     or entropy-coded values (wire.entropy)
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
     HEARTBEAT        unreached u8, epoch u8
     STOP             nothing
     ACCOUNT          links u16, events u16, kernel u8 (0 or 1), then _LINK, _EVENT and _KERNEL
                      records
 
-Payload, the bytes of the paper's equation 1, is the scores and the values alone.
+Payload, the bytes of the paper's equation 1, is the scores and the values alone. A row of SCORES
+or FEATURES in which no view has a part brings none: its sender lives, but sees nothing.
 
 Axes: N samples, V views, K classes, F filters, H, W, B bytes of one sample's features.
 """
@@ -32,14 +34,16 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.errors import WireError
-from ddnn.topology import COLLECTOR, ScoreType, Topology
+from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.bits import pack, pack_scores, packed_bytes, unpack, unpack_scores
+from ddnn.wire.entropy import MapCoder
 from ddnn.wire.messages import (
     MAX_ROWS,
     Account,
@@ -92,7 +96,10 @@ class Header:
 class Codec:
     """Encodes and decodes for one topology and one session."""
 
-    def __init__(self, topology: Topology, session: int) -> None:
+    def __init__(
+        self, topology: Topology, session: int, tables: Mapping[str, bytes] | None = None
+    ) -> None:
+        """tables: of the nodes whose features are entropy-coded, by name."""
         self._session = session & 0xFFFF
         self.is_sealed = topology.security.curve
         self._names = (COLLECTOR, *topology.nodes)
@@ -103,6 +110,10 @@ class Codec:
         self._shapes = {n: topology.feature_shape(n) for n in topology.section_nodes}
         self._bits = {n: topology.section(n).sent_bits for n in topology.section_nodes}
         self._feature_bytes = {n: topology.feature_bytes(n) for n in topology.section_nodes}
+        self._coders = {
+            name: MapCoder(self._shapes[name], self._bits[name], table)
+            for name, table in (tables or {}).items()
+        }
         self._score_types = {n: topology.score_type(n) for n in topology.section_nodes}
         self._score_bytes = {n: topology.score_bytes(n) for n in topology.section_nodes}
 
@@ -110,18 +121,17 @@ class Codec:
     def max_bytes(self) -> int:
         """No message of this topology is larger; a socket refuses larger ones unread."""
         row = 4 + packed_bytes(self._views, 1)
-        data = max(4 * self._classes, *self._feature_bytes.values(), 8)
+        coded = [coder.max_bytes for coder in self._coders.values()]
+        data = max(4 * self._classes, *self._feature_bytes.values(), *coded, 8)
         account = _COUNTS.size + len(self._routes) * _LINK.size + len(EVENTS) * _EVENT.size
         account += _KERNEL.size
         return HEADER.size + max(MAX_ROWS * (row + data), account)
 
-    def feature_bits(self, sender: str) -> int:
-        """Bits per value of the features that `sender` sends."""
-        return self._bits[sender]
-
-    def score_type(self, sender: str) -> ScoreType:
-        """How the scores of `sender` travel."""
-        return self._score_types[sender]
+    def symbol_bits(self, kind: Kind, sender: str) -> int:
+        """Of the symbols that scores or features of `sender` are made of; 32: of bytes."""
+        if kind is Kind.SCORES:
+            return 8 if self._score_types[sender] == "int8" else 32
+        return 32 if sender in self._coders else self._bits[sender]
 
     def encode(self, message: Message, *, sender: str, epoch: int, sequence: int) -> bytes:
         """The message as one ZeroMQ part."""
@@ -146,12 +156,11 @@ class Codec:
             case Expect(samples_N, present_NV):
                 return _u32(samples_N) + _mask(present_NV)
             case Scores(samples_N, present_NV, scores_NK):
-                scores = pack_scores(scores_NK, self._score_types[sender])
+                scores = pack_scores(_filled(scores_NK, present_NV), self._score_types[sender])
                 return _u32(samples_N) + _mask(present_NV) + scores
             case Features(samples_N, present_NV, features_NFHW):
-                values_NX = features_NFHW.reshape(len(samples_N), -1)
-                packed_NB = pack(values_NX, self._bits[sender])
-                return _u32(samples_N) + _mask(present_NV) + packed_NB.tobytes()
+                values = self._packed(sender, _filled(features_NFHW, present_NV))
+                return _u32(samples_N) + _mask(present_NV) + values
             case Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N):
                 answers = predicted_N.astype("<u2").tobytes() + _f32(entropy_N)
                 final = final_N.astype(np.uint8).tobytes()
@@ -162,6 +171,12 @@ class Codec:
                 return b""
             case Account():
                 return self._account_body(message)
+
+    def _packed(self, sender: str, features_NFHW: NDArray[np.float32]) -> bytes:
+        if sender in self._coders:
+            return b"".join(self._coders[sender].encode(features_NFHW))
+        values_NX = features_NFHW.reshape(len(features_NFHW), self._shapes[sender].values)
+        return pack(values_NX, self._bits[sender]).tobytes()
 
     def _account_body(self, account: Account) -> bytes:
         kernel = account.kernel
@@ -229,12 +244,20 @@ class Codec:
             Kind.CAPTURE: 4,
             Kind.ASK: 4,
             Kind.EXPECT: 4 + self._mask_bytes,
-            Kind.SCORES: 4 + self._mask_bytes + self._score_bytes.get(header.sender, 0),
-            Kind.FEATURES: 4 + self._mask_bytes + self._feature_bytes.get(header.sender, 0),
             Kind.VERDICT: 4 + self._mask_bytes + 7,
         }.get(header.kind)
         if row is not None:
             return row * header.rows
+        if header.kind.is_data:
+            sizes = self._score_bytes if header.kind is Kind.SCORES else self._feature_bytes
+            heads = header.rows * (4 + self._mask_bytes)
+            mask_NP = np.frombuffer(body[4 * header.rows : heads], np.uint8)
+            if mask_NP.size != header.rows * self._mask_bytes:
+                return heads
+            if header.kind is Kind.FEATURES and header.sender in self._coders:
+                return len(body)  # the decoder finds out
+            filled = np.count_nonzero(mask_NP.reshape(header.rows, -1).any(axis=1))
+            return heads + int(filled) * sizes[header.sender]
         if header.kind is Kind.ACCOUNT and len(body) >= _COUNTS.size:
             links, events, kernel = _COUNTS.unpack_from(body)
             records = links * _LINK.size + events * _EVENT.size + _flag(kernel) * _KERNEL.size
@@ -266,10 +289,12 @@ class Codec:
                 return Expect(samples_N, present_NV)
             case Kind.SCORES:
                 score_type = self._score_types[header.sender]
-                scores_NK = unpack_scores(rest, self._classes, score_type)
-                return Scores(samples_N, present_NV, _finite(scores_NK))
+                scores_NK = _finite(unpack_scores(rest, self._classes, score_type))
+                return Scores(samples_N, present_NV, _spread(scores_NK, present_NV))
             case Kind.FEATURES:
-                return Features(samples_N, present_NV, self._features(header.sender, rest, rows))
+                filled = int(np.count_nonzero(present_NV.any(axis=1)))
+                features_NFHW = self._features(header.sender, rest, filled)
+                return Features(samples_N, present_NV, _spread(features_NFHW, present_NV))
             case _:
                 return self._verdict(samples_N, present_NV, rest)
 
@@ -281,10 +306,12 @@ class Codec:
         return bits_NV[:, : self._views].view(np.bool_)
 
     def _features(self, sender: str, body: memoryview, rows: int) -> NDArray[np.float32]:
+        if sender in self._coders:
+            return self._coders[sender].decode(bytes(body), rows)
         shape, bits = self._shapes[sender], self._bits[sender]
-        packed_NB = np.frombuffer(body, np.uint8).reshape(rows, self._feature_bytes[sender])
+        packed_NB = np.frombuffer(body, np.uint8).reshape(-1, self._feature_bytes[sender])
         values_NX = unpack(packed_NB, shape.values, bits)
-        return (_finite(values_NX) if bits == 32 else values_NX).reshape(rows, *shape)
+        return (_finite(values_NX) if bits == 32 else values_NX).reshape(-1, *shape)
 
     def _verdict(
         self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_], body: memoryview
@@ -343,6 +370,22 @@ def _f32(values: NDArray[np.float32]) -> bytes:
 
 def _mask(present_NV: NDArray[np.bool_]) -> bytes:
     return np.packbits(present_NV, axis=1, bitorder="little").tobytes()
+
+
+def _filled(values: NDArray[np.float32], present_NV: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The rows in which a view has a part."""
+    filled_N = present_NV.any(axis=1)
+    return values if filled_N.all() else values[filled_N]
+
+
+def _spread(values: NDArray[np.float32], present_NV: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rows as received, with zeros for those in which no view has a part."""
+    filled_N = present_NV.any(axis=1)
+    if filled_N.all():
+        return values
+    spread = np.zeros((len(present_NV), *values.shape[1:]), dtype=np.float32)
+    spread[filled_N] = values
+    return spread
 
 
 def _flag(value: int) -> int:

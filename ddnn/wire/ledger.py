@@ -19,6 +19,8 @@ from ddnn.wire.messages import (
     LinkCount,
     Message,
     Scores,
+    filled_count,
+    kind_of,
     row_count,
 )
 
@@ -86,10 +88,7 @@ class Ledger:
         assert isinstance(message, (Scores, Features))
         mask_bytes = math.ceil(message.present_NV.shape[1] / 8)
         payload = np.frombuffer(data, np.uint8, offset=HEADER.size + rows * (4 + mask_bytes))
-        if isinstance(message, Features):
-            bits = self._codec.feature_bits(sender)
-        else:
-            bits = 8 if self._codec.score_type(sender) == "int8" else 32
+        bits = self._codec.symbol_bits(kind_of(message), sender)
         counts = symbol_counts(payload[None], bits)
         tally.symbols[: len(counts)] += counts
         tally.payload += payload.size

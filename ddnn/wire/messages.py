@@ -112,6 +112,7 @@ class Stop:
 class LinkCount:
     """Traffic of one kind on one link, as the reporting node saw it.
 
+    rows: of scores and features, those that bring some; a device may say that it sees nothing.
     information: bytes, the order-0 entropy of what was sent. payload: bytes of the paper's
     equation. zmtp: bytes of the messages with their ZeroMQ framing. ip: bytes with TCP/IP
     headers, estimated at one packet per 1448 bytes.
@@ -185,3 +186,10 @@ def row_count(message: Message) -> int:
     """Number of samples the message speaks of; 0 for one that speaks of none."""
     samples_N = getattr(message, "samples_N", None)
     return 0 if samples_N is None else len(samples_N)
+
+
+def filled_count(message: Message) -> int:
+    """As row_count, without rows of scores or features in which no view has a part."""
+    if isinstance(message, Scores | Features):
+        return int(np.count_nonzero(message.present_NV.any(axis=1)))
+    return row_count(message)

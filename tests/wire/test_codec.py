@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.codec import EVENTS, Codec
+from ddnn.wire.entropy import CONTEXTS
 from ddnn.wire.messages import (
     KINDS,
     MAX_ROWS,
@@ -35,8 +36,9 @@ from ddnn.wire.routes import routes
 SESSION = 0x1234ABCD
 
 
-def with_feature_bits(bits: int) -> Topology:
+def with_feature_bits(bits: int, features: str = "raw-bits") -> Topology:
     document = star(3)
+    document["tiers"][0]["features"] = features
     document["tiers"][0]["section"] |= {"feature_bits": bits}
     document["nodes"]["cam1"]["section"] = document["tiers"][0]["section"] | {"feature_bits": 1}
     return Topology.model_validate(document)
@@ -56,9 +58,28 @@ TOPOLOGIES = {
     "two edges": read_topology("f-edges-cloud"),
     "raw views": read_topology("a-cloud-only"),
     **{f"{bits} bits": with_feature_bits(bits) for bits in (2, 4, 8, 32)},
+    **{f"{bits} bits coded": with_feature_bits(bits, "entropy-coded") for bits in (2, 8)},
     **{f"{scores} scores": with_exit(scores=scores) for scores in ("float16", "int8")},
 }
-CODECS = {name: Codec(topology, SESSION) for name, topology in TOPOLOGIES.items()}
+
+
+def tables_for(topology: Topology) -> dict[str, bytes]:
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.integers(
+            1,
+            256,
+            topology.feature_shape(name).F * topology.section(name).sent_bits * CONTEXTS,
+            dtype=np.uint8,
+        ).tobytes()
+        for name in topology.section_nodes
+        if topology.codes_features(name)
+    }
+
+
+CODECS = {
+    name: Codec(topology, SESSION, tables_for(topology)) for name, topology in TOPOLOGIES.items()
+}
 STAR = CODECS["star"]
 a_topology = pytest.mark.parametrize("name", TOPOLOGIES)
 
@@ -88,11 +109,14 @@ def message_of(
             return Expect(samples_N, present_NV)
         case Kind.SCORES:
             scores_NK = rng.normal(size=(rows, classes), scale=4).astype(np.float32)
+            scores_NK[~present_NV.any(axis=1)] = 0  # says nothing
             if topology.score_type(sender) != "float32":  # such as both types hold exactly
                 scores_NK = np.clip(np.rint(scores_NK * 16) / 16, -8, 7.9375).astype(np.float32)
             return Scores(samples_N, present_NV, scores_NK)
         case Kind.FEATURES:
-            return Features(samples_N, present_NV, features_of(topology, sender, rows, rng))
+            features_NFHW = features_of(topology, sender, rows, rng)
+            features_NFHW[~present_NV.any(axis=1)] = 0
+            return Features(samples_N, present_NV, features_NFHW)
         case Kind.VERDICT:
             predicted_N = rng.integers(0, classes, rows).astype(np.uint16)
             entropy_N = rng.random(rows, dtype=np.float32)
