@@ -40,11 +40,17 @@ Say = Callable[[str], None]
 
 
 def run_demo(
-    out: Path, settings: Settings, *, seed: int, say: Say, on_epoch: OnEpoch
+    out: Path,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    card: str | Path = CARD,
+    say: Say = lambda _line: None,
+    on_epoch: OnEpoch = lambda _epoch: None,
 ) -> dict[str, Any]:
     """Does everything once and returns what `demo.json` holds. `out` becomes a run folder."""
     say("1/5  rendering what six cameras see")
-    data = load(CARD)
+    data = load(card)
     out.mkdir(parents=True, exist_ok=True)
     sheet = out / "contact-sheet.png"
     write_contact_sheet(data, spread(data, SHEET_ROWS), sheet)
@@ -52,7 +58,7 @@ def run_demo(
     run = train_run(
         out,
         read_topology(TOPOLOGY),
-        CARD,
+        card,
         settings,
         seed=seed,
         overwrite=True,

@@ -1,0 +1,48 @@
+"""The demonstration, shortened: real training, real processes, on a few rendered samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ddnn.demo import run_demo
+from ddnn.training.settings import settings_for
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("demo")
+    card = folder / "few.yaml"
+    card.write_text(
+        "kind: rendered\nsamples: 60\nseed: 3\nclasses: [car, bus, person]\n"
+        "split: {by: sample, validation: 0.2, test: 0.3, seed: 0}\n"
+    )
+    result = run_demo(folder / "run", settings_for("robust", epochs=2), card=card)
+    return {"folder": folder / "run", **result}
+
+
+@pytest.mark.process
+def test_demo_answers_the_same_samples_with_and_without_the_best_cameras_device(demo) -> None:
+    launched = demo["launch"]
+    assert launched["samples"] == launched["answered"] == 2 * demo["samples"]
+    kills = [entry for entry in launched["failures"] if entry["kind"] == "kill"]
+    assert kills == [{"node": demo["device_lost"], "kind": "kill", "sample": demo["samples"]}]
+    assert launched["nodes"][demo["device_lost"]]["state"] == "killed"
+
+
+@pytest.mark.process
+def test_demo_with_all_devices_is_as_right_as_the_evaluation(demo) -> None:
+    assert demo["before"] == pytest.approx(demo["offline_accuracy"])
+
+
+@pytest.mark.process
+def test_demo_leaves_a_report_a_contact_sheet_and_two_plots(demo) -> None:
+    report, *pictures = (Path(name) for name in demo["files"])
+    assert json.loads(report.read_text())["command"] == "launch"
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert picture.read_bytes().startswith(PNG)
