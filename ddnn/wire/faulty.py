@@ -90,7 +90,7 @@ class FaultyTransport:
     def send(self, peer: str, data: bytes) -> bool:
         """See Transport. A message that a fault takes counts as taken: the network had it."""
         self._release()
-        if not self._faults:
+        if not self._faults and not self._held:
             return self._inner.send(peer, data)
         survived = self._pass(peer, data)
         if survived is None:

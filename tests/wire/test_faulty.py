@@ -1,0 +1,136 @@
+"""Faults on the way of bytes, with a clock by hand."""
+
+import numpy as np
+import pytest
+from builders import star_topology
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ddnn.errors import WireError
+from ddnn.wire.codec import Codec
+from ddnn.wire.faulty import EVERYONE, FaultyTransport, LinkFault
+from ddnn.wire.messages import Capture
+
+CODEC = Codec(star_topology(), 1)
+
+
+class Wire:
+    """Notes what leaves; what arrives is put by hand."""
+
+    def __init__(self) -> None:
+        self.left: list[tuple[str, bytes]] = []
+        self.arriving: list[tuple[bytes, str]] = []
+
+    def send(self, peer: str, data: bytes) -> bool:
+        self.left.append((peer, data))
+        return True
+
+    def receive(self, _timeout_s: float) -> list[tuple[bytes, str]]:
+        return self.arriving
+
+    def close(self) -> None:
+        pass
+
+
+class Bench:
+    def __init__(self, seed: int = 0) -> None:
+        self.now_s = 0.0
+        self.wire = Wire()
+        self.transport = FaultyTransport(self.wire, "me", seed=seed, clock=lambda: self.now_s)
+
+    def send(self, sample: int, peer: str = "cam0") -> None:
+        assert self.transport.send(peer, message(sample))
+
+    def left(self, now_s: float = 1e9) -> list[int]:
+        """The samples whose messages have left by now_s, in order."""
+        self.now_s = now_s
+        self.transport.receive(0)
+        return [int(np.frombuffer(data[16:20], "<u4")[0]) for _, data in self.wire.left]
+
+
+def message(sample: int) -> bytes:
+    capture = Capture(np.array([sample], dtype=np.uint32))
+    return CODEC.encode(capture, sender="collector", epoch=0, sequence=sample)
+
+
+@given(
+    steps=st.lists(
+        st.sampled_from(["send", "clear", "delay", "latency", "bandwidth"]) | st.floats(0, 0.1),
+        max_size=40,
+    )
+)
+def test_the_order_of_a_link_is_kept_while_faults_come_and_go(steps):
+    bench, sent = Bench(), 0
+    faults = {
+        "delay": LinkFault(kind="delay", delay_s=0.05, jitter_s=0.1),
+        "latency": LinkFault(kind="latency", delay_s=0.02),
+        "bandwidth": LinkFault(kind="bandwidth", bits_per_s=8000),
+    }
+    for step in steps:
+        if isinstance(step, float):
+            bench.now_s += step
+        elif step == "send":
+            bench.send(sent)
+            sent += 1
+        elif step == "clear":
+            for kind in faults:
+                bench.transport.clear("cam0", kind)
+        else:
+            bench.transport.set("cam0", faults[step])
+    assert bench.left() == list(range(sent))
+
+
+def test_a_delayed_message_leaves_when_its_time_has_come():
+    bench = Bench()
+    bench.transport.set("cam0", LinkFault(kind="delay", delay_s=0.5))
+    bench.send(1)
+    bench.send(2, peer="cam1")
+    assert bench.left(0.4) == [2]
+    assert bench.transport.due_s() == 0.5
+    assert bench.left(0.5) == [2, 1]
+    assert bench.transport.due_s() is None
+
+
+def test_a_narrow_link_carries_one_message_after_the_other():
+    bench = Bench()
+    bits = len(message(0)) * 8
+    bench.transport.set("cam0", LinkFault(kind="bandwidth", bits_per_s=bits))
+    for sample in range(3):
+        bench.send(sample)
+    assert [bench.left(now_s) for now_s in (0.9, 1.0, 2.0, 3.0)] == [[], [0], [0, 1], [0, 1, 2]]
+
+
+@pytest.mark.parametrize("kind", ["drop", "loss"])
+def test_which_messages_are_lost_follows_from_the_seed_and_not_from_the_order(kind):
+    def lost(seed: int, samples: list[int]) -> set[int]:
+        bench = Bench(seed)
+        bench.transport.set("cam0", LinkFault(kind=kind, share=0.3))
+        for sample in samples:
+            bench.send(sample)
+        return set(samples) - set(bench.left())
+
+    samples = list(range(500))
+    assert lost(1, samples) == lost(1, samples[::-1]) != lost(2, samples)
+    assert 0.2 < len(lost(1, samples)) / 500 < 0.4
+
+
+def test_what_is_corrupted_is_refused():
+    bench = Bench()
+    bench.transport.set("cam0", LinkFault(kind="corrupt", share=1))
+    for sample in range(100):
+        bench.send(sample)
+    for _, data in bench.wire.left:
+        with pytest.raises(WireError, match=r"checksum|session|version"):
+            CODEC.decode(data, receiver="cam0")
+
+
+def test_a_partitioned_node_neither_hears_nor_is_heard_until_it_is_cleared():
+    bench = Bench()
+    bench.transport.set(EVERYONE, LinkFault(kind="partition"))
+    bench.wire.arriving = [(message(5), "collector")]
+    bench.send(1)
+    assert (bench.left(), bench.transport.receive(0)) == ([], [])
+    bench.transport.clear(EVERYONE, "partition")
+    bench.send(2)
+    assert bench.left() == [2]
+    assert len(bench.transport.receive(0)) == 1
