@@ -33,6 +33,7 @@ LAYERS = {
     "wire": STRUCTURE,
     "bundle.manifest": STRUCTURE,
     "bundle.load": STRUCTURE | {"bundle.manifest"},
+    "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load"},
     "nodes": RUNTIME,
     "run": RUNTIME | {"nodes", "data"},
     "model": STRUCTURE,
@@ -41,7 +42,7 @@ LAYERS = {
     "training": TRAINING,
     "demo": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
-    "cli": RUNTIME | TRAINING | {"nodes", "run", "training", "demo", "bench"},
+    "cli": RUNTIME | TRAINING | {"nodes", "run", "training", "demo", "bench", "bundle.split"},
     "__main__": {"cli"},
 }
 """By part of the package, what it may import beside itself. `bundle` is four parts."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from pydantic import ValidationError
 
-from ddnn.bundle.manifest import MANIFEST, Manifest, exit_file, section_file
+from ddnn.bundle.manifest import MANIFEST, Manifest, exit_file, files_of, section_file
 from ddnn.errors import BundleError, DdnnError
 from ddnn.topology import Topology
 
@@ -36,12 +37,12 @@ class Bundle:
         """Number that messages carry, so that nodes of different bundles do not talk."""
         return int(self.sha256[:8], 16)
 
-    def section_path(self, node: str) -> Path:
     @property
     def tables(self) -> dict[str, bytes]:
         """By node name, how to code its features."""
         return {name: bytes.fromhex(table) for name, table in self.manifest.tables.items()}
 
+    def section_path(self, node: str) -> Path:
         """The ONNX file of a node's section."""
         return self.folder / section_file(node)
 
@@ -56,9 +57,11 @@ class Bundle:
         return Bundle(self.folder, manifest, self.sha256)
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, nodes: Iterable[str] | None = None) -> Bundle:
     """The bundle in `folder`, or in its sub-folder `bundle` when `folder` is a run.
 
+    nodes: whose files must be there and whole; None: all. A part of a bundle (bundle.split) has
+    the same manifest and so the same session as the whole.
     Raises BundleError naming the file that is missing, damaged or does not fit.
     """
     folder = Path(folder)
@@ -67,11 +70,19 @@ def load_bundle(folder: Path) -> Bundle:
     content = _read(folder / MANIFEST, MAX_MANIFEST_BYTES)
     manifest = _parse(folder / MANIFEST, content)
     _check_names(folder, manifest)
-    for name, wanted in manifest.sha256.items():
-        found = hashlib.sha256(_read(folder / name, MAX_FILE_BYTES)).hexdigest()
-        if found != wanted:
-            raise BundleError(f"{folder / name}: sha256 {found[:12]}…, want {wanted[:12]}…")
+    needed = manifest.sha256 if nodes is None else files_of(manifest.topology, nodes)
+    for name in needed:
+        read_checked(folder, manifest, name)
     return Bundle(folder, manifest, hashlib.sha256(content).hexdigest())
+
+
+def read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """The file's content. Raises BundleError unless it is what the manifest says."""
+    content = _read(folder / name, MAX_FILE_BYTES)
+    found, wanted = hashlib.sha256(content).hexdigest(), manifest.sha256[name]
+    if found != wanted:
+        raise BundleError(f"{folder / name}: sha256 {found[:12]}…, want {wanted[:12]}…")
+    return content
 
 
 def _parse(path: Path, content: bytes) -> Manifest:
@@ -88,15 +99,14 @@ def _parse(path: Path, content: bytes) -> Manifest:
 def _check_names(folder: Path, manifest: Manifest) -> None:
     """Every file stays in the folder, and every model the topology needs is among them."""
     for name in manifest.sha256:
-        path = Path(name)
-        if path.is_absolute() or ".." in path.parts or not name or "\0" in name:
+        path, windows = Path(name), PureWindowsPath(name)
+        outside = path.is_absolute() or windows.anchor or ".." in windows.parts
+        if outside or "\\" in name or not path.parts or "\0" in name:
             raise BundleError(f"{folder / MANIFEST}: file {name!r}, want a path in the bundle")
         if not (folder / path).resolve().is_relative_to(folder.resolve()):
             raise BundleError(f"{folder / name}: leads out of the bundle, want a file in it")
     topology = manifest.topology
-    needed = [section_file(node) for node in topology.section_nodes]
-    needed += [exit_file(name) for name in topology.exits]
-    for name in needed:
+    for name in files_of(topology, topology.nodes):
         if name not in manifest.sha256:
             raise BundleError(f"{folder / MANIFEST}: sha256: no {name}, the topology needs it")
     if set(manifest.exits) != set(topology.exits):

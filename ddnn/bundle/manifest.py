@@ -29,7 +29,7 @@ from pydantic import Field, model_validator
 
 from ddnn.errors import ConfigError
 from ddnn.topology import Model, Name, Topology
-from ddnn.wire.entropy import CONTEXTS
+from ddnn.coding.entropy import CONTEXTS
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
@@ -81,3 +81,27 @@ def section_file(node: str) -> str:
 def exit_file(name: str) -> str:
     """Path in the bundle of an exit."""
     return f"exits/{name}.onnx"
+
+
+def files_of(topology: Topology, nodes: Iterable[str]) -> tuple[str, ...]:
+    """Paths in the bundle of all that these nodes run: their sections and the exits they hold."""
+    wanted = set(nodes)
+    sections = [section_file(node) for node in topology.section_nodes if node in wanted]
+    exits = [
+        exit_file(name)
+        for name, tier in topology.exits.items()
+        if tier.exit is not None and tier.exit.at in wanted
+    ]
+    return (*sections, *exits)
+
+
+def files_of(topology: Topology, nodes: Iterable[str]) -> tuple[str, ...]:
+    """Paths in the bundle of all that these nodes run: their sections and the exits they hold."""
+    wanted = set(nodes)
+    sections = [section_file(node) for node in topology.section_nodes if node in wanted]
+    exits = [
+        exit_file(name)
+        for name, tier in topology.exits.items()
+        if tier.exit is not None and tier.exit.at in wanted
+    ]
+    return (*sections, *exits)

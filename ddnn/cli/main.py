@@ -15,12 +15,14 @@ from ddnn.errors import DdnnError
 
 COMMANDS = {
     "bench": "Measure speed against plain baselines",
+    "bundle": "Write the part of a bundle that a host needs",
     "calibrate": "Choose thresholds from validation data",
     "data": "List, show or render data sets",
     "demo": "Everything once: render, train, launch, kill a device, report",
     "evaluate": "Accuracy of every exit, offline",
     "failures": "Accuracy under every set of lost devices, offline",
     "fault": "Make a node of a running launch fail",
+    "keys": "Make the keys with which nodes know each other",
     "kill": "Kill a node of a running launch",
     "launch": "Run a trained topology as real processes",
     "node": "Run one node by hand",

@@ -31,15 +31,12 @@ from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.nodes.build import build_node
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node
+from ddnn.run.sockets import LAST_WORDS_MS, first_sequence, open_sockets
 from ddnn.topology import DEVICE
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
-from ddnn.wire.routes import peers
 from ddnn.wire.transport import Mailbox
-from ddnn.wire.zeromq import ZmqTransport
 
-LAST_WORDS_MS = 500
-"""How long a stopping node may take to hand over its account."""
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -49,7 +46,8 @@ class ChildConfig:
 
     views: .npy file of what a device's camera recorded. endpoints: those that differ from the
     topology's. epoch: how often the node was started before in this launch. seed: of the failure
-    plan. tied: take orders on standard input, end when it closes.
+    plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
+    insecure: listen to other machines without CURVE.
     """
 
     bundle: str
@@ -59,6 +57,8 @@ class ChildConfig:
     endpoints: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     tied: bool = True
+    keys: str | None = None
+    insecure: bool = False
 
     def to_argument(self) -> str:
         """The form in which the child takes it."""
@@ -102,20 +102,17 @@ def serve(config: ChildConfig) -> None:
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
-    bundle = load_bundle(Path(config.bundle)).with_endpoints(config.endpoints)
-    topology, name = bundle.topology, config.node
+    name = config.node
+    bundle = load_bundle(Path(config.bundle), [name]).with_endpoints(config.endpoints)
+    topology = bundle.topology
     if name not in topology.nodes:
         raise ConfigError(f"node: no node named {name!r} (known: {', '.join(topology.nodes)})")
     views = _read_views(config) if topology.nodes[name].role == DEVICE else None
     pace = Pace()
     node = build_node(name, bundle, views, epoch=config.epoch, load_engine=pace.load)
-    codec = Codec(topology, bundle.session)
-    sockets = ZmqTransport(
-        name,
-        endpoint=topology.endpoint(name),
-        peers={peer: topology.endpoint(peer) for peer in peers(topology, name)},
-        max_bytes=codec.max_bytes,
-    )
+    codec = Codec(topology, bundle.session, bundle.tables)
+    keys = None if config.keys is None else Path(config.keys)
+    sockets = open_sockets(name, topology, codec, keys=keys, insecure=config.insecure)
     transport = FaultyTransport(sockets, name, seed=config.seed, clock=time.monotonic)
     for peer, fault in emulated_faults(name, topology):
         transport.set(peer, fault)
@@ -123,7 +120,15 @@ def serve(config: ChildConfig) -> None:
         _die_with_parent()
         threading.Thread(target=_take_orders, args=(transport, pace), daemon=True).start()
     try:
-        mailbox = Mailbox(name, codec, transport, epoch=config.epoch, traffic=sockets.traffic)
+        mailbox = Mailbox(
+            name,
+            codec,
+            transport,
+            epoch=config.epoch,
+            traffic=sockets.traffic,
+            events=sockets.events,
+            first_sequence=first_sequence(),
+        )
         run_node(node, mailbox, stop.is_set)
     finally:
         sockets.close(linger_ms=LAST_WORDS_MS)

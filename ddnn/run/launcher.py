@@ -6,12 +6,11 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
-import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ import numpy as np
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import DataError, LaunchError
+from ddnn.errors import LaunchError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all, settled_account
-from ddnn.run.child import ChildConfig
 from ddnn.run.control import ControlServer
+from ddnn.run.hosts import check_host, nodes_of_host
 from ddnn.run.operator import Operator
 from ddnn.run.outcome import NodeState, Outcome, build_report, collect_verdicts
 from ddnn.run.plan import (
@@ -35,47 +34,23 @@ from ddnn.run.plan import (
     check_plan,
     parse_failure,
 )
+from ddnn.run.prepare import READY_S, check_views, collector_mailbox, start_nodes
+from ddnn.run.prepare import Options as Options
+from ddnn.run.prepare import Watcher as Watcher
+from ddnn.run.prepare import free_endpoints as free_endpoints
 from ddnn.run.processes import Processes
-from ddnn.topology import COLLECTOR, Topology
-from ddnn.wire.codec import Codec
-from ddnn.wire.messages import Heartbeat, Stop
+from ddnn.run.rollcall import wait_ready
+from ddnn.topology import COLLECTOR
+from ddnn.wire.messages import Stop
 from ddnn.wire.routes import peers
 from ddnn.wire.transport import Mailbox
-from ddnn.wire.zeromq import ZmqTransport
 
-READY_S = 60.0
-"""Time all nodes get to start and to reach each other."""
 POLL_S = 0.05
 """How long the launcher waits for a message before it looks at processes and operators."""
 MEMORY_S = 1.0
 """Time between two looks at the nodes' memory."""
 ACCOUNT_S = 3.0
 """Time stopping nodes get to hand over their accounts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watcher:
-    """What the launch tells while it runs: samples answered so far, and lines for a person."""
-
-    progress: Callable[[int], None] = lambda _answered: None
-    say: Callable[[str], None] = lambda _line: None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to launch.
-
-    plan: what fails when. rounds: how often the samples are run, one round after the other.
-    window: samples in flight at most, default the topology's. free_ports: listen on ports the
-    system chooses instead of the topology's. idle_s: time to do nothing before the first sample,
-    to measure what an idle system uses.
-    """
-
-    plan: FailurePlan | None = None
-    rounds: int = 1
-    window: int | None = None
-    free_ports: bool = False
-    idle_s: float = 0.0
 
 
 def launch(
@@ -87,16 +62,17 @@ def launch(
     """Runs every sample through real processes, ends them, and reports.
 
     Raises DataError for views that do not fit, TransportError for a port in use, LaunchError
-    naming a node that does not start.
+    naming a node that does not start or join.
     """
     options = options or Options()
-    _check_views(bundle.topology, samples)
+    check_views(bundle.topology, samples)
+    check_host(bundle.topology, options.host)
     with ExitStack() as stack:
         if options.free_ports:
             bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-launch-")))
         processes = stack.enter_context(Processes(folder))
-        mailbox = stack.enter_context(_collector_mailbox(bundle))
+        mailbox = stack.enter_context(collector_mailbox(bundle, options))
         run = Launch(
             bundle,
             samples,
@@ -105,7 +81,11 @@ def launch(
             mailbox=mailbox,
             watcher=watcher,
         )
-        return run.run(folder)
+        try:
+            return run.run(folder)
+        except BaseException:
+            run.abandon()
+            raise
 
 
 class Launch:
@@ -131,7 +111,12 @@ class Launch:
         self._plan = plan
         self._actions = actions(plan)
         self._processes = processes
-        self._operator = Operator(processes, bundle.topology)
+        self._local = nodes_of_host(bundle.topology, options.host)
+        self._remote = tuple(name for name in bundle.topology.nodes if name not in self._local)
+        self._has_joined = False
+        self._operator = Operator(processes, bundle.topology, nodes=self._local)
+        for failure in plan.failures:
+            self._operator.check_reach(failure)
         self._mailbox = mailbox
         self._watcher = watcher or Watcher()
         self._history: list[dict[str, Any]] = []
@@ -150,7 +135,14 @@ class Launch:
             halts=[a.sample for a in self._actions if a.sample is not None and a.sample < total],
         )
         begun_s = time.monotonic()
-        self._start_all(folder)
+        start_nodes(
+            self._processes,
+            self._bundle,
+            self._local,
+            folder=folder,
+            samples=self._samples,
+            options=self._options,
+        )
         self._wait_ready()
         ready_s = time.monotonic() - begun_s
         self._watcher.say(f"{len(self._topology.nodes)} nodes ready in {ready_s:.1f} s")
@@ -171,6 +163,10 @@ class Launch:
         verdicts = collect_verdicts(self._collector, self._topology, self._labels_N)
         return Outcome(report=report, verdicts=verdicts, memory=tuple(self._memory))
 
+    def abandon(self) -> None:
+        """Other hosts' nodes end with a launch that ends early; ours do anyway."""
+        self._tell_to_stop(self._remote)
+
     def _idle(self, idle_s: float) -> float:
         """Processor time of all nodes and the launcher while nothing is asked, of one core."""
         begun_s, used_s = time.monotonic(), self._processes.cpu_s() + time.process_time()
@@ -179,42 +175,28 @@ class Launch:
         used_s = self._processes.cpu_s() + time.process_time() - used_s
         return used_s / (time.monotonic() - begun_s)
 
-    def _start_all(self, folder: Path) -> None:
-        topology = self._topology
-        endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
-        for name in topology.nodes:
-            views = None
-            if name in topology.devices:
-                views = folder / f"{name}.npy"
-                np.save(views, self._samples.views_NVCHW[:, topology.devices.index(name)])
-            self._processes.start(
-                ChildConfig(
-                    bundle=str(self._bundle.folder),
-                    node=name,
-                    views=str(views) if views else None,
-                    endpoints=endpoints,
-                    seed=self._plan.seed,
-                )
-            )
-
     def _wait_ready(self) -> None:
         """Until all nodes that can be reached reach all that run, and are reached by us."""
-        deadline_s = time.monotonic() + READY_S
-        wanted = set(self._topology.nodes) - self._operator.unreachable
-        dead = set(self._topology.nodes) - set(self._processes.pids())
-        lost = {name: len(dead.intersection(peers(self._topology, name))) for name in wanted}
-        unreached, unready = set(wanted), set(wanted)
-        heard = self._collector.unreached
-        heard.clear()
-        while unreached or unready:
-            unreached = {n for n in unreached if not self._mailbox.send(n, Heartbeat())}
-            unready = {n for n in wanted if n not in heard or heard[n] > lost[n]}
-            self._turn(POLL_S)
-            for name in wanted & set(self._processes.stopped()):
-                raise LaunchError(f"{name} did not start: {self._processes.last_words(name)}")
-            if time.monotonic() > deadline_s:
-                missing = ", ".join(sorted(unready | unreached))
-                raise LaunchError(f"not ready after {READY_S:.0f} s: {missing}")
+        silent = {name for name in self._remote if self._has_joined and self._is_silent(name)}
+        running = set(self._processes.pids()) | set(self._remote) - silent
+        dead = set(self._topology.nodes) - running
+        wanted = set(self._topology.nodes) - self._operator.unreachable - silent
+        self._collector.unreached.clear()
+        wait_ready(
+            self._mailbox,
+            self._topology,
+            {name: len(dead.intersection(peers(self._topology, name))) for name in wanted},
+            heard=self._collector.unreached,
+            turn=lambda: self._turn_unless_ended(wanted),
+            timeout_s=self._options.join_timeout_s if self._remote else READY_S,
+            say=self._watcher.say,
+        )
+        self._has_joined = True
+
+    def _turn_unless_ended(self, wanted: set[str]) -> None:
+        self._turn(POLL_S)
+        for name in wanted & set(self._processes.stopped()):
+            raise LaunchError(f"{name} did not start: {self._processes.last_words(name)}")
 
     def _run_samples(self) -> float:
         """Seconds from the first capture to the last answer, halts left out."""
@@ -290,7 +272,7 @@ class Launch:
     def _note_memory(self, seconds: float) -> None:
         if self._memory and seconds < self._memory[-1][0] + MEMORY_S:
             return
-        for name in self._topology.nodes:
+        for name in self._local:
             resident_mb = self._processes.resident_mb(name)
             if resident_mb is not None:
                 self._memory.append((seconds, name, resident_mb))
@@ -299,22 +281,30 @@ class Launch:
         return not self._collector.liveness.is_alive(name, time.monotonic())
 
     def _stop_all(self) -> dict[str, NodeState]:
-        """Takes the accounts and ends the processes."""
-        states = {
-            name: NodeState(
-                state=self._processes.state(name), resident_mb=self._processes.resident_mb(name)
-            )
-            for name in self._topology.nodes
-        }
+        """Takes the accounts and ends the processes, here and on other hosts."""
+        states = {name: self._state(name) for name in self._topology.nodes}
         running = set(self._processes.pids())
-        for name in running:
-            self._mailbox.send(name, Stop())
+        running |= {name for name in self._remote if not self._is_silent(name)}
+        self._tell_to_stop(running)
         deadline_s = time.monotonic() + ACCOUNT_S
         while running - set(self._collector.accounts) and time.monotonic() < deadline_s:
             self._turn(POLL_S)
         self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
         self._processes.end_all()
         return states
+
+    def _state(self, name: str) -> NodeState:
+        if name in self._remote:
+            return NodeState(state="silent" if self._is_silent(name) else "running")
+        return NodeState(
+            state=self._processes.state(name),
+            resident_mb=self._processes.resident_mb(name),
+            limits={key: asdict(limit) for key, limit in self._processes.limits(name).items()},
+        )
+
+    def _tell_to_stop(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._mailbox.send(name, Stop())
 
     def _failure_entries(self) -> list[dict[str, Any]]:
         """What was done to nodes and, from the heartbeats, when it was noticed."""
@@ -324,49 +314,6 @@ class Launch:
             for gone in self._collector.gone
         ]  # fmt: skip
         return sorted(self._history + noticed, key=lambda entry: int(entry["sample"]))
-
-
-def free_endpoints(topology: Topology) -> dict[str, str]:
-    """Loopback addresses with ports that the system has just found free."""
-    names = (COLLECTOR, *topology.nodes)
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in names]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        ports = [sock.getsockname()[1] for sock in sockets]
-    return {name: f"tcp://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
-
-
-@contextmanager
-def _collector_mailbox(bundle: Bundle) -> Iterator[Mailbox]:
-    topology = bundle.topology
-    codec = Codec(topology, bundle.session)
-    transport = ZmqTransport(
-        COLLECTOR,
-        endpoint=topology.endpoint(COLLECTOR),
-        peers={name: topology.endpoint(name) for name in topology.nodes},
-        max_bytes=codec.max_bytes,
-    )
-    try:
-        yield Mailbox(COLLECTOR, codec, transport, traffic=transport.traffic)
-    finally:
-        transport.close()
-
-
-def _check_views(topology: Topology, samples: MultiView) -> None:
-    wanted = (topology.views, *topology.view.shape)
-    if samples.views_NVCHW.shape[1:] != wanted:
-        raise DataError(
-            f"views of {samples.views_NVCHW.shape[1:]} (V, C, H, W), topology {topology.name} "
-            f"wants {wanted}"
-        )
-    if samples.classes != topology.classes:
-        raise DataError(
-            f"classes {list(samples.classes)}, topology {topology.name} has "
-            f"{list(topology.classes)}"
-        )
-    if not len(samples):
-        raise DataError("no samples to run, want at least one")
 
 
 def _no_failures(bundle: Bundle) -> FailurePlan:

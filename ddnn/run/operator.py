@@ -6,10 +6,11 @@ The one place that carries failures out: a plan's, and those of `ddnn fault` whi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from ddnn.errors import LaunchError
 from ddnn.run.plan import SILENT, Failure
 from ddnn.topology import Topology
 from ddnn.wire.faulty import LINK_FAULT_KINDS
@@ -39,7 +40,10 @@ class Operator:
         topology: Topology,
         *,
         clock: Callable[[], float] = time.monotonic,
+        nodes: Sequence[str] | None = None,
     ) -> None:
+        """nodes: those that run here, None: all. The others are out of its reach."""
+        self._nodes = tuple(topology.nodes) if nodes is None else tuple(nodes)
         self._processes = processes
         self._clock = clock
         self._topology = topology
@@ -53,11 +57,12 @@ class Operator:
         """Nodes that cannot answer now, because of a failure in force or because they ended."""
         silenced = {f.at_node for f in self._active if f.kind in SILENT and f.node is not None}
         running = self._processes.pids().keys()
-        return silenced | {name for name in self._topology.nodes if name not in running}
+        return silenced | {name for name in self._nodes if name not in running}
 
     def begin(self, failure: Failure) -> None:
         """Makes it so. On a node that is dead, it takes hold when the node runs again."""
         node = failure.at_node
+        self.check_reach(failure)
         if failure.kind == "recover":
             self._recover(failure)
             return
@@ -69,6 +74,15 @@ class Operator:
             self._processes.hang(node)
         else:
             self._order(node, failure)
+
+    def check_reach(self, failure: Failure) -> None:
+        """Raises LaunchError for a node that runs on another host."""
+        node = failure.at_node
+        if node not in self._nodes:
+            raise LaunchError(
+                f"{node}: runs on host {self._topology.host(node)}, out of reach from here: want "
+                f"`ddnn fault {failure.where} {failure.kind}` there"
+            )
 
     def end(self, failure: Failure) -> None:
         """Takes one failure back."""
@@ -92,10 +106,20 @@ class Operator:
         if recovery.node is not None and not self._processes.is_running(recovery.node):
             self._restart(recovery.node)
 
-    def due_restarts(self, silent: Callable[[str], bool]) -> list[str]:
-        """Starts again the nodes that ended or fell silent where their policy says so."""
+    def due_restarts(
+        self,
+        silent: Callable[[str], bool],
+        finished: Callable[[str], bool] = lambda _name: False,
+    ) -> list[str]:
+        """Starts again the nodes that ended or fell silent where their policy says so.
+
+        finished: nodes that were told to end.
+        """
         started = []
-        for name, node in self._topology.nodes.items():
+        for name in self._nodes:
+            node = self._topology.nodes[name]
+            if finished(name):
+                continue
             most = {"never": 0, "always": None}.get(str(node.restart), node.restart)
             ended = not self._processes.is_running(name) or silent(name)
             spent = most is not None and self._restarts.get(name, 0) >= int(most)

@@ -6,7 +6,7 @@ Axes: N samples, V views.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -41,10 +41,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeState:
-    """How a node stood at the end."""
+    """How a node stood at the end. limits: by the topology's key, `wanted`, and `by` what it
+    holds, or why it does not."""
 
     state: str
     resident_mb: float | None = None
+    limits: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
@@ -136,6 +138,7 @@ def build_report(
                 "sent_bytes": sum(c.zmtp for c in counts if c.link[0] == name),
                 "received_bytes": sum(c.zmtp for c in counts if c.link[1] == name),
                 "resident_mb": state.resident_mb,
+                **({"limits": state.limits} if state.limits else {}),
                 "events": dict(collector.accounts[name].events)
                 if name in collector.accounts
                 else {},

@@ -16,6 +16,8 @@ from typing import Any
 
 from ddnn.errors import LaunchError
 from ddnn.run.child import ChildConfig
+from ddnn.run.limits import Applied, apply_limits, own_group, remove_group
+from ddnn.topology import Limits
 
 TERM_S = 2.0
 """Time a node gets to end by itself before it is killed."""
@@ -28,6 +30,8 @@ class _Child:
     process: subprocess.Popen[bytes]
     config: ChildConfig
     log: Path
+    limits: Limits
+    applied: dict[str, Applied]
     killed: bool = False
 
 
@@ -38,6 +42,8 @@ class Processes:
         """folder: where each node's standard error goes, NODE.log."""
         self._folder = folder
         self._children: dict[str, _Child] = {}
+        self._group = own_group()
+        self._groups: set[Path] = set()
 
     def __enter__(self) -> Processes:
         return self
@@ -45,8 +51,8 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self.end_all()
 
-    def start(self, config: ChildConfig) -> None:
-        """Starts a node; its log starts anew with epoch 0.
+    def start(self, config: ChildConfig, limits: Limits | None = None) -> None:
+        """Starts a node within its limits; its log starts anew with epoch 0.
 
         The child gets a process group of its own, so that Ctrl-C reaches the launcher alone,
         and ends when the pipe to its standard input closes.
@@ -61,7 +67,10 @@ class Processes:
                 process_group=0,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
-        self._children[config.node] = _Child(process, config, log)
+        limits = limits or Limits()
+        applied, group = apply_limits(process.pid, config.node, limits, self._group)
+        self._groups |= {group} if group else set()
+        self._children[config.node] = _Child(process, config, log, limits, applied)
 
     def kill(self, node: str) -> None:
         """SIGKILL: the node is gone at once. Nothing for one that has ended."""
@@ -84,6 +93,23 @@ class Processes:
         process = self._child(node).process
         if process.poll() is None:
             process.send_signal(number)
+
+    def wait_listening(self, node: str, timeout_s: float) -> None:
+        """Waits until the node's process takes orders: then its sockets are open.
+
+        Raises LaunchError with its last words if it ends, or does not in time.
+        """
+        process = self._child(node).process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps({"slow": 1.0}).encode() + b"\n")
+            process.stdin.flush()
+        if not select.select([process.stdout], [], [], timeout_s)[0]:
+            raise LaunchError(f"{node}: not ready after {timeout_s:.0f} s")
+        if not process.stdout.readline():
+            process.wait()
+            raise LaunchError(f"{node} did not start: {self.last_words(node)}")
 
     def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None:
         """Tells the node's process to fail in some way (see `child`), waits till it does.
@@ -108,7 +134,15 @@ class Processes:
         child = self._child(node)
         if child.process.poll() is None:
             raise LaunchError(f"{node}: still runs, want it dead before it starts again")
-        self.start(replace(child.config, epoch=child.config.epoch + 1))
+        self.start(replace(child.config, epoch=child.config.epoch + 1), child.limits)
+
+    def limits(self, node: str) -> dict[str, Applied]:
+        """The node's limits, and whether they hold."""
+        return self._child(node).applied
+
+    def has_finished(self, node: str) -> bool:
+        """Whether the node's process ended as one does that was told to."""
+        return self._child(node).process.poll() == 0
 
     def is_running(self, node: str) -> bool:
         """Whether the node's process is there."""
@@ -174,6 +208,8 @@ class Processes:
                 child.process.kill()
             child.process.wait()
             _close_pipes(child)
+        for group in self._groups:
+            remove_group(group)
 
     def _child(self, node: str) -> _Child:
         if node not in self._children:

@@ -6,6 +6,7 @@ one process or in many, so that bytes are counted alike.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -54,14 +55,17 @@ class Mailbox:
         *,
         epoch: int = 0,
         traffic: Callable[[], Traffic | None] = lambda: None,
+        events: Counter[str] | None = None,
         first_sequence: int = 0,
     ) -> None:
-        """traffic: what the kernel counted so far, None where it does not. first_sequence: of
-        each link; higher than what an earlier run of this node came to, should the others still
-        remember that.
+        """traffic: what the kernel counted so far, None where it does not. events: what the
+        transport counts itself. first_sequence: of each link; higher than what an earlier run of
+        this node came to, should the others still remember that.
         """
         self.name = name
         self.ledger = Ledger(codec)
+        if events is not None:
+            self.ledger.events = events
         self.foreign: dict[str, int] = {}
         self._codec = codec
         self._transport = transport
@@ -70,6 +74,11 @@ class Mailbox:
         self._first_sequence = first_sequence
         self._sequences: dict[str, int] = {}
         self._heard: dict[str, tuple[int, int]] = {}
+
+    @property
+    def session(self) -> int:
+        """Number that all messages carry; others' are refused."""
+        return self._codec.session
 
     def send(self, peer: str, message: Message) -> bool:
         """Sends; False where it was not taken (counted as `unsent`, but for heartbeats)."""

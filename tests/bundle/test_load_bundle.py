@@ -71,8 +71,28 @@ def test_one_changed_bit_is_noticed(folder, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret", "/etc/passwd", "sections/../../secret", "", "a\0b"],
-    ids=["up", "absolute", "up inside", "empty", "zero byte"],
+    [
+        "../secret",
+        "/etc/passwd",
+        "sections/../../secret",
+        "",
+        "a\0b",
+        "..\\secret",
+        "C:\\x",
+        "C:/x",
+        ".",
+    ],
+    ids=[
+        "up",
+        "absolute",
+        "up inside",
+        "empty",
+        "zero byte",
+        "up in Windows",
+        "drive",
+        "drive/",
+        "dot",
+    ],
 )
 def test_no_file_outside_the_bundle_is_touched(folder, name):
     (folder.parent / "secret").write_text("secret")

@@ -12,6 +12,7 @@ from builders import patient, star_topology, unattended
 from networks import PRIOR_CLASS, Trained, Trainer, offline
 from waiting import assert_nothing_is_left, node_processes
 
+from ddnn.bundle.load import load_bundle
 from ddnn.errors import DdnnError, LaunchError, TransportError
 from ddnn.report.verdicts import COLUMNS
 from ddnn.run.inprocess import run_inprocess
@@ -190,7 +191,7 @@ def test_a_node_that_does_not_start_is_named_with_its_last_line(tmp_path, damage
     trained = Trainer(tmp_path)(topology, 30)
     wanted = damage(trained.bundle.folder)
     with pytest.raises(LaunchError, match=wanted):
-        launch(trained.bundle, trained.samples)
+        launch(load_bundle(trained.bundle.folder, ()), trained.samples)
     assert_nothing_is_left(trained.bundle.folder, topology)
 
 

@@ -1,0 +1,35 @@
+"""`ddnn bundle split RUN`: the part of a bundle that one host or some nodes need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ddnn.bundle.load import load_bundle
+from ddnn.bundle.split import split_bundle
+from ddnn.run.hosts import nodes_of_host
+
+
+@click.group(name="bundle")
+def command() -> None:
+    """Handle trained bundles."""
+
+
+@command.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--node", "nodes", multiple=True, metavar="NAME", help="A node that is to run there.")
+@click.option("--host", metavar="NAME", help="All nodes of this host.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
+def split(run: Path, nodes: tuple[str, ...], host: str | None, out: Path) -> None:
+    """Write the part of RUN's bundle that some nodes, or a host's, need.
+
+    It talks with the whole bundle and with its other parts. The collector needs no files: an
+    empty part serves a host that has the collector alone.
+    """
+    if (host is None) == (not nodes):
+        raise click.UsageError("want either --host NAME or --node NAME, which may be given again")
+    if host is not None:
+        nodes = nodes_of_host(load_bundle(run, ()).topology, host)
+    files = split_bundle(run, nodes, out)
+    click.echo(f"{out}: {', '.join(nodes) or 'no node'}; {len(files)} files and the manifest")

@@ -1,0 +1,136 @@
+"""What a launch needs before its first sample: options, views that fit, sockets, processes.
+
+Axes: N samples, V views, C image channels, H, W.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ddnn.bundle.load import Bundle
+from ddnn.data.multiview import MultiView
+from ddnn.errors import DataError
+from ddnn.run.child import ChildConfig
+from ddnn.run.plan import FailurePlan
+from ddnn.run.processes import Processes
+from ddnn.run.sockets import LAST_WORDS_MS, first_sequence, open_sockets
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.codec import Codec
+from ddnn.wire.transport import Mailbox
+
+READY_S = 60.0
+"""Time all nodes get to start and to reach each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """What the launch tells while it runs: samples answered so far, and lines for a person."""
+
+    progress: Callable[[int], None] = lambda _answered: None
+    say: Callable[[str], None] = lambda _line: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to launch.
+
+    plan: what fails when. rounds: how often the samples are run, one round after the other.
+    window: samples in flight at most, default the topology's. free_ports: listen on ports the
+    system chooses instead of the topology's. idle_s: time to do nothing before the first sample,
+    to measure what an idle system uses. host: the one host this machine plays, None: all.
+    join_timeout_s: time the nodes of other hosts get to appear. keys: folder of key files.
+    insecure: listen to other machines without CURVE.
+    """
+
+    plan: FailurePlan | None = None
+    rounds: int = 1
+    window: int | None = None
+    free_ports: bool = False
+    idle_s: float = 0.0
+    host: str | None = None
+    join_timeout_s: float = READY_S
+    keys: Path | None = None
+    insecure: bool = False
+
+
+def check_views(topology: Topology, samples: MultiView) -> None:
+    """Raises DataError for views or classes that the topology is not made for."""
+    wanted = (topology.views, *topology.view.shape)
+    if samples.views_NVCHW.shape[1:] != wanted:
+        raise DataError(
+            f"views of {samples.views_NVCHW.shape[1:]} (V, C, H, W), topology {topology.name} "
+            f"wants {wanted}"
+        )
+    if samples.classes != topology.classes:
+        raise DataError(
+            f"classes {list(samples.classes)}, topology {topology.name} has "
+            f"{list(topology.classes)}"
+        )
+    if not len(samples):
+        raise DataError("no samples to run, want at least one")
+
+
+def free_endpoints(topology: Topology) -> dict[str, str]:
+    """Loopback addresses with ports that the system has just found free."""
+    names = (COLLECTOR, *topology.nodes)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in names]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        ports = [sock.getsockname()[1] for sock in sockets]
+    return {name: f"tcp://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
+
+
+@contextmanager
+def collector_mailbox(bundle: Bundle, options: Options) -> Iterator[Mailbox]:
+    """The launcher's own place among the nodes."""
+    codec = Codec(bundle.topology, bundle.session, bundle.tables)
+    transport = open_sockets(
+        COLLECTOR, bundle.topology, codec, keys=options.keys, insecure=options.insecure
+    )
+    try:
+        yield Mailbox(
+            COLLECTOR,
+            codec,
+            transport,
+            traffic=transport.traffic,
+            events=transport.events,
+            first_sequence=first_sequence(),
+        )
+    finally:
+        transport.close(linger_ms=LAST_WORDS_MS)
+
+
+def start_nodes(
+    processes: Processes,
+    bundle: Bundle,
+    nodes: Sequence[str],
+    *,
+    folder: Path,
+    samples: MultiView | None,
+    options: Options,
+) -> None:
+    """Starts the nodes' processes; folder: where devices find what their cameras recorded."""
+    topology = bundle.topology
+    endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
+    for name in nodes:
+        views = None
+        if name in topology.devices and samples is not None:
+            views = folder / f"{name}.npy"
+            np.save(views, samples.views_NVCHW[:, topology.devices.index(name)])
+        config = ChildConfig(
+            bundle=str(bundle.folder),
+            node=name,
+            views=str(views) if views else None,
+            endpoints=endpoints,
+            seed=options.plan.seed if options.plan else 0,
+            keys=str(options.keys) if options.keys else None,
+            insecure=options.insecure,
+        )
+        processes.start(config, topology.nodes[name].limits)

@@ -1,0 +1,126 @@
+"""One host's nodes, when the collector is on another: started, supervised, ended with it.
+
+The nodes end when the collector tells them to, and this with them. A node that ends otherwise, or
+is killed, is started again where its policy says so. Only its own launcher can make a node fail:
+`ddnn fault` on this host.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from ddnn.bundle.load import Bundle
+from ddnn.data.multiview import MultiView
+from ddnn.errors import ConfigError
+from ddnn.run.control import ControlServer
+from ddnn.run.hosts import nodes_of_host
+from ddnn.run.operator import Operator
+from ddnn.run.plan import check_failure, parse_failure
+from ddnn.run.prepare import READY_S, Options, Watcher, check_views, start_nodes
+from ddnn.run.processes import Processes
+from ddnn.topology import Topology
+
+POLL_S = 0.1
+"""Time between two looks at the processes."""
+EMPTY_S = 2.0
+"""Without any process for so long, nothing is expected any more: longer than a restart takes."""
+
+
+def serve_host(
+    bundle: Bundle, samples: MultiView | None, options: Options, watcher: Watcher | None = None
+) -> dict[str, str]:
+    """Runs the nodes of options.host until all were told to stop; returns how each one stood.
+
+    samples: what the host's cameras see; None where it has no device.
+    Raises LaunchError naming a node that does not start.
+    """
+    watcher = watcher or Watcher()
+    nodes = nodes_of_host(bundle.topology, options.host)
+    _check(bundle.topology, nodes, samples, options)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-host-")))
+        processes = stack.enter_context(Processes(folder))
+        start_nodes(processes, bundle, nodes, folder=folder, samples=samples, options=options)
+        for name in nodes:
+            processes.wait_listening(name, READY_S)
+            watcher.say(f"{name} listens at {bundle.topology.endpoint(name)}")
+        site = _Site(bundle.topology, nodes, processes, watcher)
+        control = ControlServer(site.act)
+        stack.callback(control.close)
+        while not site.is_over:
+            control.poll()
+            site.supervise()
+            time.sleep(POLL_S)
+        site.supervise()
+        return {name: processes.state(name) for name in nodes}
+
+
+def _check(
+    topology: Topology, nodes: tuple[str, ...], samples: MultiView | None, options: Options
+) -> None:
+    if topology.collector.host == options.host:
+        raise ConfigError(f"--host {options.host}: has the collector, want `launch` with --join")
+    if not nodes:
+        raise ConfigError(f"--host {options.host}: has no nodes, want a host with some")
+    for name in nodes:
+        if name in topology.devices and samples is None:
+            raise ConfigError(f"{name}: a device needs views, want --data CARD")
+    if options.plan is not None and options.plan.failures:
+        raise ConfigError("--plan: failures are planned where the collector is")
+    if samples is not None:
+        check_views(topology, samples)
+
+
+class _Site:
+    """Acts for whoever runs `ddnn fault` here, and for the restart policies."""
+
+    def __init__(
+        self, topology: Topology, nodes: tuple[str, ...], processes: Processes, watcher: Watcher
+    ) -> None:
+        self._topology = topology
+        self._nodes = nodes
+        self._processes = processes
+        self._watcher = watcher
+        self._operator = Operator(processes, topology, nodes=nodes)
+        self._ended: set[str] = set()
+        self._running_s = time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing runs, and nobody will start it again: neither a policy nor a person."""
+        if self._processes.pids():
+            self._running_s = time.monotonic()
+            return False
+        states = {self._processes.state(name) for name in self._nodes}
+        told = any(self._processes.has_finished(name) for name in self._nodes)
+        given_up = time.monotonic() > self._running_s + EMPTY_S
+        return told or (given_up and "killed" not in states)
+
+    def act(self, request: dict[str, Any]) -> int:
+        """A failure asked for on this host; samples are counted elsewhere: 0."""
+        failure = parse_failure(request | {"at": {"sample": 0}})
+        check_failure(failure, self._topology, where=f"{failure.kind}: ")
+        self._operator.begin(failure)
+        self._watcher.say(f"{failure.where}: {failure.kind}")
+        return 0
+
+    def supervise(self) -> None:
+        """Names nodes that ended, starts those again whose policy says so."""
+        ended = set(self._nodes) - set(self._processes.pids())
+        for name in sorted(ended - self._ended):
+            told = self._processes.has_finished(name)
+            how = "was told to stop" if told else f"stopped: {self._processes.last_words(name)}"
+            self._watcher.say(f"{name} {how}")
+        self._ended = ended
+        for name in self._operator.due_restarts(_never, self._processes.has_finished):
+            self._ended.discard(name)
+            self._watcher.say(f"{name} is started again")
+
+
+def _never(_name: str) -> bool:
+    """That a process runs but its loop does not turn, only those who hear it can tell."""
+    return False
