@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from builders import star_topology
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ddnn.errors import WireError
@@ -53,6 +53,7 @@ def message(sample: int) -> bytes:
     return CODEC.encode(capture, sender="collector", epoch=0, sequence=sample)
 
 
+@example(steps=["delay", "send", "clear", "send"])
 @given(
     steps=st.lists(
         st.sampled_from(["send", "clear", "delay", "latency", "bandwidth"]) | st.floats(0, 0.1),
