@@ -28,7 +28,7 @@ Bits = Literal[1, 2, 4, 8, 32]
 Aggregator = Literal["max", "average", "concat"]
 ScoreType = Literal["float32", "float16", "int8"]
 AbsentViews = Literal["send", "skip"]
-FeatureCode = Literal["raw-bits", "entropy-coded"]
+FeatureCode = Literal["raw-bits", "entropy-coded", "jpeg"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
@@ -179,7 +179,7 @@ class Tier(Model):
         "send", description="of the device tier: whether a black view is classified and sent"
     )
     features: FeatureCode = Field(
-        "raw-bits", description="entropy-coded: fewer bytes for a millisecond or so a sample"
+        "raw-bits", description="entropy-coded: fewer bytes for more time; jpeg: for raw views"
     )
     deadline_ms: float = Field(
         100, gt=0, le=60_000, description="wait for the children's features this long"
@@ -342,10 +342,10 @@ class Topology(Model):
         """Payload of one sample's features, not coded: f*o/8 for 1 bit (paper, equation 1)."""
         return math.ceil(self.feature_shape(name).values * self.section(name).sent_bits / 8)
 
-    def codes_features(self, name: str) -> bool:
-        """The node's features travel entropy-coded: their size depends on their content."""
+    def feature_code(self, name: str) -> FeatureCode:
+        """How the node's features travel; raw-bits where it sends none."""
         node = self.nodes[name]
-        return node.parent is not None and self.tier(node.role).features == "entropy-coded"
+        return "raw-bits" if node.parent is None else self.tier(node.role).features
 
     def score_type(self, name: str) -> ScoreType:
         """How the node's scores travel; float32 where its tier has no exit."""

@@ -15,6 +15,8 @@ COLLECTOR = "collector"
 """Name under which the collector, which is no node of the network, sends and receives."""
 GATEWAY, DEVICE, CLOUD = "gateway", "device", "cloud"
 MAX_CODED_BITS = 8
+MAX_JPEG_VALUES = 30_000
+"""Then every code fits into 64 KiB."""
 MAX_VALUES = 1 << 22  # values in one feature map; 16 MiB at 32 bits
 
 
@@ -116,7 +118,9 @@ def _check_exits(topology: Topology) -> None:
             raise ConfigError(f"tiers.{number}.absent: got {tier.absent}, want it at tiers.0 only")
     if topology.tiers[-1].features != "raw-bits":
         last = len(topology.tiers) - 1
-        raise ConfigError(f"tiers.{last}.features: got entropy-coded, the last tier sends none")
+        raise ConfigError(
+            f"tiers.{last}.features: got {topology.tiers[-1].features}, the last tier sends none"
+        )
     for number, tier in enumerate(topology.tiers):
         where, last = f"tiers.{number}.exit", number == len(topology.tiers) - 1
         if tier.exit is None:
@@ -171,11 +175,7 @@ def _check_shapes(topology: Topology) -> None:
         where = f"nodes.{name}.section" if node.section else f"tier {node.role}: section"
         if not section.blocks and (node.role != DEVICE or tier.exit is not None):
             raise ConfigError(f"{where}.blocks: got none, want at least one (or a device, no exit)")
-        if topology.codes_features(name) and topology.section(name).sent_bits > MAX_CODED_BITS:
-            raise ConfigError(
-                f"{where}: features of {topology.section(name).sent_bits} bits, want at most "
-                f"{MAX_CODED_BITS} to be entropy-coded"
-            )
+        _check_code(topology, name, where)
         if topology.feature_shape(name).values > MAX_VALUES:
             raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
         size = min(topology.feature_shape(name)[1:])
@@ -184,6 +184,23 @@ def _check_shapes(topology: Topology) -> None:
                 f"tier {node.role}: exit.pool: got {tier.exit.pool}, want at most {size}, the "
                 f"size of {name}'s maps"
             )
+
+
+def _check_code(topology: Topology, name: str, where: str) -> None:
+    """Whether the node's features are of a kind that its tier's `features` can code."""
+    bits, code = topology.section(name).sent_bits, topology.feature_code(name)
+    if code == "entropy-coded" and bits > MAX_CODED_BITS:
+        raise ConfigError(
+            f"{where}: features of {bits} bits, want at most {MAX_CODED_BITS} to be entropy-coded"
+        )
+    if code == "jpeg":
+        channels, height, width = topology.feature_shape(name)
+        if topology.section(name).blocks or bits != 8 or channels not in (1, 3):
+            raise ConfigError(
+                f"{where}: want no blocks, 8 bits and 1 or 3 channels to be sent as jpeg"
+            )
+        if channels * height * width > MAX_JPEG_VALUES:
+            raise ConfigError(f"{where}: views of more than {MAX_JPEG_VALUES} values, want fewer")
 
 
 def _check_links(topology: Topology) -> None:

@@ -16,9 +16,9 @@ TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 BASE = {"errors", "share", "yamlfile"}
 STRUCTURE = BASE | {"topology_check", "topology"}
-RUNTIME = STRUCTURE | {"decision", "report", "wire", "bundle.manifest", "bundle.load"}
+RUNTIME = STRUCTURE | {"coding", "decision", "report", "wire", "bundle.manifest", "bundle.load"}
 TRAINING = STRUCTURE | {
-    "decision", "report", "data", "model", "bundle.manifest", "bundle.load", "bundle.graph",
+    "coding", "decision", "report", "data", "model", "bundle.manifest", "bundle.load", "bundle.graph",
     "bundle.write",
 }  # fmt: skip
 LAYERS = {
@@ -30,13 +30,14 @@ LAYERS = {
     "decision": {"errors"},
     "report": STRUCTURE,
     "data": STRUCTURE | {"report"},
-    "wire": STRUCTURE,
-    "bundle.manifest": STRUCTURE,
+    "coding": STRUCTURE,
+    "wire": STRUCTURE | {"coding"},
+    "bundle.manifest": STRUCTURE | {"coding"},
     "bundle.load": STRUCTURE | {"bundle.manifest"},
     "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load"},
     "nodes": RUNTIME,
     "run": RUNTIME | {"nodes", "data"},
-    "model": STRUCTURE,
+    "model": STRUCTURE | {"coding"},
     "bundle.graph": STRUCTURE | {"model"},
     "bundle.write": TRAINING - {"data", "bundle.write"},
     "training": TRAINING,

@@ -27,9 +27,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from ddnn.coding.entropy import CONTEXTS
 from ddnn.errors import ConfigError
 from ddnn.topology import Model, Name, Topology
-from ddnn.coding.entropy import CONTEXTS
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
@@ -60,7 +60,11 @@ class Manifest(Model):
     @model_validator(mode="after")
     def _tables_fit(self) -> Manifest:
         topology = self.topology
-        wanted = {name for name in topology.section_nodes if topology.codes_features(name)}
+        wanted = {
+            name
+            for name in topology.section_nodes
+            if topology.feature_code(name) == "entropy-coded"
+        }
         if set(self.tables) != wanted:
             raise ConfigError(f"tables: got {sorted(self.tables)}, want {sorted(wanted)}")
         for name, table in self.tables.items():
@@ -81,18 +85,6 @@ def section_file(node: str) -> str:
 def exit_file(name: str) -> str:
     """Path in the bundle of an exit."""
     return f"exits/{name}.onnx"
-
-
-def files_of(topology: Topology, nodes: Iterable[str]) -> tuple[str, ...]:
-    """Paths in the bundle of all that these nodes run: their sections and the exits they hold."""
-    wanted = set(nodes)
-    sections = [section_file(node) for node in topology.section_nodes if node in wanted]
-    exits = [
-        exit_file(name)
-        for name, tier in topology.exits.items()
-        if tier.exit is not None and tier.exit.at in wanted
-    ]
-    return (*sections, *exits)
 
 
 def files_of(topology: Topology, nodes: Iterable[str]) -> tuple[str, ...]:

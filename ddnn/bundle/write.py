@@ -72,10 +72,8 @@ def write_bundle(
 
 def code_tables(joint: Joint) -> dict[str, str]:
     """Of every node whose features are entropy-coded, hexadecimal."""
-    coded = filter(joint.topology.codes_features, joint.topology.section_nodes)
-    return {
-        name: bytes(joint.sections[name].get_buffer("code_table").tolist()).hex() for name in coded
-    }
+    tables = {name: joint.sections[name].code_table for name in joint.topology.section_nodes}
+    return {name: table.hex() for name, table in tables.items() if table is not None}
 
 
 def bundle_files(joint: Joint) -> dict[str, bytes]:

@@ -103,7 +103,10 @@ class Joint(nn.Module):
         for name in self.topology.section_nodes[self.topology.views :]:
             children = self.topology.children(name)
             aggregator = self.topology.tier(self.topology.nodes[name].role).aggregator
-            maps = [_there(outputs[child].features, child) for child in children]
+            maps = [
+                self.sections[child].arrived(_there(outputs[child].features, child))
+                for child in children
+            ]
             fused = FUSE[aggregator](maps, self._delivered(present, name))
             outputs[name] = self.sections[name](fused)
         scores = {name: out.scores for name, out in outputs.items() if out.scores is not None}

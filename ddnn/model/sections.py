@@ -10,11 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ddnn.coding.coders import coder_of
+from ddnn.coding.entropy import CONTEXTS
 from ddnn.model.binary import activate
 from ddnn.model.blocks import Norm2d, build_block
 from ddnn.model.exits import Head
 from ddnn.topology import DEVICE, Topology
-from ddnn.wire.entropy import CONTEXTS
 
 PIXEL_SCALE = 256
 """Blocks see pixels / 256: a power of two, so that sums of pixels with weights of one bit are
@@ -67,10 +68,12 @@ class Section(nn.Module):
             module = build_block(block, section, shape)
             self.blocks.append(module)
             shape, output_bits = block.output(shape), module.output_bits
-        if topology.codes_features(name):
+        code = topology.feature_code(name)
+        self._lossy = coder_of(topology, name) if code == "jpeg" else None
+        if code == "entropy-coded":
             planes = topology.feature_shape(name).F * section.sent_bits
             even = torch.full((planes * CONTEXTS,), 128, dtype=torch.uint8)
-            self.register_buffer("code_table", even)
+            self.register_buffer("code_table_bytes", even)
         self.sends_features = node.parent is not None
         self.quantizer: FeatureQuantizer | None = None
         if self.sends_features and section.sent_bits not in (32, output_bits):
@@ -93,7 +96,26 @@ class Section(nn.Module):
             scores = self.head(maps_NFHW)
         return SectionOutput(features, scores, seen)
 
+    def arrived(self, features_NFHW: Tensor) -> Tensor:
+        """What the parent gets of the features: less than was sent where they lose on the way."""
+        if self._lossy is None:
+            return features_NFHW
+        codes = self._lossy.encode(features_NFHW.cpu().numpy())
+        arrived = torch.from_numpy(self._lossy.decode(b"".join(codes), len(codes)))
+        return arrived.to(features_NFHW.device)
+
+    @property
+    def code_table(self) -> bytes | None:
+        """How likely the features' bits are (coding.entropy), where they are entropy-coded."""
+        found = dict(self.named_buffers(recurse=False)).get("code_table_bytes")
+        return None if found is None else bytes(found.tolist())
+
+    @code_table.setter
+    def code_table(self, table: bytes) -> None:
+        self.get_buffer("code_table_bytes").copy_(torch.tensor(list(table)))
+
     def pixels(self, views_NCHW: Tensor) -> Tensor:
         """uint8 as numbers from 0 to 1."""
         scale = PIXEL_SCALE if len(self.blocks) else RAW_SCALE
         return views_NCHW.to(torch.float32, memory_format=torch.channels_last) / scale
+

@@ -96,9 +96,9 @@ def device_sample_bytes(counts: list[LinkCount], topology: Topology) -> dict[str
 def device_sample_equation(counts: list[LinkCount], topology: Topology) -> float | None:
     """Equation 1 of the paper over the rows that were sent: what the payload must be.
 
-    None for entropy-coded features: their size depends on their content.
+    None for features that are coded: their size depends on their content.
     """
-    if any(map(topology.codes_features, topology.devices)):
+    if any(topology.feature_code(name) != "raw-bits" for name in topology.devices):
         return None
     data = _of_devices(counts, topology)
     scores = sum(c.rows * topology.score_bytes(c.link[0]) for c in data if c.kind is Kind.SCORES)

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ddnn.coding.coders import coder_of
+from ddnn.coding.entropy import fit_table
 from ddnn.data.multiview import MultiView
 from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import DEVICE, Topology
 from ddnn.training.predict import perceive, taking_part
-from ddnn.wire.entropy import MapCoder, fit_table
 
 FeatureBytes = Mapping[str, NDArray[np.int64]]
 """By node name, (N,): payload of its features of each sample, should they be sent."""
@@ -91,32 +92,31 @@ def feature_bytes(
         for name in topology.section_nodes
     }
     for name, features_NFHW in coded_features(joint, devices, present_NV).items():
-        table = bytes(joint.sections[name].get_buffer("code_table").tolist())
-        bits = topology.section(name).sent_bits
-        codes = MapCoder(topology.feature_shape(name), bits, table).encode(features_NFHW)
-        sizes[name] = np.array([len(code) for code in codes])
+        coder = coder_of(topology, name, joint.sections[name].code_table)
+        if coder is not None:
+            sizes[name] = np.array([len(code) for code in coder.encode(features_NFHW)])
     return sizes
 
 
 def fit_tables(joint: Joint, samples: MultiView) -> None:
     """Fits the tables of all nodes whose features are entropy-coded to what they send."""
-    if not any(map(joint.topology.codes_features, joint.topology.section_nodes)):
-        return
-    present_NV = taking_part(joint.topology, samples)
+    topology = joint.topology
+    present_NV = taking_part(topology, samples)
     found = coded_features(joint, perceive(joint, samples), present_NV)
     for name, features_NFHW in found.items():
-        views = sorted(joint.topology.views_below(name))
-        sent_N = present_NV[:, views].any(axis=1)
-        table = fit_table(features_NFHW[sent_N], joint.topology.section(name).sent_bits)
-        joint.sections[name].get_buffer("code_table").copy_(torch.tensor(list(table)))
+        if topology.feature_code(name) == "entropy-coded":
+            sent_N = present_NV[:, sorted(topology.views_below(name))].any(axis=1)
+            bits = topology.section(name).sent_bits
+            joint.sections[name].code_table = fit_table(features_NFHW[sent_N], bits)
 
 
 @torch.no_grad()
 def coded_features(
     joint: Joint, devices: Mapping[str, SectionOutput], present_NV: NDArray[np.bool_]
 ) -> dict[str, NDArray[np.float32]]:
-    """The features of all nodes whose features are entropy-coded, (N, F, H, W)."""
-    coded = list(filter(joint.topology.codes_features, joint.topology.section_nodes))
+    """The features of all nodes whose features are coded, (N, F, H, W)."""
+    topology = joint.topology
+    coded = [name for name in topology.section_nodes if topology.feature_code(name) != "raw-bits"]
     if not coded:
         return {}
     joint.eval()

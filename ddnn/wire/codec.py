@@ -17,7 +17,7 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     EXPECT           samples u32 N, present u8 N x P
     SCORES           samples u32 N, present u8 N x P, scores f32, f16 or i8 N x K (wire.bits)
     FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits),
-                     or entropy-coded values (wire.entropy)
+                     or coded values (ddnn.coding)
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
     HEARTBEAT        unreached u8, epoch u8
     STOP             nothing
@@ -40,10 +40,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ddnn.coding.coders import coder_of
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.bits import pack, pack_scores, packed_bytes, unpack, unpack_scores
-from ddnn.wire.entropy import MapCoder
 from ddnn.wire.messages import (
     MAX_ROWS,
     Account,
@@ -110,10 +110,11 @@ class Codec:
         self._shapes = {n: topology.feature_shape(n) for n in topology.section_nodes}
         self._bits = {n: topology.section(n).sent_bits for n in topology.section_nodes}
         self._feature_bytes = {n: topology.feature_bytes(n) for n in topology.section_nodes}
-        self._coders = {
-            name: MapCoder(self._shapes[name], self._bits[name], table)
-            for name, table in (tables or {}).items()
-        }
+        self._coders = {}
+        for name in topology.section_nodes:
+            coder = coder_of(topology, name, (tables or {}).get(name))
+            if coder is not None:
+                self._coders[name] = coder
         self._score_types = {n: topology.score_type(n) for n in topology.section_nodes}
         self._score_bytes = {n: topology.score_bytes(n) for n in topology.section_nodes}
 

@@ -22,11 +22,13 @@ from ddnn.wire.messages import Kind
 SAMPLES = 96
 SHAPES = ("six-cameras", "f-edges-cloud", "a-cloud-only")
 """Devices that share one exit; two edges whose exit is held by one of them; no local exit."""
+RAW_SHAPES = ("a-cloud-only", "six-cameras-raw")
 OPTIONS = {
     "float16": {"scores": "float16"},
     "int8": {"scores": "int8"},
     "skip": {"absent": "skip"},
     "coded": {"features": "entropy-coded"},
+    "jpeg": {"features": "jpeg", "absent": "skip"},
     "all": {"scores": "int8", "absent": "skip", "features": "entropy-coded"},
 }
 
@@ -36,7 +38,7 @@ def with_options(
 ) -> Topology:
     document = read_topology(name).model_dump(mode="json")
     document["tiers"][0]["absent"] = absent
-    for tier in document["tiers"][:-1]:
+    for tier in document["tiers"][: 1 if features == "jpeg" else -1]:
         tier["features"] = features
     for tier in document["tiers"]:
         if tier["exit"] is not None:
@@ -57,9 +59,16 @@ def shape(request) -> str:
     return request.param
 
 
-@pytest.fixture(scope="module", params=OPTIONS)
-def ran(request, shape, train: Trainer) -> tuple[Topology, Trained, Collector]:
-    topology = with_options(shape, **OPTIONS[request.param])
+CASES = {
+    f"{shape}-{name}": with_options(shape, **options)
+    for name, options in OPTIONS.items()
+    for shape in (RAW_SHAPES if name == "jpeg" else SHAPES)
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def ran(request, train: Trainer) -> tuple[Topology, Trained, Collector]:
+    topology = CASES[request.param]
     joint, bundle, samples = train(topology, SAMPLES)
     samples = partly_black(samples)
     collector = run_inprocess(bundle, samples.views_NVCHW)

@@ -10,10 +10,10 @@ from builders import star, star_topology
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddnn.coding.entropy import CONTEXTS
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.codec import EVENTS, Codec
-from ddnn.wire.entropy import CONTEXTS
 from ddnn.wire.messages import (
     KINDS,
     MAX_ROWS,
@@ -73,7 +73,7 @@ def tables_for(topology: Topology) -> dict[str, bytes]:
             dtype=np.uint8,
         ).tobytes()
         for name in topology.section_nodes
-        if topology.codes_features(name)
+        if topology.feature_code(name) == "entropy-coded"
     }
 
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddnn.coding.entropy import CONTEXTS, MapCoder, fit_table
 from ddnn.errors import WireError
 from ddnn.topology import Shape
 from ddnn.wire.bits import packed_bytes
-from ddnn.wire.entropy import CONTEXTS, MapCoder, fit_table
 
 SHAPE = Shape(2, 5, 7)
 
