@@ -18,8 +18,8 @@ BASE = {"errors", "share", "yamlfile"}
 STRUCTURE = BASE | {"topology_check", "topology"}
 RUNTIME = STRUCTURE | {"coding", "decision", "report", "wire", "bundle.manifest", "bundle.load"}
 TRAINING = STRUCTURE | {
-    "coding", "decision", "report", "data", "model", "bundle.manifest", "bundle.load", "bundle.graph",
-    "bundle.write",
+    "coding", "decision", "report", "data", "model", "bundle.manifest", "bundle.load",
+    "bundle.graph", "bundle.write",
 }  # fmt: skip
 LAYERS = {
     "errors": set(),
