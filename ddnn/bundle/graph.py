@@ -155,7 +155,6 @@ def _fused_maps(graph: Graph, aggregator: Aggregator, inputs: list[Shape]) -> st
 
 def _fused(graph: Graph, aggregator: Aggregator, values: str, present: str, *, axes: int) -> str:
     """values (N, M, ...) with `axes` axes after M, present (N, M) -> (N, ...)."""
-    member = graph.constant(np.array([1]))
     mask = graph.add("Unsqueeze", present, graph.constant(np.arange(2, 2 + axes)))
     if aggregator == "max":
         there = graph.add("Greater", mask, graph.number(0.5))
@@ -165,6 +164,7 @@ def _fused(graph: Graph, aggregator: Aggregator, values: str, present: str, *, a
     masked = graph.add("Mul", values, mask)
     if aggregator == "concat":
         return graph.add("Flatten", masked, axis=1)
+    member = graph.constant(np.array([1]))
     total = graph.add("ReduceSum", masked, member, keepdims=0)
     count = graph.add("ReduceSum", mask, member, keepdims=0)
     return graph.add("Div", total, graph.add("Max", count, graph.number(1.0)))
