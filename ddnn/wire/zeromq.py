@@ -8,6 +8,8 @@ The only file that imports zmq. Traps it knows:
 * Descriptors are hidden but for the socket monitor's events; see `kernel`.
 * With CURVE alone anyone who has a node's public key may connect: `_Doorman` lets in only the
   topology's own, and tells which of them sent a message.
+* A link that was cut comes back when TCP tries again, after ever longer pauses; ZeroMQ's own
+  heartbeats would help but cost bytes. TCP_MAXRT and CONNECT_TIMEOUT do without.
 * After a handshake that failed for good (another key, another protocol) ZeroMQ never connects
   again. Whoever takes a peer's port for a moment would cut the link for ever: `_Outbox` goes on.
 """
@@ -40,6 +42,13 @@ from ddnn.wire.transport import Arrived
 QUEUE_MESSAGES = 1000
 """High-water mark: messages queued on each side of a link before `send` returns False."""
 RECONNECT_MS = 20
+LINK_MS = 3000
+"""A connection on which nothing arrives for so long is given up and made anew. TCP alone waits
+twice as long after each failure: a cut of a minute would last for another."""
+CONNECT_MS = 1000
+"""How long one attempt to connect may take; TCP alone takes two minutes."""
+KEEPALIVE_S = 10
+"""After so long a silence a bound socket asks whether the peer is still there."""
 RETRY_S = 0.5
 """Time between two handshakes with a peer that fails them."""
 DRAIN_MESSAGES = 256
@@ -205,6 +214,9 @@ class ZmqTransport:
         socket.setsockopt(zmq.IPV6, "[" in endpoint)
         socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
         socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+        socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
+        socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
         if self._keys is not None:
             socket.setsockopt(zmq.CURVE_SERVER, 1)
             socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.own.secret.encode())
@@ -218,6 +230,8 @@ class ZmqTransport:
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        socket.setsockopt(zmq.TCP_MAXRT, LINK_MS)
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
         if self._keys is not None:
             socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.own.public.encode())
             socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.own.secret.encode())

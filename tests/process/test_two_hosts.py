@@ -1,0 +1,147 @@
+"""Several hosts, played by several launchers on this machine, over CURVE."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import patient, star_topology
+from networks import Trained, Trainer
+from waiting import assert_nothing_is_left, node_processes, wait_until
+
+from ddnn.bundle.split import split_bundle
+from ddnn.errors import LaunchError
+from ddnn.run.control import request
+from ddnn.run.inprocess import run_inprocess
+from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
+from ddnn.run.outcome import Outcome
+from ddnn.run.plan import plan_of
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.keys import write_keys
+from ddnn.wire.zeromq import make_key_pair
+
+pytestmark = pytest.mark.process
+SAMPLES = 120
+
+
+@pytest.fixture(autouse=True)
+def control_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+class TwoHosts:
+    """`site` has the collector, devices and gateway; `far` has the cloud, by the command line."""
+
+    def __init__(self, folder: Path, train: Trainer) -> None:
+        document = patient(star_topology(2, security={"curve": True}), seconds=5)
+        document = document.model_dump(mode="json")
+        for name, node in document["nodes"].items():
+            node["host"] = "far" if name == "cloud" else "site"
+            node["limits"] = {"memory_mb": 8000} if name == "cam0" else {}
+        document["collector"]["host"] = "site"
+        document["nodes"]["cloud"]["restart"] = "always"
+        topology = Topology.model_validate(document)
+        self.topology = topology.with_endpoints(free_endpoints(topology))
+        self.trained: Trained = train(self.topology, SAMPLES)
+        self.folder = folder
+        self._started: list[subprocess.Popen] = []
+        write_keys(folder / "keys", (COLLECTOR, *self.topology.nodes), make_key_pair)
+        split_bundle(self.trained.bundle.folder, ["cloud"], folder / "far")
+
+    def start_far(self, bundle: Path | None = None) -> subprocess.Popen:
+        command = [sys.executable, "-m", "ddnn", "launch", str(bundle or self.folder / "far")]
+        with (self.folder / "far.log").open("wb") as log:
+            options = ["--host", "far", "--keys", str(self.folder / "keys")]
+            process = subprocess.Popen([*command, *options], stderr=log, stdout=log)
+        self._started.append(process)
+        wait_until(lambda: "cloud listens at" in self.said() or process.poll() is not None)
+        return process
+
+    def said(self) -> str:
+        return (self.folder / "far.log").read_text()
+
+    def launch(self, **options: object) -> Outcome:
+        chosen = Options(host="site", keys=self.folder / "keys", **options)
+        return launch(self.trained.bundle, self.trained.samples, chosen)
+
+    def close(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def hosts(tmp_path: Path, train: Trainer) -> Iterator[TwoHosts]:
+    found = TwoHosts(tmp_path, train)
+    yield found
+    found.close()
+
+
+def test_two_launchers_answer_as_one_process_does_and_end_together(hosts):
+    far = hosts.start_far()
+    outcome = hosts.launch()
+    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views_NVCHW)
+    for name in ("predicted_N", "exit_N", "present_NV", "degraded_N"):
+        np.testing.assert_array_equal(getattr(outcome.verdicts, name), getattr(whole, name))
+    assert far.wait(10) == 0
+    assert "cloud was told to stop" in hosts.said()
+    nodes = outcome.report["nodes"]
+    assert nodes["cloud"]["state"] == "running"
+    assert nodes["cloud"]["sent_bytes"] > 0
+    assert nodes["cam0"]["limits"]["memory_mb"]["wanted"] == 8000
+    assert outcome.report["bytes"]["kernel"]["difference"] == 0
+    assert_nothing_is_left(hosts.folder, hosts.topology)
+    secrets = [p.read_text().split('"')[-2] for p in (hosts.folder / "keys").glob("*.key")]
+    shown = hosts.said() + str(outcome.report)
+    assert not [secret for secret in secrets if secret in shown]
+
+
+def test_whoever_does_not_join_is_named_with_its_host(hosts):
+    with pytest.raises(LaunchError, match=r"not ready after 2 s: .*cloud \(host far\)"):
+        hosts.launch(join_timeout_s=2)
+    assert_nothing_is_left(hosts.trained.bundle.folder, hosts.topology)
+
+
+def test_a_host_with_another_bundle_is_refused_by_name(hosts, tmp_path):
+    other = Trainer(tmp_path / "other")(hosts.topology, SAMPLES + 1)
+    far = hosts.start_far(other.bundle.folder)
+    with pytest.raises(LaunchError, match=r"cloud runs another bundle \(session \w{4}\), want \w"):
+        hosts.launch()
+    assert far.poll() is None  # refused, not harmed
+
+
+def test_a_node_killed_on_its_own_host_is_started_again_there(hosts):
+    far = hosts.start_far()
+    before = node_processes(hosts.folder)
+    request({"node": "cloud", "kind": "kill"}, far.pid)
+    wait_until(lambda: "cloud is started again" in hosts.said())
+    wait_until(lambda: len(node_processes(hosts.folder)) == 1)
+    assert node_processes(hosts.folder) != before
+    with pytest.raises(LaunchError, match="cam0: runs on host site, out of reach from here"):
+        request({"node": "cam0", "kind": "kill"}, far.pid)
+    assert hosts.launch().report["answered"] == SAMPLES
+
+
+def test_a_plan_for_a_node_of_another_host_is_refused_before_anything_starts(hosts):
+    plan = plan_of(hosts.topology, kills=["cloud@10"])
+    with pytest.raises(LaunchError, match=r"cloud: runs on host far, .*`ddnn fault cloud kill`"):
+        hosts.launch(plan=plan)
+    assert node_processes(hosts.trained.bundle.folder) == []
+
+
+def test_a_host_ends_with_a_collector_that_gives_up(hosts):
+    far = hosts.start_far()
+
+    def give_up(_answered: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch(
+            hosts.trained.bundle,
+            hosts.trained.samples,
+            Options(host="site", keys=hosts.folder / "keys"),
+            Watcher(progress=give_up),
+        )
+    assert far.wait(10) == 0
