@@ -84,7 +84,8 @@ def _section_part(
     )
     engine = load_engine(bundle.section_path(name))
     engine.check(inputs=_section_inputs(name, topology), outputs=_section_outputs(name, topology))
-    return SectionPart(source, engine, to, events)
+    views = len(topology.views_below(name))
+    return SectionPart(source, engine, to, events, views=views)
 
 
 def _section_inputs(name: str, topology: Topology) -> dict[str, tuple[int, ...]]:

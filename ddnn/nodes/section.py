@@ -154,13 +154,20 @@ class SectionPart:
     """Runs a section on what its source gathers. Keeps features until asked for them."""
 
     def __init__(
-        self, source: Source, engine: Engine, to: Destinations, events: Counter[str]
+        self,
+        source: Source,
+        engine: Engine,
+        to: Destinations,
+        events: Counter[str],
+        *,
+        views: int = 1,
     ) -> None:
+        """views: behind the section."""
         self._source = source
         self._engine = engine
         self._to = to
         self._events = events
-        self._kept = KeptFeatures()
+        self._kept = KeptFeatures(views)
         self._asked: list[NDArray[np.uint32]] = []
         self._parent = Liveness((to.parent,) if to.fallback and to.parent else (), to.patience_s)
         self._unsure: deque[tuple[float, NDArray[np.uint32]]] = deque()

@@ -1,0 +1,96 @@
+"""One device of several, known and let in, that sends what nobody asked for. N samples, V views."""
+
+import numpy as np
+import pytest
+from builders import star
+from networks import Trainer
+
+from ddnn.nodes.gather import SLOTS
+from ddnn.run import inprocess
+from ddnn.run.inprocess import run_inprocess
+from ddnn.run.plan import plan_of, presence
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.codec import Codec
+from ddnn.wire.memory import MemoryNetwork
+from ddnn.wire.messages import MAX_ROWS, Features, Kind, Scores
+
+SAMPLES = 80
+LIAR = "cam2"
+
+
+def with_edge() -> Topology:
+    """Three devices, an edge, a cloud; every tier has an exit."""
+    document = star(3)
+    section = document["tiers"][1]["section"]
+    edge = {"name": "edge", "section": section, "exit": {"at": "edge0", "threshold": 0.8}}
+    document["tiers"].insert(1, edge)
+    endpoint = "tcp://127.0.0.1:20100"
+    document["nodes"]["edge0"] = {"role": "edge", "parent": "cloud", "endpoint": endpoint}
+    for view in range(3):
+        document["nodes"][f"cam{view}"]["parent"] = "edge0"
+    return Topology.model_validate(document)
+
+
+class LiarsNetwork(MemoryNetwork):
+    """In place of what the liar says comes a flood of well-formed messages of absurd samples."""
+
+    codec: Codec
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sequence = 0
+        self._rng = np.random.default_rng(0)
+
+    def put(self, sender: str, receiver: str, data: bytes) -> bool:
+        if sender == LIAR and data[1] in (Kind.SCORES, Kind.FEATURES):
+            for start in range(0, SLOTS, MAX_ROWS):
+                super().put(sender, receiver, self._absurd(Kind(data[1]), start))
+            return True
+        if sender == LIAR:
+            data = self._numbered(data, receiver)
+        return super().put(sender, receiver, data)
+
+    def _absurd(self, kind: Kind, start: int) -> bytes:
+        samples_N = (2**32 - 1 - np.arange(start, start + MAX_ROWS)).astype(np.uint32)
+        samples_N -= np.uint32(SLOTS) * self._rng.integers(0, 9, MAX_ROWS).astype(np.uint32)
+        present_NV = np.broadcast_to(np.arange(3) == 2, (MAX_ROWS, 3))
+        if kind is Kind.SCORES:
+            message = Scores(samples_N, present_NV, np.full((MAX_ROWS, 3), 9, np.float32))
+        else:
+            shape = (MAX_ROWS, *with_edge().feature_shape(LIAR))
+            message = Features(samples_N, present_NV, np.ones(shape, np.float32))
+        return self._encode(message)
+
+    def _numbered(self, data: bytes, receiver: str) -> bytes:
+        """Its heartbeats and account go on, in order with the rest."""
+        _, message = self.codec.decode(data, receiver=receiver)
+        return self._encode(message)
+
+    def _encode(self, message: object) -> bytes:
+        self._sequence += 1
+        return self.codec.encode(message, sender=LIAR, epoch=0, sequence=self._sequence)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return Trainer(tmp_path_factory.mktemp("bundles"))(with_edge(), SAMPLES)
+
+
+@pytest.mark.parametrize("window", [1, 64])
+def test_what_a_liar_makes_up_costs_the_others_nothing_but_its_own_view(
+    trained, monkeypatch, window
+):
+    """Verdicts are those of a run in which it is dead, on their way to every exit."""
+    _, bundle, samples = trained
+    plan = plan_of(bundle.topology, kills=[f"{LIAR}@0"])
+    wanted = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=window)
+    monkeypatch.setattr(inprocess, "MemoryNetwork", LiarsNetwork)
+    LiarsNetwork.codec = Codec(bundle.topology, bundle.session)
+    found = run_inprocess(bundle, samples.views_NVCHW, window=window)
+    np.testing.assert_array_equal(found.present_NV, presence(plan, bundle.topology, SAMPLES))
+    assert not found.degraded_N.any()
+    for name in ("predicted_N", "exit_N", "entropy_N"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    assert set(np.unique(found.exit_N)) == {0, 1, 2}
+    assert found.late_verdicts > 0
+    assert found.accounts[COLLECTOR].events == ()
