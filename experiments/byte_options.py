@@ -8,7 +8,7 @@ training and validation splits.
 
     python experiments/byte_options.py --data epfl --seeds 3 --runs /tmp/byte-runs
 
-writes byte-options-CARD.csv: one line a variant and seed, then means; and image-codes-CARD.csv.
+writes byte-options-CARD.csv: one line a variant and seed, then means.
 """
 
 from __future__ import annotations

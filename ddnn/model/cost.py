@@ -6,7 +6,6 @@ All of it follows from the topology alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from ddnn import topology as t
 from ddnn.topology import DEVICE, Exit, Section, Shape, Topology
@@ -35,27 +34,6 @@ def device_payload(topology: Topology, local_share: float) -> float:
         for name in topology.devices
     ]
     return sum(payloads) / len(payloads)
-
-
-def link_payload(topology: Topology, asked: Mapping[str, int]) -> dict[tuple[str, str], int]:
-    """Payload bytes of every data link (sender, receiver), over a whole run.
-
-    asked: by tier name, how many samples its nodes worked on (all, for the devices).
-    A node sends scores for each of these, features for each that the next tier worked on.
-    """
-    order = [tier.name for tier in topology.tiers]
-    links: dict[tuple[str, str], int] = {}
-    for name in topology.section_nodes:
-        node = topology.nodes[name]
-        rule = topology.tier(node.role).exit
-        if rule is not None and rule.at != name:
-            link = (name, rule.at)
-            links[link] = links.get(link, 0) + asked[node.role] * topology.score_bytes(name)
-        if node.parent is not None:
-            above = order[order.index(node.role) + 1]
-            link = (name, node.parent)
-            links[link] = links.get(link, 0) + asked[above] * topology.feature_bytes(name)
-    return links
 
 
 def section_bits(topology: Topology, name: str) -> int:

@@ -43,13 +43,12 @@ def device_payload(
 ) -> DevicePayload:
     """What the devices that take part send. One that holds the exit itself sends no scores."""
     rule = topology.tier(DEVICE).exit
-    count = len(topology.devices)
-    scores_N, features_N = np.zeros(len(present_NV)), np.zeros(len(present_NV))
+    scores_N, features_N = np.zeros((2, len(present_NV)), dtype=np.int64)
     for view, name in enumerate(topology.devices):
         if rule is not None and rule.at != name:
-            scores_N += present_NV[:, view] * (topology.score_bytes(name) / count)
-        features_N += present_NV[:, view] * (feature_bytes[name] / count)
-    return DevicePayload(scores_N, features_N)
+            scores_N += present_NV[:, view] * topology.score_bytes(name)
+        features_N += present_NV[:, view] * feature_bytes[name]
+    return DevicePayload(scores_N / topology.views, features_N / topology.views)
 
 
 def link_payload(

@@ -1,6 +1,6 @@
 import pytest
 
-from ddnn.model.cost import device_payload, equation_1, link_payload, section_bits
+from ddnn.model.cost import device_payload, equation_1, section_bits
 from ddnn.topology import Topology, read_topology
 
 # Paper, table II: threshold, samples of 171 that exit locally, bytes.
@@ -46,22 +46,6 @@ def test_figure_9_bytes_and_memory(filters):
 @pytest.mark.parametrize(("filters", "wanted"), [(4, 3244), (16, 12784)])
 def test_memory_of_one_layer_devices(filters, wanted):
     assert section_bits(with_devices([convp(filters)]), "cam0") == wanted
-
-
-def test_links_carry_scores_of_all_and_features_of_the_asked():
-    links = link_payload(read_topology("six-cameras"), {"device": 100, "cloud": 40})
-    assert links["cam0", "gateway"] == 100 * 12
-    assert links["cam5", "cloud"] == 40 * 128
-    assert sum(links.values()) == 6 * 100 * equation_1(
-        classes=3, local_share=0.6, filters=4, values=256
-    )
-
-
-def test_an_edge_forwards_its_own_features():
-    links = link_payload(read_topology("f-edges-cloud"), {"device": 10, "edge": 4, "cloud": 1})
-    assert links["cam0", "edge0"] == 4 * 128
-    assert links["edge1", "edge0"] == 4 * 12
-    assert links["edge0", "cloud"] == 256
 
 
 def test_a_device_that_holds_the_exit_sends_no_scores():
