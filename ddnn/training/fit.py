@@ -34,6 +34,7 @@ from ddnn.training.checkpoint import (
 from ddnn.training.loss import JointLoss
 from ddnn.training.predict import Logits, check_fits, fuse, perceive
 from ddnn.training.settings import Settings
+from ddnn.training.threads import threads_for
 
 WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
 TREND_STEP = 0.2
@@ -94,7 +95,8 @@ def fit(
     for number in range(len(history), settings.epochs):
         started_s = time.perf_counter()
         torch.manual_seed(_epoch_seed(seed, number))
-        loss = run_epoch(joint, optimizer, everything, loss_of, number)
+        with threads_for(joint):
+            loss = run_epoch(joint, optimizer, everything, loss_of, number)
         epoch = _judge(
             joint,
             validation if len(validation) else train,

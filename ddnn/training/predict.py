@@ -19,6 +19,7 @@ from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology
+from ddnn.training.threads import threads_for
 
 BATCH = 256
 Logits = dict[str, NDArray[np.float32]]
@@ -62,10 +63,9 @@ def perceive(joint: Joint, samples: MultiView) -> dict[str, SectionOutput]:
     """What every device makes of its view of every sample; who else is present is no matter."""
     joint.eval()
     torch_device = next(joint.parameters()).device
-    parts = [
-        joint.perceive(torch.from_numpy(views).to(torch_device))
-        for views in np.array_split(samples.views_NVCHW, -(-len(samples) // BATCH))
-    ]
+    batches = np.array_split(samples.views_NVCHW, -(-len(samples) // BATCH))
+    with threads_for(joint):
+        parts = [joint.perceive(torch.from_numpy(views).to(torch_device)) for views in batches]
     return {name: _join([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -84,7 +84,9 @@ def fuse(
             for name, output in devices.items()
         }
         present = torch.from_numpy(present_NV[rows]).to(torch_device)
-        for name, logits_NK in joint.fuse(chosen, present).logits.items():
+        with threads_for(joint):
+            output = joint.fuse(chosen, present)
+        for name, logits_NK in output.logits.items():
             parts[name].append(logits_NK.cpu().numpy())
     return {name: np.concatenate(part) for name, part in parts.items()}
 
