@@ -21,8 +21,7 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
     HEARTBEAT        unreached u8, epoch u8
     STOP             nothing
-    ACCOUNT          links u16, events u16, kernel u8 (0 or 1), then _LINK, _EVENT and _KERNEL
-                     records
+    ACCOUNT          see accounts
 
 Payload, the bytes of the paper's equation 1, is the scores and the values alone. A row of SCORES
 or FEATURES in which no view has a part brings none: its sender lives, but sees nothing.
@@ -40,10 +39,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ddnn.coding.coders import coder_of
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology
-from ddnn.wire.bits import pack, pack_scores, packed_bytes, unpack, unpack_scores
+from ddnn.wire.accounts import EVENTS as EVENTS
+from ddnn.wire.accounts import AccountCodec
+from ddnn.wire.bits import packed_bytes
 from ddnn.wire.messages import (
     MAX_ROWS,
     Account,
@@ -52,9 +52,7 @@ from ddnn.wire.messages import (
     Expect,
     Features,
     Heartbeat,
-    KernelCount,
     Kind,
-    LinkCount,
     Message,
     Scores,
     Stop,
@@ -62,24 +60,14 @@ from ddnn.wire.messages import (
     kind_of,
     row_count,
 )
+from ddnn.wire.payloads import Payloads, filled, filled_count, finite, spread
 from ddnn.wire.routes import routes
 
 VERSION = 1
 HEADER = struct.Struct("<BBBBHHII")
 _CHECKSUM = struct.Struct("<I")
-EVENTS = (
-    "busy-slot", "bad-flag", "checksum", "bad-length", "bad-route", "bad-value", "duplicate",
-    "forgotten", "impersonated", "late", "not-finite", "old-epoch", "replayed", "sender",
-    "session", "stranger", "too-large", "unknown-kind", "unsent", "version",
-)  # fmt: skip
-"""Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
-
 _KINDS = frozenset(map(int, Kind))
 _WITHOUT_ROWS = frozenset({Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT})
-_COUNTS = struct.Struct("<HHB")
-_LINK = struct.Struct("<HHBBQQdQQQ")
-_EVENT = struct.Struct("<BQ")
-_KERNEL = struct.Struct("<IIQQQQ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,32 +95,16 @@ class Codec:
         self._routes = routes(topology)
         self._views = topology.views
         self._classes = len(topology.classes)
-        self._shapes = {n: topology.feature_shape(n) for n in topology.section_nodes}
-        self._bits = {n: topology.section(n).sent_bits for n in topology.section_nodes}
-        self._feature_bytes = {n: topology.feature_bytes(n) for n in topology.section_nodes}
-        self._coders = {}
-        for name in topology.section_nodes:
-            coder = coder_of(topology, name, (tables or {}).get(name))
-            if coder is not None:
-                self._coders[name] = coder
-        self._score_types = {n: topology.score_type(n) for n in topology.section_nodes}
-        self._score_bytes = {n: topology.score_bytes(n) for n in topology.section_nodes}
+        self._accounts = AccountCodec(self._names)
+        self.payloads = Payloads(topology, tables)
 
     @property
     def max_bytes(self) -> int:
         """No message of this topology is larger; a socket refuses larger ones unread."""
         row = 4 + packed_bytes(self._views, 1)
-        coded = [coder.max_bytes for coder in self._coders.values()]
-        data = max(4 * self._classes, *self._feature_bytes.values(), *coded, 8)
-        account = _COUNTS.size + len(self._routes) * _LINK.size + len(EVENTS) * _EVENT.size
-        account += _KERNEL.size
+        data = max(self.payloads.max_row_bytes, 8)
+        account = AccountCodec.max_bytes(len(self._routes))
         return HEADER.size + max(MAX_ROWS * (row + data), account)
-
-    def symbol_bits(self, kind: Kind, sender: str) -> int:
-        """Of the symbols that scores or features of `sender` are made of; 32: of bytes."""
-        if kind is Kind.SCORES:
-            return 8 if self._score_types[sender] == "int8" else 32
-        return 32 if sender in self._coders else self._bits[sender]
 
     def encode(self, message: Message, *, sender: str, epoch: int, sequence: int) -> bytes:
         """The message as one ZeroMQ part."""
@@ -157,11 +129,14 @@ class Codec:
             case Expect(samples_N, present_NV):
                 return _u32(samples_N) + _mask(present_NV)
             case Scores(samples_N, present_NV, scores_NK):
-                scores = pack_scores(_filled(scores_NK, present_NV), self._score_types[sender])
-                return _u32(samples_N) + _mask(present_NV) + scores
+                mask = _mask(present_NV)
+                scores_RK = filled(scores_NK, present_NV, filled_count(mask, len(samples_N)))
+                return _u32(samples_N) + mask + self.payloads.pack_scores(sender, scores_RK)
             case Features(samples_N, present_NV, features_NFHW):
-                values = self._packed(sender, _filled(features_NFHW, present_NV))
-                return _u32(samples_N) + _mask(present_NV) + values
+                mask = _mask(present_NV)
+                rows = filled_count(mask, len(samples_N))
+                values = filled(features_NFHW, present_NV, rows)
+                return _u32(samples_N) + mask + self.payloads.pack_features(sender, values)
             case Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N):
                 answers = predicted_N.astype("<u2").tobytes() + _f32(entropy_N)
                 final = final_N.astype(np.uint8).tobytes()
@@ -171,25 +146,7 @@ class Codec:
             case Stop():
                 return b""
             case Account():
-                return self._account_body(message)
-
-    def _packed(self, sender: str, features_NFHW: NDArray[np.float32]) -> bytes:
-        if sender in self._coders:
-            return b"".join(self._coders[sender].encode(features_NFHW))
-        values_NX = features_NFHW.reshape(len(features_NFHW), self._shapes[sender].values)
-        return pack(values_NX, self._bits[sender]).tobytes()
-
-    def _account_body(self, account: Account) -> bytes:
-        kernel = account.kernel
-        parts = [_COUNTS.pack(len(account.links), len(account.events), kernel is not None)]
-        for c in account.links:
-            ends = self._place[c.link[0]], self._place[c.link[1]]
-            counts = c.messages, c.rows, c.information, c.payload, c.zmtp, c.ip
-            parts.append(_LINK.pack(*ends, c.kind, c.sent, *counts))
-        parts += [_EVENT.pack(EVENTS.index(event), count) for event, count in account.events]
-        if kernel is not None:
-            parts.append(_KERNEL.pack(*(getattr(kernel, name) for name in KernelCount.__slots__)))
-        return b"".join(parts)
+                return self._accounts.encode(message)
 
     def decode(self, data: bytes, *, receiver: str) -> tuple[Header, Message]:
         """The message, and who says to have sent it.
@@ -250,20 +207,16 @@ class Codec:
         if row is not None:
             return row * header.rows
         if header.kind.is_data:
-            sizes = self._score_bytes if header.kind is Kind.SCORES else self._feature_bytes
             heads = header.rows * (4 + self._mask_bytes)
-            mask_NP = np.frombuffer(body[4 * header.rows : heads], np.uint8)
-            if mask_NP.size != header.rows * self._mask_bytes:
+            mask = bytes(body[4 * header.rows : heads])
+            if len(mask) != header.rows * self._mask_bytes:
                 return heads
-            if header.kind is Kind.FEATURES and header.sender in self._coders:
-                return len(body)  # the decoder finds out
-            filled = np.count_nonzero(mask_NP.reshape(header.rows, -1).any(axis=1))
-            return heads + int(filled) * sizes[header.sender]
-        if header.kind is Kind.ACCOUNT and len(body) >= _COUNTS.size:
-            links, events, kernel = _COUNTS.unpack_from(body)
-            records = links * _LINK.size + events * _EVENT.size + _flag(kernel) * _KERNEL.size
-            return int(_COUNTS.size + records)
-        return {Kind.HEARTBEAT: 2, Kind.ACCOUNT: _COUNTS.size}.get(header.kind, 0)
+            rows = filled_count(mask, header.rows)
+            payload = self.payloads.wanted_bytes(header.kind, header.sender, rows)
+            return len(body) if payload is None else heads + payload
+        if header.kind is Kind.ACCOUNT:
+            return AccountCodec.wanted_bytes(body)
+        return 2 if header.kind is Kind.HEARTBEAT else 0
 
     @property
     def _mask_bytes(self) -> int:
@@ -276,7 +229,7 @@ class Codec:
             case Kind.STOP:
                 return Stop()
             case Kind.ACCOUNT:
-                return self._account(body)
+                return self._accounts.decode(body)
         rows = header.rows
         samples_N = np.frombuffer(body, "<u4", rows)
         if header.kind is Kind.CAPTURE:
@@ -289,13 +242,12 @@ class Codec:
             case Kind.EXPECT:
                 return Expect(samples_N, present_NV)
             case Kind.SCORES:
-                score_type = self._score_types[header.sender]
-                scores_NK = _finite(unpack_scores(rest, self._classes, score_type))
-                return Scores(samples_N, present_NV, _spread(scores_NK, present_NV))
+                scores_RK = self.payloads.unpack_scores(header.sender, rest)
+                return Scores(samples_N, present_NV, spread(scores_RK, present_NV))
             case Kind.FEATURES:
-                filled = int(np.count_nonzero(present_NV.any(axis=1)))
-                features_NFHW = self._features(header.sender, rest, filled)
-                return Features(samples_N, present_NV, _spread(features_NFHW, present_NV))
+                filled_rows = filled_count(bytes(body[4 * rows :][: rows * self._mask_bytes]), rows)
+                values = self.payloads.unpack_features(header.sender, rest, filled_rows)
+                return Features(samples_N, present_NV, spread(values, present_NV))
             case _:
                 return self._verdict(samples_N, present_NV, rest)
 
@@ -306,20 +258,12 @@ class Codec:
             raise WireError("bad-flag", f"a view beyond {self._views - 1}")
         return bits_NV[:, : self._views].view(np.bool_)
 
-    def _features(self, sender: str, body: memoryview, rows: int) -> NDArray[np.float32]:
-        if sender in self._coders:
-            return self._coders[sender].decode(bytes(body), rows)
-        shape, bits = self._shapes[sender], self._bits[sender]
-        packed_NB = np.frombuffer(body, np.uint8).reshape(-1, self._feature_bytes[sender])
-        values_NX = unpack(packed_NB, shape.values, bits)
-        return (_finite(values_NX) if bits == 32 else values_NX).reshape(-1, *shape)
-
     def _verdict(
         self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_], body: memoryview
     ) -> Verdict:
         rows = len(samples_N)
         predicted_N = np.frombuffer(body, "<u2", rows)
-        entropy_N = _finite(np.frombuffer(body, "<f4", rows, 2 * rows))
+        entropy_N = finite(np.frombuffer(body, "<f4", rows, 2 * rows))
         final_N = np.frombuffer(body, np.uint8, rows, 6 * rows)
         if (predicted_N >= self._classes).any():
             raise WireError("bad-value", f"class {predicted_N.max()}, want < {self._classes}")
@@ -328,32 +272,6 @@ class Codec:
         if (final_N > 1).any():
             raise WireError("bad-flag", f"final {final_N.max()}, want 0 or 1")
         return Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N.view(np.bool_))
-
-    def _account(self, body: memoryview) -> Account:
-        links, events, kernel = _COUNTS.unpack_from(body)
-        end = _COUNTS.size + links * _LINK.size
-        records = _LINK.iter_unpack(body[_COUNTS.size : end])
-        counted = _EVENT.iter_unpack(body[end : end + events * _EVENT.size])
-        names = KernelCount.__slots__
-        return Account(
-            tuple(self._link_count(record) for record in records),
-            tuple((_event(place), count) for place, count in counted),
-            KernelCount(**dict(zip(names, _KERNEL.unpack(body[-_KERNEL.size :]), strict=True)))
-            if kernel
-            else None,
-        )
-
-    def _link_count(self, record: tuple[int, ...]) -> LinkCount:
-        sender, receiver, kind, sent, messages, rows, information, payload, zmtp, ip = record
-        if max(sender, receiver) >= len(self._names) or kind not in _KINDS:
-            raise WireError("bad-value", f"count of link {sender}-{receiver}, kind {kind}")
-        if not np.isfinite(information):
-            raise WireError("not-finite", "information of a link")
-        return LinkCount(
-            link=(self._names[sender], self._names[receiver]), kind=Kind(kind),
-            sent=bool(_flag(sent)), messages=messages, rows=rows, information=information,
-            payload=payload, zmtp=zmtp, ip=ip,
-        )  # fmt: skip
 
 
 def _checksum(data: bytes) -> int:
@@ -371,37 +289,3 @@ def _f32(values: NDArray[np.float32]) -> bytes:
 
 def _mask(present_NV: NDArray[np.bool_]) -> bytes:
     return np.packbits(present_NV, axis=1, bitorder="little").tobytes()
-
-
-def _filled(values: NDArray[np.float32], present_NV: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The rows in which a view has a part."""
-    filled_N = present_NV.any(axis=1)
-    return values if filled_N.all() else values[filled_N]
-
-
-def _spread(values: NDArray[np.float32], present_NV: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Rows as received, with zeros for those in which no view has a part."""
-    filled_N = present_NV.any(axis=1)
-    if filled_N.all():
-        return values
-    spread = np.zeros((len(present_NV), *values.shape[1:]), dtype=np.float32)
-    spread[filled_N] = values
-    return spread
-
-
-def _flag(value: int) -> int:
-    if value > 1:
-        raise WireError("bad-flag", f"got {value}, want 0 or 1")
-    return value
-
-
-def _event(place: int) -> str:
-    if place >= len(EVENTS):
-        raise WireError("bad-value", f"event {place}, want less than {len(EVENTS)}")
-    return EVENTS[place]
-
-
-def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    if not np.isfinite(values).all():
-        raise WireError("not-finite", "NaN or infinity among the values")
-    return values

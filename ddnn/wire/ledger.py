@@ -19,10 +19,10 @@ from ddnn.wire.messages import (
     LinkCount,
     Message,
     Scores,
-    filled_count,
     kind_of,
     row_count,
 )
+from ddnn.wire.payloads import filled_count
 
 SEGMENT_BYTES = 1448
 """TCP payload of one Ethernet packet with timestamps: 1500 - 20 IP - 20 TCP - 12 options."""
@@ -73,22 +73,24 @@ class Ledger:
         tally = self._tallies.get(key)
         if tally is None:
             tally = self._tallies[key] = _Tally()
-        rows = row_count(message)
         tally.messages += 1
-        tally.rows += filled_count(message)
         tally.zmtp += zmtp_bytes(len(data) + self._seal_bytes)
         tally.ip += ip_bytes(len(data) + self._seal_bytes)
-        if kind.is_data:
-            self._count_payload(tally, message, data, rows, link[0])
+        if isinstance(message, Scores | Features):
+            self._count_payload(tally, message, data, link[0])
+        else:
+            tally.rows += row_count(message)
 
     def _count_payload(
-        self, tally: _Tally, message: Message, data: bytes, rows: int, sender: str
+        self, tally: _Tally, message: Scores | Features, data: bytes, sender: str
     ) -> None:
         """Scores and features are the end of the message, after samples and presence."""
-        assert isinstance(message, (Scores, Features))
-        mask_bytes = math.ceil(message.present_NV.shape[1] / 8)
-        payload = np.frombuffer(data, np.uint8, offset=HEADER.size + rows * (4 + mask_bytes))
-        bits = self._codec.symbol_bits(kind_of(message), sender)
+        rows, views = message.present_NV.shape
+        mask_start = HEADER.size + 4 * rows
+        start = mask_start + rows * math.ceil(views / 8)
+        tally.rows += filled_count(data[mask_start:start], rows)
+        payload = np.frombuffer(data, np.uint8, offset=start)
+        bits = self._codec.payloads.symbol_bits(kind_of(message), sender)
         counts = symbol_counts(payload[None], bits)
         tally.symbols[: len(counts)] += counts
         tally.payload += payload.size

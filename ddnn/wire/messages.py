@@ -186,10 +186,3 @@ def row_count(message: Message) -> int:
     """Number of samples the message speaks of; 0 for one that speaks of none."""
     samples_N = getattr(message, "samples_N", None)
     return 0 if samples_N is None else len(samples_N)
-
-
-def filled_count(message: Message) -> int:
-    """As row_count, without rows of scores or features in which no view has a part."""
-    if isinstance(message, Scores | Features):
-        return int(np.count_nonzero(message.present_NV.any(axis=1)))
-    return row_count(message)

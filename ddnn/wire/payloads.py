@@ -1,0 +1,111 @@
+"""The payload of scores and features: as many bytes as the topology's options for their sender say.
+
+A row in which no view has a part brings none: its sender lives, but sees nothing.
+
+Axes: N rows of a message, R rows that bring something, V views, K classes, F filters, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.coding.coders import FeatureCoder, coder_of
+from ddnn.errors import WireError
+from ddnn.topology import Topology
+from ddnn.wire.bits import pack, pack_scores, unpack, unpack_scores
+from ddnn.wire.messages import Kind
+
+
+class Payloads:
+    """Packs and unpacks for one topology."""
+
+    def __init__(self, topology: Topology, tables: Mapping[str, bytes] | None) -> None:
+        """tables: of the nodes whose features are entropy-coded, by name."""
+        nodes = topology.section_nodes
+        self._classes = len(topology.classes)
+        self._score_types = {name: topology.score_type(name) for name in nodes}
+        self._score_bytes = {name: topology.score_bytes(name) for name in nodes}
+        self._shapes = {name: topology.feature_shape(name) for name in nodes}
+        self._bits = {name: topology.section(name).sent_bits for name in nodes}
+        self._feature_bytes = {name: topology.feature_bytes(name) for name in nodes}
+        self._coders: dict[str, FeatureCoder] = {}
+        for name in nodes:
+            coder = coder_of(topology, name, (tables or {}).get(name))
+            if coder is not None:
+                self._coders[name] = coder
+
+    @property
+    def max_row_bytes(self) -> int:
+        """No row takes more."""
+        coded = [coder.max_bytes for coder in self._coders.values()]
+        return max(*self._score_bytes.values(), *self._feature_bytes.values(), *coded)
+
+    def symbol_bits(self, kind: Kind, sender: str) -> int:
+        """Of the symbols that scores or features of `sender` are made of; 32: of bytes."""
+        if kind is Kind.SCORES:
+            return 8 if self._score_types[sender] == "int8" else 32
+        return 32 if sender in self._coders else self._bits[sender]
+
+    def wanted_bytes(self, kind: Kind, sender: str, rows: int) -> int | None:
+        """What R rows take, None where only the decoder can tell."""
+        if kind is Kind.SCORES:
+            return rows * self._score_bytes[sender]
+        return None if sender in self._coders else rows * self._feature_bytes[sender]
+
+    def pack_scores(self, sender: str, scores_RK: NDArray[np.float32]) -> bytes:
+        """The rows that bring something, one after the other."""
+        return pack_scores(scores_RK, self._score_types[sender])
+
+    def unpack_scores(self, sender: str, data: memoryview) -> NDArray[np.float32]:
+        """The inverse. Raises WireError for numbers that are none."""
+        return finite(unpack_scores(data, self._classes, self._score_types[sender]))
+
+    def pack_features(self, sender: str, features_RFHW: NDArray[np.float32]) -> bytes:
+        """The rows that bring something, one after the other."""
+        if sender in self._coders:
+            return b"".join(self._coders[sender].encode(features_RFHW))
+        values_RX = features_RFHW.reshape(len(features_RFHW), self._shapes[sender].values)
+        return pack(values_RX, self._bits[sender]).tobytes()
+
+    def unpack_features(self, sender: str, data: memoryview, rows: int) -> NDArray[np.float32]:
+        """The inverse. Raises WireError for what cannot be such rows."""
+        if sender in self._coders:
+            return self._coders[sender].decode(bytes(data), rows)
+        shape, bits = self._shapes[sender], self._bits[sender]
+        packed_RB = np.frombuffer(data, np.uint8).reshape(rows, self._feature_bytes[sender])
+        values_RX = unpack(packed_RB, shape.values, bits)
+        return (finite(values_RX) if bits == 32 else values_RX).reshape(rows, *shape)
+
+
+def filled_count(mask: bytes, rows: int) -> int:
+    """R: how many of the rows bring something. mask: their views, packed (wire.codec)."""
+    if len(mask) == rows:
+        return rows - mask.count(0)
+    mask_NP = np.frombuffer(mask, np.uint8).reshape(rows, -1)
+    return int(np.count_nonzero(mask_NP.any(axis=1)))
+
+
+def filled(
+    values: NDArray[np.float32], present_NV: NDArray[np.bool_], rows: int
+) -> NDArray[np.float32]:
+    """The rows (R, ...) that bring something; rows: R."""
+    return values if rows == len(present_NV) else values[present_NV.any(axis=1)]
+
+
+def spread(values: NDArray[np.float32], present_NV: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(N, ...): the rows as received, with zeros for those that brought nothing."""
+    if len(values) == len(present_NV):
+        return values
+    everything = np.zeros((len(present_NV), *values.shape[1:]), dtype=np.float32)
+    everything[present_NV.any(axis=1)] = values
+    return everything
+
+
+def finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The values. Raises WireError for NaN or infinity among them."""
+    if not np.isfinite(values).all():
+        raise WireError("not-finite", "NaN or infinity among the values")
+    return values
