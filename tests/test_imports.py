@@ -35,6 +35,7 @@ LAYERS = {
     "bundle.manifest": STRUCTURE | {"coding"},
     "bundle.load": STRUCTURE | {"bundle.manifest"},
     "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load"},
+    "bundle.place": STRUCTURE | {"bundle.manifest", "bundle.load"},
     "nodes": RUNTIME,
     "run": RUNTIME | {"nodes", "data"},
     "model": STRUCTURE | {"coding"},
@@ -43,9 +44,11 @@ LAYERS = {
     "training": TRAINING,
     "demo": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
-    "cli": RUNTIME | TRAINING | {"nodes", "run", "training", "demo", "bench", "bundle.split"},
+    "cli": RUNTIME | TRAINING | {
+        "nodes", "run", "training", "demo", "bench", "bundle.split", "bundle.place",
+    },
     "__main__": {"cli"},
-}
+}  # fmt: skip
 """By part of the package, what it may import beside itself. `bundle` is four parts."""
 
 BENCH = ("bench/",)  # measures bare sockets and the naive way beside ours

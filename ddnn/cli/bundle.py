@@ -1,4 +1,7 @@
-"""`ddnn bundle split RUN`: the part of a bundle that one host or some nodes need."""
+"""`ddnn bundle split RUN`: the part of a bundle that one host or some nodes need.
+
+`ddnn bundle place RUN TOPOLOGY`: the same network at other addresses.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from pathlib import Path
 import click
 
 from ddnn.bundle.load import load_bundle
+from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import split_bundle
 from ddnn.run.hosts import nodes_of_host
+from ddnn.topology import read_topology
 
 
 @click.group(name="bundle")
@@ -33,3 +38,17 @@ def split(run: Path, nodes: tuple[str, ...], host: str | None, out: Path) -> Non
         nodes = nodes_of_host(load_bundle(run, ()).topology, host)
     files = split_bundle(run, nodes, out)
     click.echo(f"{out}: {', '.join(nodes) or 'no node'}; {len(files)} files and the manifest")
+
+
+@command.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("topology")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
+def place(run: Path, topology: str, out: Path) -> None:
+    """Write RUN's bundle with TOPOLOGY's addresses, hosts, links, deadlines and security.
+
+    Nothing is trained anew: TOPOLOGY must be of the same network. Thresholds stay RUN's.
+    """
+    placed = place_bundle(run, read_topology(topology), out)
+    hosts = ", ".join(placed.topology.hosts)
+    click.echo(f"{out}: the network of {run} for topology {placed.topology.name} (hosts: {hosts})")

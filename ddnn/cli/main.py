@@ -15,7 +15,7 @@ from ddnn.errors import DdnnError
 
 COMMANDS = {
     "bench": "Measure speed against plain baselines",
-    "bundle": "Write the part of a bundle that a host needs",
+    "bundle": "Write a host's part of a bundle, or the bundle for other addresses",
     "calibrate": "Choose thresholds from validation data",
     "data": "List, show or render data sets",
     "demo": "Everything once: render, train, launch, kill a device, report",

@@ -19,7 +19,7 @@ from ddnn.bundle.load import Bundle
 from ddnn.nodes.collector import NO_EXIT, Collector
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import Verdicts, summarize, write_verdicts
-from ddnn.topology import DEVICE, Topology
+from ddnn.topology import COLLECTOR, DEVICE, Topology
 from ddnn.wire.messages import Account, Kind, LinkCount
 
 LEVELS = ("information", "payload", "zmtp", "ip")
@@ -145,6 +145,7 @@ def build_report(
             }
             for name, state in states.items()
         },
+        "collector": {"events": dict(collector.accounts[COLLECTOR].events)},
         "bytes": {
             "per_device_sample": device_sample_bytes(counts, topology),
             "per_device_sample_equation": equation,

@@ -1,0 +1,75 @@
+"""Puts a trained network at other addresses: the same sections under another topology file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ddnn.bundle.load import Bundle, load_bundle, read_checked
+from ddnn.bundle.manifest import MANIFEST
+from ddnn.errors import BundleError, ConfigError
+from ddnn.topology import Topology
+
+_TOPOLOGY = ("name", "collector", "links", "heartbeat", "security")
+_NODE = ("endpoint", "host", "restart", "limits")
+_TIER = ("deadline_ms",)
+_EXIT = ("deadline_ms", "threshold")  # the bundle's own thresholds stay: they were calibrated
+
+
+def place_bundle(folder: Path, topology: Topology, out: Path) -> Bundle:
+    """Writes the bundle to `out` with `topology` in place of its own; its thresholds stay.
+
+    The new bundle is of a session of its own. Raises ConfigError where the topology differs in
+    more than places, links, deadlines and the like; BundleError for a damaged bundle or a place
+    that cannot be written or is in use.
+    """
+    bundle = load_bundle(folder)
+    _check_same_network(bundle.topology, topology)
+    manifest = bundle.manifest.model_copy(update={"topology": topology})
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise BundleError(f"{out}: exists, want a new folder")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        try:
+            for name in manifest.sha256:
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                (new / name).write_bytes(read_checked(bundle.folder, manifest, name))
+            (new / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+            os.chmod(new, 0o755)
+            new.rename(out)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        raise BundleError(f"{out}: cannot be written, {error.strerror or error}") from error
+    return load_bundle(out)
+
+
+def _check_same_network(own: Topology, other: Topology) -> None:
+    wanted, found = _network(own), _network(other)
+    differing = [key for key in wanted if wanted[key] != found.get(key)]
+    differing += [key for key in found if key not in wanted]
+    if differing:
+        raise ConfigError(
+            f"topology {other.name}: {differing[0]} is not that of the network trained for "
+            f"{own.name}, want a topology that differs in places, links and times alone"
+        )
+
+
+def _network(topology: Topology) -> dict[str, Any]:
+    """What was trained, by key path: everything but where and how fast it runs."""
+    document = topology.model_dump(mode="json")
+    found = {key: value for key, value in document.items() if key not in (*_TOPOLOGY, "nodes")}
+    del found["tiers"]
+    for number, tier in enumerate(document["tiers"]):
+        for key, value in tier.items():
+            if key == "exit" and value is not None:
+                value = {k: v for k, v in value.items() if k not in _EXIT}  # noqa: PLW2901
+            if key not in _TIER:
+                found[f"tiers.{number}.{key}"] = value
+    for name, node in document["nodes"].items():
+        found[f"nodes.{name}"] = {k: v for k, v in node.items() if k not in _NODE}
+    return found
