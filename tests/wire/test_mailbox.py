@@ -1,5 +1,8 @@
 """One sender, one receiver, and whatever the network does to the bytes between them."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from builders import star_topology
@@ -132,3 +135,95 @@ def test_both_ends_count_the_same():
     levels = ("messages", "rows", "information", "payload", "zmtp", "ip")
     assert [getattr(sent, x) for x in levels] == [getattr(received, x) for x in levels]
     assert (sent.sent, received.sent) == (True, False)
+
+
+@pytest.mark.parametrize("peer", [None, COLLECTOR], ids=["no keys", "its own key"])
+def test_a_sender_that_is_who_it_says_is_believed(cam0, wire, peer):
+    wire.peer = peer
+    assert believed(cam0, wire, *captures(2)) == [0, 1]
+
+
+@pytest.mark.parametrize("peer", ["cam0", "cloud", ""], ids=["itself", "another", "nobody"])
+def test_a_sender_with_another_key_is_refused_and_silences_nobody(cam0, wire, peer):
+    wire.peer = peer
+    assert believed(cam0, wire, *captures(2, first_sequence=500)) == []
+    assert cam0.ledger.events == {"impersonated": 2}
+    wire.peer = COLLECTOR
+    assert believed(cam0, wire, *captures(2)) == [0, 1]
+
+
+def test_messages_of_another_session_are_remembered_by_who_sent_them(cam0, wire):
+    other = Codec(star_topology(), 0xBEEF)
+    data = other.encode(Stop(), sender=COLLECTOR, epoch=0, sequence=0)
+    damaged = data[:4] + b"\x01" + data[5:]
+    assert believed(cam0, wire, damaged) == []
+    assert cam0.foreign == {}  # a damaged message accuses nobody
+    assert believed(cam0, wire, data) == []
+    assert cam0.foreign == {COLLECTOR: 0xBEEF}
+    assert cam0.ledger.events == {"session": 2}
+    wire.peer = "cam1"
+    assert believed(cam0, wire, data) == []
+    assert cam0.foreign["cam1"] == 0xBEEF  # by its key, not by its word
+
+
+def test_a_later_run_of_a_node_is_not_taken_for_a_replay_of_the_earlier():
+    network = MemoryNetwork()
+    cam0 = Mailbox("cam0", CODEC, network.join("cam0"))
+    for first_sequence in (0, 1000):
+        gateway = Mailbox(COLLECTOR, CODEC, network.join(COLLECTOR), first_sequence=first_sequence)
+        for _ in range(3):
+            gateway.send("cam0", Heartbeat())
+        assert len(cam0.receive(0)) == 3
+
+
+mutations = st.one_of(
+    st.tuples(st.just("flip"), st.integers(0, 10_000)),
+    st.tuples(st.just("cut"), st.integers(0, 100)),
+    st.tuples(st.just("add"), st.binary(min_size=1, max_size=40)),
+    st.tuples(st.just("set"), st.integers(0, 11), st.integers(0, 255)),
+)
+
+
+def mutated(data: bytes, changes: list[tuple]) -> bytes:
+    """The message changed here and there, its checksum right where that is possible."""
+    for kind, *values in changes:
+        if kind == "flip":
+            place = values[0] % (8 * len(data)) if data else 0
+            changed = bytearray(data or b"\0")
+            changed[place // 8] ^= 1 << place % 8
+            data = bytes(changed)
+        elif kind == "cut":
+            data = data[: len(data) - values[0] % (len(data) + 1)]
+        elif kind == "add":
+            data += values[0]
+        elif len(data) > 11:
+            data = data[: values[0]] + bytes([values[1]]) + data[values[0] + 1 :]
+    if len(data) < 16:
+        return data
+    checksum = zlib.crc32(data[16:], zlib.crc32(bytes(4), zlib.crc32(data[:12])))
+    return data[:12] + struct.pack("<I", checksum) + data[16:]
+
+
+@given(
+    messages=st.lists(
+        st.binary(max_size=300) | st.lists(mutations, min_size=1, max_size=3), max_size=20
+    )
+)
+def test_whatever_arrives_is_believed_or_counted(messages):
+    """With right checksums too: nothing is raised, nothing is lost from the count."""
+    wire = Wire()
+    mailbox = Mailbox("gateway", CODEC, wire)
+    samples_N = np.arange(5, dtype=np.uint32)
+    scores = Scores(samples_N, np.ones((5, 3), dtype=bool), np.ones((5, 3), dtype=np.float32))
+    wire.arriving = [
+        m
+        if isinstance(m, bytes)
+        else mutated(CODEC.encode(scores, sender="cam1", epoch=0, sequence=n), m)
+        for n, m in enumerate(messages)
+    ]
+    received = mailbox.receive(0)
+    assert len(received) + mailbox.ledger.events.total() == len(messages)
+    for _, message in received:
+        if isinstance(message, Scores):
+            assert np.isfinite(message.scores_NK).all()
+            assert message.scores_NK.shape == (len(message.samples_N), 3)

@@ -1,0 +1,47 @@
+"""The scripts that prove promises run, and fail where a promise is broken."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import star_topology
+from networks import Trainer
+from waiting import node_processes
+
+pytestmark = pytest.mark.process
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return Trainer(tmp_path_factory.mktemp("run"))(star_topology(), 40).bundle.folder
+
+
+def rows(script: str, run: Path, out: Path, *options: str) -> list[list[str]]:
+    """Of the CSV that the script writes."""
+    command = [sys.executable, str(EXPERIMENTS / f"{script}.py"), str(run), "--out", str(out)]
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert node_processes(out) == []
+    with (out / f"{script}.csv").open() as file:
+        return [line for line in csv.reader(file) if not line[0].startswith("#")][1:]
+
+
+def test_hostile_messages_stop_nothing_and_change_nothing(run, tmp_path):
+    found = rows("fuzz", run, tmp_path, "--messages", "500")
+    thrown = {name for _, what, name, _ in found if what == "thrown"}
+    counted = {name for _, what, name, _ in found if what == "counted"}
+    assert {"oversized", "replayed", "wrong shape", "in another's name"} <= thrown
+    assert {"impersonated", "replayed", "not-finite", "session", "version"} <= counted
+
+
+def test_slow_and_far_links_cost_at_least_what_bytes_and_distance_allow(run, tmp_path):
+    found = rows("links", run, tmp_path, "--smoke")
+    assert {links for links, *_ in found} == {"none", "radio 250 kbit/s", "cloud 40 ms", "both"}
+    for _, _, _, p50_ms, _, least_ms in found:
+        assert float(p50_ms) >= float(least_ms)
+    assert any(float(least_ms) > 80 for *_, least_ms in found)
