@@ -148,3 +148,42 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
     heavy = {"torch", "torchvision", "sklearn", "matplotlib", "scipy", "onnx", "safetensors", "PIL"}
     assert set(found.stdout.split()) & heavy == set()
     assert {"zmq", "onnxruntime"} <= set(found.stdout.split())
+
+
+RUNTIME_STARTS = ("run.child", "run.launcher", "run.site", "cli.launch", "cli.node", "cli.fault")
+
+
+def file_of(module: str) -> str | None:
+    """`wire/codec.py` for ddnn.wire.codec; None for what is no module of ours."""
+    path = module.removeprefix("ddnn.").replace(".", "/")
+    names = (f"{path}.py", f"{path}/__init__.py")
+    return next((name for name in names if module.startswith("ddnn.") and name in FILES), None)
+
+
+def reached() -> set[str]:
+    """Every file of ours that may be imported when nodes are launched and run."""
+    found: set[str] = set()
+    waiting = [f"ddnn.{start}" for start in RUNTIME_STARTS]
+    while waiting:
+        name = file_of(waiting.pop())
+        if name is not None and name not in found:
+            found.add(name)
+            waiting += imports(TREES[name])
+    return found
+
+
+def test_the_runtime_reaches_nothing_that_runs_what_it_reads():
+    """What a node or a launch imports, however deep: no torch, no pickle, no foreign names."""
+    names = reached()
+    assert {"wire/codec.py", "wire/zeromq.py", "nodes/gather.py", "bundle/load.py"} <= names
+    assert not [name for name in names if name.startswith(("model/", "training/", "bench/"))]
+    for name in names:
+        used = {module.split(".")[0] for module in imports(TREES[name])}
+        assert not used & (FORBIDDEN | {"torch", "runpy", "code"}), name
+        for call in (node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)):
+            called = ast.unparse(call.func)
+            assert not called.endswith(("recv_pyobj", "send_pyobj", "__import__")), name
+            if called.endswith("import_module") and name != "data/source.py":  # a data set's own
+                assert ast.unparse(call.args[0]).lstrip("f'\"").startswith("ddnn."), name
+            if called == "np.load":
+                assert "allow_pickle=False" in ast.unparse(call), name
