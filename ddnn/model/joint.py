@@ -66,12 +66,18 @@ class Joint(nn.Module):
             }
         )
 
-    def forward(self, views_NVCHW: Tensor, present_NV: Tensor | None = None) -> JointOutput:
-        """Every exit's logits for uint8 views, with only the present devices' contributions.
+    def forward(
+        self,
+        views_NVCHW: Tensor,
+        present_NV: Tensor | None = None,
+        gone: Mapping[str, Tensor] | None = None,
+    ) -> JointOutput:
+        """Every exit's logits for uint8 views, with only the present nodes' contributions.
 
+        gone: see `fuse`.
         Raises ShapeError when the views are not what the topology's devices see.
         """
-        return self.fuse(self.perceive(views_NVCHW), present_NV)
+        return self.fuse(self.perceive(views_NVCHW), present_NV, gone)
 
     def perceive(self, views_NVCHW: Tensor) -> dict[str, SectionOutput]:
         """What each device makes of its view: independent of which others are present."""

@@ -118,4 +118,3 @@ class Section(nn.Module):
         """uint8 as numbers from 0 to 1."""
         scale = PIXEL_SCALE if len(self.blocks) else RAW_SCALE
         return views_NCHW.to(torch.float32, memory_format=torch.channels_last) / scale
-

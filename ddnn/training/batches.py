@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from ddnn.data.multiview import MultiView
+from ddnn.topology import Topology
 from ddnn.training.settings import Settings
 
 GROUP = 8
@@ -89,6 +90,15 @@ def mix_views(views_NVCHW: Tensor, labels_NV: Tensor, fused_N: Tensor, share: fl
     swap_NV = (torch.rand(labels_NV.shape) < share).to(fused_N.device)
     swap_NV &= (labels_NV >= 0) & (labels_NV[partner_N] >= 0)
     return torch.where(swap_NV[:, :, None, None, None], views_NVCHW[partner_N], views_NVCHW)
+
+
+def drop_bypassed(topology: Topology, present_NV: Tensor, share: float) -> dict[str, Tensor]:
+    """Nodes above the devices that are missing, by name, (N,) boolean: this share of those that
+    somebody's fallback leads past. Nothing where the topology has no fallback."""
+    nodes = topology.nodes.values()
+    bypassed = sorted({node.parent for node in nodes if node.fallback and node.parent})
+    count, torch_device = len(present_NV), present_NV.device
+    return {name: (torch.rand(count) < share).to(torch_device) for name in bypassed}
 
 
 def drop_devices(present_NV: Tensor, mean_share: float) -> Tensor:

@@ -24,7 +24,7 @@ from ddnn.model.blocks import Layer, Norm1d, Norm2d
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_bytes
 from ddnn.topology import Topology
-from ddnn.training.batches import Batch, batches, drop_devices, tensors
+from ddnn.training.batches import Batch, batches, drop_bypassed, drop_devices, tensors
 from ddnn.training.checkpoint import (
     load_checkpoint,
     load_weights,
@@ -146,7 +146,9 @@ def train_step(
     joint: Joint, optimizer: torch.optim.Optimizer, batch: Batch, loss_of: JointLoss
 ) -> Tensor:
     """One update on one batch; gives its loss."""
-    loss = loss_of(joint(batch.views_NVCHW, batch.present_NV), batch)
+    share = loss_of.settings.device_dropout
+    gone = drop_bypassed(joint.topology, batch.present_NV, share) if share else None
+    loss = loss_of(joint(batch.views_NVCHW, batch.present_NV, gone), batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
