@@ -9,7 +9,7 @@ Axes: N samples, V views, K classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,15 @@ ASK_AGAIN_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A node fell silent (or came back) while `sample` was the next to be asked for."""
+    """A node fell silent (or came back) while `sample` was the next to be asked for.
+
+    silent_s: how long nothing had come from it when that was noticed.
+    """
 
     node: str
     sample: int
     back: bool
+    silent_s: float = field(default=0.0, compare=False)
 
 
 class Collector:
@@ -234,7 +238,8 @@ class Collector:
         alive_M = self.liveness.alive_M(now_s)
         for place in np.flatnonzero(alive_M != self._alive_M):
             name = self.liveness.members[place]
-            self.gone.append(Gone(name, self._next, bool(alive_M[place])))
+            silent_s = self.liveness.silence_s(name, now_s)
+            self.gone.append(Gone(name, self._next, bool(alive_M[place]), silent_s))
             if alive_M[place]:
                 self._restarted(name, now_s)
         self._alive_M = alive_M

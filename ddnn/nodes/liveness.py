@@ -37,6 +37,10 @@ class Liveness:
         place = self._place.get(name)
         return place is None or bool(self.alive_M(now_s)[place])
 
+    def silence_s(self, name: str, now_s: float) -> float:
+        """How long nothing has come from this member."""
+        return now_s - float(self._times(now_s)[self._place[name]])
+
     def next_change_s(self, now_s: float) -> float | None:
         """When the next live member will be given up, should it stay silent."""
         times = self._times(now_s)[self.alive_M(now_s)]

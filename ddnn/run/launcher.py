@@ -309,10 +309,14 @@ class Launch:
     def _failure_entries(self) -> list[dict[str, Any]]:
         """What was done to nodes and, from the heartbeats, when it was noticed."""
         noticed = [
-            {"node": gone.node, "kind": "noticed-back" if gone.back else "noticed-gone",
-             "sample": gone.sample}
+            {
+                "node": gone.node,
+                "kind": "noticed-back" if gone.back else "noticed-gone",
+                "sample": gone.sample,
+                "silent_ms": 1000 * gone.silent_s,
+            }
             for gone in self._collector.gone
-        ]  # fmt: skip
+        ]
         return sorted(self._history + noticed, key=lambda entry: int(entry["sample"]))
 
 

@@ -6,7 +6,7 @@ Axes: N samples, V views, C image channels, H, W.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +115,12 @@ def start_nodes(
     folder: Path,
     samples: MultiView | None,
     options: Options,
+    epochs: Mapping[str, int] | None = None,
 ) -> None:
-    """Starts the nodes' processes; folder: where devices find what their cameras recorded."""
+    """Starts the nodes' processes; folder: where devices find what their cameras recorded.
+
+    epochs: how often nodes were started before, default never.
+    """
     topology = bundle.topology
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
     for name in nodes:
@@ -128,6 +132,7 @@ def start_nodes(
             bundle=str(bundle.folder),
             node=name,
             views=str(views) if views else None,
+            epoch=(epochs or {}).get(name, 0),
             endpoints=endpoints,
             seed=options.plan.seed if options.plan else 0,
             keys=str(options.keys) if options.keys else None,

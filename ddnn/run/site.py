@@ -16,7 +16,8 @@ from typing import Any
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
-from ddnn.run.control import ControlServer
+from ddnn.run.control import ControlServer, control_folder
+from ddnn.run.epochs import Epochs
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.operator import Operator
 from ddnn.run.plan import check_failure, parse_failure
@@ -44,11 +45,20 @@ def serve_host(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-host-")))
         processes = stack.enter_context(Processes(folder))
-        start_nodes(processes, bundle, nodes, folder=folder, samples=samples, options=options)
+        epochs = Epochs(control_folder() / f"{bundle.sha256[:16]}.epochs")
+        start_nodes(
+            processes,
+            bundle,
+            nodes,
+            folder=folder,
+            samples=samples,
+            options=options,
+            epochs={name: epochs.start(name) for name in nodes},
+        )
         for name in nodes:
             processes.wait_listening(name, READY_S)
             watcher.say(f"{name} listens at {bundle.topology.endpoint(name)}")
-        site = _Site(bundle.topology, nodes, processes, watcher)
+        site = _Site(bundle.topology, nodes, processes, epochs, watcher)
         control = ControlServer(site.act)
         stack.callback(control.close)
         while not site.is_over:
@@ -79,8 +89,14 @@ class _Site:
     """Acts for whoever runs `ddnn fault` here, and for the restart policies."""
 
     def __init__(
-        self, topology: Topology, nodes: tuple[str, ...], processes: Processes, watcher: Watcher
+        self,
+        topology: Topology,
+        nodes: tuple[str, ...],
+        processes: Processes,
+        epochs: Epochs,
+        watcher: Watcher,
     ) -> None:
+        self._epochs = epochs
         self._topology = topology
         self._nodes = nodes
         self._processes = processes
@@ -118,6 +134,7 @@ class _Site:
         self._ended = ended
         for name in self._operator.due_restarts(_never, self._processes.has_finished):
             self._ended.discard(name)
+            self._epochs.start(name)
             self._watcher.say(f"{name} is started again")
 
 
