@@ -94,6 +94,13 @@ class Codec:
         self._place = {name: place for place, name in enumerate(self._names)}
         self._routes = routes(topology)
         self._views = topology.views
+        self._mask_bytes = packed_bytes(self._views, 1)
+        self._row_bytes = {
+            Kind.CAPTURE: 4,
+            Kind.ASK: 4,
+            Kind.EXPECT: 4 + self._mask_bytes,
+            Kind.VERDICT: 4 + self._mask_bytes + 7,
+        }
         self._classes = len(topology.classes)
         self._accounts = AccountCodec(self._names)
         self.payloads = Payloads(topology, tables)
@@ -198,12 +205,7 @@ class Codec:
 
     def _body_bytes(self, header: Header, body: memoryview) -> int:
         """What the body's length must be."""
-        row = {
-            Kind.CAPTURE: 4,
-            Kind.ASK: 4,
-            Kind.EXPECT: 4 + self._mask_bytes,
-            Kind.VERDICT: 4 + self._mask_bytes + 7,
-        }.get(header.kind)
+        row = self._row_bytes.get(header.kind)
         if row is not None:
             return row * header.rows
         if header.kind.is_data:
@@ -217,10 +219,6 @@ class Codec:
         if header.kind is Kind.ACCOUNT:
             return AccountCodec.wanted_bytes(body)
         return 2 if header.kind is Kind.HEARTBEAT else 0
-
-    @property
-    def _mask_bytes(self) -> int:
-        return packed_bytes(self._views, 1)
 
     def _message(self, header: Header, body: memoryview) -> Message:
         match header.kind:

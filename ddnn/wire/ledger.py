@@ -19,13 +19,14 @@ from ddnn.wire.messages import (
     LinkCount,
     Message,
     Scores,
-    kind_of,
     row_count,
 )
 from ddnn.wire.payloads import filled_count
 
 SEGMENT_BYTES = 1448
 """TCP payload of one Ethernet packet with timestamps: 1500 - 20 IP - 20 TCP - 12 options."""
+PENDING_BYTES = 1 << 16
+"""Payload whose symbols are counted in one go."""
 PACKET_HEADER_BYTES = 52
 """IPv4 20 + TCP 20 + timestamps 12."""
 
@@ -42,7 +43,7 @@ def zmtp_bytes(part_bytes: int) -> int:
 def ip_bytes(part_bytes: int) -> int:
     """Estimate: the framed part in its own packets; acknowledgements not counted."""
     framed = zmtp_bytes(part_bytes)
-    return framed + math.ceil(framed / SEGMENT_BYTES) * PACKET_HEADER_BYTES
+    return framed + -(-framed // SEGMENT_BYTES) * PACKET_HEADER_BYTES
 
 
 @dataclass(slots=True)
@@ -53,6 +54,15 @@ class _Tally:
     zmtp: int = 0
     ip: int = 0
     symbols: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    symbol_bits: int = 8
+    pending: bytearray = field(default_factory=bytearray)
+
+    def settle(self) -> None:
+        """Counts the symbols of what is pending: many messages at once cost what one would."""
+        payload = np.frombuffer(bytes(self.pending), np.uint8)
+        counts = symbol_counts(payload[None], self.symbol_bits)
+        self.symbols[: len(counts)] += counts
+        self.pending.clear()
 
 
 class Ledger:
@@ -72,28 +82,27 @@ class Ledger:
         key = (*link, kind, sent)
         tally = self._tallies.get(key)
         if tally is None:
-            tally = self._tallies[key] = _Tally()
+            bits = self._codec.payloads.symbol_bits(kind, link[0]) if kind.is_data else 8
+            tally = self._tallies[key] = _Tally(symbol_bits=bits)
         tally.messages += 1
         tally.zmtp += zmtp_bytes(len(data) + self._seal_bytes)
         tally.ip += ip_bytes(len(data) + self._seal_bytes)
         if isinstance(message, Scores | Features):
-            self._count_payload(tally, message, data, link[0])
+            self._count_payload(tally, message, data)
         else:
             tally.rows += row_count(message)
 
-    def _count_payload(
-        self, tally: _Tally, message: Scores | Features, data: bytes, sender: str
-    ) -> None:
+    @staticmethod
+    def _count_payload(tally: _Tally, message: Scores | Features, data: bytes) -> None:
         """Scores and features are the end of the message, after samples and presence."""
         rows, views = message.present_NV.shape
         mask_start = HEADER.size + 4 * rows
         start = mask_start + rows * math.ceil(views / 8)
         tally.rows += filled_count(data[mask_start:start], rows)
-        payload = np.frombuffer(data, np.uint8, offset=start)
-        bits = self._codec.payloads.symbol_bits(kind_of(message), sender)
-        counts = symbol_counts(payload[None], bits)
-        tally.symbols[: len(counts)] += counts
-        tally.payload += payload.size
+        tally.payload += len(data) - start
+        tally.pending += memoryview(data)[start:]
+        if len(tally.pending) >= PENDING_BYTES:
+            tally.settle()
 
     def refuse(self, data: bytes, reason: str) -> None:
         """Adds one message that arrived and is not believed."""
@@ -107,6 +116,8 @@ class Ledger:
 
     def account(self, kernel: KernelCount | None = None) -> Account:
         """All counts so far, as the message that carries them."""
+        for tally in self._tallies.values():
+            tally.settle()
         links = tuple(
             LinkCount(
                 link=(key[0], key[1]), kind=key[2], sent=key[3], messages=t.messages, rows=t.rows,
