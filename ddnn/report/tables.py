@@ -40,14 +40,8 @@ def print_launch(report: dict[str, Any], console: Console | None = None) -> None
     console.print(_nodes(report))
     for failure in report["failures"]:
         console.print(f"  {failure['node']}: {failure['kind']} at sample {failure['sample']}")
-    per = report["bytes"]["per_device_sample"]
-    if per["payload"] is not None:
-        console.print(
-            f"per device and sample: payload {per['payload']:.1f} B "
-            f"(equation {report['bytes']['per_device_sample_equation']:.1f}), "
-            f"information {per['information']:.1f} B, ZMTP {per['zmtp']:.1f} B, "
-            f"IP {per['ip']:.1f} B; raw view {report['bytes']['per_device_sample_raw']} B"
-        )
+    for line in _byte_lines(report["bytes"]):
+        console.print(line)
     console.print(
         f"{report['answered']} of {report['samples']} samples answered, "
         f"{report['degraded']} degraded, {report['throughput_samples_per_s']:.0f} samples/s"
@@ -79,6 +73,26 @@ def print_offline(report: dict[str, Any], console: Console | None = None) -> Non
     console.print(f"right by class: {classes}")
     payload = report["bytes"]["per_device_sample"]["payload"]
     console.print(f"payload: {payload:.1f} bytes per device and sample")
+
+
+def _byte_lines(counted: dict[str, Any]) -> list[str]:
+    """What devices sent, and whether the kernel counted the same."""
+    lines, per = [], counted["per_device_sample"]
+    if per["payload"] is not None:
+        wanted = counted["per_device_sample_equation"]
+        equation = "" if wanted is None else f"(equation {wanted:.1f}) "
+        lines.append(
+            f"per device and sample: payload {per['payload']:.1f} B {equation}"
+            f"information {per['information']:.1f} B, ZMTP {per['zmtp']:.1f} B, "
+            f"IP {per['ip']:.1f} B; raw view {counted['per_device_sample_raw']} B"
+        )
+    kernel = counted.get("kernel")
+    if kernel is not None:
+        lines.append(
+            f"all that arrived: {kernel['zmtp']} B counted, {kernel['kernel']} B by the kernel on "
+            f"{kernel['connections']} ends of connections, difference {kernel['difference']}"
+        )
+    return lines
 
 
 def _exits(report: dict[str, Any]) -> Table:

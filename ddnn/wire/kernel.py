@@ -91,6 +91,7 @@ class Connections:
             self._forget(descriptor)
 
     def _open(self, descriptor: int) -> None:
+        self._forget(descriptor)
         try:
             self._copies[descriptor] = os.dup(descriptor)
         except OSError:

@@ -46,6 +46,16 @@ def test_a_launch_shows_exits_links_nodes_and_failures(report):
     assert "20 samples/s" in text
 
 
+def test_bytes_stand_beside_their_equation_and_the_kernels_count_where_there_are_such(report):
+    assert "(equation " in printed(report)
+    assert "by the kernel" not in printed(report)
+    kernel = {"zmtp": 900, "kernel": 900, "difference": 0, "connections": 7}
+    counted = report["bytes"] | {"kernel": kernel, "per_device_sample_equation": None}
+    text = printed(report | {"bytes": counted})
+    assert "(equation " not in text
+    assert "900 B counted, 900 B by the kernel on 7 ends of connections, difference 0" in text
+
+
 def test_a_report_is_json(report):
     assert report["answered"] == 40
     assert report["throughput_samples_per_s"] == 20
