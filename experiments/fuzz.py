@@ -46,6 +46,7 @@ SMOKE = 2_000
 WINDOW = 4  # samples in flight: hostile messages fall between many turns
 GOOD = 3_000  # messages that the run in one process sends at least; hostile ones lie between them
 PATIENT_MS = 20_000  # deadlines so long that a busy machine loses nothing
+THROWN_A_ROUND = 800  # by the attacker while the system answers SAMPLES: it must be done first
 OVERSIZED = 20  # each closes a connection; at the end, since what is queued behind it is lost
 OLD = 1_000_000  # sequence numbers of old: what an outsider could have recorded
 
@@ -267,7 +268,7 @@ def at_sockets(
     names = [name for name in MUTATIONS if name != "oversized"]
     fuzzer = Fuzzer(names, seed)
     attacker = Attacker(bundle, fuzzer, messages)
-    rounds = max(2, messages // 500)
+    rounds = max(2, messages // THROWN_A_ROUND)
     outcome = launch(
         bundle,
         samples,

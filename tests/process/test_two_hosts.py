@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from ddnn.wire.keys import write_keys
 from ddnn.wire.zeromq import make_key_pair
 
 pytestmark = pytest.mark.process
-SAMPLES = 120
+SAMPLES, ROUNDS = 120, 40
+SCORE_MS = 5  # two samples at a time take at least 12 s for all rounds
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +44,7 @@ class TwoHosts:
             node["limits"] = {"memory_mb": 8000} if name == "cam0" else {}
         document["collector"]["host"] = "site"
         document["nodes"]["cloud"]["restart"] = "always"
+        document["links"] = [{"from": "cam0", "to": "gateway", "latency_ms": SCORE_MS}]
         topology = Topology.model_validate(document)
         self.topology = topology.with_endpoints(free_endpoints(topology))
         self.trained: Trained = train(self.topology, SAMPLES)
@@ -62,9 +65,12 @@ class TwoHosts:
     def said(self) -> str:
         return (self.folder / "far.log").read_text()
 
-    def launch(self, **options: object) -> Outcome:
+    def launch(
+        self, progress: Callable[[int], None] = lambda _answered: None, **options: object
+    ) -> Outcome:
         chosen = Options(host="site", keys=self.folder / "keys", **options)
-        return launch(self.trained.bundle, self.trained.samples, chosen)
+        watcher = Watcher(progress=progress)
+        return launch(self.trained.bundle, self.trained.samples, chosen, watcher)
 
     def close(self) -> None:
         for process in self._started:
@@ -124,6 +130,30 @@ def test_a_node_killed_on_its_own_host_is_started_again_there(hosts):
     assert hosts.launch().report["answered"] == SAMPLES
 
 
+def test_a_host_that_is_launched_again_is_heard_again(hosts):
+    """The others remember its nodes, which were started again in the meantime."""
+    far = hosts.start_far()
+    answered: list[int] = []
+    done: list[Outcome] = []
+
+    def run() -> None:
+        done.append(hosts.launch(rounds=ROUNDS, window=2, progress=answered.append))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: answered and answered[-1] > 10)
+    request({"node": "cloud", "kind": "kill"}, far.pid)
+    wait_until(lambda: "cloud is started again" in hosts.said())
+    far.kill()
+    far.wait()
+    wait_until(lambda: node_processes(hosts.folder / "far") == [])
+    hosts.start_far()
+    thread.join()
+    assert done[0].report["answered"] == ROUNDS * SAMPLES
+    assert not done[0].verdicts.degraded_N[-SAMPLES:].any()
+    assert done[0].report["nodes"]["cloud"]["state"] == "running"
+
+
 def test_a_plan_for_a_node_of_another_host_is_refused_before_anything_starts(hosts):
     plan = plan_of(hosts.topology, kills=["cloud@10"])
     with pytest.raises(LaunchError, match=r"cloud: runs on host far, .*`ddnn fault cloud kill`"):
@@ -138,10 +168,5 @@ def test_a_host_ends_with_a_collector_that_gives_up(hosts):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        launch(
-            hosts.trained.bundle,
-            hosts.trained.samples,
-            Options(host="site", keys=hosts.folder / "keys"),
-            Watcher(progress=give_up),
-        )
+        hosts.launch(progress=give_up)
     assert far.wait(10) == 0
