@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddnn.topology import DEVICE, Topology, exit_name
+from ddnn.topology import COLLECTOR, DEVICE, Topology, exit_name
 
 
 def draw(topology: Topology) -> str:
@@ -26,8 +26,20 @@ def draw(topology: Topology) -> str:
                 f"{tier.exit.aggregator} of {_count(len(topology.members(tier.name)), 'score')}, "
                 f"{rule}"
             )
-    lines += ["", f"collector  {topology.collector.endpoint}"]
+    lines += ["", f"collector  {topology.collector.endpoint}", *_places(topology)]
     return "\n".join(lines)
+
+
+def _places(topology: Topology) -> list[str]:
+    """Who runs on which host, where there are several, and whether they speak in secret."""
+    lines = []
+    if len(topology.hosts) > 1:
+        names = (*topology.nodes, COLLECTOR)
+        by_host = {h: [n for n in names if topology.host(n) == h] for h in topology.hosts}
+        lines = [f"host {host}: {', '.join(found)}" for host, found in by_host.items()]
+    if topology.security.curve:
+        lines.append("every connection encrypted (CURVE), every node known by its key")
+    return lines
 
 
 def _members(topology: Topology, tier: str) -> tuple[str, ...]:
