@@ -41,14 +41,15 @@ def plot_thresholds(
         right = left.twinx()
         right.spines["right"].set_visible(True)
         shares = [100 * float(row["local_share"]) for row in rows] if _has_local(rows) else []
-        left.plot(thresholds, [100 * float(r["accuracy"]) for r in rows], color=BLUE, lw=2)
+        accuracies = [100 * float(row["accuracy"]) for row in rows]
+        left.plot(thresholds, accuracies, color=BLUE, lw=2, label="right")
         if shares:
-            left.plot(thresholds, shares, color=GRAY, lw=1.5, ls="--")
-            _label(left, thresholds, shares, "answered locally", GRAY)
+            left.plot(thresholds, shares, color=GRAY, lw=1.5, ls="--", label="answered locally")
+        left.legend(frameon=False, loc="center right")
         right.plot(thresholds, [float(r["payload_bytes"]) for r in rows], color=ORANGE, lw=2)
         left.set(xlabel="threshold T on normalized entropy", ylim=(0, 103), xlim=(0, 1))
-        left.set_ylabel("% of samples: right (solid), answered locally (dashed)", color=BLUE)
-        right.set_ylabel(f"payload, bytes per device and sample (raw: {raw_bytes})", color=ORANGE)
+        left.set_ylabel("% of samples", color=BLUE)
+        right.set_ylabel(f"payload, bytes a device and sample (raw {raw_bytes})", color=ORANGE)
         right.set_ylim(0)
         if chosen is not None:
             left.axvline(chosen, color=INK, lw=1, ls=":")
@@ -81,11 +82,6 @@ def plot_losses(subsets_csv: Path, path: Path, *, exits: Sequence[str]) -> None:
             f"Accuracy against devices lost, all {len(rows)} subsets, n = {rows[0]['samples']}"
         )
         _save(figure, path)
-
-
-def _label(axes: Axes, xs: Sequence[float], ys: Sequence[float], text: str, color: str) -> None:
-    middle = len(xs) // 2
-    axes.annotate(text, (xs[middle], ys[middle]), color=color, ha="right", va="bottom")
 
 
 def _has_local(rows: list[dict[str, str]]) -> bool:

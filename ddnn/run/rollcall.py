@@ -10,7 +10,7 @@ from ddnn.topology import Topology
 from ddnn.wire.messages import Heartbeat
 from ddnn.wire.transport import Mailbox
 
-SAY_S = 2.0
+SAY_S = 5.0
 """Time after which those who are still missing are named, and again when they change."""
 
 
@@ -45,7 +45,7 @@ def wait_ready(
         waited_s = time.monotonic() - begun_s
         if waited_s > timeout_s:
             raise LaunchError(f"not ready after {timeout_s:.0f} s: {missing}")
-        if waited_s > SAY_S and missing != said:
+        if missing and waited_s > SAY_S and missing != said:
             said = missing
             say(f"waiting for {missing}")
 
