@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,6 @@ VARIANTS = (
     Variant(name="int8, skip", trained="skip", scores="int8"),
     Variant(name="int8, skip, coded", trained="skip", scores="int8", features="entropy-coded"),
     Variant(name="as shipped, 12 bytes", budget=TARGET),
-    Variant(name="int8, 12 bytes", scores="int8", budget=TARGET),
-    Variant(name="int8, skip, 12 bytes", trained="skip", scores="int8", budget=TARGET),
     Variant(
         name="int8, skip, coded, 12 bytes",
         trained="skip",
@@ -81,7 +79,16 @@ VARIANTS = (
         features="entropy-coded",
         budget=TARGET,
     ),
+    Variant(
+        name="int8, skip, coded, 3 bytes",
+        trained="skip",
+        scores="int8",
+        features="entropy-coded",
+        budget=TARGET / 4,
+    ),
 )
+"""Budgets hold on validation data, whose frames lie among those of training and are easier than
+later ones: a budget of 12 takes about 21 bytes on the test split of epfl, one of 3 leaves room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +100,7 @@ class Config:
     epochs: int | None = None
     seeds: int = 3
     variants: tuple[Variant, ...] = VARIANTS
+    samples: int | None = None
     runs: Path | None = None
     out: Path = Path(__file__).parent / "results"
 
@@ -101,7 +109,7 @@ def main() -> None:
     """Measures every seed, writes the CSVs, prints the means."""
     config, threads = arguments()
     torch.set_num_threads(threads)
-    data = load(config.card)
+    data = fewer(load(config.card), config.samples)
     rows: list[dict[str, Any]] = []
     for seed in range(config.seeds):
         with tempfile.TemporaryDirectory() as temporary:
@@ -129,16 +137,26 @@ def arguments() -> tuple[Config, int]:
     parser.add_argument("--runs", type=Path, help="keep trained runs here, use those that exist")
     parser.add_argument("--out", type=Path, default=base.out)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--smoke", action="store_true", help="one seed, one epoch")
+    parser.add_argument("--smoke", action="store_true", help="one seed, one epoch, few samples")
     given = parser.parse_args()
     config = Config(
         card=given.data,
         epochs=1 if given.smoke else given.epochs,
         seeds=1 if given.smoke else given.seeds,
+        variants=(VARIANTS[1], VARIANTS[-1]) if given.smoke else VARIANTS,
+        samples=32 if given.smoke else None,
         runs=given.runs,
         out=given.out,
     )
     return config, given.threads
+
+
+def fewer(data: DataSet, count: int | None) -> DataSet:
+    """The first samples of each part, for a try; None: all."""
+    if count is None:
+        return data
+    parts = {name: getattr(data.split, name)[:count] for name in ("train", "validation", "test")}
+    return replace(data, split=replace(data.split, **parts))
 
 
 def train(config: Config, data: DataSet, runs: Path, seed: int, absent: str) -> Run:

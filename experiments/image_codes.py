@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from byte_options import Config, arguments, train
+from byte_options import Config, arguments, fewer, train
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -56,7 +56,7 @@ def main() -> None:
     """Codes once, measures every seed's network on what is left, writes the CSV."""
     config, threads = arguments()
     torch.set_num_threads(threads)
-    data = load(config.card)
+    data = fewer(load(config.card), config.samples)
     test = data.part("test")
     coded = {code.name: through(code, test) for code in CODES}
     with tempfile.TemporaryDirectory() as temporary:
