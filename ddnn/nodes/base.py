@@ -8,10 +8,13 @@ lists, over the memory transport, and over ZeroMQ.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from ddnn.wire.messages import Account, Heartbeat, Message, Stop
+
+RARE = 10
+"""Peers that do not watch a node get every tenth heartbeat: it shows whether they are there."""
 
 
 class Outgoing(NamedTuple):
@@ -46,6 +49,7 @@ class Node:
         parts: Sequence[Part],
         *,
         peers: Sequence[str],
+        watchers: Collection[str],
         heartbeat_s: float,
         events: Counter[str],
         epoch: int = 0,
@@ -57,7 +61,9 @@ class Node:
         self._peers = peers
         self._heartbeat_s = heartbeat_s
         self._epoch = epoch
+        self._watchers = watchers
         self._beat_s = float("-inf")
+        self._beats_sent = 0
         self._unreached = set(peers)
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -86,8 +92,14 @@ class Node:
         if now_s < self._beat_s + self._heartbeat_s:
             return []
         self._beat_s = now_s
+        everyone = self._beats_sent % RARE == 0
+        self._beats_sent += 1
         beat = Heartbeat(len(self._unreached), self._epoch)
-        return [Outgoing(peer, beat) for peer in self._peers]
+        return [
+            Outgoing(peer, beat)
+            for peer in self._peers
+            if everyone or peer in self._watchers or peer in self._unreached
+        ]
 
     def sent(self, peer: str, *, taken: bool) -> None:
         """Tells how a send went: the heartbeat says how many of the peers took nothing."""

@@ -17,7 +17,7 @@ from ddnn.nodes.exit import Deeper, ExitPart
 from ddnn.nodes.gather import Gather
 from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source, ViewSource
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
-from ddnn.wire.routes import peers
+from ddnn.wire.routes import peers, watchers
 
 LoadEngine = Callable[[Path], Engine]
 
@@ -49,6 +49,7 @@ def build_node(
         name,
         parts,
         peers=peers(topology, name),
+        watchers=watchers(topology, name),
         heartbeat_s=topology.heartbeat.interval_ms / 1000,
         events=events,
         epoch=epoch,

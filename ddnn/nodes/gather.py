@@ -84,6 +84,8 @@ class Gather:
         self._awaited_RM: NDArray[np.bool_] = np.ones((SLOTS, count), dtype=bool)
         self._past_RP = np.full((SLOTS, PAST), _NONE, dtype=np.int64)
         self._oldest_R = np.zeros(SLOTS, dtype=np.int64)
+        self._touched: list[NDArray[np.int64]] = []
+        self._look_s = np.inf  # when every window must be looked at, whatever was touched
 
     def put(
         self,
@@ -106,6 +108,13 @@ class Gather:
             self._count(samples_N[refused_N], last_N[refused_N], waits_N[refused_N])
             slots_N, samples_N = slots_N[fresh_N], samples_N[fresh_N]
             present_NV, values = present_NV[fresh_N], values[fresh_N]
+        if not len(slots_N):
+            return
+        self._touched.append(slots_N.astype(np.int64))
+        lost_s = self.liveness.next_change_s(now_s)
+        deadline_s = now_s + self._deadline_s
+        look_s = deadline_s if lost_s is None else min(deadline_s, lost_s)
+        self._look_s = min(self._look_s, look_s)
         self._sample_RM[slots_N, place] = samples_N
         self._waits_RM[slots_N, place] = True
         self._since_RM[slots_N, place] = now_s
@@ -130,13 +139,17 @@ class Gather:
         free_N = ~(self._waits_RM[slots_N] & same_NM).any(axis=1)
         self._expected_R[slots_N[free_N]] = samples_N[free_N]
         self._awaited_RM[slots_N[free_N]] = awaited_NM[free_N]
+        self._touched.append(slots_N[free_N].astype(np.int64))
 
     def close(self, now_s: float) -> list[Batch]:
         """The windows that are complete or overdue, oldest sample first, at most MAX_ROWS each."""
-        slots_K = np.flatnonzero(self._waits_RM.any(axis=1))
-        if not slots_K.size:
-            return []
-        closed = list(self._closing(slots_K, now_s))
+        closed = list(self._closing(self._candidates(now_s), now_s))
+        found = self._batches(closed) if any(len(slots) for slots, _ in closed) else []
+        if now_s >= self._look_s:
+            self._look_s = self._next_look_s(now_s)
+        return found
+
+    def _batches(self, closed: list[tuple[NDArray[np.int64], NDArray[np.bool_]]]) -> list[Batch]:
         slots = np.concatenate([slots for slots, _ in closed])
         delivered_NM = np.concatenate([delivered_NM for _, delivered_NM in closed])
         samples = self._sample_RM[slots, delivered_NM.argmax(axis=1)]
@@ -147,6 +160,19 @@ class Gather:
             self._batch(slots[part], samples[part], delivered_NM[part])
             for part in (slice(i, i + MAX_ROWS) for i in range(0, len(slots), MAX_ROWS))
         ]
+
+    def _candidates(self, now_s: float) -> NDArray[np.int64]:
+        """Slots whose windows may close: those touched since the last look; all of them when a
+        deadline or a member's silence is due."""
+        if now_s >= self._look_s:
+            self._touched.clear()
+            return np.flatnonzero(self._waits_RM.any(axis=1))
+        if not self._touched:
+            return np.empty(0, dtype=np.int64)
+        slots_K = self._touched[0] if len(self._touched) == 1 else np.concatenate(self._touched)
+        self._touched.clear()
+        slots_K = np.unique(slots_K)
+        return slots_K[self._waits_RM[slots_K].any(axis=1)]
 
     def _closing(
         self, slots_K: NDArray[np.int64], now_s: float
@@ -196,8 +222,12 @@ class Gather:
 
     def due_s(self, now_s: float) -> float | None:
         """When a window will close though nothing more arrives."""
+        return None if self._look_s == np.inf else self._look_s
+
+    def _next_look_s(self, now_s: float) -> float:
+        """When a window is overdue or a member given up; infinity without windows."""
         if not self._waits_RM.any():
-            return None
+            return np.inf
         deadline_s = float(self._since_RM[self._waits_RM].min()) + self._deadline_s
         lost_s = self.liveness.next_change_s(now_s)
         return deadline_s if lost_s is None else min(deadline_s, lost_s)

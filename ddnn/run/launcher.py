@@ -45,6 +45,8 @@ from ddnn.wire.messages import Stop
 from ddnn.wire.routes import peers
 from ddnn.wire.transport import Mailbox
 
+LOOK_S = 0.02
+"""Time between two looks at processes and operators."""
 POLL_S = 0.05
 """How long the launcher waits for a message before it looks at processes and operators."""
 MEMORY_S = 1.0
@@ -201,16 +203,18 @@ class Launch:
     def _run_samples(self) -> float:
         """Seconds from the first capture to the last answer, halts left out."""
         collector, control = self._collector, ControlServer(self._act_by_hand)
-        begun_s, halted_s = time.monotonic(), 0.0
+        begun_s, halted_s, looked_s = time.monotonic(), 0.0, 0.0
         timed = sorted((a for a in self._actions if a.seconds is not None), key=_seconds)
         try:
             while not collector.is_done:
                 self._turn(POLL_S if collector.answered < collector.asked else 0)
                 # right after a turn: time spent elsewhere must not count as the nodes' silence
                 send_all(self._mailbox, collector.tick(time.monotonic()))
-                control.poll()
-                self._supervise()
-                self._note_memory(time.monotonic() - begun_s)
+                if time.monotonic() >= looked_s + LOOK_S:
+                    looked_s = time.monotonic()
+                    control.poll()
+                    self._supervise()
+                    self._note_memory(looked_s - begun_s)
                 while timed and time.monotonic() >= begun_s + _seconds(timed[0]):
                     self._act(timed.pop(0))
                 if collector.halted_at is not None:

@@ -26,6 +26,14 @@ def peers(topology: Topology, name: str) -> tuple[str, ...]:
     return tuple(sorted({to for sender, to, _ in routes(topology) if sender == name}))
 
 
+def watchers(topology: Topology, name: str) -> frozenset[str]:
+    """Who waits for `name` and gives it up when it is silent: whoever takes its scores or
+    features, the collector, and those whose features go past it while it is gone."""
+    data = {to for sender, to, kind in _sample_routes(topology) if sender == name and kind.is_data}
+    past = {n for n, node in topology.nodes.items() if node.fallback and node.parent == name}
+    return frozenset(data | past | {COLLECTOR})
+
+
 def _sample_routes(topology: Topology) -> list[Route]:
     found = [(COLLECTOR, name, Kind.CAPTURE) for name in topology.devices]
     for name in topology.section_nodes:
