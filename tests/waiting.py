@@ -22,7 +22,9 @@ def wait_until(predicate: Callable[[], object], deadline_s: float = 30.0) -> Non
 
 def node_processes(bundle: Path) -> list[str]:
     """Command lines of the node processes that use the bundle."""
-    listed = subprocess.run(["ps", "-eww", "-o", "args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-eww", "-o", "args="], capture_output=True, text=True, check=True
+    )
     nodes = [line for line in listed.stdout.splitlines() if "ddnn.run.child" in line]
     return [line for line in nodes if str(bundle) in line]
 
