@@ -24,6 +24,7 @@ from ddnn.training.run import open_run
 
 def samples_per_s(run: Path, views_NVCHW: NDArray[np.uint8]) -> float:
     """Samples answered in a second by the local exit, one at a time, a process a device."""
+    torch.set_num_threads(1)  # several processes that each spin on all cores would be worse still
     joint = open_run(run).joint.eval()
     devices = joint.topology.devices
     with ExitStack() as stack:
@@ -60,6 +61,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def serve(run: Path, name: str) -> None:
     """Called in the child: one device, for ever."""
+    torch.set_num_threads(1)
     section = open_run(run).joint.eval().sections[name]
     context = zmq.Context()
     socket = context.socket(zmq.REP)
