@@ -167,7 +167,9 @@ class Echo:
 
 
 def node_of(*parts: Echo) -> Node:
-    return Node("me", parts, peers=("a", "b"), watchers=("a", "b"), heartbeat_s=0.1, events=Counter())
+    return Node(
+        "me", parts, peers=("a", "b"), watchers=("a", "b"), heartbeat_s=0.1, events=Counter()
+    )
 
 
 def test_messages_to_oneself_stay_within_the_node():
