@@ -17,8 +17,9 @@ demo: setup
 	$(BIN)/ddnn demo
 
 test: setup
-	$(BIN)/python -m pytest -q -n auto -m "not process"
-	$(BIN)/python -m pytest -q -m process
+	$(BIN)/python -m pytest -q -n auto -m "not process and not study"
+	$(BIN)/python -m pytest -q -n 2 -m process
+	$(BIN)/python -m pytest -q -n 2 -m study
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.study
 FOLDER = Path(__file__).parents[2] / "experiments"
 
 

@@ -10,7 +10,7 @@ from builders import star_topology
 from networks import Trainer
 from waiting import node_processes
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.study
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
 

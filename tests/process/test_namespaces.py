@@ -24,7 +24,7 @@ from ddnn.wire.keys import write_keys
 from ddnn.wire.zeromq import make_key_pair
 
 pytestmark = [
-    pytest.mark.process,
+    pytest.mark.study,
     pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's"),
     pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2's `ip`"),
     pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="needs root"),

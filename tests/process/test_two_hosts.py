@@ -23,7 +23,7 @@ from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.keys import write_keys
 from ddnn.wire.zeromq import make_key_pair
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.study
 SAMPLES, ROUNDS = 120, 40
 SCORE_MS = 5  # two samples at a time take at least 12 s for all rounds
 
