@@ -12,10 +12,14 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from ddnn.blocks import Bits as Bits
+from ddnn.blocks import Model as Model
+from ddnn.blocks import Section as Section
+from ddnn.blocks import Shape as Shape
 from ddnn.share import find
 from ddnn.topology_check import CLOUD as CLOUD
 from ddnn.topology_check import COLLECTOR as COLLECTOR
@@ -24,7 +28,6 @@ from ddnn.topology_check import GATEWAY as GATEWAY
 from ddnn.topology_check import check
 from ddnn.yamlfile import read_yaml
 
-Bits = Literal[1, 2, 4, 8, 32]
 Aggregator = Literal["max", "average", "concat"]
 ScoreType = Literal["float32", "float16", "int8"]
 AbsentViews = Literal["send", "skip"]
@@ -39,24 +42,6 @@ INT8_STEPS = 16
 the differences that decide. Fixed, so that no scale travels and all devices mean the same."""
 
 
-class Shape(NamedTuple):
-    """Size of a feature map: filters, height, width."""
-
-    F: int
-    H: int
-    W: int
-
-    @property
-    def values(self) -> int:
-        return self.F * self.H * self.W
-
-
-class Model(BaseModel):
-    """What every part of a topology is: immutable, and no unknown key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
-
-
 class View(Model):
     """Size of one camera's image."""
 
@@ -67,91 +52,6 @@ class View(Model):
     @property
     def shape(self) -> Shape:
         return Shape(self.channels, self.height, self.width)
-
-
-class ConvP(Model):
-    """Convolution 3x3 pad 1, max pool 3x3 pad 1, batch norm, activation (paper IV-A, figure 3)."""
-
-    kind: Literal["convp"]
-    filters: int = Field(ge=1, le=1024)
-    stride: int = Field(1, ge=1, le=4)
-    pool_stride: int = Field(2, ge=1, le=4)
-    weight_bits: Bits | None = Field(None, description="default: the section's")
-    activation_bits: Bits | None = Field(None, description="default: the section's")
-
-    def output(self, shape: Shape) -> Shape:
-        step = self.stride, self.pool_stride
-        height, width = (_strided(_strided(n, step[0]), step[1]) for n in shape[1:])
-        return Shape(self.filters, height, width)
-
-
-class Conv(Model):
-    """Convolution 3x3 pad 1, batch norm, activation: the stem of a residual network."""
-
-    kind: Literal["conv"]
-    filters: int = Field(ge=1, le=1024)
-    stride: int = Field(1, ge=1, le=4)
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
-
-    def output(self, shape: Shape) -> Shape:
-        height, width = (_strided(n, self.stride) for n in shape[1:])
-        return Shape(self.filters, height, width)
-
-
-class Residual(Model):
-    """Basic residual block: two 3x3 convolutions and a shortcut (1x1 where the size changes)."""
-
-    kind: Literal["residual"]
-    filters: int = Field(ge=1, le=1024)
-    stride: int = Field(1, ge=1, le=4)
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
-
-    def output(self, shape: Shape) -> Shape:
-        height, width = (_strided(n, self.stride) for n in shape[1:])
-        return Shape(self.filters, height, width)
-
-
-class FC(Model):
-    """Fully connected layer, batch norm, activation (paper figure 3)."""
-
-    kind: Literal["fc"]
-    units: int = Field(ge=1, le=65536)
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
-
-    def output(self, _: Shape) -> Shape:
-        return Shape(self.units, 1, 1)
-
-
-Block = Annotated[ConvP | Conv | Residual | FC, Field(discriminator="kind")]
-
-
-class Section(Model):
-    """The blocks that one node runs. No blocks: the view itself is sent up (the raw baseline)."""
-
-    blocks: tuple[Block, ...] = ()
-    weight_bits: Bits = 32
-    activation_bits: Bits = 32
-    feature_bits: Bits | None = Field(
-        None, description="bits per value sent up; default: the last block's activation bits"
-    )
-
-    def output(self, shape: Shape) -> Shape:
-        """Shape of the features for an input of `shape`."""
-        for block in self.blocks:
-            shape = block.output(shape)
-        return shape
-
-    @property
-    def sent_bits(self) -> int:
-        """Bits per value of the features on the wire."""
-        if self.feature_bits is not None:
-            return self.feature_bits
-        if not self.blocks:
-            return 8
-        return self.blocks[-1].activation_bits or self.activation_bits
 
 
 class Exit(Model):
@@ -401,8 +301,3 @@ def read_topology(path: str | Path) -> Topology:
     Raises ConfigError naming file, key path, the value got and what was wanted.
     """
     return read_yaml(find("topologies", str(path)), Topology)
-
-
-def _strided(size: int, stride: int) -> int:
-    """Output size of a 3-wide, 1-padded window with this stride."""
-    return (size - 1) // stride + 1

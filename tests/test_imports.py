@@ -15,7 +15,7 @@ FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 BASE = {"errors", "share", "yamlfile"}
-STRUCTURE = BASE | {"topology_check", "topology"}
+STRUCTURE = BASE | {"blocks", "topology_check", "topology"}
 RUNTIME = STRUCTURE | {"coding", "decision", "report", "wire", "bundle.manifest", "bundle.load"}
 TRAINING = STRUCTURE | {
     "coding", "decision", "report", "data", "model", "bundle.manifest", "bundle.load",
@@ -26,7 +26,8 @@ LAYERS = {
     "share": {"errors"},
     "yamlfile": {"errors"},
     "topology_check": {"errors"},
-    "topology": BASE | {"topology_check"},
+    "blocks": set(),
+    "topology": BASE | {"blocks", "topology_check"},
     "decision": {"errors"},
     "report": STRUCTURE,
     "data": STRUCTURE | {"report"},

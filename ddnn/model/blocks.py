@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ddnn import topology
+from ddnn import blocks as described
 from ddnn.model.binary import activate, quantize_weight
 from ddnn.topology import Shape
 
@@ -75,7 +75,7 @@ class Norm1d(nn.BatchNorm1d):
 class ConvPBlock(nn.Module):
     """Convolution, max pool 3x3, batch norm, activation (paper IV-A, figure 3)."""
 
-    def __init__(self, block: topology.ConvP, section: topology.Section, channels: int) -> None:
+    def __init__(self, block: described.ConvP, section: described.Section, channels: int) -> None:
         super().__init__()
         bits = block.weight_bits or section.weight_bits
         self.output_bits: int = block.activation_bits or section.activation_bits
@@ -91,7 +91,7 @@ class ConvPBlock(nn.Module):
 class ConvBlock(nn.Module):
     """Convolution, batch norm, activation."""
 
-    def __init__(self, block: topology.Conv, section: topology.Section, channels: int) -> None:
+    def __init__(self, block: described.Conv, section: described.Section, channels: int) -> None:
         super().__init__()
         bits = block.weight_bits or section.weight_bits
         self.output_bits: int = block.activation_bits or section.activation_bits
@@ -109,7 +109,9 @@ class ResidualBlock(nn.Module):
     norm of its own; the shortcut stays at 32 bits (Long et al. 2020; He et al. 2015 at 32 bits).
     """
 
-    def __init__(self, block: topology.Residual, section: topology.Section, channels: int) -> None:
+    def __init__(
+        self, block: described.Residual, section: described.Section, channels: int
+    ) -> None:
         super().__init__()
         bits = block.weight_bits or section.weight_bits
         self.inner_bits: int = block.activation_bits or section.activation_bits
@@ -138,7 +140,7 @@ class ResidualBlock(nn.Module):
 class FCBlock(nn.Module):
     """Fully connected layer, batch norm, activation (paper figure 3); maps of size 1x1 come out."""
 
-    def __init__(self, block: topology.FC, section: topology.Section, values: int) -> None:
+    def __init__(self, block: described.FC, section: described.Section, values: int) -> None:
         super().__init__()
         bits = block.weight_bits or section.weight_bits
         self.output_bits: int = block.activation_bits or section.activation_bits
@@ -153,14 +155,14 @@ class FCBlock(nn.Module):
 BlockModule = ConvPBlock | ConvBlock | ResidualBlock | FCBlock
 
 
-def build_block(block: topology.Block, section: topology.Section, shape: Shape) -> BlockModule:
+def build_block(block: described.Block, section: described.Section, shape: Shape) -> BlockModule:
     """The module of a topology's block for an input of this shape."""
     match block:
-        case topology.ConvP():
+        case described.ConvP():
             return ConvPBlock(block, section, shape.F)
-        case topology.Conv():
+        case described.Conv():
             return ConvBlock(block, section, shape.F)
-        case topology.Residual():
+        case described.Residual():
             return ResidualBlock(block, section, shape.F)
-        case topology.FC():
+        case described.FC():
             return FCBlock(block, section, shape.values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ddnn import topology as t
+from ddnn import blocks as described
 from ddnn.topology import DEVICE, Exit, Section, Shape, Topology
 
 SCORE_BYTES = 4
@@ -55,14 +55,14 @@ def _scores_sent(topology: Topology, device: str) -> int:
     return topology.score_bytes(device) if rule is not None and rule.at != device else 0
 
 
-def _block_bits(block: t.Block, section: Section, shape: Shape) -> int:
+def _block_bits(block: described.Block, section: Section, shape: Shape) -> int:
     width = block.weight_bits or section.weight_bits
     match block:
-        case t.ConvP() | t.Conv():
+        case described.ConvP() | described.Conv():
             return 9 * shape.F * block.filters * width + NORM_BITS
-        case t.FC():
+        case described.FC():
             return shape.values * block.units * width + NORM_BITS
-        case t.Residual():
+        case described.Residual():
             weights = 9 * (shape.F + block.filters) * block.filters
             norms = 2 if (block.activation_bits or section.activation_bits) == 32 else 3
             if block.stride == 1 and block.filters == shape.F:

@@ -1,0 +1,118 @@
+"""Blocks and sections as a topology file describes them, and the sizes of what they give.
+
+Axes: F filters, H, W.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Bits = Literal[1, 2, 4, 8, 32]
+
+
+class Shape(NamedTuple):
+    """Size of a feature map: filters, height, width."""
+
+    F: int
+    H: int
+    W: int
+
+    @property
+    def values(self) -> int:
+        return self.F * self.H * self.W
+
+
+class Model(BaseModel):
+    """What every part of a topology is: immutable, and no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+class _Layers(Model):
+    """What every kind of block may say for itself."""
+
+    weight_bits: Bits | None = Field(None, description="default: the section's")
+    activation_bits: Bits | None = Field(None, description="default: the section's")
+
+
+class _Convolution(_Layers):
+    """Convolutions 3x3 pad 1, the first with a stride."""
+
+    filters: int = Field(ge=1, le=1024)
+    stride: int = Field(1, ge=1, le=4)
+
+    def output(self, shape: Shape) -> Shape:
+        """Shape of the block's output for an input of `shape`."""
+        height, width = (_strided(n, self.stride) for n in shape[1:])
+        return Shape(self.filters, height, width)
+
+
+class ConvP(_Convolution):
+    """Convolution 3x3 pad 1, max pool 3x3 pad 1, batch norm, activation (paper IV-A, figure 3)."""
+
+    kind: Literal["convp"]
+    pool_stride: int = Field(2, ge=1, le=4)
+
+    def output(self, shape: Shape) -> Shape:
+        """See _Convolution; the pool follows."""
+        filters, height, width = super().output(shape)
+        return Shape(filters, *(_strided(n, self.pool_stride) for n in (height, width)))
+
+
+class Conv(_Convolution):
+    """Convolution 3x3 pad 1, batch norm, activation: the stem of a residual network."""
+
+    kind: Literal["conv"]
+
+
+class Residual(_Convolution):
+    """Basic residual block: two 3x3 convolutions and a shortcut (1x1 where the size changes)."""
+
+    kind: Literal["residual"]
+
+
+class FC(_Layers):
+    """Fully connected layer, batch norm, activation (paper figure 3)."""
+
+    kind: Literal["fc"]
+    units: int = Field(ge=1, le=65536)
+
+    def output(self, _: Shape) -> Shape:
+        """(units, 1, 1), whatever comes in."""
+        return Shape(self.units, 1, 1)
+
+
+Block = Annotated[ConvP | Conv | Residual | FC, Field(discriminator="kind")]
+
+
+class Section(Model):
+    """The blocks that one node runs. No blocks: the view itself is sent up (the raw baseline)."""
+
+    blocks: tuple[Block, ...] = ()
+    weight_bits: Bits = 32
+    activation_bits: Bits = 32
+    feature_bits: Bits | None = Field(
+        None, description="bits per value sent up; default: the last block's activation bits"
+    )
+
+    def output(self, shape: Shape) -> Shape:
+        """Shape of the features for an input of `shape`."""
+        for block in self.blocks:
+            shape = block.output(shape)
+        return shape
+
+    @property
+    def sent_bits(self) -> int:
+        """Bits per value of the features on the wire."""
+        if self.feature_bits is not None:
+            return self.feature_bits
+        if not self.blocks:
+            return 8
+        return self.blocks[-1].activation_bits or self.activation_bits
+
+
+def _strided(size: int, stride: int) -> int:
+    """Output size of a 3-wide, 1-padded window with this stride."""
+    return (size - 1) // stride + 1
