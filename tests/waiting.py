@@ -30,10 +30,22 @@ def node_processes(bundle: Path) -> list[str]:
 
 
 def assert_nothing_is_left(bundle: Path, topology: Topology) -> None:
-    """No node process runs and every port can be bound."""
+    """No node process runs and every port can be bound.
+
+    A process that is going loses its command line before its sockets: ports get a moment.
+    """
     assert node_processes(bundle) == []
     for name in (COLLECTOR, *topology.nodes):
         host, port = topology.endpoint(name).removeprefix("tcp://").split(":")
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((host, int(port)))
+        wait_until(lambda host=host, port=int(port): is_free(host, port), 5)
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether the port can be bound."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -33,6 +33,7 @@ from ddnn.training.calibrate import Calibration, Goal, calibrate
 from ddnn.training.checkpoint import load_weights, save_weights
 from ddnn.training.fit import CHECKPOINT, WEIGHTS, OnEpoch, fit
 from ddnn.training.payload import fit_tables
+from ddnn.training.predict import check_fits
 from ddnn.training.settings import Settings
 
 CONFIG, BUNDLE = "config.json", "bundle"
@@ -88,6 +89,7 @@ def train_run(
     if (folder / CONFIG).exists() and not overwrite:
         raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
     data = load(card) if data is None else data
+    check_fits(topology, data.samples)
     config = Config(
         topology=topology,
         settings=settings,
