@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import LaunchError
 from ddnn.nodes.build import patience_s
@@ -34,7 +35,7 @@ from ddnn.run.plan import (
     check_plan,
     parse_failure,
 )
-from ddnn.run.prepare import READY_S, check_views, collector_mailbox, start_nodes
+from ddnn.run.prepare import READY_S, collector_mailbox, start_nodes
 from ddnn.run.prepare import Options as Options
 from ddnn.run.prepare import Watcher as Watcher
 from ddnn.run.prepare import free_endpoints as free_endpoints
@@ -67,7 +68,7 @@ def launch(
     naming a node that does not start or join.
     """
     options = options or Options()
-    check_views(bundle.topology, samples)
+    check_fits(bundle.topology, samples)
     check_host(bundle.topology, options.host)
     with ExitStack() as stack:
         if options.free_ports:

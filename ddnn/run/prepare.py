@@ -15,7 +15,6 @@ import numpy as np
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import DataError
 from ddnn.run.child import ChildConfig
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
@@ -57,23 +56,6 @@ class Options:
     join_timeout_s: float = READY_S
     keys: Path | None = None
     insecure: bool = False
-
-
-def check_views(topology: Topology, samples: MultiView) -> None:
-    """Raises DataError for views or classes that the topology is not made for."""
-    wanted = (topology.views, *topology.view.shape)
-    if samples.views_NVCHW.shape[1:] != wanted:
-        raise DataError(
-            f"views of {samples.views_NVCHW.shape[1:]} (V, C, H, W), topology {topology.name} "
-            f"wants {wanted}"
-        )
-    if samples.classes != topology.classes:
-        raise DataError(
-            f"classes {list(samples.classes)}, topology {topology.name} has "
-            f"{list(topology.classes)}"
-        )
-    if not len(samples):
-        raise DataError("no samples to run, want at least one")
 
 
 def free_endpoints(topology: Topology) -> dict[str, str]:

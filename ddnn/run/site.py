@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.run.control import ControlServer, control_folder
@@ -21,7 +22,7 @@ from ddnn.run.epochs import Epochs
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.operator import Operator
 from ddnn.run.plan import check_failure, parse_failure
-from ddnn.run.prepare import READY_S, Options, Watcher, check_views, start_nodes
+from ddnn.run.prepare import READY_S, Options, Watcher, start_nodes
 from ddnn.run.processes import Processes
 from ddnn.topology import Topology
 
@@ -82,7 +83,7 @@ def _check(
     if options.plan is not None and options.plan.failures:
         raise ConfigError("--plan: failures are planned where the collector is")
     if samples is not None:
-        check_views(topology, samples)
+        check_fits(topology, samples)
 
 
 class _Site:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
@@ -24,7 +25,6 @@ from ddnn.topology import Topology, read_topology
 from ddnn.training.batches import Batch, batches, tensors
 from ddnn.training.fit import make_optimizer, train_step
 from ddnn.training.loss import JointLoss
-from ddnn.training.predict import check_fits
 from ddnn.training.settings import settings_for
 from ddnn.training.threads import threads_for
 

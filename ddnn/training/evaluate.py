@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
+from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, write_verdicts
 from ddnn.topology import Topology
 from ddnn.training.calibrate import rules_for
 from ddnn.training.payload import FeatureBytes, device_payload, feature_bytes, link_payload
-from ddnn.training.predict import Logits, answer, check_fits, fuse, perceive, taking_part
+from ddnn.training.predict import Logits, answer, fuse, perceive, taking_part
 from ddnn.training.run import Run
 
 REPORT, VERDICTS, THRESHOLDS = "report.json", "verdicts.csv", "thresholds.csv"

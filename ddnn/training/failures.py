@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
+from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
@@ -25,7 +26,7 @@ from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import wilson_interval
 from ddnn.topology import Topology
 from ddnn.training.fit import accuracies
-from ddnn.training.predict import answer, check_fits, fuse, perceive, taking_part
+from ddnn.training.predict import answer, fuse, perceive, taking_part
 from ddnn.training.run import Run
 
 FOLDER, REPORT, SUBSETS = "failures", "report.json", "subsets.csv"

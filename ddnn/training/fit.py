@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ddnn.data.fits import check_fits
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
@@ -32,7 +33,7 @@ from ddnn.training.checkpoint import (
     save_weights,
 )
 from ddnn.training.loss import JointLoss
-from ddnn.training.predict import Logits, check_fits, fuse, perceive
+from ddnn.training.predict import Logits, fuse, perceive
 from ddnn.training.settings import Settings
 from ddnn.training.threads import threads_for
 

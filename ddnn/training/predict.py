@@ -5,7 +5,7 @@ Axes: N samples, V views, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.decision import decide, is_sure
-from ddnn.errors import ConfigError, DataError
 from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
 from ddnn.report.verdicts import Verdicts
@@ -24,27 +23,6 @@ from ddnn.training.threads import threads_for
 BATCH = 256
 Logits = dict[str, NDArray[np.float32]]
 """By exit name, lowest first: (N, K), before temperature and softmax."""
-
-
-def check_fits(topology: Topology, samples: MultiView) -> None:
-    """Raises ConfigError when the data set is not what the topology's devices see.
-
-    Raises DataError when there is no sample at all.
-    """
-    wanted = (topology.views, *topology.view.shape)
-    got = samples.views_NVCHW.shape[1:]
-    if got != wanted:
-        raise ConfigError(
-            f"{topology.name}: the data set has views x channels x height x width "
-            f"{_sizes(got)}, the topology wants {_sizes(wanted)}"
-        )
-    if samples.classes != topology.classes:
-        raise ConfigError(
-            f"{topology.name}: the data set has classes {list(samples.classes)}, the topology "
-            f"wants {list(topology.classes)}"
-        )
-    if not len(samples):
-        raise DataError("no samples in this split, want at least one")
 
 
 def taking_part(
@@ -141,7 +119,3 @@ def answer(
 def _join(parts: list[SectionOutput]) -> SectionOutput:
     columns = zip(*parts, strict=True)
     return SectionOutput(*(None if x[0] is None else torch.cat(x) for x in columns))
-
-
-def _sizes(sizes: Iterable[int]) -> str:
-    return " x ".join(map(str, sizes))

@@ -23,6 +23,7 @@ from ddnn import __version__
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.manifest import ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
+from ddnn.data.fits import check_fits
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DdnnError
@@ -33,7 +34,6 @@ from ddnn.training.calibrate import Calibration, Goal, calibrate
 from ddnn.training.checkpoint import load_weights, save_weights
 from ddnn.training.fit import CHECKPOINT, WEIGHTS, OnEpoch, fit
 from ddnn.training.payload import fit_tables
-from ddnn.training.predict import check_fits
 from ddnn.training.settings import Settings
 
 CONFIG, BUNDLE = "config.json", "bundle"
