@@ -9,6 +9,7 @@ name is put in front. A `ValueError` from a validator gets the key path of its o
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,12 +40,30 @@ def parse_yaml(text: str, model: type[M], *, source: str) -> M:
     if not isinstance(data, dict):
         found = "an empty file" if data is None else f"a {type(data).__name__}"
         raise ConfigError(f"{source}: {found}, want keys and values")
+    return check_values(data, model, source=source)
+
+
+def read_json(path: Path, model: type[M]) -> M:
+    """As `read_yaml`, for a JSON file of ddnn's own.
+
+    Raises OSError where it cannot be read.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON, {_one_line(error)}") from error
+    return check_values(document, model, source=str(path))
+
+
+def check_values(data: Any, model: type[M], *, source: str = "") -> M:
+    """As `read_yaml`, for keys and values that are already at hand."""
+    place = source and f"{source}: "
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_summary(error, data, model)}") from error
+        raise ConfigError(f"{place}{_summary(error, data, model)}") from error
     except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error
+        raise ConfigError(f"{place}{error}") from error
 
 
 def _read_text(path: Path) -> str:
@@ -69,13 +88,32 @@ def _load(text: str, source: str) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{source}: {place}{error.problem or error.context}") from error
+        raise ConfigError(f"{source}: {_place(error)}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{source}: not YAML: {_one_line(error)}") from error
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    """The line, and what is wrong: of what is not closed, the line where it begins."""
+    found, begun = error.problem_mark or error.context_mark, error.context_mark
+    what = error.problem or error.context
+    if found is None:
+        return str(what)
+    opening = _OPENINGS.get(str(error.context))
+    if opening and begun and begun.line != found.line:
+        return f"line {begun.line + 1}: {opening} ({what} in line {found.line + 1})"
+    return f"line {found.line + 1}: {what}"
+
+
+_OPENINGS = {
+    "while parsing a flow sequence": "[ without its ]",
+    "while parsing a flow mapping": "{ without its }",
+    "while scanning a quoted scalar": "a quote that is not closed",
+    "while scanning a simple key": "neither a key with ':' nor a value",
+}
+"""By PyYAML's words for what it was reading."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -115,7 +153,7 @@ def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
 
 
 def _summary(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
-    problems = error.errors(include_url=False)
+    problems = [p for p in error.errors(include_url=False) if not _is_echo(p)]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     first = (unknown or problems)[0]  # a misspelt key is also missing: name the misspelling
@@ -123,6 +161,13 @@ def _summary(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
     place = ".".join(str(key) for key in keys)
     what = _describe(first, model)
     return (f"{place}: {what}" if place else what) + more
+
+
+def _is_echo(problem: Any) -> bool:
+    """Whether a list counts as too short only because some of its items are wrong themselves."""
+    return problem["type"] == "too_short" and (
+        len(problem["input"]) >= problem["ctx"]["min_length"]
+    )
 
 
 def _key_path(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> list[int | str]:
@@ -153,7 +198,12 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
         ("an integer", "a integer"),
     ):
         message = message.replace(theirs, ours)
-    return f"got {_short(problem['input'])}, want {_one_line(message)}"
+    hint = _QUOTE if kind in _TEXT and isinstance(problem["input"], bool) else ""
+    return f"got {_short(problem['input'])}, want {_one_line(message)}{hint}"
+
+
+_TEXT = ("string_type", "invalid_key")
+_QUOTE = " (yes, no, on, off, true, false need quotes)"
 
 
 def _unknown_key(problem: Any, model: type[BaseModel]) -> str:
@@ -170,9 +220,14 @@ def _wrong_tag(problem: Any, _: type[BaseModel]) -> str:
     return f"{context['discriminator']} is {got}, want one of {wanted}".replace("'", "")
 
 
+def _no_mapping(problem: Any, _: type[BaseModel]) -> str:
+    return f"got {_short(problem['input'])}, want keys and values"
+
+
 _DESCRIBE: dict[str, Callable[[Any, type[BaseModel]], str]] = {
     "missing": lambda *_: "missing",
     "extra_forbidden": _unknown_key,
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), _no_mapping),
     "union_tag_invalid": _wrong_tag,
     "union_tag_not_found": lambda problem, _: f"missing key {problem['ctx']['discriminator']}",
     "value_error": lambda problem, _: _one_line(problem["msg"].removeprefix("Value error, ")),

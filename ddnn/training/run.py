@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ddnn import __version__
 from ddnn.bundle.load import load_bundle
@@ -26,7 +26,7 @@ from ddnn.bundle.write import write_bundle, write_exits
 from ddnn.data.fits import check_fits
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
 from ddnn.topology import Model, Topology
@@ -35,6 +35,7 @@ from ddnn.training.checkpoint import load_weights, save_weights
 from ddnn.training.fit import CHECKPOINT, WEIGHTS, OnEpoch, fit
 from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
+from ddnn.yamlfile import read_json
 
 CONFIG, BUNDLE = "config.json", "bundle"
 
@@ -155,15 +156,9 @@ def read_config(folder: Path) -> Config:
     """Raises ConfigError naming the file when it is missing or damaged."""
     path = folder / CONFIG
     try:
-        return Config.model_validate_json(path.read_bytes())
+        return read_json(path, Config)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}, want a folder of ddnn train") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{path}: {where}: {first['msg']}") from error
-    except DdnnError as error:
-        raise ConfigError(f"{path}: {error}") from error
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ddnn.errors import ConfigError
-from ddnn.yamlfile import MAX_FILE_BYTES, parse_yaml, read_yaml
+from ddnn.yamlfile import MAX_FILE_BYTES, parse_yaml, read_json, read_yaml
 
 
 class Strict(BaseModel):
@@ -28,6 +28,7 @@ class Cloud(Strict):
 
 class Tree(Strict):
     name: str
+    classes: tuple[str, ...] = Field(("car", "bus"), min_length=2)
     nodes: dict[str, Annotated[Device | Cloud, Field(discriminator="role")]] = {}
     devices: tuple[Device, ...] = ()
 
@@ -50,7 +51,7 @@ WRONG = {
     "missing": ("nodes: {}", "name: missing"),
     "type": ("name: [1]", "name: got [1], want a string"),
     "typo": ("nmae: x", "nmae: unknown key, did you mean 'name'? (and 1 more)"),
-    "unknown": ("name: x\nzzz: 1", "zzz: unknown key (known: devices, name, nodes)"),
+    "unknown": ("name: x\nzzz: 1", "zzz: unknown key (known: classes, devices, name, nodes)"),
     "typo below": (
         "name: x\nnodes: {cam0: {role: device, filtres: 4}}",
         "nodes.cam0.filtres: unknown key, did you mean 'filters'? (and 1 more)",
@@ -80,6 +81,18 @@ WRONG = {
     "deep": ("[" * 1000, "nested too deeply"),
     "aliases": (NESTED_ALIASES, "more than 50000 values with aliases expanded"),
     "own alias": ("name: &a [*a]", "more than 50000 values with aliases expanded"),
+    "list not closed": (
+        "name: [x, y\ndevices: []",
+        "line 1: [ without its ] (expected ',' or ']', but got ':' in line 2)",
+    ),
+    "mapping not closed": ("name: {x: 1\ndevices: []", "line 1: { without its } ("),
+    "quote not closed": ("name: 'x\n\n", "line 1: a quote that is not closed ("),
+    "line of one word": ("name: x\nnodes\nclasses: []", "line 2: neither a key with ':' nor "),
+    "yes and no": (
+        "name: x\nclasses: [yes, 'no']",
+        "classes.0: got True, want a string (yes, no, on, off, true, false need quotes)",
+    ),
+    "mapping wanted": ("name: x\nnodes: [1]", "nodes: got [1], want keys and values"),
     "two documents": ("name: x\n---\nname: y", "line 2: but found another document"),
     "control character": ("name: \x00", "not YAML: "),
 }
@@ -94,6 +107,33 @@ def test_problem_is_one_line_naming_file_and_key(tmp_path: Path, text: str, mess
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_list_of_wrong_items_is_not_also_too_short() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml("name: x\nclasses: [1, car]", Tree, source="text")
+    assert str(caught.value) == "text: classes.0: got 1, want a string"
+    with pytest.raises(ConfigError, match=r"classes: got \['car'\], want .* at least 2 items"):
+        parse_yaml("name: x\nclasses: [car]", Tree, source="text")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", ": not JSON, Expecting value: line 1 column 1 (char 0)"),
+        ("[1]", ": got [1], want keys and values"),
+        ('{"name": 1}', ": name: got 1, want a string"),
+    ],
+    ids=["empty", "list", "type"],
+)
+def test_json_problem_is_one_line_naming_file_and_key(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "tree.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        read_json(path, Tree)
+    assert str(caught.value) == f"{path}{message}"
 
 
 def test_right_file_becomes_the_model() -> None:
