@@ -50,7 +50,7 @@ def read_json(path: Path, model: type[M]) -> M:
     """
     try:
         document = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not JSON, {_one_line(error)}") from error
     return check_values(document, model, source=str(path))
 
@@ -165,9 +165,9 @@ def _summary(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
 
 def _is_echo(problem: Any) -> bool:
     """Whether a list counts as too short only because some of its items are wrong themselves."""
-    return problem["type"] == "too_short" and (
-        len(problem["input"]) >= problem["ctx"]["min_length"]
-    )
+    if problem["type"] != "too_short":
+        return False
+    return bool(len(problem["input"]) >= problem["ctx"]["min_length"])
 
 
 def _key_path(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> list[int | str]:

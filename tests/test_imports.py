@@ -14,7 +14,7 @@ ROOT = Path(ddnn.__file__).parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
-BASE = {"errors", "share", "yamlfile"}
+BASE = {"errors", "runfolder", "share", "yamlfile"}
 STRUCTURE = BASE | {"blocks", "topology_check", "topology"}
 RUNTIME = STRUCTURE | {"coding", "decision", "report", "wire", "bundle.manifest", "bundle.load"}
 TRAINING = STRUCTURE | {
@@ -23,6 +23,7 @@ TRAINING = STRUCTURE | {
 }  # fmt: skip
 LAYERS = {
     "errors": set(),
+    "runfolder": {"errors"},
     "share": {"errors"},
     "yamlfile": {"errors"},
     "topology_check": {"errors"},

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ddnn.bundle.manifest import MANIFEST, Manifest, exit_file, files_of, section_file
 from ddnn.errors import BundleError, DdnnError
+from ddnn.runfolder import BUNDLE, check_finished
 from ddnn.topology import Topology
 
 MAX_FILE_BYTES = 1 << 30
@@ -62,11 +63,13 @@ def load_bundle(folder: Path, nodes: Iterable[str] | None = None) -> Bundle:
 
     nodes: whose files must be there and whole; None: all. A part of a bundle (bundle.split) has
     the same manifest and so the same session as the whole.
-    Raises BundleError naming the file that is missing, damaged or does not fit.
+    Raises BundleError naming the file that is missing, damaged or does not fit, ConfigError for
+    a run whose training was interrupted.
     """
     folder = Path(folder)
-    if not (folder / MANIFEST).exists() and (folder / "bundle" / MANIFEST).exists():
-        folder = folder / "bundle"
+    check_finished(folder)
+    if not (folder / MANIFEST).exists() and (folder / BUNDLE / MANIFEST).exists():
+        folder = folder / BUNDLE
     content = _read(folder / MANIFEST, MAX_MANIFEST_BYTES)
     manifest = _parse(folder / MANIFEST, content)
     _check_names(folder, manifest)

@@ -10,6 +10,7 @@ import click
 
 from ddnn.errors import DdnnError
 from ddnn.report.tables import print_launch, print_offline
+from ddnn.runfolder import check_finished
 
 
 @click.command(name="report")
@@ -34,4 +35,5 @@ def _read(run: Path) -> dict[str, Any]:
             except ValueError as error:
                 raise DdnnError(f"{path}: not JSON, {error}") from error
             return report
+    check_finished(run)
     raise DdnnError(f"{run}: no report, want a folder of ddnn train or ddnn launch")

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_offline
+from ddnn.runfolder import epochs_done, is_finished
 from ddnn.topology import read_topology
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.fit import Epoch
@@ -128,5 +129,9 @@ def _resume(folder: Path, topology: str | None, card: str | None, epochs: int | 
     if topology is not None or card is not None:
         raise ConfigError(f"--resume {folder}: takes topology and data from the run, want neither")
     total = epochs or read_config(folder).settings.epochs
+    if is_finished(folder) and epochs_done(folder) == total:
+        click.echo(
+            f"{folder}: has all its {total} epochs, --epochs N with a larger N goes on", err=True
+        )
     with EpochDisplay(total) as display:
         return resume_run(folder, epochs=epochs, on_epoch=display.show)

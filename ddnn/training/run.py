@@ -29,15 +29,24 @@ from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
+from ddnn.runfolder import (
+    BUNDLE,
+    CONFIG,
+    RESULTS,
+    TRAINING,
+    WEIGHTS,
+    epochs_done,
+    is_finished,
+    is_run,
+    remove,
+)
 from ddnn.topology import Model, Topology
 from ddnn.training.calibrate import Calibration, Goal, calibrate
 from ddnn.training.checkpoint import load_weights, save_weights
-from ddnn.training.fit import CHECKPOINT, WEIGHTS, OnEpoch, fit
+from ddnn.training.fit import OnEpoch, fit
 from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
 from ddnn.yamlfile import read_json
-
-CONFIG, BUNDLE = "config.json", "bundle"
 
 
 class Config(Model):
@@ -82,12 +91,12 @@ def train_run(
     data: DataSet | None = None,
     on_epoch: OnEpoch = lambda _: None,
 ) -> Run:
-    """Trains, calibrates and writes the bundle.
+    """Trains, calibrates and writes the bundle; what an earlier run has left here is removed.
 
     data: the card's data set where it is loaded already.
     Raises ConfigError when `folder` holds a run and `overwrite` is not set.
     """
-    if (folder / CONFIG).exists() and not overwrite:
+    if is_run(folder) and not overwrite:
         raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
     data = load(card) if data is None else data
     check_fits(topology, data.samples)
@@ -99,9 +108,8 @@ def train_run(
         data_digest=data.digest,
         versions=versions(),
     )
+    remove(folder, (*RESULTS, *TRAINING))
     write_json(folder / CONFIG, config.model_dump(mode="json"))
-    for stale in (CHECKPOINT, WEIGHTS):
-        (folder / stale).unlink(missing_ok=True)
     return _finish(folder, config, data, resume=False, on_epoch=on_epoch)
 
 
@@ -110,19 +118,26 @@ def resume_run(
 ) -> Run:
     """Goes on after the last finished epoch; `epochs` changes how many there are in all.
 
-    Raises DdnnError when the folder holds no run, or its data is no longer the same.
+    A run that has all of them is opened as it is.
+    Raises DdnnError when the folder holds no run, its data is no longer the same, or more
+    epochs are done than wanted.
     """
     config = read_config(folder)
-    if epochs is not None:
-        settings = Settings.model_validate(config.settings.model_dump() | {"epochs": epochs})
-        config = config.model_copy(update={"settings": settings})
-        write_json(folder / CONFIG, config.model_dump(mode="json"))
+    done, wanted = epochs_done(folder), epochs or config.settings.epochs
+    if wanted < done:
+        raise ConfigError(f"--epochs {wanted}: {folder} has {done}, want at least as many")
+    if wanted == done and is_finished(folder):
+        return open_run(folder)
     data = load(config.card)
     if data.digest != config.data_digest:
         raise ConfigError(
             f"{config.card}: the data's digest is {data.digest[:12]}…, the run was started with "
             f"{config.data_digest[:12]}…"
         )
+    remove(folder, RESULTS)
+    settings = config.settings.model_copy(update={"epochs": wanted})
+    config = config.model_copy(update={"settings": settings})
+    write_json(folder / CONFIG, config.model_dump(mode="json"))
     return _finish(folder, config, data, resume=True, on_epoch=on_epoch)
 
 
@@ -132,7 +147,7 @@ def open_run(folder: Path) -> Run:
     Raises DdnnError naming the file that is missing or damaged.
     """
     config = read_config(folder)
-    bundle = load_bundle(folder / BUNDLE)
+    bundle = load_bundle(folder)
     joint = Joint(config.topology)
     load_weights(folder / WEIGHTS, joint)
     return Run(

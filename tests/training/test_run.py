@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from tiny import make_topology
+from tiny import make_samples, make_topology
 
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
 from ddnn.errors import ConfigError, DataError, DdnnError
+from ddnn.run.outcome import Outcome, write_outcome
+from ddnn.runfolder import RESULTS, TRAINING, remove
+from ddnn.training.evaluate import evaluate
+from ddnn.training.fit import Epoch
+from ddnn.training.run import open_run, train_run
 
 
 @pytest.fixture
@@ -118,10 +123,86 @@ def test_resume_goes_on_to_more_epochs(run):
     assert len((run / "history.jsonl").read_text().splitlines()) == 3
 
 
-def test_resume_refuses_changed_data(run, card):
+def test_resume_refuses_changed_data_and_leaves_the_run_as_it_is(run, card):
+    before = (run / "config.json").read_bytes()
     card.write_text(card.read_text().replace("{by: file}", "{by: sample, seed: 7}"))
     with pytest.raises(ConfigError, match="the data's digest is"):
-        call("train", "--resume", run)
+        call("train", "--resume", run, "--epochs", 3)
+    assert (run / "config.json").read_bytes() == before
+    assert load_bundle(run)
+
+
+def test_resume_says_that_a_run_has_all_its_epochs_and_keeps_its_bundle(run):
+    call("calibrate", run, "--local-share", 1)
+    before = (run / "bundle/manifest.json").read_bytes()
+    result = call("train", "--resume", run)
+    assert (result.exit_code, result.stderr.count("\n")) == (0, 1)
+    assert f"{run}: has all its 2 epochs, --epochs N with a larger N goes on" in result.stderr
+    assert (run / "bundle/manifest.json").read_bytes() == before
+
+
+def test_resume_refuses_fewer_epochs_than_are_done(run):
+    with pytest.raises(ConfigError, match=r"--epochs 1: .*run has 2, want at least as many"):
+        call("train", "--resume", run, "--epochs", 1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate",),
+        ("calibrate",),
+        ("failures",),
+        ("launch",),
+        ("report",),
+        ("bundle", "split", "--node", "cam0", "--out", "x"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_an_interrupted_run_is_told_from_a_damaged_one(unfinished, command):
+    with pytest.raises(ConfigError) as caught:
+        call(*command, unfinished)
+    said = "training stopped at epoch 1 of 4, finish it with ddnn train --resume"
+    assert str(caught.value) == f"{unfinished}: {said} {unfinished}"
+
+
+@pytest.fixture
+def unfinished(tmp_path, topology, card, settings) -> Path:
+    """A run that was interrupted in its second epoch of four."""
+
+    def interrupt(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "unfinished"
+    settings = settings.model_copy(update={"epochs": 4})
+    with pytest.raises(KeyboardInterrupt):
+        train_run(folder, topology, card, settings, on_epoch=interrupt)
+    return folder
+
+
+def test_every_file_of_a_run_is_known(run):
+    """So that none outlives the weights it follows from."""
+    call("failures", run)
+    found = evaluate(open_run(run), make_samples(4)).verdicts
+    write_outcome(run / "launch", Outcome(report={"bytes": {"links": []}}, verdicts=found))
+    remove(run, (*RESULTS, *TRAINING))
+    assert [path.name for path in run.iterdir()] == ["config.json"]
+
+
+def test_a_new_training_removes_what_followed_from_the_old_weights(run, topology, card, settings):
+    """Whenever it is interrupted, nothing in the folder claims to be of the new network."""
+    call("failures", run)
+    (run / "launch").mkdir()
+    (run / "launch/report.json").write_text("{}")
+    (run / "failures/notes.txt").write_text("mine")
+    left = []
+
+    def look(_: Epoch) -> None:
+        left.append(sorted(p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()))
+
+    train_run(run, topology, card, settings, overwrite=True, on_epoch=look)
+    trained = ["checkpoint.safetensors", "config.json", "failures/notes.txt", "history.jsonl"]
+    assert left[0] == [*trained, "weights.safetensors"]
+    assert (run / "bundle/manifest.json").exists()
 
 
 @pytest.mark.parametrize(

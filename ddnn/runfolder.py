@@ -1,0 +1,74 @@
+"""What ddnn writes into a run's folder, and whether its training has come to its end.
+
+Known without torch: the runtime says of an unfinished run what it is, not what it lacks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from ddnn.errors import ConfigError, DdnnError
+
+CONFIG, BUNDLE = "config.json", "bundle"
+WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
+TRAINING = (CHECKPOINT, WEIGHTS, HISTORY)
+RESULTS = (
+    f"{BUNDLE}/manifest.json",  # first: without it the rest is no bundle
+    f"{BUNDLE}/{WEIGHTS}",
+    f"{BUNDLE}/sections/*.onnx",
+    f"{BUNDLE}/exits/*.onnx",
+    *("report.json", "verdicts.csv", "thresholds.csv"),
+    *("demo.json", "thresholds.png", "devices-lost.png"),
+    *("failures/report.json", "failures/subsets.csv"),
+    *(f"launch/{name}" for name in ("report.json", "verdicts.csv", "links.csv", "memory.csv")),
+)
+"""What follows from the weights: of no use once they change."""
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `ddnn train` has begun here."""
+    return (folder / CONFIG).exists()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether `ddnn train` has come to its end here: the bundle is written last."""
+    return (folder / RESULTS[0]).exists()
+
+
+def epochs_done(folder: Path) -> int:
+    """How many epochs `ddnn train` has finished here."""
+    try:
+        return len((folder / HISTORY).read_bytes().splitlines())
+    except OSError:
+        return 0
+
+
+def check_finished(folder: Path) -> None:
+    """Raises ConfigError for a run whose training was interrupted."""
+    if is_finished(folder) or not is_run(folder):
+        return
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        wanted = json.loads((folder / CONFIG).read_bytes())["settings"]["epochs"]
+        raise ConfigError(
+            f"{folder}: training stopped at epoch {epochs_done(folder)} of {wanted}, finish it "
+            f"with ddnn train --resume {folder}"
+        )
+
+
+def remove(folder: Path, patterns: tuple[str, ...]) -> None:
+    """Removes the run's files of these names, and folders that are empty then; no others.
+
+    Raises DdnnError for a file that cannot be removed.
+    """
+    found = [path for pattern in patterns for path in folder.glob(pattern)]
+    try:
+        for path in found:
+            path.unlink()
+    except OSError as error:
+        raise DdnnError(f"{error.filename}: cannot be removed, {error.strerror}") from error
+    for parent in sorted({path.parent for path in found} | {folder / BUNDLE}, reverse=True):
+        if parent != folder:
+            with contextlib.suppress(OSError):  # it holds something else
+                parent.rmdir()
