@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from ddnn.blocks import Bits as Bits
+from ddnn.blocks import Block as Block
 from ddnn.blocks import Model as Model
 from ddnn.blocks import Section as Section
 from ddnn.blocks import Shape as Shape
@@ -62,10 +63,16 @@ class Exit(Model):
     threshold: float | None = Field(
         None, ge=0, le=1, description="answers when normalized entropy is below; last exit: none"
     )
+    blocks: tuple[Block, ...] = Field((), description="of the exit's own, before the pool")
     pool: int = Field(1, ge=1, le=64, description="average pool before the fully connected layer")
     weight_bits: Bits | None = Field(None, description="default: the section's")
     scores: ScoreType = Field("float32", description="how the nodes' scores are rounded and sent")
     deadline_ms: float = Field(100, gt=0, le=60_000, description="wait for scores this long")
+
+    def head(self, section: Section) -> Section:
+        """The exit's own blocks behind a node's section; activations are of 32 bits unless a
+        block says otherwise."""
+        return Section(blocks=self.blocks, weight_bits=self.weight_bits or section.weight_bits)
 
 
 class Tier(Model):

@@ -178,8 +178,10 @@ def _check_shapes(topology: Topology) -> None:
         _check_code(topology, name, where)
         if topology.feature_shape(name).values > MAX_VALUES:
             raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
-        size = min(topology.feature_shape(name)[1:])
-        if tier.exit is not None and tier.exit.pool > size:
+        if tier.exit is None:
+            continue
+        size = min(tier.exit.head(section).output(topology.feature_shape(name))[1:])
+        if tier.exit.pool > size:
             raise ConfigError(
                 f"tier {node.role}: exit.pool: got {tier.exit.pool}, want at most {size}, the "
                 f"size of {name}'s maps"

@@ -15,6 +15,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from ddnn.model.blocks import (
     BlockModule,
@@ -110,8 +111,7 @@ def section_graph(
         x = _pixels(graph, views, raw=not len(section.blocks))
     else:
         x = _fused_maps(graph, aggregator, inputs)
-    for block in section.blocks:
-        x = _block(graph, block, x)  # type: ignore[arg-type]  # Sequential holds modules
+    x = _blocks(graph, section.blocks, x)
     scores = None if section.head is None else _head(graph, section.head, x)
     if section.quantizer is not None:
         x = _norm_activate(graph, section.quantizer.norm, x, section.quantizer.bits)
@@ -170,6 +170,12 @@ def _fused(graph: Graph, aggregator: Aggregator, values: str, present: str, *, a
     return graph.add("Div", total, graph.add("Max", count, graph.number(1.0)))
 
 
+def _blocks(graph: Graph, blocks: nn.Sequential, x: str) -> str:
+    for block in blocks:
+        x = _block(graph, block, x)  # type: ignore[arg-type]  # Sequential holds modules
+    return x
+
+
 def _block(graph: Graph, block: BlockModule, x: str) -> str:
     match block:
         case ConvPBlock():
@@ -201,6 +207,7 @@ def _residual(graph: Graph, block: ResidualBlock, x: str) -> str:
 
 
 def _head(graph: Graph, head: Head, x: str) -> str:
+    x = _blocks(graph, head.blocks, x)
     if head.pool > 1:
         size = [head.pool, head.pool]
         x = graph.add("AveragePool", x, kernel_shape=size, strides=size)

@@ -62,7 +62,11 @@ class EpochDisplay:
 @click.option("--data", "card", metavar="CARD", help="Data card: a file or a shipped name.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the run.")
 @click.option(
-    "--preset", type=click.Choice(["robust", "paper"]), default="robust", show_default=True
+    "--preset",
+    type=click.Choice(["robust", "paper", "images"]),
+    default="robust",
+    show_default=True,
+    help="images: residual networks on many single images.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
@@ -70,6 +74,23 @@ class EpochDisplay:
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))
 @click.option("--device-dropout", type=click.FloatRange(0, 1, max_open=True))
 @click.option("--view-mixing", type=click.FloatRange(0, 1))
+@click.option("--weight-decay", type=click.FloatRange(0, 1))
+@click.option(
+    "--start-from",
+    metavar="RUN",
+    help="Begin with that run's weights where names and shapes agree.",
+)
+@click.option(
+    "--freeze", multiple=True, metavar="TIER", help="Leave that tier as it is; repeatable."
+)
+@click.option(
+    "--exit-weight",
+    "exit_weights",
+    type=(str, click.FloatRange(min=0)),
+    multiple=True,
+    metavar="EXIT WEIGHT",
+    help="Of that exit's loss, 1 by default; repeatable.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an unfinished run."
@@ -112,6 +133,10 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
         learning_rate=options["learning_rate"],
         device_dropout=options["device_dropout"],
         view_mixing=options["view_mixing"],
+        weight_decay=options["weight_decay"],
+        start_from=options["start_from"],
+        freeze=options["freeze"] or None,
+        exit_weights=dict(options["exit_weights"]) or None,
     )
     with EpochDisplay(settings.epochs) as display:
         return train_run(

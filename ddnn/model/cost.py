@@ -41,11 +41,8 @@ def section_bits(topology: Topology, name: str) -> int:
 
     Weights at their width, one 32-bit number a batch norm layer.
     """
-    section = topology.section(name)
-    shape, bits = topology.input_shape(name), 0
-    for block in section.blocks:
-        bits += _block_bits(block, section, shape)
-        shape = block.output(shape)
+    section, shape = topology.section(name), topology.input_shape(name)
+    bits, shape = _blocks_bits(section, shape), section.output(shape)
     rule = topology.tier(topology.nodes[name].role).exit
     return bits + (_head_bits(rule, section, shape, len(topology.classes)) if rule else 0)
 
@@ -53,6 +50,14 @@ def section_bits(topology: Topology, name: str) -> int:
 def _scores_sent(topology: Topology, device: str) -> int:
     rule = topology.tier(DEVICE).exit
     return topology.score_bytes(device) if rule is not None and rule.at != device else 0
+
+
+def _blocks_bits(section: Section, shape: Shape) -> int:
+    bits = 0
+    for block in section.blocks:
+        bits += _block_bits(block, section, shape)
+        shape = block.output(shape)
+    return bits
 
 
 def _block_bits(block: described.Block, section: Section, shape: Shape) -> int:
@@ -71,5 +76,7 @@ def _block_bits(block: described.Block, section: Section, shape: Shape) -> int:
 
 
 def _head_bits(rule: Exit, section: Section, shape: Shape, classes: int) -> int:
-    inputs = math.prod((shape.F, shape.H // rule.pool, shape.W // rule.pool))
-    return inputs * classes * (rule.weight_bits or section.weight_bits) + NORM_BITS
+    head = rule.head(section)
+    out = head.output(shape)
+    inputs = math.prod((out.F, out.H // rule.pool, out.W // rule.pool))
+    return _blocks_bits(head, shape) + inputs * classes * head.weight_bits + NORM_BITS

@@ -11,31 +11,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddnn.model.aggregate import FUSE
-from ddnn.model.blocks import Linear, Norm1d
+from ddnn.model.blocks import Linear, Norm1d, build_block
 from ddnn.topology import INT8_STEPS, Exit, ScoreType, Section, Shape
 
 FLOAT16_MAX = 65504.0
 
 
 class Head(nn.Module):
-    """Average pool, fully connected layer, batch norm: class scores, no binary activation.
+    """Blocks of its own if any, average pool, fully connected layer, batch norm: class scores.
 
-    Source: paper, IV-C (a floating-point vector per class) and the authors' code.
+    Source: paper, IV-C (a floating-point vector per class) and the authors' code; blocks as in
+    BranchyNet (Teerapittayanon et al. 2016), whose early exits are deeper than late ones.
     """
 
     def __init__(self, rule: Exit, section: Section, shape: Shape, classes: int) -> None:
         super().__init__()
         self.pool = rule.pool
         self.score_type = rule.scores
+        described = rule.head(section)
+        self.blocks = nn.Sequential()
+        for block in described.blocks:
+            self.blocks.append(build_block(block, described, shape))
+            shape = block.output(shape)
         values = shape.F * (shape.H // rule.pool) * (shape.W // rule.pool)
-        self.linear = Linear(values, classes, bits=rule.weight_bits or section.weight_bits)
+        self.linear = Linear(values, classes, bits=described.weight_bits)
         self.norm = Norm1d(classes)
 
     def forward(self, features_NFHW: Tensor) -> Tensor:
         """Scores (N, K)."""
+        maps_NFHW = self.blocks(features_NFHW)
         if self.pool > 1:
-            features_NFHW = F.avg_pool2d(features_NFHW, self.pool)
-        scores_NK: Tensor = self.norm(self.linear(features_NFHW.flatten(1)))
+            maps_NFHW = F.avg_pool2d(maps_NFHW, self.pool)
+        scores_NK: Tensor = self.norm(self.linear(maps_NFHW.flatten(1)))
         return round_scores(scores_NK, self.score_type)
 
 

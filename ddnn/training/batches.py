@@ -18,6 +18,8 @@ from ddnn.training.settings import Settings
 
 GROUP = 8
 """Samples that share one draw of the augmentation; each batch has several groups."""
+SHIFT = 4
+"""Pixels."""
 
 
 class Batch(NamedTuple):
@@ -52,8 +54,11 @@ def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
         views, labels, fused, present = (tensor[rows] for tensor in everything)
         if settings.view_mixing:
             views = mix_views(views, labels, fused, settings.view_mixing)
-        if settings.augment:
-            views = augment(views, labels)
+        match settings.augment:
+            case "scene":
+                views = augment(views, labels)
+            case "crop":
+                views = shift_and_mirror(views)
         if settings.device_dropout:
             present = drop_devices(present, settings.device_dropout)
         yield Batch(views, labels, fused, present)
@@ -74,6 +79,26 @@ def augment(views_NVCHW: Tensor, labels_NV: Tensor) -> Tensor:
     )
     changed = torch.cat([change(group) for group in torch.split(views_NVCHW, GROUP)])
     return changed * (labels_NV >= 0)[:, :, None, None, None]
+
+
+def shift_and_mirror(views_NVCHW: Tensor) -> Tensor:
+    """Shifts each view by up to 4 pixels each way, black coming in, and mirrors every other.
+
+    What is usual for CIFAR-10 (He et al. 2015, section 4.2).
+    """
+    count, views, channels, height, width = views_NVCHW.shape
+    images = views_NVCHW.reshape(count * views, channels, height, width)
+    total, margin = len(images), SHIFT
+    padded = torch.nn.functional.pad(images, (margin,) * 4)
+    top, left = torch.randint(2 * margin + 1, (2, total, 1))
+    columns = torch.arange(width).expand(total, width)
+    columns = torch.where(torch.rand(total, 1) < 0.5, columns, width - 1 - columns)
+    rows_NH11 = (top + torch.arange(height))[:, :, None, None].to(images.device)
+    columns_N1W1 = (left + columns)[:, None, :, None].to(images.device)
+    n_N111 = torch.arange(total, device=images.device)[:, None, None, None]
+    channel_C = torch.arange(channels, device=images.device)
+    shifted_NHWC = padded[n_N111, channel_C, rows_NH11, columns_N1W1]
+    return shifted_NHWC.permute(0, 3, 1, 2).reshape(views_NVCHW.shape)
 
 
 def mix_views(views_NVCHW: Tensor, labels_NV: Tensor, fused_N: Tensor, share: float) -> Tensor:

@@ -31,6 +31,19 @@ def load_weights(path: Path, module: nn.Module) -> None:
     _fill(path, module, tensors)
 
 
+def load_known_weights(path: Path, module: nn.Module) -> None:
+    """Takes over what agrees in name and shape; the rest stays as it is.
+
+    Raises DdnnError naming the file when it is missing, damaged, or nothing agrees.
+    """
+    tensors, _ = _read(path)
+    own = module.state_dict()
+    known = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    if not known:
+        raise DdnnError(f"{path}: nothing agrees in name and shape, want a run of the same nodes")
+    module.load_state_dict(known, strict=False)
+
+
 def save_checkpoint(
     path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
 ) -> None:

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import DataSet, MultiView
-from ddnn.errors import DataError
+from ddnn.errors import ConfigError, DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_bytes
@@ -28,6 +28,7 @@ from ddnn.topology import Topology
 from ddnn.training.batches import Batch, batches, drop_bypassed, drop_devices, tensors
 from ddnn.training.checkpoint import (
     load_checkpoint,
+    load_known_weights,
     load_weights,
     save_checkpoint,
     save_weights,
@@ -38,6 +39,8 @@ from ddnn.training.settings import Settings
 from ddnn.training.threads import threads_for
 
 WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
+WARM_UP = 0.25
+"""Share of a one-cycle training in which the learning rate rises."""
 TREND_STEP = 0.2
 """Share of the newest epoch in the running mean that `keep: best` compares."""
 
@@ -87,6 +90,9 @@ def fit(
     torch_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     joint = Joint(topology).to(torch_device)
+    if settings.start_from is not None:
+        load_known_weights(Path(settings.start_from) / WEIGHTS, joint)
+    freeze(joint, settings.freeze)
     optimizer = make_optimizer(joint, settings)
     history: list[dict[str, Any]] = []
     if resume and (folder / CHECKPOINT).exists():  # none: interrupted in the first epoch
@@ -118,10 +124,42 @@ def fit(
 
 
 def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
-    """Adam with the paper's constants."""
+    """Adam with the paper's constants, or SGD with Nesterov's momentum; of what is not frozen."""
+    weights = [weight for weight in joint.parameters() if weight.requires_grad]
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(
+            weights, lr=rate, momentum=0.9, weight_decay=decay, nesterov=True, fused=True
+        )
     return torch.optim.Adam(
-        joint.parameters(), lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True
+        weights, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True
     )
+
+
+def freeze(joint: Joint, tiers: tuple[str, ...]) -> None:
+    """Keeps the weights and statistics of these tiers, exits included, as they are.
+
+    Raises ConfigError for a tier that the topology does not have.
+    """
+    topology = joint.topology
+    known = [tier.name for tier in topology.tiers]
+    for name in tiers:
+        if name not in known:
+            raise ConfigError(f"training: freeze: got {name!r}, want tiers ({', '.join(known)})")
+    for tier in tiers:
+        for node in topology.members(tier):
+            joint.sections[node].requires_grad_(False)
+    for name, tier_of in topology.exits.items():
+        if tier_of.name in tiers:
+            joint.exits[name].requires_grad_(False)
+
+
+def train_mode(joint: Joint) -> None:
+    """Batch norms take statistics of the batch, except those that are frozen."""
+    joint.train()
+    for module in joint.modules():
+        if isinstance(module, Norm1d | Norm2d) and not module.weight.requires_grad:
+            module.eval()
 
 
 def run_epoch(
@@ -132,7 +170,7 @@ def run_epoch(
     number: int,
 ) -> float:
     """One pass over the training samples; gives the mean loss."""
-    joint.train()
+    train_mode(joint)
     losses, settings = [], loss_of.settings
     updates = math.ceil(len(everything.fused_N) / (settings.batch or len(everything.fused_N)))
     for update, batch in enumerate(batches(everything, settings)):
@@ -158,10 +196,20 @@ def train_step(
 
 
 def learning_rate(settings: Settings, epoch: float) -> float:
-    """At this point of the training; a cosine falls to 0 at the last epoch's end."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    return settings.learning_rate * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+    """At this point of the training.
+
+    A cosine falls to 0 at the last epoch's end; one cycle rises for a quarter of the training and
+    falls to 0 (Smith 2018), both in straight lines.
+    """
+    done = epoch / settings.epochs
+    match settings.schedule:
+        case "constant":
+            share = 1.0
+        case "cosine":
+            share = (1 + math.cos(math.pi * done)) / 2
+        case "one-cycle":
+            share = min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
+    return settings.learning_rate * share
 
 
 @torch.no_grad()
@@ -204,7 +252,9 @@ def _judge(
     lost = drop_devices(torch.from_numpy(whole), 0.3).numpy()
     torch.random.set_rng_state(generator)
     found = fuse(joint, devices, whole)
-    both = [*found.values(), *fuse(joint, devices, lost).values()]
+    both = list(found.values())
+    if not lost.all():
+        both += fuse(joint, devices, lost).values()
     labels = torch.from_numpy(samples.fused_labels_N)
     validation_loss = float(
         np.mean([F.cross_entropy(torch.from_numpy(logits_NK), labels).item() for logits_NK in both])

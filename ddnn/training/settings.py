@@ -1,4 +1,4 @@
-"""Every knob of a training, written once, and the two presets."""
+"""Every knob of a training, written once, and the presets."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from pydantic import Field
 from ddnn.errors import ConfigError
 from ddnn.topology import Model
 
-PresetName = Literal["robust", "paper"]
+PresetName = Literal["robust", "paper", "images"]
 
 
 class Settings(Model):
-    """How a network is trained. Adam with beta 0.9 and 0.999 (paper, IV-A)."""
+    """How a network is trained.
+
+    Adam has beta 0.9 and 0.999 (paper, IV-A), SGD Nesterov's momentum of 0.9.
+    """
 
     preset: PresetName = "robust"
     epochs: int = Field(ge=1, le=100_000)
     batch: int | None = Field(ge=2, description="samples an update; None: all in one batch")
+    optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(gt=0, le=10)
-    schedule: Literal["constant", "cosine"]
-    augment: bool = Field(description="same random change for all views of a sample")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="added to the gradient: L2")
+    schedule: Literal["constant", "cosine", "one-cycle"]
+    augment: Literal["none", "scene", "crop"] = Field(
+        description="scene: all views of a sample alike; crop: each image shifted and mirrored"
+    )
     device_dropout: float = Field(
         ge=0, lt=1, description="mean share of the devices removed from a training sample"
     )
@@ -36,6 +43,10 @@ class Settings(Model):
         default_factory=dict, description="weight of an exit's loss by its name, 1 where unnamed"
     )
     device_weight: float = Field(1.0, ge=0, description="weight of the devices' own losses")
+    start_from: str | None = Field(
+        None, description="run whose weights to begin with, as far as names and shapes agree"
+    )
+    freeze: tuple[str, ...] = Field((), description="tiers that stay as they are")
 
 
 PRESETS: dict[PresetName, Settings] = {
@@ -46,7 +57,7 @@ PRESETS: dict[PresetName, Settings] = {
         batch=None,
         learning_rate=1e-3,
         schedule="constant",
-        augment=False,
+        augment="none",
         device_dropout=0.0,
         view_mixing=0.0,
         class_balance=False,
@@ -59,12 +70,29 @@ PRESETS: dict[PresetName, Settings] = {
         batch=32,
         learning_rate=3e-3,
         schedule="cosine",
-        augment=True,
+        augment="scene",
         device_dropout=0.3,
         view_mixing=0.4,
         class_balance=True,
         clip_norms=False,
         keep="best",
+    ),
+    # Residual networks on tens of thousands of single images (He et al. 2015, shortened).
+    "images": Settings(
+        preset="images",
+        epochs=16,
+        batch=128,
+        optimizer="sgd",
+        learning_rate=0.2,
+        weight_decay=5e-4,
+        schedule="one-cycle",
+        augment="crop",
+        device_dropout=0.0,
+        view_mixing=0.0,
+        class_balance=False,
+        clip_norms=False,
+        keep="last",
+        device_weight=0.0,
     ),
 }
 

@@ -50,3 +50,11 @@ def test_memory_of_one_layer_devices(filters, wanted):
 
 def test_a_device_that_holds_the_exit_sends_no_scores():
     assert device_payload(read_topology("b-device-cloud"), 1.0) == 0
+
+
+def test_an_exits_own_blocks_count_as_weights():
+    document = read_topology("eeoi-resnet20").model_dump(mode="json")
+    with_head = section_bits(Topology.model_validate(document), "cam0")
+    document["tiers"][0]["exit"] |= {"blocks": [], "pool": 8}
+    without = section_bits(Topology.model_validate(document), "cam0")
+    assert with_head - without == (9 * 16 * 64 + (64 - 16) * 16 * 10) * 32 + 32

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import make_samples
 
-from ddnn.training.batches import augment, batches, drop_devices, mix_views, tensors
+from ddnn.training.batches import (
+    SHIFT,
+    augment,
+    batches,
+    drop_devices,
+    mix_views,
+    shift_and_mirror,
+    tensors,
+)
 from ddnn.training.settings import settings_for
 
 CPU = torch.device("cpu")
@@ -51,7 +59,7 @@ def test_absent_views_stay_black(data):
 
 
 def test_an_epoch_visits_every_sample_once(data):
-    plain = settings_for("robust", batch=16, augment=False, device_dropout=0.0, view_mixing=0.0)
+    plain = settings_for("robust", batch=16, augment="none", device_dropout=0.0, view_mixing=0.0)
     torch.manual_seed(0)
     seen = torch.cat([batch.views_NVCHW for batch in batches(tensors(data.samples, CPU), plain)])
     views = torch.from_numpy(data.samples.views_NVCHW)
@@ -100,3 +108,17 @@ def test_mixing_leaves_who_sees_the_object(data):
 def test_no_share_mixes_nothing(data):
     views, labels, fused, _ = tensors(data.samples, CPU)
     assert torch.equal(mix_views(views, labels, fused, 0.0), views)
+
+
+def test_each_image_is_shifted_and_mirrored_on_its_own():
+    torch.manual_seed(0)
+    image = torch.arange(1, 65, dtype=torch.uint8).reshape(1, 1, 1, 8, 8)
+    changed = shift_and_mirror(image.expand(200, 2, 1, 8, 8))
+    assert changed.shape == (200, 2, 1, 8, 8)
+    assert changed.dtype == torch.uint8
+    padded = torch.nn.functional.pad(image[0, 0, 0], (SHIFT,) * 4)
+    windows = padded.unfold(0, 8, 1).unfold(1, 8, 1).reshape(-1, 8, 8)
+    wanted = {tuple(w.flatten().tolist()) for w in (*windows, *windows.flip(-1))}
+    got = {tuple(w.flatten().tolist()) for w in changed.reshape(-1, 8, 8)}
+    assert got <= wanted
+    assert len(got) > 100  # 162 differ

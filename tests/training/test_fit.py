@@ -9,6 +9,7 @@ from ddnn.data.multiview import DataSet, Split
 from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.model.blocks import Layer
 from ddnn.model.joint import Joint
+from ddnn.topology import Topology
 from ddnn.training.batches import tensors
 from ddnn.training.fit import CHECKPOINT, HISTORY, WEIGHTS, accuracies, fit
 from ddnn.training.fit import learning_rate as rate_at
@@ -210,3 +211,48 @@ def test_no_file_of_a_run_is_a_pickle(tmp_path, data, topology, settings):
 def test_an_impossible_knob_is_named():
     with pytest.raises(ConfigError, match="epochs"):
         settings_for("robust", epochs=0)
+
+
+def test_the_usual_recipe_for_images_learns(tmp_path, data, topology):
+    settings = settings_for("images", epochs=12, batch=8, learning_rate=0.05)
+    joint = fit(data, topology, settings, seed=0, folder=tmp_path)
+    test = data.part("test")
+    assert accuracies(predict(joint, test), test)["cloud"] >= 0.8
+
+
+def test_one_cycle_rises_for_a_quarter_and_falls_to_nothing():
+    settings = settings_for("images", epochs=8, learning_rate=0.4)
+    rates = [rate_at(settings, epoch) for epoch in (0, 1, 2, 5, 8)]
+    assert rates == pytest.approx([0, 0.2, 0.4, 0.2, 0])
+
+
+def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, settings):
+    before = fit(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
+    again = settings_for(
+        "robust", epochs=1, batch=16, start_from=str(tmp_path / "first"), freeze=("device",)
+    )
+    after = fit(data, topology, again, seed=5, folder=tmp_path / "second").state_dict()
+    changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert changed
+    assert all("cloud" in key for key in changed)
+
+
+def test_a_network_with_one_more_layer_starts_from_what_it_shares(tmp_path, data, settings):
+    fit(data, make_topology(), settings, seed=0, folder=tmp_path / "first")
+    document = make_topology().model_dump(mode="json")
+    document["tiers"][0]["section"]["feature_bits"] = 2
+    other = settings_for("robust", epochs=1, batch=16, learning_rate=1e-9)
+    started = other.model_copy(update={"start_from": str(tmp_path / "first")})
+    topology = Topology.model_validate(document)
+    joint = fit(data, topology, started, seed=1, folder=tmp_path / "second")
+    test = data.part("test")
+    assert accuracies(predict(joint, test), test)["local"] > 0.5  # a third by guessing
+
+
+def test_what_cannot_be_frozen_or_started_from_is_named(tmp_path, data, topology, settings):
+    wrong = settings.model_copy(update={"freeze": ("devise",)})
+    with pytest.raises(ConfigError, match=r"freeze: got 'devise', want tiers \(device, cloud\)"):
+        fit(data, topology, wrong, seed=0, folder=tmp_path)
+    wrong = settings.model_copy(update={"start_from": str(tmp_path / "nowhere")})
+    with pytest.raises(DdnnError, match=r"nowhere.*no such file"):
+        fit(data, topology, wrong, seed=0, folder=tmp_path)
