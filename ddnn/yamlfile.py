@@ -43,6 +43,12 @@ def parse_yaml(text: str, model: type[M], *, source: str) -> M:
     return check_values(data, model, source=source)
 
 
+def to_yaml(document: Any) -> str:
+    """Plain lists, dicts, texts and numbers as YAML, keys in the given order."""
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return text
+
+
 def read_json(path: Path, model: type[M]) -> M:
     """As `read_yaml`, for a JSON file of ddnn's own.
 

@@ -38,6 +38,9 @@ LAYERS = {
     "bundle.load": STRUCTURE | {"bundle.manifest"},
     "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load"},
     "bundle.place": STRUCTURE | {"bundle.manifest", "bundle.load"},
+    "bundle.compose": STRUCTURE | {
+        "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "data", "wire",
+    },
     "nodes": RUNTIME,
     "run": RUNTIME | {"nodes", "data"},
     "model": STRUCTURE | {"coding"},
@@ -48,10 +51,11 @@ LAYERS = {
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "cli": RUNTIME | TRAINING | {
         "nodes", "run", "training", "demo", "bench", "bundle.split", "bundle.place",
+        "bundle.compose",
     },
     "__main__": {"cli"},
 }  # fmt: skip
-"""By part of the package, what it may import beside itself. `bundle` is four parts."""
+"""By part of the package, what it may import beside itself. `bundle` is several parts."""
 
 BENCH = ("bench/",)  # measures bare sockets and the naive way beside ours
 OWNERS = {

@@ -1,6 +1,7 @@
 """`ddnn bundle split RUN`: the part of a bundle that one host or some nodes need.
 
 `ddnn bundle place RUN TOPOLOGY`: the same network at other addresses.
+`ddnn bundle compose RUN`: all that Docker needs to run it, a container a node.
 """
 
 from __future__ import annotations
@@ -8,12 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import numpy as np
 
+from ddnn.bundle.compose import COMPOSE, compose_folder
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import split_bundle
+from ddnn.cli.launch import SPLITS, samples_of
 from ddnn.run.hosts import nodes_of_host
 from ddnn.topology import read_topology
+from ddnn.wire.zeromq import make_key_pair
 
 
 @click.group(name="bundle")
@@ -52,3 +57,25 @@ def place(run: Path, topology: str, out: Path) -> None:
     placed = place_bundle(run, read_topology(topology), out)
     hosts = ", ".join(placed.topology.hosts)
     click.echo(f"{out}: the network of {run} for topology {placed.topology.name} (hosts: {hosts})")
+
+
+@command.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
+@click.option("--split", type=SPLITS, default="test", show_default=True)
+@click.option("--samples", type=click.IntRange(min=1), help="Take N samples, evenly spaced.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
+def compose(run: Path, card: str | None, split: str, samples: int | None, out: Path) -> None:
+    """Write docker-compose.yaml for RUN's topology: one service a node, one for the collector.
+
+    Each service is given a folder with its own part of the bundle, its own keys where the
+    topology has CURVE, and a device its own views. Limits and restarts become Docker's.
+    """
+    part = samples_of(load_bundle(run), card, split, None)
+    if samples is not None:
+        part = part.take(np.linspace(0, len(part) - 1, min(samples, len(part))).astype(np.int64))
+    topology = compose_folder(run, part, out, make_key_pair)
+    services = len(topology.nodes) + 1
+    click.echo(
+        f"{out / COMPOSE}: {services} services, {len(part)} samples; its first lines say how"
+    )

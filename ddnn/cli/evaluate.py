@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
+from ddnn.cli.launch import SPLITS
 from ddnn.report.tables import print_offline
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.run import open_run
-
-SPLITS = click.Choice(["train", "validation", "test", "all"])
 
 
 @click.command(name="evaluate")

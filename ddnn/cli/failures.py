@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from ddnn.cli.evaluate import SPLITS
+from ddnn.cli.launch import SPLITS
 from ddnn.report.tables import percent, plain_console, table
 from ddnn.training.failures import FOLDER, REPORT, SUBSETS, failures_run
 from ddnn.training.run import open_run

@@ -24,16 +24,13 @@ from ddnn.run.prepare import READY_S, Options, Watcher
 from ddnn.run.site import serve_host
 from ddnn.topology import Topology
 
+SPLITS = click.Choice(["train", "validation", "test", "all"])
+
 
 @click.command(name="launch")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test", "all"]),
-    default="test",
-    show_default=True,
-)
+@click.option("--split", type=SPLITS, default="test", show_default=True)
 @click.option("--samples", type=click.IntRange(min=1), help="Run only the first N samples.")
 @click.option("--rounds", type=click.IntRange(min=1), default=1, help="Run the samples so often.")
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
@@ -96,7 +93,7 @@ def command(
     if host is not None and host != bundle.topology.collector.host:
         _serve(bundle, options, card, split)
         return
-    part = _samples(bundle, card, split, samples)
+    part = samples_of(bundle, card, split, samples)
     try:
         with _Display(len(part) * rounds) as watcher:
             outcome = launch(bundle, part, options, watcher)
@@ -139,7 +136,7 @@ def _serve(bundle: Bundle, options: Options, card: str | None, split: str) -> No
     """This host's part, until it is told to stop or Ctrl-C."""
     nodes = nodes_of_host(bundle.topology, options.host)
     has_devices = any(name in bundle.topology.devices for name in nodes)
-    part = _samples(bundle, card, split, None) if has_devices else None
+    part = samples_of(bundle, card, split, None) if has_devices else None
     try:
         with _Display(0) as watcher:
             serve_host(bundle, part, options, watcher)
@@ -147,7 +144,8 @@ def _serve(bundle: Bundle, options: Options, card: str | None, split: str) -> No
         raise DdnnError("interrupted; this host's nodes are stopped") from None
 
 
-def _samples(bundle: Bundle, card: str | None, split: str, samples: int | None) -> MultiView:
+def samples_of(bundle: Bundle, card: str | None, split: str, samples: int | None) -> MultiView:
+    """The first samples of a part of the card's data, by default of the run's own card."""
     own = bundle.manifest.data.get("card")
     if card is None and not isinstance(own, str):
         raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")

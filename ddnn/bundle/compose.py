@@ -1,0 +1,165 @@
+"""Puts a bundle into containers: a folder with docker-compose.yaml, and each node's own part.
+
+    FOLDER/
+      docker-compose.yaml, Dockerfile
+      NODE/       bundle/ its part, views.npy where it is a device, keys/ with CURVE
+      collector/  bundle/ the manifest alone, data/ the samples, keys/, report/ once it has run
+
+A service sees its own folder, as /ddnn, and nothing else. Docker sees to limits and restarts.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from ddnn.bundle.load import load_bundle
+from ddnn.bundle.place import place_bundle
+from ddnn.bundle.split import split_bundle
+from ddnn.data.fits import check_fits
+from ddnn.data.multiview import MultiView
+from ddnn.errors import BundleError, ConfigError, DataError
+from ddnn.topology import COLLECTOR, Restart, Topology
+from ddnn.wire.keys import PUBLIC, KeyPair, write_keys
+from ddnn.yamlfile import to_yaml
+
+COMPOSE, DOCKERFILE = "docker-compose.yaml", "Dockerfile"
+IMAGE, MOUNT, NETWORK = "ddnn", "/ddnn", "ddnn"
+JOIN_S = 120
+_HOW = f"""\
+# From a checkout of ddnn: docker build -t {IMAGE} -f THIS_FOLDER/{DOCKERFILE} .
+# Then here: docker compose up --abort-on-container-exit; the report is in {COLLECTOR}/report.
+"""
+_DOCKERFILE = f"""\
+{_HOW}FROM python:3.11-slim
+COPY pyproject.toml README.md /source/
+COPY ddnn /source/ddnn
+COPY topologies /source/topologies
+COPY datasets /source/datasets
+RUN pip install --no-cache-dir /source && rm -r /source
+ENV OMP_NUM_THREADS=1
+ENTRYPOINT ["ddnn"]
+"""
+
+
+def compose_folder(
+    bundle: Path, samples: MultiView, out: Path, make_pair: Callable[[], KeyPair]
+) -> Topology:
+    """Writes `out`, whole or not at all, for the bundle and the samples to run through it.
+
+    make_pair: makes keys, where the topology wants them. Returns the topology in containers.
+    Raises ConfigError for a name that cannot be a service's, DataError for samples that
+    lack a class, BundleError for a damaged bundle or a place that cannot be written or is in use.
+    """
+    if out.exists():
+        raise BundleError(f"{out}: exists, want a new folder")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+            new, whole = Path(temporary) / "new", Path(temporary) / "whole"
+            topology = in_containers(load_bundle(bundle, ()).topology)
+            _check(topology, samples)
+            place_bundle(bundle, topology, whole)
+            for name in (COLLECTOR, *topology.nodes):
+                split_bundle(whole, [name] if name in topology.nodes else [], new / name / "bundle")
+            _write_samples(new, topology, samples)
+            if topology.security.curve:
+                _write_keys(new, topology, Path(temporary) / "keys", make_pair)
+            (new / COMPOSE).write_text(_HOW + to_yaml(compose_document(topology)))
+            (new / DOCKERFILE).write_text(_DOCKERFILE)
+            new.rename(out)
+    except OSError as error:
+        raise BundleError(f"{out}: cannot be written, {error.strerror or error}") from error
+    return topology
+
+
+def _check(topology: Topology, samples: MultiView) -> None:
+    """Whether the collector will take the samples."""
+    check_fits(topology, samples)
+    for number, name in enumerate(samples.classes):
+        if number not in samples.fused_labels_N:
+            raise DataError(f"class {name!r}: none of the {len(samples)} samples, want at least 1")
+
+
+def in_containers(topology: Topology) -> Topology:
+    """The same with each node, and the collector, on a host of its own name; ports stay."""
+    document = topology.model_dump(mode="json")
+    for name in (COLLECTOR, *topology.nodes):
+        if "_" in name:
+            raise ConfigError(f"nodes.{name}: no host can have this name, want one without '_'")
+        place = document[name] if name == COLLECTOR else document["nodes"][name]
+        port = urlsplit(topology.endpoint(name)).port
+        place |= {"host": name, "endpoint": f"tcp://{name}:{port}"}
+    return Topology.model_validate(document)
+
+
+def compose_document(topology: Topology) -> dict[str, Any]:
+    """docker-compose.yaml of a topology `in_containers`: one service a node, and the collector."""
+    access = ["--keys", f"{MOUNT}/keys"] if topology.security.curve else ["--insecure"]
+    run = [
+        "launch",
+        f"{MOUNT}/bundle",
+        "--host",
+        COLLECTOR,
+        "--join",
+        "--join-timeout",
+        f"{JOIN_S}",
+    ]
+    run += ["--data", f"{MOUNT}/data/card.yaml", "--split", "all", "--out", f"{MOUNT}/report"]
+    services = {COLLECTOR: _service(COLLECTOR, [*run, *access], mode="rw")}
+    for name, node in topology.nodes.items():
+        command = ["node", f"{MOUNT}/bundle", name, *access]
+        if name in topology.devices:
+            command += ["--views", f"{MOUNT}/views.npy"]
+        services[name] = _service(name, command, mode="ro") | {"restart": _restart(node.restart)}
+        if node.limits.cpu is not None:
+            services[name]["cpus"] = node.limits.cpu
+        if node.limits.memory_mb is not None:
+            services[name]["mem_limit"] = node.limits.memory_mb * 10**6
+    return {"name": topology.name, "services": services, "networks": {NETWORK: {}}}
+
+
+def _service(name: str, command: list[str], *, mode: str) -> dict[str, Any]:
+    volumes = [f"./{name}:{MOUNT}:{mode}"]
+    return {"image": IMAGE, "command": command, "volumes": volumes, "networks": [NETWORK]}
+
+
+def _restart(restart: Restart) -> str:
+    """A node that was told to stop ends without failure, and stays ended."""
+    match restart:
+        case "never":
+            return "no"
+        case "always":
+            return "on-failure"
+        case int():
+            return f"on-failure:{restart}"
+
+
+def _write_samples(folder: Path, topology: Topology, samples: MultiView) -> None:
+    """Each device gets its own views, the collector everything: it knows the labels."""
+    for view, name in enumerate(topology.devices):
+        np.save(folder / name / "views.npy", samples.views_NVCHW[:, view])
+    data = folder / COLLECTOR / "data"
+    data.mkdir()
+    np.savez_compressed(data / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
+    card = {"kind": "npz", "path": "samples.npz", "classes": list(samples.classes)}
+    (data / "card.yaml").write_text(to_yaml(card))
+
+
+def _write_keys(
+    folder: Path, topology: Topology, keys: Path, make_pair: Callable[[], KeyPair]
+) -> None:
+    """Each service gets its own keys, and everybody's public ones."""
+    names = (COLLECTOR, *topology.nodes)
+    write_keys(keys, names, make_pair)
+    for name in names:
+        own = folder / name / "keys"
+        own.mkdir(mode=0o700)
+        for file in (PUBLIC, f"{name}.key"):
+            shutil.copy(keys / file, own / file)
