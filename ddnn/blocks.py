@@ -43,10 +43,14 @@ class _Convolution(_Layers):
     filters: int = Field(ge=1, le=1024)
     stride: int = Field(1, ge=1, le=4)
 
-    def output(self, shape: Shape) -> Shape:
-        """Shape of the block's output for an input of `shape`."""
+    def convolved(self, shape: Shape) -> Shape:
+        """Shape behind the convolutions for an input of `shape`."""
         height, width = (_strided(n, self.stride) for n in shape[1:])
         return Shape(self.filters, height, width)
+
+    def output(self, shape: Shape) -> Shape:
+        """Shape of the block's output for an input of `shape`."""
+        return self.convolved(shape)
 
 
 class ConvP(_Convolution):
@@ -57,7 +61,7 @@ class ConvP(_Convolution):
 
     def output(self, shape: Shape) -> Shape:
         """See _Convolution; the pool follows."""
-        filters, height, width = super().output(shape)
+        filters, height, width = self.convolved(shape)
         return Shape(filters, *(_strided(n, self.pool_stride) for n in (height, width)))
 
 
@@ -104,7 +108,7 @@ class Section(Model):
         return shape
 
     @property
-    def sent_bits(self) -> int:
+    def sent_bits(self) -> Bits:
         """Bits per value of the features on the wire."""
         if self.feature_bits is not None:
             return self.feature_bits

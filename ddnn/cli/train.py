@@ -81,7 +81,10 @@ class EpochDisplay:
     help="Begin with that run's weights where names and shapes agree.",
 )
 @click.option(
-    "--freeze", multiple=True, metavar="TIER", help="Leave that tier as it is; repeatable."
+    "--freeze",
+    multiple=True,
+    metavar="TIER",
+    help="Leave that tier as it is, or with TIER.trunk all but its exit; repeatable.",
 )
 @click.option(
     "--exit-weight",

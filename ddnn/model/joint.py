@@ -71,13 +71,15 @@ class Joint(nn.Module):
         views_NVCHW: Tensor,
         present_NV: Tensor | None = None,
         gone: Mapping[str, Tensor] | None = None,
+        *,
+        last_exit: str | None = None,
     ) -> JointOutput:
         """Every exit's logits for uint8 views, with only the present nodes' contributions.
 
-        gone: see `fuse`.
+        gone, last_exit: see `fuse`.
         Raises ShapeError when the views are not what the topology's devices see.
         """
-        return self.fuse(self.perceive(views_NVCHW), present_NV, gone)
+        return self.fuse(self.perceive(views_NVCHW), present_NV, gone, last_exit=last_exit)
 
     def perceive(self, views_NVCHW: Tensor) -> dict[str, SectionOutput]:
         """What each device makes of its view: independent of which others are present."""
@@ -97,8 +99,12 @@ class Joint(nn.Module):
         devices: Mapping[str, SectionOutput],
         present_NV: Tensor | None = None,
         gone: Mapping[str, Tensor] | None = None,
+        *,
+        last_exit: str | None = None,
     ) -> JointOutput:
         """Runs the tiers above the devices, and all exits.
+
+        last_exit: nothing above it is computed; None: the last of all.
 
         present_NV: boolean, all present by default. A node above none of whose views is present
         counts as missing itself. gone: by name of a node above the devices, (N,) boolean, where
@@ -106,7 +112,8 @@ class Joint(nn.Module):
         """
         outputs = dict(devices)
         present = self._present(devices, present_NV, gone or {})
-        for name in self.topology.section_nodes[self.topology.views :]:
+        exits = self._exits_up_to(last_exit)
+        for name in self._above_devices(exits):
             children = self.topology.children(name)
             aggregator = self.topology.tier(self.topology.nodes[name].role).aggregator
             maps = [
@@ -117,7 +124,7 @@ class Joint(nn.Module):
             outputs[name] = self.sections[name](fused)
         scores = {name: out.scores for name, out in outputs.items() if out.scores is not None}
         logits = {}
-        for exit_name in self.topology.exits:
+        for exit_name in exits:
             members = self.exit_members(exit_name)
             logits[exit_name] = self.exits[exit_name](
                 [scores[name] for name in members], _columns(present, members)
@@ -129,6 +136,16 @@ class Joint(nn.Module):
         """The nodes whose scores an exit fuses, in the order of Topology.section_nodes."""
         members = self.topology.members(self.topology.exits[name].name)
         return tuple(node for node in self.topology.section_nodes if node in members)
+
+    def _exits_up_to(self, last: str | None) -> list[str]:
+        names = list(self.topology.exits)
+        return names if last is None else names[: names.index(last) + 1]
+
+    def _above_devices(self, exits: list[str]) -> list[str]:
+        """The nodes that these exits need, lowest first."""
+        top = self.topology.exits[exits[-1]]
+        tiers = self.topology.tiers[1 : self.topology.tiers.index(top) + 1]
+        return [name for tier in tiers for name in self.topology.members(tier.name)]
 
     def _delivered(self, present: Mapping[str, Tensor], name: str) -> Tensor:
         """(N, M): which children's features reach a node. A child that has it as fallback only

@@ -24,7 +24,7 @@ from ddnn.errors import ConfigError, DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_bytes
-from ddnn.topology import Topology
+from ddnn.topology import Topology, exit_name
 from ddnn.training.batches import Batch, batches, drop_bypassed, drop_devices, tensors
 from ddnn.training.checkpoint import (
     load_checkpoint,
@@ -43,6 +43,8 @@ WARM_UP = 0.25
 """Share of a one-cycle training in which the learning rate rises."""
 TREND_STEP = 0.2
 """Share of the newest epoch in the running mean that `keep: best` compares."""
+TRUNK = ".trunk"
+"""In `freeze`: a tier without its exit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,22 +138,25 @@ def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
     )
 
 
-def freeze(joint: Joint, tiers: tuple[str, ...]) -> None:
-    """Keeps the weights and statistics of these tiers, exits included, as they are.
+def freeze(joint: Joint, parts: tuple[str, ...]) -> None:
+    """Keeps the weights and statistics of these parts as they are.
 
+    parts: TIER, its exit included, or TIER.trunk, without the exit.
     Raises ConfigError for a tier that the topology does not have.
     """
-    topology = joint.topology
-    known = [tier.name for tier in topology.tiers]
-    for name in tiers:
-        if name not in known:
-            raise ConfigError(f"training: freeze: got {name!r}, want tiers ({', '.join(known)})")
-    for tier in tiers:
-        for node in topology.members(tier):
-            joint.sections[node].requires_grad_(False)
-    for name, tier_of in topology.exits.items():
-        if tier_of.name in tiers:
-            joint.exits[name].requires_grad_(False)
+    known = [tier.name for tier in joint.topology.tiers]
+    wanted = [name + part for name in known for part in ("", TRUNK)]
+    for part in parts:
+        if part not in wanted:
+            raise ConfigError(f"training: freeze: got {part!r}, want any of {', '.join(wanted)}")
+        tier = part.removesuffix(TRUNK)
+        for node in joint.topology.members(tier):
+            section = joint.sections[node]
+            section.requires_grad_(False)
+            if part != tier and section.head is not None:
+                section.head.requires_grad_(True)
+        if part == tier and exit_name(tier) in joint.topology.exits:
+            joint.exits[exit_name(tier)].requires_grad_(False)
 
 
 def train_mode(joint: Joint) -> None:
@@ -187,7 +192,8 @@ def train_step(
     """One update on one batch; gives its loss."""
     share = loss_of.settings.device_dropout
     gone = drop_bypassed(joint.topology, batch.present_NV, share) if share else None
-    loss = loss_of(joint(batch.views_NVCHW, batch.present_NV, gone), batch)
+    output = joint(batch.views_NVCHW, batch.present_NV, gone, last_exit=loss_of.last_exit)
+    loss = loss_of(output, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()

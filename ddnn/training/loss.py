@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ddnn.errors import ConfigError
 from ddnn.model.joint import JointOutput
 from ddnn.topology import Topology
 from ddnn.training.batches import Batch
@@ -24,11 +25,23 @@ class JointLoss:
     An exit learns the sample's label, a device the label of its own view; where the object is
     absent from the view the device learns nothing. Source: paper III-C and the authors' code;
     there is no factor 1/|C|, as in the code, and class weights are ours.
+    last_exit: the highest with a weight; what lies above need not be computed.
     """
 
     def __init__(self, topology: Topology, settings: Settings, fused_N: Tensor) -> None:
-        """fused_N: the labels of all training samples, for the weights of the classes."""
+        """fused_N: the labels of all training samples, for the weights of the classes.
+
+        Raises ConfigError for the weight of an exit that the topology does not have.
+        """
+        known = list(topology.exits)
+        for name in settings.exit_weights:
+            if name not in known:
+                raise ConfigError(
+                    f"training: exit_weights: got {name!r}, want exits ({', '.join(known)})"
+                )
         self.settings = settings
+        weighted = [name for name in known if settings.exit_weights.get(name, 1.0)]
+        self.last_exit = weighted[-1] if weighted else known[0]
         self._devices = topology.devices
         self._weights_K = class_weights(fused_N, len(topology.classes), settings)
 

@@ -46,7 +46,9 @@ class Settings(Model):
     start_from: str | None = Field(
         None, description="run whose weights to begin with, as far as names and shapes agree"
     )
-    freeze: tuple[str, ...] = Field((), description="tiers that stay as they are")
+    freeze: tuple[str, ...] = Field(
+        (), description="tiers, or TIER.trunk without the exit, that stay as they are"
+    )
 
 
 PRESETS: dict[PresetName, Settings] = {

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from builders import random_views
 from tiny import make_samples, make_topology
 
 from ddnn.data.multiview import DataSet, Split
@@ -237,6 +238,39 @@ def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, sett
     assert all("cloud" in key for key in changed)
 
 
+@pytest.mark.parametrize("frozen", [(), ("device.trunk",)], ids=["devices", "their exit"])
+def test_without_a_weight_on_the_last_exit_the_cloud_stays(
+    tmp_path, data, topology, settings, frozen
+):
+    before = fit(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
+    step = settings_for(
+        "robust",
+        epochs=1,
+        batch=16,
+        keep="last",
+        start_from=str(tmp_path / "first"),
+        exit_weights={"cloud": 0.0},
+        freeze=frozen,
+    )
+    after = fit(data, topology, step, seed=5, folder=tmp_path / "second").state_dict()
+    changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert changed
+    assert not [key for key in changed if "cloud" in key]
+    assert frozen == () or all(".head." in key for key in changed)
+
+
+def test_nothing_is_computed_above_the_last_exit_asked_for():
+    topology = make_topology("e-devices-edge-cloud")
+    views_NVCHW = torch.from_numpy(random_views(topology, 4).views_NVCHW)
+    joint = Joint(topology).eval()
+    whole = joint(views_NVCHW)
+    output = joint(views_NVCHW, last_exit="edge")
+    assert list(output.logits) == ["local", "edge"]
+    assert "cloud" not in output.scores
+    for name, logits_NK in output.logits.items():
+        assert torch.equal(logits_NK, whole.logits[name])
+
+
 def test_a_network_with_one_more_layer_starts_from_what_it_shares(tmp_path, data, settings):
     fit(data, make_topology(), settings, seed=0, folder=tmp_path / "first")
     document = make_topology().model_dump(mode="json")
@@ -251,7 +285,12 @@ def test_a_network_with_one_more_layer_starts_from_what_it_shares(tmp_path, data
 
 def test_what_cannot_be_frozen_or_started_from_is_named(tmp_path, data, topology, settings):
     wrong = settings.model_copy(update={"freeze": ("devise",)})
-    with pytest.raises(ConfigError, match=r"freeze: got 'devise', want tiers \(device, cloud\)"):
+    with pytest.raises(
+        ConfigError, match=r"freeze: got 'devise', want any of device, device.trunk"
+    ):
+        fit(data, topology, wrong, seed=0, folder=tmp_path)
+    wrong = settings.model_copy(update={"exit_weights": {"clod": 0.5}})
+    with pytest.raises(ConfigError, match=r"exit_weights: got 'clod', want exits \(local, cloud\)"):
         fit(data, topology, wrong, seed=0, folder=tmp_path)
     wrong = settings.model_copy(update={"start_from": str(tmp_path / "nowhere")})
     with pytest.raises(DdnnError, match=r"nowhere.*no such file"):
