@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ddnn.cli.options import run_argument
 from ddnn.report.tables import plain_console, table
 
 
@@ -18,7 +19,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option("--samples", type=click.IntRange(500), default=2000, help="For each latency.")
 @click.option("--rounds", type=click.IntRange(1), default=60, help="Of 500 samples, throughput.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

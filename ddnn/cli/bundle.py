@@ -15,7 +15,7 @@ from ddnn.bundle.compose import COMPOSE, compose_folder
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import split_bundle
-from ddnn.cli.launch import SPLITS, samples_of
+from ddnn.cli.options import data_options, run_argument, samples_of
 from ddnn.run.hosts import nodes_of_host
 from ddnn.topology import read_topology
 from ddnn.wire.zeromq import make_key_pair
@@ -27,7 +27,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option("--node", "nodes", multiple=True, metavar="NAME", help="A node that is to run there.")
 @click.option("--host", metavar="NAME", help="All nodes of this host.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
@@ -46,7 +46,7 @@ def split(run: Path, nodes: tuple[str, ...], host: str | None, out: Path) -> Non
 
 
 @command.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.argument("topology")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
 def place(run: Path, topology: str, out: Path) -> None:
@@ -60,9 +60,8 @@ def place(run: Path, topology: str, out: Path) -> None:
 
 
 @command.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
-@click.option("--split", type=SPLITS, default="test", show_default=True)
+@run_argument
+@data_options
 @click.option("--samples", type=click.IntRange(min=1), help="Take N samples, evenly spaced.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
 def compose(run: Path, card: str | None, split: str, samples: int | None, out: Path) -> None:
@@ -71,7 +70,7 @@ def compose(run: Path, card: str | None, split: str, samples: int | None, out: P
     Each service is given a folder with its own part of the bundle, its own keys where the
     topology has CURVE, and a device its own views. Limits and restarts become Docker's.
     """
-    part = samples_of(load_bundle(run), card, split, None)
+    part = samples_of(load_bundle(run), card, split)
     if samples is not None:
         part = part.take(np.linspace(0, len(part) - 1, min(samples, len(part))).astype(np.int64))
     topology = compose_folder(run, part, out, make_key_pair)

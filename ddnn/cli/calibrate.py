@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from ddnn.cli.options import run_argument
 from ddnn.report.tables import percent
 from ddnn.training.calibrate import Goal
 from ddnn.training.run import calibrate_run, open_run
 
 
 @click.command(name="calibrate")
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option("--accuracy", type=click.FloatRange(0, 1), help="Wanted, with the fewest bytes.")
 @click.option(
     "--bytes",

@@ -9,17 +9,16 @@ from typing import Any
 import click
 from rich.table import Table
 
-from ddnn.cli.launch import SPLITS
+from ddnn.cli.options import data_options, json_option, run_argument
 from ddnn.report.tables import percent, plain_console, table
 from ddnn.training.failures import FOLDER, REPORT, SUBSETS, failures_run
 from ddnn.training.run import open_run
 
 
 @click.command(name="failures")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
-@click.option("--split", type=SPLITS, default="test", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@run_argument
+@data_options
+@json_option
 def command(run: Path, card: str | None, split: str, as_json: bool) -> None:
     """Measure RUN's network with every set of its devices lost."""
     document = failures_run(open_run(run), card=card, split=split)

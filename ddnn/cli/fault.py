@@ -6,23 +6,36 @@ from typing import Any
 
 import click
 
+from ddnn.cli.options import F, pid_option
+from ddnn.report.tables import failure_line
 from ddnn.run.control import request
-from ddnn.run.plan import FAILURE_KINDS
+from ddnn.run.failure import FAILURE_KINDS, STRENGTHS, Failure, parse_failure
+from ddnn.run.outcome import failure_entry
+
+
+def strength_options(command: F) -> F:
+    """`--delay-ms` and so on, each with the default that a plan has."""
+    for key in reversed(STRENGTHS):
+        field = Failure.model_fields[key]
+        help_text = f"{field.description}. [default: {field.default:g}]"
+        option = f"--{key.replace('_', '-')}"
+        command = click.option(option, key, type=float, metavar="X", help=help_text)(command)
+    return command
 
 
 @click.command(name="fault")
 @click.argument("where", metavar="NODE|FROM:TO")
-@click.argument("kind", type=click.Choice(FAILURE_KINDS))
-@click.option("--delay-ms", type=float, help="delay: added to each message.")
-@click.option("--jitter-ms", type=float, help="delay: uniform, on top.")
-@click.option("--share", type=float, help="drop, corrupt: of messages, 0 to 1.")
-@click.option("--factor", type=float, help="slow: times the section's own time.")
-@click.option("--pid", type=int, help="Process id of the launch, when several run.")
-def command(where: str, kind: str, pid: int | None, **knobs: float | None) -> None:
-    """Do KIND to a node, or to the link written FROM:TO, of a running launch."""
-    failure: dict[str, Any] = {"kind": kind}
-    failure |= {key: value for key, value in knobs.items() if value is not None}
+@click.argument("kind", metavar="KIND", type=click.Choice(FAILURE_KINDS))
+@strength_options
+@pid_option
+def command(where: str, kind: str, pid: int | None, **strengths: float | None) -> None:
+    """Do KIND to a node, or to the link written FROM:TO, of a running launch.
+
+    KIND is kill, hang, delay, drop, corrupt, partition, slow or recover.
+    """
     sender, _, receiver = where.partition(":")
-    failure |= {"link": [sender, receiver]} if receiver else {"node": where}
-    sample = request(failure, pid)
-    click.echo(f"{where}: {kind} before sample {sample}")
+    asked: dict[str, Any] = {"link": [sender, receiver]} if receiver else {"node": where}
+    asked |= {"kind": kind}
+    asked |= {key: value for key, value in strengths.items() if value is not None}
+    failure = parse_failure(asked | {"at": {"sample": 0}})
+    click.echo(failure_line(failure_entry(failure, request(asked, pid))))

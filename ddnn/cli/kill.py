@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ddnn.cli.options import pid_option
 from ddnn.run.control import request
 
 
 @click.command(name="kill")
 @click.argument("node")
-@click.option("--pid", type=int, help="Process id of the launch, when several run.")
+@pid_option
 def command(node: str, pid: int | None) -> None:
     """Kill NODE's process in a running launch."""
     sample = request({"node": node, "kind": "kill"}, pid)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -12,100 +14,113 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ddnn.bundle.load import Bundle, load_bundle
-from ddnn.data.loading import load
+from ddnn.cli.options import (
+    data_options,
+    insecure_option,
+    json_option,
+    keys_option,
+    run_argument,
+    samples_of,
+)
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError
+from ddnn.report.files import check_writable
 from ddnn.report.tables import print_launch
 from ddnn.run.hosts import check_host, nodes_of_host
 from ddnn.run.launcher import launch
-from ddnn.run.outcome import write_outcome
-from ddnn.run.plan import FailurePlan, plan_of, read_plan
+from ddnn.run.outcome import Outcome, write_outcome
+from ddnn.run.plan import plan_for
 from ddnn.run.prepare import READY_S, Options, Watcher
 from ddnn.run.site import serve_host
+from ddnn.runfolder import is_run
 from ddnn.topology import Topology
-
-SPLITS = click.Choice(["train", "validation", "test", "all"])
 
 
 @click.command(name="launch")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
-@click.option("--split", type=SPLITS, default="test", show_default=True)
+@run_argument
+@data_options
 @click.option("--samples", type=click.IntRange(min=1), help="Run only the first N samples.")
 @click.option("--rounds", type=click.IntRange(min=1), default=1, help="Run the samples so often.")
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
-@click.option("--plan", "plan_name", metavar="PLAN", help="Failure plan: a file or shipped name.")
+@click.option("--plan", "name", metavar="PLAN", help="Failure plan: a file or shipped name.")
 @click.option("--kill", "kills", multiple=True, metavar="NODE@SAMPLE", help="Kill before SAMPLE.")
 @click.option("--recover", "recovers", multiple=True, metavar="NODE@SAMPLE", help="Start it again.")
 @click.option("--host", metavar="NAME", help="Start only the nodes of this host.")
 @click.option("--join", is_flag=True, help="Wait for the nodes of the other hosts.")
 @click.option(
     "--join-timeout",
+    "join_timeout_s",
     type=click.FloatRange(min=0.1),
     default=READY_S,
     show_default=True,
     metavar="S",
     help="Seconds to wait for them.",
 )
-@click.option(
-    "--keys", type=click.Path(path_type=Path), metavar="FOLDER", help="Made by `ddnn keys`."
-)
-@click.option("--insecure", is_flag=True, help="Listen to other machines without encryption.")
+@keys_option
+@insecure_option
 @click.option("--free-ports", is_flag=True, help="Use free ports, not the topology's.")
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/launch].")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@json_option
 def command(
     run: Path,
     *,
     card: str | None,
     split: str,
     samples: int | None,
-    rounds: int,
-    window: int | None,
-    plan_name: str | None,
+    name: str | None,
     kills: tuple[str, ...],
     recovers: tuple[str, ...],
-    host: str | None,
     join: bool,
-    join_timeout: float,
-    keys: Path | None,
-    insecure: bool,
-    free_ports: bool,
     out: Path | None,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Start RUN's topology as processes, run the test split, report, stop everything.
 
     On a host without the collector: start its nodes and keep them until the collector is done.
     """
-    bundle = _bundle(run, host)
-    _check_hosts(bundle.topology, host, join=join, free_ports=free_ports)
-    options = Options(
-        plan=_plan(plan_name, bundle.topology, kills, recovers),
-        rounds=rounds,
-        window=window,
-        free_ports=free_ports,
-        host=host,
-        join_timeout_s=join_timeout,
-        keys=keys,
-        insecure=insecure,
-    )
-    if host is not None and host != bundle.topology.collector.host:
-        _serve(bundle, options, card, split)
+    options = Options(**how)
+    bundle = _bundle(run, options.host)
+    topology = bundle.topology
+    _check_hosts(topology, options, join=join)
+    if options.host is not None and options.host != topology.collector.host:
+        plan = plan_for(topology, None, name=name, kills=kills, recovers=recovers)
+        _serve(bundle, replace(options, plan=plan), card, split)
         return
-    part = samples_of(bundle, card, split, samples)
+    folder = _report_folder(run, out)
+    part = _first(samples_of(bundle, card, split), samples)
+    total = len(part) * options.rounds
+    plan = plan_for(topology, total, name=name, kills=kills, recovers=recovers)
+    outcome = _launch(bundle, part, replace(options, plan=plan))
+    _tell(outcome, folder, as_json=as_json)
+
+
+def _launch(bundle: Bundle, part: MultiView, options: Options) -> Outcome:
     try:
-        with _Display(len(part) * rounds) as watcher:
-            outcome = launch(bundle, part, options, watcher)
+        with _Display(len(part) * options.rounds) as watcher:
+            return launch(bundle, part, options, watcher)
     except KeyboardInterrupt:
         raise DdnnError("interrupted; all nodes are stopped, no report is written") from None
-    folder = out or run / "launch"
-    write_outcome(folder, outcome)
+
+
+def _tell(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
+    """Prints before it writes: a full disk must not cost what was measured."""
     if as_json:
         click.echo(json.dumps(outcome.report, indent=2))
     else:
         print_launch(outcome.report)
+    write_outcome(folder, outcome)
+    if not as_json:
         click.echo(f"report: {folder / 'report.json'}")
+
+
+def _report_folder(run: Path, out: Path | None) -> Path:
+    """Where the report goes. Raises DdnnError where it must not, or cannot be written."""
+    folder = run / "launch" if out is None else out
+    if is_run(folder):
+        raise ConfigError(f"--out {folder}: is a run of ddnn train, want another folder")
+    check_writable(folder)
+    return folder
 
 
 def _bundle(run: Path, host: str | None) -> Bundle:
@@ -115,11 +130,12 @@ def _bundle(run: Path, host: str | None) -> Bundle:
     return load_bundle(run, nodes_of_host(load_bundle(run, ()).topology, host))
 
 
-def _check_hosts(topology: Topology, host: str | None, *, join: bool, free_ports: bool) -> None:
+def _check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
     """Raises ConfigError for options that do not fit the topology's hosts."""
+    host = options.host
     check_host(topology, host)
     others = [name for name in topology.hosts if name != host]
-    if host is not None and free_ports:
+    if host is not None and options.free_ports:
         raise ConfigError("--free-ports: other hosts could not know them, want the topology's")
     if join and host != topology.collector.host:
         raise ConfigError(
@@ -136,7 +152,7 @@ def _serve(bundle: Bundle, options: Options, card: str | None, split: str) -> No
     """This host's part, until it is told to stop or Ctrl-C."""
     nodes = nodes_of_host(bundle.topology, options.host)
     has_devices = any(name in bundle.topology.devices for name in nodes)
-    part = samples_of(bundle, card, split, None) if has_devices else None
+    part = samples_of(bundle, card, split) if has_devices else None
     try:
         with _Display(0) as watcher:
             serve_host(bundle, part, options, watcher)
@@ -144,23 +160,8 @@ def _serve(bundle: Bundle, options: Options, card: str | None, split: str) -> No
         raise DdnnError("interrupted; this host's nodes are stopped") from None
 
 
-def samples_of(bundle: Bundle, card: str | None, split: str, samples: int | None) -> MultiView:
-    """The first samples of a part of the card's data, by default of the run's own card."""
-    own = bundle.manifest.data.get("card")
-    if card is None and not isinstance(own, str):
-        raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
-    part = load(card or str(own)).part(split)
+def _first(part: MultiView, samples: int | None) -> MultiView:
     return part if samples is None else part.take(np.arange(min(samples, len(part))))
-
-
-def _plan(
-    name: str | None, topology: Topology, kills: tuple[str, ...], recovers: tuple[str, ...]
-) -> FailurePlan:
-    by_option = plan_of(topology, kills=kills, recovers=recovers)
-    if name is None:
-        return by_option
-    plan = read_plan(name)
-    return plan.model_copy(update={"failures": plan.failures + by_option.failures})
 
 
 class _Display:

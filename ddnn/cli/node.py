@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
 
+from ddnn.bundle.load import load_bundle
+from ddnn.cli.options import (
+    data_options,
+    insecure_option,
+    keys_option,
+    run_argument,
+    samples_of,
+)
+from ddnn.data.fits import check_fits
 from ddnn.run.child import ChildConfig, serve
+from ddnn.run.prepare import save_views
 
 
 @click.command(name="node")
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.argument("name")
+@data_options
 @click.option(
-    "--views", type=click.Path(), help="A device's recorded views: .npy, uint8 (N,C,H,W)."
+    "--views", type=click.Path(), help="What a device sees in place of data: .npy, uint8 (N,C,H,W)."
 )
-@click.option("--keys", type=click.Path(), metavar="FOLDER", help="Made by `ddnn keys`.")
-@click.option("--insecure", is_flag=True, help="Listen to other machines without encryption.")
+@keys_option
+@insecure_option
 @click.option("--epoch", type=click.IntRange(0, 65535), default=0, help="Restarts before this one.")
 def command(
-    run: Path, name: str, *, views: str | None, keys: str | None, insecure: bool, epoch: int
+    run: Path,
+    name: str,
+    *,
+    card: str | None,
+    split: str,
+    views: str | None,
+    keys: Path | None,
+    insecure: bool,
+    epoch: int,
 ) -> None:
-    """Run node NAME of RUN's bundle at its topology's endpoint, until Ctrl-C."""
-    serve(
-        ChildConfig(
-            bundle=str(run),
-            node=name,
-            views=views,
-            epoch=epoch,
-            tied=False,
-            keys=keys,
-            insecure=insecure,
+    """Run node NAME of RUN's bundle at its topology's endpoint, until Ctrl-C.
+
+    A device sees its view of the test split, as with ddnn launch.
+    """
+    if views is not None and card is not None:
+        raise click.UsageError("want --data or --views, got both")
+    with tempfile.TemporaryDirectory(prefix="ddnn-node-") as folder:
+        serve(
+            ChildConfig(
+                bundle=str(run),
+                node=name,
+                views=views or _recorded(run, name, card, split, Path(folder)),
+                epoch=epoch,
+                tied=False,
+                keys=None if keys is None else str(keys),
+                insecure=insecure,
+            )
         )
-    )
+
+
+def _recorded(run: Path, name: str, card: str | None, split: str, folder: Path) -> str | None:
+    """The file of a device's views; None for another node."""
+    bundle = load_bundle(run, [name])
+    if name not in bundle.topology.devices:
+        return None
+    samples = samples_of(bundle, card, split)
+    check_fits(bundle.topology, samples)
+    return save_views(folder, name, bundle.topology, samples)

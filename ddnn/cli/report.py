@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
+from ddnn.cli.options import json_option, run_argument
 from ddnn.errors import DdnnError
 from ddnn.report.tables import print_launch, print_offline
 from ddnn.runfolder import check_finished
 
 
 @click.command(name="report")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@run_argument
+@json_option
 def command(run: Path, as_json: bool) -> None:
     """Print the newest report in RUN: of its launch if there was one, else of its evaluation."""
     report = _read(run)

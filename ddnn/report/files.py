@@ -34,6 +34,15 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise DdnnError(f"{path}: cannot be written, {error.strerror or error}") from error
 
 
+def check_writable(folder: Path) -> None:
+    """Raises DdnnError where files cannot be put there, before there is something to lose."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise DdnnError(f"{folder}: cannot be written, {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DdnnError(f"{folder}: cannot be written, {there} is not open to you")
+
+
 def write_json(path: Path, document: Any) -> None:
     """JSON, indented, keys in the given order. NaN and infinity are refused."""
     write_bytes(path, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())

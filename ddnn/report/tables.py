@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -16,6 +17,12 @@ def percent(value: float | None) -> str:
 def interval(bounds: tuple[float, float] | None) -> str:
     """Two shares of 1 as per cent."""
     return "–" if bounds is None else f"{bounds[0]:.1%} – {bounds[1]:.1%}"
+
+
+def with_values(what: str, values: Mapping[str, float]) -> str:
+    """`delay (delay_ms 50, jitter_ms 0)`; `kill` where there are no values."""
+    listed = ", ".join(f"{key} {value:g}" for key, value in values.items())
+    return f"{what} ({listed})" if listed else what
 
 
 def plain_console() -> Console:
@@ -39,13 +46,21 @@ def print_launch(report: dict[str, Any], console: Console | None = None) -> None
     console.print(_links(report))
     console.print(_nodes(report))
     for failure in report["failures"]:
-        console.print(f"  {failure['node']}: {failure['kind']} at sample {failure['sample']}")
+        console.print(f"  {failure_line(failure)}")
     for line in _byte_lines(report["bytes"]):
         console.print(line)
     console.print(
         f"{report['answered']} of {report['samples']} samples answered, "
         f"{report['degraded']} degraded, {report['throughput_samples_per_s']:.0f} samples/s"
     )
+
+
+def failure_line(failure: dict[str, Any]) -> str:
+    """An entry of a report's `failures` in words."""
+    what = f"{failure['node']}: {with_values(failure['kind'], failure.get('values', {}))}"
+    if failure.get("applied", True):
+        return f"{what} before sample {failure['sample']}"
+    return f"{what} at {failure['seconds']:g} s not applied: the run was over by then"
 
 
 def print_offline(report: dict[str, Any], console: Console | None = None) -> None:

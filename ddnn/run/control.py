@@ -116,11 +116,13 @@ def _connect(pid: int | None) -> Iterator[socket.socket]:
             continue
         found[int(path.stem)] = connection
     try:
-        pids = ", ".join(map(str, found)) or "none"
+        pids = ", ".join(map(str, found))
+        if not found:
+            raise LaunchError("no launch of yours is running here, want one: ddnn launch RUN")
         if pid is not None and pid not in found:
             raise ConfigError(f"--pid: no launch with process id {pid} (running: {pids})")
-        if pid is None and len(found) != 1:
-            raise LaunchError(f"running launches: {pids}, want one (choose with --pid)")
+        if pid is None and len(found) > 1:
+            raise LaunchError(f"several launches are running, choose with --pid: {pids}")
         yield found[pid if pid is not None else next(iter(found))]
     finally:
         for connection in found.values():

@@ -22,7 +22,7 @@ from ddnn.nodes.build import build_node, patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_account, send_all, step
 from ddnn.run.operator import Operator
-from ddnn.run.plan import Action, FailurePlan, actions, check_plan
+from ddnn.run.plan import Action, FailurePlan, actions, check_plan, plan_of
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
@@ -45,8 +45,7 @@ def run_inprocess(
     plan: what fails when; seconds are of the run's own clock, on which nothing but waiting and
     slowness takes time.
     """
-    if plan is None:
-        plan = FailurePlan(name="none", topology=bundle.topology.name, failures=())
+    plan = plan or plan_of(bundle.topology)
     check_plan(plan, bundle.topology, len(views_NVCHW))
     return _InProcess(bundle, views_NVCHW, window, plan).run()
 

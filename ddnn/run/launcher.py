@@ -23,18 +23,19 @@ from ddnn.errors import LaunchError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all, settled_account
+from ddnn.report.tables import failure_line
 from ddnn.run.control import ControlServer
 from ddnn.run.hosts import check_host, nodes_of_host
 from ddnn.run.operator import Operator
-from ddnn.run.outcome import NodeState, Outcome, build_report, collect_verdicts
-from ddnn.run.plan import (
-    Action,
-    FailurePlan,
-    actions,
-    check_failure,
-    check_plan,
-    parse_failure,
+from ddnn.run.outcome import (
+    NodeState,
+    Outcome,
+    build_report,
+    collect_verdicts,
+    failure_entries,
+    failure_entry,
 )
+from ddnn.run.plan import Action, actions, check_plan, failure_by_hand, plan_of
 from ddnn.run.prepare import READY_S, collector_mailbox, start_nodes
 from ddnn.run.prepare import Options as Options
 from ddnn.run.prepare import Watcher as Watcher
@@ -104,7 +105,7 @@ class Launch:
         mailbox: Mailbox,
         watcher: Watcher | None,
     ) -> None:
-        plan = options.plan or _no_failures(bundle)
+        plan = options.plan or plan_of(bundle.topology)
         self._labels_N = np.tile(samples.fused_labels_N, options.rounds)
         check_plan(plan, bundle.topology, len(self._labels_N))
         self._bundle = bundle
@@ -157,7 +158,7 @@ class Launch:
             self._bundle,
             self._labels_N,
             states=states,
-            failures=self._failure_entries(),
+            failures=failure_entries(self._history, self._collector),
             duration_s=duration_s,
             ready_s=ready_s,
         )
@@ -225,6 +226,9 @@ class Launch:
                 self._watcher.progress(collector.answered)
         finally:
             control.close()
+        for action in timed:
+            if not action.ends:
+                self._note(failure_entry(action.failure, None))
         return time.monotonic() - begun_s - halted_s
 
     def _turn(self, timeout_s: float) -> None:
@@ -246,21 +250,23 @@ class Launch:
     def _act(self, action: Action) -> None:
         failure = action.failure
         (self._operator.end if action.ends else self._operator.begin)(failure)
-        self._note(failure.where, f"{failure.kind} ends" if action.ends else failure.kind)
+        self._note(failure_entry(failure, self._collector.asked, ends=action.ends))
 
     def _act_by_hand(self, request: dict[str, Any]) -> int:
         """A failure asked for while it runs; returns the sample from which it holds."""
         sample = self._collector.asked
-        failure = parse_failure(request | {"at": {"sample": sample}})
-        check_failure(failure, self._topology, where=f"{failure.kind}: ")
-        self._operator.begin(failure)
-        self._note(failure.where, failure.kind)
+        failure = failure_by_hand(request, self._topology, sample)
+        self._operator.begin_by_hand(failure)
+        self._note(failure_entry(failure, sample))
         return sample
 
-    def _note(self, where: str, kind: str) -> None:
-        sample = self._collector.asked
-        self._history.append({"node": where, "kind": kind, "sample": sample})
-        self._watcher.say(f"{where}: {kind} before sample {sample}")
+    def _note(self, entry: dict[str, Any]) -> None:
+        self._history.append(entry)
+        self._watcher.say(failure_line(entry))
+
+    def _note_event(self, name: str, kind: str) -> None:
+        """What happened to a node that nobody asked for."""
+        self._note({"node": name, "kind": kind, "sample": self._collector.asked})
 
     def _supervise(self) -> None:
         """Names nodes that ended by themselves, starts those again whose policy says so."""
@@ -268,11 +274,11 @@ class Launch:
             if name not in self._stopped:
                 self._stopped.add(name)
                 self._watcher.say(f"{name} stopped: {self._processes.last_words(name)}")
-                self._note(name, "stopped")
+                self._note_event(name, "stopped")
         for name in self._operator.due_restarts(self._is_silent):
             self._stopped.discard(name)
             self._collector.liveness.hear(name, time.monotonic())
-            self._note(name, "restarted")
+            self._note_event(name, "restarted")
 
     def _note_memory(self, seconds: float) -> None:
         if self._memory and seconds < self._memory[-1][0] + MEMORY_S:
@@ -310,23 +316,6 @@ class Launch:
     def _tell_to_stop(self, names: Iterable[str]) -> None:
         for name in names:
             self._mailbox.send(name, Stop())
-
-    def _failure_entries(self) -> list[dict[str, Any]]:
-        """What was done to nodes and, from the heartbeats, when it was noticed."""
-        noticed = [
-            {
-                "node": gone.node,
-                "kind": "noticed-back" if gone.back else "noticed-gone",
-                "sample": gone.sample,
-                "silent_ms": 1000 * gone.silent_s,
-            }
-            for gone in self._collector.gone
-        ]
-        return sorted(self._history + noticed, key=lambda entry: int(entry["sample"]))
-
-
-def _no_failures(bundle: Bundle) -> FailurePlan:
-    return FailurePlan(name="none", topology=bundle.topology.name, failures=())
 
 
 def _seconds(action: Action) -> float:

@@ -59,6 +59,19 @@ class Operator:
         running = self._processes.pids().keys()
         return silenced | {name for name in self._nodes if name not in running}
 
+    def begin_by_hand(self, failure: Failure) -> None:
+        """As begin, for a person. Raises LaunchError where it would change nothing."""
+        self.check_reach(failure)
+        node, kind = failure.node, failure.kind
+        runs = node is None or self._processes.is_running(node)
+        if kind == "recover" and runs and not self._in_force(failure.where):
+            raise LaunchError(f"{failure.where}: nothing fails there, no failure to recover from")
+        if kind in ("kill", "hang") and not runs:
+            raise LaunchError(f"{node}: is dead already, ddnn fault {node} recover starts it again")
+        if kind == "hang" and node in self._hung:
+            raise LaunchError(f"{node}: is stopped already, ddnn fault {node} recover resumes it")
+        self.begin(failure)
+
     def begin(self, failure: Failure) -> None:
         """Makes it so. On a node that is dead, it takes hold when the node runs again."""
         node = failure.at_node
@@ -101,10 +114,16 @@ class Operator:
 
     def _recover(self, recovery: Failure) -> None:
         """Takes back everything that was done to the node or link."""
-        for failure in [f for f in self._active if f.where == recovery.where]:
-            self.end(failure)
+        for failure in self._in_force(recovery.where):
+            if failure.kind == "kill":
+                self._active.remove(failure)
+            else:
+                self.end(failure)
         if recovery.node is not None and not self._processes.is_running(recovery.node):
             self._restart(recovery.node)
+
+    def _in_force(self, where: str) -> list[Failure]:
+        return [failure for failure in self._active if failure.where == where]
 
     def due_restarts(
         self,

@@ -5,6 +5,7 @@ Axes: N samples, V views.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,7 @@ from ddnn.bundle.load import Bundle
 from ddnn.nodes.collector import NO_EXIT, Collector
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import Verdicts, summarize, write_verdicts
+from ddnn.run.failure import Failure
 from ddnn.topology import COLLECTOR, DEVICE, Topology
 from ddnn.wire.messages import Account, Kind, LinkCount
 
@@ -47,6 +49,32 @@ class NodeState:
     state: str
     resident_mb: float | None = None
     limits: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def failure_entry(failure: Failure, sample: int | None, *, ends: bool = False) -> dict[str, Any]:
+    """What `failures` in the report says of it. sample: the first it met, None: it met none."""
+    entry: dict[str, Any] = {
+        "node": failure.where,
+        "kind": f"{failure.kind} ends" if ends else failure.kind,
+        "values": failure.strengths,
+        "applied": sample is not None,
+    }
+    return entry | ({"seconds": failure.at.seconds} if sample is None else {"sample": sample})
+
+
+def failure_entries(history: list[dict[str, Any]], collector: Collector) -> list[dict[str, Any]]:
+    """What was done to nodes and, from the heartbeats, when it was noticed; what was not done,
+    last."""
+    noticed = [
+        {
+            "node": gone.node,
+            "kind": "noticed-back" if gone.back else "noticed-gone",
+            "sample": gone.sample,
+            "silent_ms": 1000 * gone.silent_s,
+        }
+        for gone in collector.gone
+    ]
+    return sorted(history + noticed, key=lambda entry: entry.get("sample", math.inf))
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:

@@ -18,115 +18,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field
 
 from ddnn.errors import ConfigError
+from ddnn.run.failure import FAILURE_KINDS as FAILURE_KINDS
+from ddnn.run.failure import SILENT as SILENT
+from ddnn.run.failure import Failure as Failure
+from ddnn.run.failure import parse_failure as parse_failure
 from ddnn.share import find
 from ddnn.topology import COLLECTOR, Model, Name, Topology
-from ddnn.wire.faulty import EVERYONE, LINK_FAULT_KINDS, LinkFault
 from ddnn.wire.routes import routes
 from ddnn.yamlfile import read_yaml
-
-FailureKind = Literal["kill", "hang", "delay", "drop", "corrupt", "partition", "slow", "recover"]
-FAILURE_KINDS: tuple[str, ...] = get_args(FailureKind)
-SILENT = ("kill", "hang", "partition")
-"""Kinds after which nothing of a node arrives: offline, it is masked."""
-
-
-class At(Model):
-    """A sample or a second of the run."""
-
-    sample: int | None = Field(None, ge=0, le=2**31)
-    seconds: float | None = Field(None, ge=0, le=1e6)
-
-    @model_validator(mode="after")
-    def _one(self) -> At:
-        if (self.sample is None) == (self.seconds is None):
-            raise ConfigError("at: want either sample or seconds")
-        return self
-
-
-class Span(Model):
-    """A number of samples or of seconds."""
-
-    samples: int | None = Field(None, ge=1, le=2**31)
-    seconds: float | None = Field(None, gt=0, le=1e6)
-
-    @model_validator(mode="after")
-    def _one(self) -> Span:
-        if (self.samples is None) == (self.seconds is None):
-            raise ConfigError("for: want either samples or seconds")
-        return self
-
-
-class Failure(Model):
-    """One entry of a plan."""
-
-    at: At
-    node: Name | None = None
-    link: tuple[Name, Name] | None = Field(None, description="from, to")
-    kind: FailureKind
-    duration: Span | None = Field(None, alias="for", description="default: for good")
-    delay_ms: float = Field(50, gt=0, le=60_000, description="delay: added to each message")
-    jitter_ms: float = Field(0, ge=0, le=60_000, description="delay: uniform, on top")
-    share: float = Field(0.1, gt=0, le=1, description="drop, corrupt: of messages")
-    factor: float = Field(10, gt=1, le=1e6, description="slow: times the section's own time")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Failure:
-        if (self.node is None) == (self.link is None):
-            raise ConfigError(f"{self.kind}: want either node or link")
-        if self.link is not None and self.kind not in (*LINK_FAULT_KINDS, "recover"):
-            raise ConfigError(f"{self.kind}: fails a node, not a link; want node")
-        if self.duration and (self.at.sample is None) != (self.duration.samples is None):
-            raise ConfigError("for: want samples with a sample, seconds with seconds")
-        if self.duration and self.kind == "recover":
-            raise ConfigError("recover: takes no duration")
-        for key, kinds in _KNOBS.items():
-            if key in self.model_fields_set and self.kind not in kinds:
-                raise ConfigError(f"{self.kind}: has no {key} (that is for {', '.join(kinds)})")
-        return self
-
-    @property
-    def at_node(self) -> str:
-        """The node whose process, transport or engine this touches."""
-        return self.node if self.node is not None else self._link[0]
-
-    @property
-    def peer(self) -> str:
-        """For a link kind: what is sent to this node is hit, EVERYONE: all in and out."""
-        return EVERYONE if self.node is not None else self._link[1]
-
-    @property
-    def _link(self) -> tuple[str, str]:
-        assert self.link is not None
-        return self.link
-
-    @property
-    def where(self) -> str:
-        """The node, or the link as `from:to`."""
-        return self.node if self.node is not None else ":".join(self._link)
-
-    def link_fault(self) -> LinkFault:
-        """What the transport at `at_node` is to do; for the kinds of LINK_FAULT_KINDS."""
-        return LinkFault(
-            kind=self.kind,  # type: ignore[arg-type]  # one of them, see above
-            share=self.share,
-            delay_s=self.delay_ms / 1000,
-            jitter_s=self.jitter_ms / 1000,
-        )
-
-
-_KNOBS = {
-    "delay_ms": ("delay",),
-    "jitter_ms": ("delay",),
-    "share": ("drop", "corrupt"),
-    "factor": ("slow",),
-}
 
 
 class FailurePlan(Model):
@@ -148,6 +54,18 @@ class Action:
     seconds: float | None
 
 
+class _Entry(NamedTuple):
+    """A failure, and where it is written: a file's key path, or an option as it was typed."""
+
+    failure: Failure
+    place: str
+    is_option: bool = False
+
+    def where(self, key: str) -> str:
+        """How a message about one of its keys begins."""
+        return f"{self.place}: " if self.is_option else f"{self.place}.{key}: "
+
+
 def read_plan(path: str | Path) -> FailurePlan:
     """The plan of a file, or of a shipped name such as `best-camera-dies`.
 
@@ -156,59 +74,153 @@ def read_plan(path: str | Path) -> FailurePlan:
     return read_yaml(find("topologies/plans", str(path)), FailurePlan)
 
 
-def check_plan(plan: FailurePlan, topology: Topology, samples: int) -> None:
-    """Raises ConfigError where the plan does not fit the topology or the run."""
-    if plan.topology != topology.name:
-        raise ConfigError(
-            f"plan {plan.name}: is for topology {plan.topology!r}, this run's is {topology.name!r}"
-        )
-    for number, failure in enumerate(plan.failures):
-        where = f"plan {plan.name}: failures.{number}."
-        check_failure(failure, topology, where=where)
-        if failure.at.sample is not None and failure.at.sample >= samples:
-            raise ConfigError(
-                f"{where}at.sample: {failure.at.sample}, the run has samples 0 to {samples - 1}"
-            )
+def plan_for(
+    topology: Topology,
+    samples: int | None,
+    *,
+    name: str | None = None,
+    kills: Sequence[str] = (),
+    recovers: Sequence[str] = (),
+) -> FailurePlan:
+    """The plan of a file or shipped name, and of options written NODE@SAMPLE, checked.
 
-
-def check_failure(failure: Failure, topology: Topology, *, where: str) -> None:
-    """Raises ConfigError if the topology has no such node or link."""
-    if failure.node is not None:
-        check_node(failure.node, topology, where=f"{where}node: ")
-        return
-    links = {(sender, receiver) for sender, receiver, _ in routes(topology)}
-    if failure.link not in links:
-        raise ConfigError(f"{where}link: no link from {' to '.join(failure.link or ())}")
-    if failure.at_node == COLLECTOR:
-        raise ConfigError(f"{where}link: starts at the collector, want a node's link")
-
-
-def parse_failure(entry: dict[str, Any]) -> Failure:
-    """A failure from its fields. Raises ConfigError in one line."""
-    try:
-        return Failure.model_validate(entry)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    samples: how many the run has, None where nobody knows.
+    Raises ConfigError naming file and key path, or the option as it was typed.
+    """
+    entries = _option_entries(topology, kills, recovers)
+    plan = FailurePlan(name="options", topology=topology.name, failures=())
+    if name is not None:
+        source = str(find("topologies/plans", name))
+        plan = read_plan(name)
+        _check_topology(plan, topology, source)
+        entries = _plan_entries(plan, source) + entries
+    _check_entries(entries, topology, samples)
+    return plan.model_copy(update={"failures": tuple(entry.failure for entry in entries)})
 
 
 def plan_of(
     topology: Topology, *, kills: Sequence[str] = (), recovers: Sequence[str] = ()
 ) -> FailurePlan:
-    """The plan of options written NODE@SAMPLE.
+    """The plan of options written NODE@SAMPLE, for a run of any length."""
+    return plan_for(topology, None, kills=kills, recovers=recovers)
 
-    Raises ConfigError for another form.
-    """
-    written = [("kill", text) for text in kills] + [("recover", text) for text in recovers]
+
+def check_plan(plan: FailurePlan, topology: Topology, samples: int) -> None:
+    """Raises ConfigError where the plan does not fit the topology or the run."""
+    source = f"plan {plan.name}"
+    _check_topology(plan, topology, source)
+    _check_entries(_plan_entries(plan, source), topology, samples)
+
+
+def _plan_entries(plan: FailurePlan, source: str) -> list[_Entry]:
+    numbered = enumerate(plan.failures)
+    return [_Entry(failure, f"{source}: failures.{number}") for number, failure in numbered]
+
+
+def _option_entries(
+    topology: Topology, kills: Sequence[str], recovers: Sequence[str]
+) -> list[_Entry]:
     entries = []
-    for kind, text in written:
+    for kind, text in [("kill", text) for text in kills] + [("recover", t) for t in recovers]:
         match = re.fullmatch(r"([^@]+)@(\d{1,9})", text)
         if match is None:
             raise ConfigError(f"--{kind}: got {text!r}, want NODE@SAMPLE, for example cam4@100")
-        check_node(match[1], topology, where=f"--{kind} {text}: ")
-        entries.append({"node": match[1], "kind": kind, "at": {"sample": int(match[2])}})
-    failures = tuple(parse_failure(entry) for entry in entries)
-    return FailurePlan(name="options", topology=topology.name, failures=failures)
+        place = f"--{kind} {text}"
+        check_node(match[1], topology, where=f"{place}: ")
+        failure = parse_failure({"node": match[1], "kind": kind, "at": {"sample": int(match[2])}})
+        entries.append(_Entry(failure, place, is_option=True))
+    return entries
+
+
+def _check_topology(plan: FailurePlan, topology: Topology, source: str) -> None:
+    if plan.topology != topology.name:
+        raise ConfigError(
+            f"{source}: topology: got {plan.topology!r}, this run's is {topology.name!r}"
+        )
+
+
+def _check_entries(entries: Sequence[_Entry], topology: Topology, samples: int | None) -> None:
+    for entry in entries:
+        failure = entry.failure
+        key = "link" if failure.node is None else "node"
+        check_failure(failure, topology, where=entry.where(key))
+        at = failure.at.sample
+        if at is not None and samples is not None and at >= samples:
+            raise ConfigError(
+                f"{entry.where('at.sample')}got {at}, the run has samples 0 to {samples - 1}"
+            )
+    if all(entry.failure.at.sample is not None for entry in entries):
+        _check_order(entries, topology)
+
+
+def _check_order(entries: Sequence[_Entry], topology: Topology) -> None:
+    """Who is killed or stopped must run, who recovers must have failed.
+
+    For failures at samples: at which sample one at a second comes, nobody can know.
+    """
+    active: list[_Entry] = []
+    for entry, ends in _moments(entries):
+        failure = entry.failure
+        here = [other for other in active if other.failure.where == failure.where]
+        if ends:
+            active = [other for other in active if other is not entry]
+        elif failure.kind != "recover":
+            _check_runs(entry, [other.failure for other in here], topology)
+            active.append(entry)
+        elif here:
+            active = [other for other in active if other not in here]
+        else:
+            raise ConfigError(
+                f"{entry.where('kind')}recover: {failure.where} has not failed before, want a "
+                "failure to recover from"
+            )
+
+
+def _moments(entries: Sequence[_Entry]) -> list[tuple[_Entry, bool]]:
+    """Every beginning, and every end (True), in the order in which a run meets them."""
+    found = []
+    for entry in entries:
+        at, span = entry.failure.at.sample or 0, entry.failure.duration
+        found.append((at, entry, False))
+        if span is not None:
+            found.append((at + (span.samples or 0), entry, True))
+    return [(entry, ends) for _, entry, ends in sorted(found, key=lambda moment: moment[0])]
+
+
+def _check_runs(entry: _Entry, active: Sequence[Failure], topology: Topology) -> None:
+    """Raises ConfigError for a kill or hang of a node that is dead, or a second hang."""
+    failure = entry.failure
+    if failure.node is None or topology.nodes[failure.node].restart not in ("never", 0):
+        return
+    for kind, word, refused in (("kill", "dead", ("kill", "hang")), ("hang", "stopped", ("hang",))):
+        since = [f.at.sample for f in active if f.kind == kind]
+        if since and failure.kind in refused:
+            raise ConfigError(
+                f"{entry.where('kind')}{failure.kind}: {failure.node} is {word} since sample "
+                f"{since[0]}, want it running"
+            )
+
+
+def failure_by_hand(request: dict[str, Any], topology: Topology, sample: int) -> Failure:
+    """The failure that a person asks for, from the fields of a plan's entry without `at`.
+
+    Raises ConfigError in one line.
+    """
+    failure = parse_failure(request | {"at": {"sample": sample}})
+    check_failure(failure, topology, where=f"{failure.kind}: ")
+    return failure
+
+
+def check_failure(failure: Failure, topology: Topology, *, where: str) -> None:
+    """Raises ConfigError, beginning with `where`, if the topology has no such node or link."""
+    if failure.node is not None:
+        check_node(failure.node, topology, where=where)
+        return
+    links = {(sender, receiver) for sender, receiver, _ in routes(topology)}
+    if failure.link not in links:
+        raise ConfigError(f"{where}no link from {' to '.join(failure.link or ())}")
+    if failure.at_node == COLLECTOR:
+        raise ConfigError(f"{where}starts at the collector, want a node's link")
 
 
 def check_node(node: str, topology: Topology, *, where: str = "") -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
+from ddnn.errors import LaunchError
 from ddnn.run.child import ChildConfig
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
@@ -108,12 +109,11 @@ def start_nodes(
     for name in nodes:
         views = None
         if name in topology.devices and samples is not None:
-            views = folder / f"{name}.npy"
-            np.save(views, samples.views_NVCHW[:, topology.devices.index(name)])
+            views = save_views(folder, name, topology, samples)
         config = ChildConfig(
             bundle=str(bundle.folder),
             node=name,
-            views=str(views) if views else None,
+            views=views,
             epoch=(epochs or {}).get(name, 0),
             endpoints=endpoints,
             seed=options.plan.seed if options.plan else 0,
@@ -121,3 +121,16 @@ def start_nodes(
             insecure=options.insecure,
         )
         processes.start(config, topology.nodes[name].limits)
+
+
+def save_views(folder: Path, device: str, topology: Topology, samples: MultiView) -> str:
+    """Writes what the device's camera recorded, as ChildConfig.views; returns the file.
+
+    Raises LaunchError where the disk is full.
+    """
+    path = folder / f"{device}.npy"
+    try:
+        np.save(path, samples.views_NVCHW[:, topology.devices.index(device)])
+    except OSError as error:
+        raise LaunchError(f"{path}: cannot be written, {error.strerror or error}") from error
+    return str(path)

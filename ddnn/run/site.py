@@ -21,7 +21,7 @@ from ddnn.run.control import ControlServer, control_folder
 from ddnn.run.epochs import Epochs
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.operator import Operator
-from ddnn.run.plan import check_failure, parse_failure
+from ddnn.run.plan import failure_by_hand
 from ddnn.run.prepare import READY_S, Options, Watcher, start_nodes
 from ddnn.run.processes import Processes
 from ddnn.topology import Topology
@@ -119,10 +119,9 @@ class _Site:
 
     def act(self, request: dict[str, Any]) -> int:
         """A failure asked for on this host; samples are counted elsewhere: 0."""
-        failure = parse_failure(request | {"at": {"sample": 0}})
-        check_failure(failure, self._topology, where=f"{failure.kind}: ")
-        self._operator.begin(failure)
-        self._watcher.say(f"{failure.where}: {failure.kind}")
+        failure = failure_by_hand(request, self._topology, 0)
+        self._operator.begin_by_hand(failure)
+        self._watcher.say(f"{failure.where}: {failure.text}")
         return 0
 
     def supervise(self) -> None:

@@ -24,6 +24,7 @@ from ddnn.errors import ConfigError, DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_bytes
+from ddnn.runfolder import CHECKPOINT, HISTORY, WEIGHTS
 from ddnn.topology import Topology, exit_name
 from ddnn.training.batches import Batch, batches, drop_bypassed, drop_devices, tensors
 from ddnn.training.checkpoint import (
@@ -38,7 +39,6 @@ from ddnn.training.predict import Logits, fuse, perceive
 from ddnn.training.settings import Settings
 from ddnn.training.threads import threads_for
 
-WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
 WARM_UP = 0.25
 """Share of a one-cycle training in which the learning rate rises."""
 TREND_STEP = 0.2

@@ -28,8 +28,11 @@ def test_a_usage_error_exits_2():
         (("node", "gone", "cam0"), "gone/manifest.json: No such file"),
         (("report", "gone"), "gone: no report, want a folder of ddnn train or ddnn launch"),
         (("topology", "check", "gone"), "gone: no such file and no name in topologies"),
-        (("kill", "cam0"), "running launches: none, want one (choose with --pid)"),
-        (("fault", "cam0", "kill", "--pid", "1"), "--pid: no launch with process id 1"),
+        (("kill", "cam0"), "no launch of yours is running here, want one: ddnn launch RUN"),
+        (("fault", "cam0", "kill", "--pid", "1"), "no launch of yours is running here"),
+        (("fault", "cam0", "delay", "--delay-ms", "-1"), "delay_ms: got -1.0, want greater than 0"),
+        (("fault", "cam0", "kill", "--share", "1"), "kill: has no share (that is for drop, corr"),
+        (("fault", "cam0:gateway", "kill"), "kill: fails a node, not a link; want node"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -44,3 +47,14 @@ def test_an_error_is_one_line_and_exits_1(tmp_path, monkeypatch, capsys, argumen
     assert out == ""
     assert err.startswith(f"ddnn: {said}")
     assert err.count("\n") == 1
+
+
+def test_the_strengths_of_a_fault_are_listed_with_their_defaults():
+    output = " ".join(CliRunner().invoke(ddnn, ["fault", "--help"]).output.split())
+    for text in (
+        "--delay-ms X delay: added to each message. [default: 50]",
+        "--jitter-ms X delay: uniform, on top. [default: 0]",
+        "--share X drop, corrupt: of messages. [default: 0.1]",
+        "--factor X slow: times the section's own time. [default: 10]",
+    ):
+        assert text in output

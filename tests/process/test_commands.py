@@ -15,7 +15,7 @@ import pytest
 import yaml
 from builders import star_topology
 from networks import Trained, Trainer
-from waiting import assert_nothing_is_left, node_processes, wait_until
+from waiting import assert_nothing_is_left, is_free, node_processes, wait_until
 
 from ddnn.run.launcher import free_endpoints
 from ddnn.topology import Topology
@@ -97,6 +97,10 @@ def test_another_terminal_kills_a_node_of_a_running_launch(session):
     session.wait_running()
     killed = session.run("kill", "cam0")
     assert killed.stdout.startswith("cam0 killed before sample ")
+    again = session.run("kill", "cam0")
+    assert again.stderr == (
+        "ddnn: cam0: is dead already, ddnn fault cam0 recover starts it again\n"
+    )
     refused = session.run("kill", "cam7")
     assert refused.returncode == 1
     assert "no node named 'cam7' (known: cam0, cam1, gateway, cloud)" in refused.stderr
@@ -111,8 +115,64 @@ def test_another_terminal_kills_a_node_of_a_running_launch(session):
     present = [line.split(",")[5] for line in _verdicts(session)]
     assert present[: done[0] - 1] == ["11"] * (done[0] - 1)
     assert present[-1] == "01"
-    assert session.run("kill", "cam1").stderr.startswith("ddnn: running launches: none")
+    assert session.run("kill", "cam1").stderr.startswith("ddnn: no launch of yours is running")
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
+
+
+def test_another_terminal_is_told_how_strong_a_fault_is_and_so_is_the_report(session):
+    session.launch("--json")
+    session.wait_running()
+    done = session.run("fault", "cam0:gateway", "drop")
+    assert done.stdout.startswith("cam0:gateway: drop (share 0.1) before sample ")
+    code, out, err = session.finish()
+    assert code == 0, err
+    (entry,) = [e for e in json.loads(out)["failures"] if e["kind"] == "drop"]
+    assert (entry["values"], entry["applied"]) == ({"share": 0.1}, True)
+
+
+def test_a_failure_that_the_run_never_reaches_is_reported_as_such(session):
+    plan = {"topology": "star", "failures": [{"node": "cam0", "kind": "kill"}]}
+    plan["failures"][0] |= {"at": {"seconds": 900}, "for": {"seconds": 5}}
+    (session.folder / "plan.yaml").write_text(yaml.safe_dump(plan))
+    session.launch("--plan", str(session.folder / "plan.yaml"), "--samples", "5")
+    code, out, err = session.finish()
+    assert code == 0, err
+    said = "cam0: kill at 900 s not applied: the run was over by then"
+    assert said in err
+    assert said in out
+    (entry,) = json.loads((session.folder / "out/report.json").read_text())["failures"]
+    assert entry == {
+        "node": "cam0",
+        "kind": "kill",
+        "values": {},
+        "applied": False,
+        "seconds": 900.0,
+    }
+
+
+def test_a_report_never_replaces_that_of_a_training(session):
+    (session.folder / "out").mkdir()
+    (session.folder / "out/config.json").write_text("{}")
+    session.launch()
+    code, out, err = session.finish()
+    folder = session.folder / "out"
+    assert (code, out) == (1, "")
+    assert err == f"ddnn: --out {folder}: is a run of ddnn train, want another folder\n"
+
+
+def test_a_node_by_hand_sees_its_view_of_a_card(session):
+    """Listening, it holds its port: it got as far as ddnn launch's nodes do."""
+    bundle, card = str(session.trained.bundle.folder), str(session.folder / "card.yaml")
+    lacking = session.run("node", bundle, "cam0")
+    assert lacking.stderr == f"ddnn: {bundle}: names no data card, want --data CARD\n"
+    process = subprocess.Popen(session.command("node", bundle, "cam0", "--data", card))
+    host, port = session.topology.endpoint("cam0").removeprefix("tcp://").split(":")
+    try:
+        wait_until(lambda: process.poll() is not None or not is_free(host, int(port)))
+        assert process.poll() is None
+    finally:
+        process.terminate()
+    assert process.wait(10) == 0
 
 
 def _verdicts(session: Session) -> list[str]:
@@ -145,7 +205,7 @@ def test_a_launcher_that_is_killed_takes_its_nodes_with_it(session):
     session.finish()
     wait_until(lambda: not node_processes(session.trained.bundle.folder), 10)
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
-    assert session.run("kill", "cam0").stderr.startswith("ddnn: running launches: none")
+    assert session.run("kill", "cam0").stderr.startswith("ddnn: no launch of yours is running")
 
 
 def test_a_visitor_that_says_nothing_does_not_make_nodes_look_dead(session):

@@ -10,8 +10,15 @@ from rich.console import Console
 
 from ddnn.report.tables import interval, percent, print_launch
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.outcome import NodeState, build_report
-from ddnn.run.plan import plan_of
+from ddnn.run.outcome import NodeState, build_report, failure_entry
+from ddnn.run.plan import parse_failure, plan_of
+
+FAILURES = [
+    (parse_failure({"node": "cam1", "kind": "kill", "at": {"sample": 20}}), 20),
+    (parse_failure({"node": "cam0", "kind": "delay", "jitter_ms": 5, "at": {"seconds": 1}}), 3),
+    (parse_failure({"node": "gateway", "kind": "hang", "at": {"seconds": 9.5}}), None),
+]
+"""With the sample that each one met."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,7 @@ def report(tmp_path_factory) -> dict:
         trained.bundle,
         trained.samples.fused_labels_N,
         states={name: NodeState(state="running") for name in topology.nodes},
-        failures=[{"node": "cam1", "kind": "kill", "sample": 20}],
+        failures=[failure_entry(failure, at) for failure, at in FAILURES],
         duration_s=2.0,
         ready_s=1.0,
     )
@@ -41,7 +48,9 @@ def test_a_launch_shows_exits_links_nodes_and_failures(report):
     text = printed(report)
     for name in ("local", "cloud", "overall", "cam0", "cam1", "gateway", "cam0 → gateway"):
         assert name in text
-    assert "cam1: kill at sample 20" in text
+    assert "cam1: kill before sample 20\n" in text
+    assert "cam0: delay (delay_ms 50, jitter_ms 5) before sample 3\n" in text
+    assert "gateway: hang at 9.5 s not applied: the run was over by then\n" in text
     assert "40 of 40 samples answered" in text
     assert "20 samples/s" in text
 

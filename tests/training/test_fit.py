@@ -10,9 +10,10 @@ from ddnn.data.multiview import DataSet, Split
 from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.model.blocks import Layer
 from ddnn.model.joint import Joint
+from ddnn.runfolder import CHECKPOINT, HISTORY, WEIGHTS
 from ddnn.topology import Topology
 from ddnn.training.batches import tensors
-from ddnn.training.fit import CHECKPOINT, HISTORY, WEIGHTS, accuracies, fit
+from ddnn.training.fit import accuracies, fit
 from ddnn.training.fit import learning_rate as rate_at
 from ddnn.training.loss import JointLoss, class_weights
 from ddnn.training.predict import predict

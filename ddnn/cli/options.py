@@ -1,0 +1,49 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ddnn.bundle.load import Bundle
+from ddnn.data.loading import load
+from ddnn.data.multiview import MultiView
+from ddnn.errors import ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+run_argument = click.argument("run", type=click.Path(path_type=Path))
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+pid_option = click.option("--pid", type=int, help="Process id of the launch, when several run.")
+keys_option = click.option(
+    "--keys", type=click.Path(path_type=Path), metavar="FOLDER", help="Made by `ddnn keys`."
+)
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Listen to other machines without encryption."
+)
+_card = click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
+_split = click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test", "all"]),
+    default="test",
+    show_default=True,
+)
+
+
+def data_options(command: F) -> F:
+    """`--data CARD` and `--split PART`: what a trained network is tried on."""
+    return _card(_split(command))
+
+
+def samples_of(bundle: Bundle, card: str | None, split: str) -> MultiView:
+    """A part of the card's data, by default of the card that the bundle was trained on.
+
+    Raises ConfigError where the bundle names none.
+    """
+    own = bundle.manifest.data.get("card")
+    if card is None and not isinstance(own, str):
+        raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
+    return load(card or str(own)).part(split)

@@ -1,0 +1,97 @@
+"""What a person may ask of a running launch, on nodes that are names in a set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import star_topology
+
+from ddnn.errors import LaunchError
+from ddnn.run.failure import Failure, parse_failure
+from ddnn.run.operator import Operator
+
+
+class Named:
+    """Processes of which only the names run. `done` lists what was carried out."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.running = set(names)
+        self.done: list[str] = []
+
+    def pids(self) -> dict[str, int]:
+        return dict.fromkeys(self.running, 1)
+
+    def is_running(self, node: str) -> bool:
+        return node in self.running
+
+    def kill(self, node: str) -> None:
+        self.running.discard(node)
+
+    def restart(self, node: str) -> None:
+        self.running.add(node)
+        self.done.append(f"restart {node}")
+
+    def hang(self, node: str) -> None:
+        self.done.append(f"hang {node}")
+
+    def resume(self, node: str) -> None:
+        self.done.append(f"resume {node}")
+
+    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None:
+        self.done.append(f"order {node}")
+
+
+@pytest.fixture
+def processes() -> Named:
+    return Named(tuple(star_topology().nodes))
+
+
+@pytest.fixture
+def operator(processes: Named) -> Operator:
+    return Operator(processes, star_topology())
+
+
+def failure(kind: str, where: str = "cam0") -> Failure:
+    place = {"link": where.split(":")} if ":" in where else {"node": where}
+    return parse_failure({"at": {"sample": 0}, "kind": kind, **place})
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "said"),
+    [
+        (["kill"], "kill", "cam0: is dead already, ddnn fault cam0 recover starts it again"),
+        (["kill"], "hang", "cam0: is dead already"),
+        (["hang"], "hang", "cam0: is stopped already, ddnn fault cam0 recover resumes it"),
+        ([], "recover", "cam0: nothing fails there, no failure to recover from"),
+        (["kill", "recover"], "recover", "cam0: nothing fails there"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(operator, processes, before, asked, said):
+    for kind in before:
+        operator.begin_by_hand(failure(kind))
+    done = list(processes.done)
+    with pytest.raises(LaunchError, match=f"^{said}"):
+        operator.begin_by_hand(failure(asked))
+    assert processes.done == done
+
+
+def test_a_link_recovers_by_its_own_name(operator):
+    operator.begin_by_hand(failure("delay", "cam0:gateway"))
+    with pytest.raises(LaunchError, match=r"^cam0: nothing fails there"):
+        operator.begin_by_hand(failure("recover"))
+    operator.begin_by_hand(failure("recover", "cam0:gateway"))
+
+
+def test_a_node_that_ended_by_itself_can_be_started_again(operator, processes):
+    processes.running.discard("cam0")
+    operator.begin_by_hand(failure("recover"))
+    assert processes.done == ["restart cam0"]
+
+
+def test_a_node_that_was_killed_twice_is_started_once(operator, processes):
+    """A plan may kill what a person has killed before."""
+    for _ in range(2):
+        operator.begin(failure("kill"))
+    operator.begin(failure("recover"))
+    assert processes.done == ["restart cam0"]
