@@ -152,10 +152,10 @@ class FuzzedNetwork(MemoryNetwork):
         return True
 
     def _absurd(self, start: int) -> Scores:
-        samples_N = (2**32 - 1 - np.arange(start, start + MAX_ROWS)).astype(np.uint32)
-        present_NV = np.ones((MAX_ROWS, self.topology.views), dtype=bool)
+        samples_N = range(2**32 - 1 - start, 2**32 - 1 - start - MAX_ROWS, -1)
+        everything = (1 << self.topology.views) - 1
         scores_NK = np.full((MAX_ROWS, len(self.topology.classes)), 99, np.float32)
-        return Scores(samples_N, present_NV, scores_NK)
+        return Scores(samples_N, [everything] * MAX_ROWS, scores_NK)
 
     def _encode(self, message: Message, sender: str) -> bytes:
         self._sequence += 1
@@ -203,13 +203,12 @@ class Attacker:
 def recorded(topology: Topology, codec: Codec, receiver: str) -> list[bytes]:
     """What somebody could have recorded on the way to `receiver` some time ago."""
     found: list[bytes] = []
-    samples_N = np.arange(3, dtype=np.uint32)
-    present_NV = np.ones((3, topology.views), dtype=bool)
+    samples_N, everything = range(3), (1 << topology.views) - 1
     messages: dict[Kind, Message] = {
         Kind.CAPTURE: Capture(samples_N),
         Kind.ASK: Ask(samples_N),
         Kind.SCORES: Scores(
-            samples_N, present_NV, np.ones((3, len(topology.classes)), dtype=np.float32)
+            samples_N, [everything] * 3, np.ones((3, len(topology.classes)), dtype=np.float32)
         ),
         Kind.HEARTBEAT: Heartbeat(),
     }

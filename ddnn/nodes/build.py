@@ -121,7 +121,6 @@ def _view_source(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | 
     return ViewSource(
         views_NCHW,
         view=topology.devices.index(name),
-        views=topology.views,
         skip_absent=topology.skips_absent,
     )
 
@@ -132,7 +131,6 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
         children,
         [tuple(topology.feature_shape(child)) for child in children],
         views_of=[topology.views_below(child) for child in children],
-        views=topology.views,
         deadline_s=topology.tier(topology.nodes[name].role).deadline_ms / 1000,
         patience_s=patience_s(topology),
         events=events,
@@ -150,7 +148,6 @@ def _exit_part(
         members,
         [(len(topology.classes),)] * len(members),
         views_of=[topology.views_below(member) for member in members],
-        views=topology.views,
         deadline_s=tier.exit.deadline_ms / 1000,
         patience_s=patience_s(topology),
         events=events,

@@ -8,6 +8,7 @@ Axes: N samples, V views, K classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,18 +58,21 @@ class Collector:
         halts: Sequence[int] = (),
     ) -> None:
         """halts: samples before which to finish all others and wait for `release`."""
-        self.exit_N = np.full(samples, NO_EXIT)
-        self.predicted_N = np.full(samples, UNANSWERED)
-        self.entropy_N: NDArray[np.float32] = np.ones(samples, dtype=np.float32)
-        self.present_NV: NDArray[np.bool_] = np.zeros((samples, topology.views), dtype=bool)
-        self.degraded_N: NDArray[np.bool_] = np.zeros(samples, dtype=bool)
-        self.latency_N: NDArray[np.float64] = np.full(samples, np.nan)
+        self._exits = [NO_EXIT] * samples
+        self._predicted = [UNANSWERED] * samples
+        self._entropies = [1.0] * samples
+        self._views = [0] * samples
+        self._degraded = [False] * samples
+        self._latencies_s = [math.nan] * samples
         self.accounts: dict[str, Account] = {}
         self.unreached: dict[str, int] = {}
         self.gone: list[Gone] = []
         self.late_verdicts = 0
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
         self._devices = topology.devices
+        self._device_bits = sum(
+            1 << place for place, name in enumerate(topology.nodes) if name in self._devices
+        )
         self._holders = [tier.exit.at for tier in topology.exits.values() if tier.exit]
         self._beyond = [self._next_holders(topology, tier) for tier in topology.exits.values()]
         self._exit_number = {holder: number for number, holder in enumerate(self._holders)}
@@ -81,13 +85,45 @@ class Collector:
         self._again: set[int] = set()
         self._again_s = 0.0
         self._epochs: dict[str, int] = {}
-        self._sent_s: NDArray[np.float64] = np.zeros(samples)
-        self._alive_M = np.ones(len(topology.nodes), dtype=bool)
+        self._sent_s = [0.0] * samples
+        self._everyone = (1 << len(topology.nodes)) - 1
+        self._alive = self._everyone  # at the last look
+
+    @property
+    def exit_N(self) -> NDArray[np.int64]:
+        """See the class."""
+        return np.array(self._exits, dtype=np.int64)
+
+    @property
+    def predicted_N(self) -> NDArray[np.int64]:
+        """See the class."""
+        return np.array(self._predicted, dtype=np.int64)
+
+    @property
+    def entropy_N(self) -> NDArray[np.float32]:
+        """See the class."""
+        return np.array(self._entropies, dtype=np.float32)
+
+    @property
+    def present_NV(self) -> NDArray[np.bool_]:
+        """See the class."""
+        views = range(len(self._devices))
+        return np.array([[v >> view & 1 for view in views] for v in self._views], dtype=bool)
+
+    @property
+    def degraded_N(self) -> NDArray[np.bool_]:
+        """See the class."""
+        return np.array(self._degraded, dtype=bool)
+
+    @property
+    def latency_N(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._latencies_s)
 
     @property
     def is_done(self) -> bool:
         """Every sample is answered."""
-        return self._next == len(self.exit_N) and not self._open
+        return self._next == len(self._exits) and not self._open
 
     @property
     def asked(self) -> int:
@@ -142,18 +178,18 @@ class Collector:
         return min(times)
 
     def _capture(self, now_s: float) -> list[Outgoing]:
-        end = self._halts[0] if self._halts else len(self.exit_N)
+        end = self._halts[0] if self._halts else len(self._exits)
         oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
         count = min(self._window - len(self._open), end - self._next, oldest + SLOTS - self._next)
         if count <= 0:
             return []
-        samples = np.arange(self._next, self._next + count, dtype=np.uint32)
-        self._sent_s[samples] = now_s
-        self._open.update(dict.fromkeys(samples.tolist(), now_s))
+        samples = range(self._next, self._next + count)
         self._next += count
+        for sample in samples:
+            self._sent_s[sample] = self._open[sample] = now_s
         return self._captures(samples)
 
-    def _captures(self, samples: NDArray[np.uint32]) -> list[Outgoing]:
+    def _captures(self, samples: Sequence[int]) -> list[Outgoing]:
         return [
             Outgoing(device, Capture(samples[i : i + MAX_ROWS]))
             for i in range(0, len(samples), MAX_ROWS)
@@ -162,19 +198,19 @@ class Collector:
 
     def _ask_again(self, now_s: float) -> list[Outgoing]:
         """Samples that the first exit lost when it went away: devices are asked once more."""
-        self._again = {s for s in self._again if s in self._open and self.exit_N[s] == NO_EXIT}
+        self._again = {s for s in self._again if s in self._open and self._exits[s] == NO_EXIT}
         if not self._again or now_s < self._again_s:
             return []
         self._again_s = now_s + ASK_AGAIN_S
-        return self._captures(np.array(sorted(self._again), dtype=np.uint32))
+        return self._captures(sorted(self._again))
 
     def _restarted(self, node: str, now_s: float) -> None:
         """A node came back and knows nothing of what it had: see to the samples it had."""
         if node not in self._holders:
             return
         number = self._exit_number[node]
-        for sample in [s for s in self._open if self.exit_N[s] == number - 1]:
-            self.degraded_N[sample] = True
+        for sample in [s for s in self._open if self._exits[s] == number - 1]:
+            self._degraded[sample] = True
             if number == 0:
                 self._again.add(sample)
             else:
@@ -182,20 +218,25 @@ class Collector:
 
     def _take_verdict(self, sender: str, verdict: Verdict, now_s: float) -> None:
         number = self._exit_number[sender]
-        rows = zip(verdict.samples_N.tolist(), verdict.final_N.tolist(), strict=True)
-        for row, (sample, final) in enumerate(rows):
+        rows = zip(
+            verdict.samples_N,
+            verdict.views_N,
+            verdict.predicted_N,
+            verdict.entropy_N,
+            verdict.final_N,
+            strict=True,
+        )
+        for sample, views, predicted, entropy, final in rows:
             if sample not in self._open:
                 self.late_verdicts += 1
                 continue
-            if number < self.exit_N[sample]:
+            if number < self._exits[sample]:
                 continue  # a provisional answer, overtaken by a deeper exit's
-            self.exit_N[sample] = number
-            self.predicted_N[sample] = verdict.predicted_N[row]
-            self.entropy_N[sample] = verdict.entropy_N[row]
-            self.present_NV[sample] = verdict.present_NV[row]
-            if not self.present_NV[sample].any():
-                self.exit_N[sample] = NO_EXIT
-                self.degraded_N[sample] = True
+            self._exits[sample] = number if views else NO_EXIT
+            self._predicted[sample] = predicted
+            self._entropies[sample] = entropy
+            self._views[sample] = views
+            self._degraded[sample] |= not views
             if final or number == len(self._holders) - 1:
                 self._answer(sample, now_s)
             else:
@@ -212,34 +253,36 @@ class Collector:
 
     def _answer(self, sample: int, now_s: float) -> None:
         del self._open[sample]
-        self.latency_N[sample] = now_s - self._sent_s[sample]
+        self._latencies_s[sample] = now_s - self._sent_s[sample]
 
     def _settle(self, now_s: float) -> None:
         """Answers with what there is where nothing deeper can come or none came in time."""
-        nobody = not any(self.liveness.is_alive(name, now_s) for name in self._devices)
-        dead = {h for h in self._holders if not self.liveness.is_alive(h, now_s)}
-        if not dead and not nobody and now_s < min(self._open.values()) + self._answer_s:
+        alive = self.liveness.alive(now_s)
+        if alive == self._everyone and now_s < min(self._open.values()) + self._answer_s:
             return
+        nobody = not alive & self._device_bits
+        dead = {h for h in self._holders if not self.liveness.is_alive(h, now_s)}
         for sample, news_s in list(self._open.items()):
-            exit_number = int(self.exit_N[sample])
+            exit_number = self._exits[sample]
             overdue = now_s >= news_s + self._answer_s
             if exit_number == NO_EXIT:
                 if overdue or nobody:
-                    self.predicted_N[sample] = self._prior_class
+                    self._predicted[sample] = self._prior_class
                 else:
                     continue
             elif not overdue and not self._beyond[exit_number] <= dead:
                 continue
-            self.degraded_N[sample] = True
+            self._degraded[sample] = True
             self._answer(sample, now_s)
 
     def _watch(self, now_s: float) -> None:
         """Notes who fell silent and who came back."""
-        alive_M = self.liveness.alive_M(now_s)
-        for place in np.flatnonzero(alive_M != self._alive_M):
-            name = self.liveness.members[place]
-            silent_s = self.liveness.silence_s(name, now_s)
-            self.gone.append(Gone(name, self._next, bool(alive_M[place]), silent_s))
-            if alive_M[place]:
+        alive = self.liveness.alive(now_s)
+        changed, self._alive = alive ^ self._alive, alive
+        for place, name in enumerate(self.liveness.members if changed else ()):
+            if not changed >> place & 1:
+                continue
+            back = bool(alive >> place & 1)
+            self.gone.append(Gone(name, self._next, back, self.liveness.silence_s(name, now_s)))
+            if back:
                 self._restarted(name, now_s)
-        self._alive_M = alive_M

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.decision import decide, is_sure
@@ -55,10 +54,10 @@ class ExitPart:
         """See Part."""
         self._now_s = now_s
         match message:
-            case Scores(samples_N, present_NV, scores_NK):
-                self._gather.put(sender, samples_N, present_NV, scores_NK, now_s)
-            case Expect(samples_N, present_NV):
-                self._gather.expect(samples_N, present_NV)
+            case Scores(samples_N, views_N, scores_NK):
+                self._gather.put(sender, samples_N, views_N, scores_NK, now_s)
+            case Expect(samples_N, views_N):
+                self._gather.expect(samples_N, views_N)
             case Heartbeat():
                 self._gather.liveness.hear(sender, now_s)
 
@@ -82,25 +81,27 @@ class ExitPart:
         sure_N = is_sure(decision.entropy_N, self._rule.threshold if self._deeper else None)
         nobody_N = ~batch.delivered_NM.any(axis=1)
         sure_N = sure_N | nobody_N
+        predicted_N = np.where(nobody_N, self._prior_class, decision.predicted_N)
         verdict = Verdict(
             batch.samples_N,
-            batch.present_NV,
-            np.where(nobody_N, self._prior_class, decision.predicted_N).astype(np.uint16),
-            decision.entropy_N,
-            sure_N,
+            batch.views_N,
+            predicted_N.tolist(),
+            decision.entropy_N.tolist(),
+            sure_N.tolist(),
         )
         outgoing = [Outgoing(COLLECTOR, verdict)]
         if self._deeper is not None and not sure_N.all():
-            outgoing += self._go_deeper(self._deeper, batch, ~sure_N)
+            outgoing += _go_deeper(self._deeper, batch, np.flatnonzero(~sure_N).tolist())
         return outgoing
 
-    def _go_deeper(
-        self, deeper: Deeper, batch: Batch, unsure_N: NDArray[np.bool_]
-    ) -> list[Outgoing]:
-        expect = Expect(batch.samples_N[unsure_N], batch.present_NV[unsure_N])
-        outgoing = [Outgoing(name, expect) for name in deeper.above]
-        for place, member in enumerate(deeper.members):
-            asked_N = unsure_N & batch.delivered_NM[:, place]
-            if asked_N.any():
-                outgoing.append(Outgoing(member, Ask(batch.samples_N[asked_N])))
-        return outgoing
+
+def _go_deeper(deeper: Deeper, batch: Batch, unsure: list[int]) -> list[Outgoing]:
+    """unsure: rows of the batch."""
+    samples_N = [batch.samples_N[row] for row in unsure]
+    expect = Expect(samples_N, [batch.views_N[row] for row in unsure])
+    outgoing = [Outgoing(name, expect) for name in deeper.above]
+    for place, member in enumerate(deeper.members):
+        asked_N = [batch.samples_N[row] for row in unsure if batch.delivered_NM[row, place]]
+        if asked_N:
+            outgoing.append(Outgoing(member, Ask(asked_N)))
+    return outgoing

@@ -7,20 +7,23 @@ Each member has a ring of slots of its own, sample s in slot s mod SLOTS: memory
 whatever arrives, and a member that sends nonsense (samples nobody asked for) fills its own slots
 and nobody else's.
 
-Axes: N rows of a message or batch, M members, V views, R slots, K slots at work, P past windows.
+Members and views are bits of whole numbers, rows are bytes: most messages bring one row, and
+arrays are made only of what leaves together.
+
+Axes: N rows of a message or batch, M members, V views, R slots.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.nodes.liveness import Liveness
-from ddnn.wire.messages import MAX_ROWS, Mask
+from ddnn.wire.messages import MAX_ROWS
 
 SLOTS = 256
 """Samples in flight at most; the collector keeps within it."""
@@ -28,21 +31,30 @@ PAST = 8
 """Closed windows that a slot remembers, to know late rows by."""
 
 _NONE = -1
-_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Windows that closed together.
 
+    views_N: the views that the rows of each stand for. delivered_NM: which members brought some.
     values: one array (N, ...) a member, zeros where it did not deliver.
-    delivered_NM: which members did. present_NV: the views that their rows stand for.
     """
 
-    samples_N: NDArray[np.uint32]
+    samples_N: list[int]
+    views_N: list[int]
     delivered_NM: NDArray[np.bool_]
-    present_NV: NDArray[np.bool_]
     values: tuple[NDArray[np.float32], ...]
+
+
+class _Window:
+    __slots__ = ("delivered", "opened_s", "rows_M", "views_M")
+
+    def __init__(self, opened_s: float, members: int) -> None:
+        self.opened_s = opened_s
+        self.delivered = 0
+        self.views_M = [0] * members
+        self.rows_M = [b""] * members
 
 
 class Gather:
@@ -54,7 +66,6 @@ class Gather:
         shapes: Sequence[tuple[int, ...]],
         *,
         views_of: Sequence[frozenset[int]],
-        views: int,
         deadline_s: float,
         patience_s: float,
         events: Counter[str],
@@ -72,162 +83,121 @@ class Gather:
         self._stands_in = [(m, other) for m, other in enumerate(stands_in) if other is not None]
         self._deadline_s = deadline_s
         self._events = events
-        self._behind_MV: NDArray[np.bool_] = np.zeros((count, views), dtype=bool)
-        for place, seen in enumerate(views_of):
-            self._behind_MV[place, sorted(seen)] = True
-        self._sample_RM = np.full((SLOTS, count), _NONE, dtype=np.int64)
-        self._waits_RM: NDArray[np.bool_] = np.zeros((SLOTS, count), dtype=bool)
-        self._since_RM: NDArray[np.float64] = np.full((SLOTS, count), np.inf)
-        self._present_MRV: NDArray[np.bool_] = np.zeros((count, SLOTS, views), dtype=bool)
-        self._values = [np.zeros((SLOTS, *shape), dtype=np.float32) for shape in shapes]
-        self._expected_R = np.full(SLOTS, _NONE, dtype=np.int64)
-        self._awaited_RM: NDArray[np.bool_] = np.ones((SLOTS, count), dtype=bool)
-        self._past_RP = np.full((SLOTS, PAST), _NONE, dtype=np.int64)
-        self._oldest_R = np.zeros(SLOTS, dtype=np.int64)
-        self._touched: list[NDArray[np.int64]] = []
-        self._look_s = np.inf  # when every window must be looked at, whatever was touched
+        self._shapes = shapes
+        self._behind_M = [sum(1 << view for view in views) for views in views_of]
+        self._missing_M = [bytes(4 * int(np.prod(shape))) for shape in shapes]
+        self._last_MR = [[_NONE] * SLOTS for _ in members]
+        self._waits_MR = [bytearray(SLOTS) for _ in members]
+        self._windows: dict[int, _Window] = {}  # in the order in which they opened
+        self._everyone = (1 << count) - 1
+        self._expected_R = [_NONE] * SLOTS
+        self._awaited_R = [self._everyone] * SLOTS
+        self._past_R: list[deque[int]] = [deque(maxlen=PAST) for _ in range(SLOTS)]
+        self._touched: set[int] = set()
+        self._alive = self._everyone  # at the last look
 
     def put(
         self,
         member: str,
-        samples_N: NDArray[np.uint32],
-        present_NV: NDArray[np.bool_],
+        samples_N: Sequence[int],
+        views_N: Sequence[int],
         values: NDArray[np.float32],
         now_s: float,
     ) -> None:
         """One member's rows. Rows that are late, repeated or have no free slot are counted."""
         self.liveness.hear(member, now_s)
         place = self._place[member]
-        slots_N = samples_N % SLOTS
-        last_N, waits_N = self._sample_RM[slots_N, place], self._waits_RM[slots_N, place]
-        closed_N = (self._past_RP[slots_N] == samples_N[:, None]).any(axis=1)
-        fresh_N = ~waits_N & ~closed_N & (last_N < samples_N)
-        if not fresh_N.all():
-            refused_N = ~fresh_N
-            waits_N = waits_N & ~closed_N
-            self._count(samples_N[refused_N], last_N[refused_N], waits_N[refused_N])
-            slots_N, samples_N = slots_N[fresh_N], samples_N[fresh_N]
-            present_NV, values = present_NV[fresh_N], values[fresh_N]
-        if not len(slots_N):
-            return
-        self._touched.append(slots_N.astype(np.int64))
-        lost_s = self.liveness.next_change_s(now_s)
-        deadline_s = now_s + self._deadline_s
-        look_s = deadline_s if lost_s is None else min(deadline_s, lost_s)
-        self._look_s = min(self._look_s, look_s)
-        self._sample_RM[slots_N, place] = samples_N
-        self._waits_RM[slots_N, place] = True
-        self._since_RM[slots_N, place] = now_s
-        self._present_MRV[place, slots_N] = present_NV & self._behind_MV[place]
-        self._values[place][slots_N] = values
+        last_R, waits_R = self._last_MR[place], self._waits_MR[place]
+        behind, row_bytes = self._behind_M[place], len(self._missing_M[place])
+        rows = values.tobytes()
+        for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
+            slot = sample % SLOTS
+            if waits_R[slot] or sample <= last_R[slot] or sample in self._past_R[slot]:
+                self._refuse(sample, last_R[slot], waits=bool(waits_R[slot]))
+                continue
+            last_R[slot], waits_R[slot] = sample, True
+            window = self._windows.get(sample)
+            if window is None:
+                window = self._windows[sample] = _Window(now_s, len(self._shapes))
+            window.delivered |= 1 << place
+            window.views_M[place] = views & behind
+            window.rows_M[place] = rows[number * row_bytes : (number + 1) * row_bytes]
+            self._touched.add(sample)
 
-    def _count(
-        self, samples_N: NDArray[np.uint32], last_N: NDArray[np.int64], waits_N: NDArray[np.bool_]
-    ) -> None:
-        """Adds rows that are refused to the events. waits_N: the member's slot is in use."""
-        duplicate = int((waits_N & (last_N == samples_N)).sum())
-        busy = int((waits_N & (last_N < samples_N)).sum())
-        self._events["duplicate"] += duplicate
-        self._events["busy-slot"] += busy
-        self._events["late"] += len(samples_N) - duplicate - busy
+    def _refuse(self, sample: int, last: int, *, waits: bool) -> None:
+        """Counts a row. waits: the member's slot is in use, for sample `last`."""
+        if not waits or sample < last or sample in self._past_R[sample % SLOTS]:
+            self._events["late"] += 1
+        else:
+            self._events["duplicate" if sample == last else "busy-slot"] += 1
 
-    def expect(self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_]) -> None:
+    def expect(self, samples_N: Sequence[int], views_N: Sequence[int]) -> None:
         """Only members with one of these views behind them will deliver. Opens no window."""
-        awaited_NM = np.any(present_NV[:, None, :] & self._behind_MV[None], axis=2)
-        slots_N = samples_N % SLOTS
-        same_NM = self._sample_RM[slots_N] == self._expected_R[slots_N, None]
-        free_N = ~(self._waits_RM[slots_N] & same_NM).any(axis=1)
-        self._expected_R[slots_N[free_N]] = samples_N[free_N]
-        self._awaited_RM[slots_N[free_N]] = awaited_NM[free_N]
-        self._touched.append(slots_N[free_N].astype(np.int64))
+        for sample, views in zip(samples_N, views_N, strict=True):
+            slot = sample % SLOTS
+            if self._expected_R[slot] not in self._windows:
+                self._expected_R[slot] = sample
+                behind = enumerate(self._behind_M)
+                self._awaited_R[slot] = sum(1 << place for place, v in behind if v & views)
+                self._touched.add(sample)
 
     def close(self, now_s: float) -> list[Batch]:
         """The windows that are complete or overdue, oldest sample first, at most MAX_ROWS each."""
-        closed = list(self._closing(self._candidates(now_s), now_s))
-        found = self._batches(closed) if any(len(slots) for slots, _ in closed) else []
-        if now_s >= self._look_s:
-            self._look_s = self._next_look_s(now_s)
-        return found
-
-    def _batches(self, closed: list[tuple[NDArray[np.int64], NDArray[np.bool_]]]) -> list[Batch]:
-        slots = np.concatenate([slots for slots, _ in closed])
-        delivered_NM = np.concatenate([delivered_NM for _, delivered_NM in closed])
-        samples = self._sample_RM[slots, delivered_NM.argmax(axis=1)]
-        order = np.argsort(samples)
-        slots, samples, delivered_NM = slots[order], samples[order], delivered_NM[order]
-        self._forget(slots, samples, delivered_NM)
-        return [
-            self._batch(slots[part], samples[part], delivered_NM[part])
-            for part in (slice(i, i + MAX_ROWS) for i in range(0, len(slots), MAX_ROWS))
-        ]
-
-    def _candidates(self, now_s: float) -> NDArray[np.int64]:
-        """Slots whose windows may close: those touched since the last look; all of them when a
-        deadline or a member's silence is due."""
-        if now_s >= self._look_s:
+        if not self._windows:
             self._touched.clear()
-            return np.flatnonzero(self._waits_RM.any(axis=1))
-        if not self._touched:
-            return np.empty(0, dtype=np.int64)
-        slots_K = self._touched[0] if len(self._touched) == 1 else np.concatenate(self._touched)
-        self._touched.clear()
-        slots_K = np.unique(slots_K)
-        return slots_K[self._waits_RM[slots_K].any(axis=1)]
-
-    def _closing(
-        self, slots_K: NDArray[np.int64], now_s: float
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-        """Slots with a window to close, and its members. Members of one slot mostly agree on the
-        sample; where they do not, each sample has its own window, and takes another turn.
-        """
-        alive_M = self.liveness.alive_M(now_s)
+            return []
+        alive = self.liveness.alive(now_s)
         for member, other in self._stands_in:
-            alive_M[member] &= not alive_M[other]
-        waits_KM = self._waits_RM[slots_K]
-        while slots_K.size:
-            samples_KM = np.where(waits_KM, self._sample_RM[slots_K], _NEVER)
-            samples_K = samples_KM.min(axis=1)
-            window_KM = samples_KM == samples_K[:, None]
-            expected_K = self._expected_R[slots_K] == samples_K
-            awaited_KM = (self._awaited_RM[slots_K] | ~expected_K[:, None]) & alive_M
-            complete_K = (window_KM | ~awaited_KM).all(axis=1)
-            opened_K = np.where(window_KM, self._since_RM[slots_K], np.inf).min(axis=1)
-            closes_K = complete_K | (opened_K + self._deadline_s <= now_s)
-            yield slots_K[closes_K], window_KM[closes_K]
-            waits_KM = waits_KM & ~window_KM
-            more_K = waits_KM.any(axis=1)
-            slots_K, waits_KM = slots_K[more_K], waits_KM[more_K]
+            if alive >> other & 1:
+                alive &= ~(1 << member)
+        overdue = now_s >= self._oldest_s + self._deadline_s
+        looked_at = self._windows if overdue or alive != self._alive else self._touched
+        closed = sorted(sample for sample in looked_at if self._is_over(sample, alive, now_s))
+        self._touched.clear()
+        self._alive = alive
+        starts = range(0, len(closed), MAX_ROWS)
+        return [self._batch(closed[i : i + MAX_ROWS]) for i in starts]
 
-    def _forget(
-        self, slots: NDArray[np.int64], samples: NDArray[np.int64], delivered_NM: NDArray[np.bool_]
-    ) -> None:
-        """The windows are over; what still comes for them is late."""
-        for slot, sample in zip(slots.tolist(), samples.tolist(), strict=True):
-            self._past_RP[slot, self._oldest_R[slot]] = sample
-            self._oldest_R[slot] = (self._oldest_R[slot] + 1) % PAST
-        rows, members = np.nonzero(delivered_NM)
-        self._waits_RM[slots[rows], members] = False
+    @property
+    def _oldest_s(self) -> float:
+        return next(iter(self._windows.values())).opened_s
 
-    def _batch(
-        self, slots_N: NDArray[np.int64], samples_N: NDArray[np.int64], delivered_NM: Mask
-    ) -> Batch:
-        present_NV = (self._present_MRV[:, slots_N] & delivered_NM.T[:, :, None]).any(axis=0)
-        delivered_NM = delivered_NM & self._present_MRV[:, slots_N].any(axis=2).T
-        values = [values[slots_N] for values in self._values]
-        for place in np.flatnonzero(~delivered_NM.all(axis=0)):
-            values[place][~delivered_NM[:, place]] = 0
-        return Batch(
-            samples_N.astype(np.uint32), delivered_NM, np.asarray(present_NV), tuple(values)
-        )
+    def _is_over(self, sample: int, alive: int, now_s: float) -> bool:
+        window, slot = self._windows.get(sample), sample % SLOTS
+        if window is None:
+            return False
+        awaited = self._awaited_R[slot] if self._expected_R[slot] == sample else self._everyone
+        is_complete = not alive & awaited & ~window.delivered
+        return is_complete or now_s >= window.opened_s + self._deadline_s
+
+    def _batch(self, samples_N: list[int]) -> Batch:
+        """Takes these windows away; what still comes for them is late."""
+        windows = [self._windows.pop(sample) for sample in samples_N]
+        for sample, window in zip(samples_N, windows, strict=True):
+            slot = sample % SLOTS
+            self._past_R[slot].append(sample)
+            for place, waits_R in enumerate(self._waits_MR):
+                if window.delivered >> place & 1:
+                    waits_R[slot] = False
+        views_N = [0] * len(windows)
+        for number, window in enumerate(windows):
+            for views in window.views_M:
+                views_N[number] |= views
+        delivered_NM = np.array([window.views_M for window in windows], dtype=bool)
+        return Batch(samples_N, views_N, delivered_NM, tuple(self._values(windows)))
+
+    def _values(self, windows: list[_Window]) -> list[NDArray[np.float32]]:
+        found = []
+        for place, (shape, missing) in enumerate(zip(self._shapes, self._missing_M, strict=True)):
+            rows = [w.rows_M[place] if w.views_M[place] else missing for w in windows]
+            values = np.frombuffer(b"".join(rows), np.float32)
+            found.append(values.reshape(len(windows), *shape))
+        return found
 
     def due_s(self, now_s: float) -> float | None:
         """When a window will close though nothing more arrives."""
-        return None if self._look_s == np.inf else self._look_s
-
-    def _next_look_s(self, now_s: float) -> float:
-        """When a window is overdue or a member given up; infinity without windows."""
-        if not self._waits_RM.any():
-            return np.inf
-        deadline_s = float(self._since_RM[self._waits_RM].min()) + self._deadline_s
+        if not self._windows:
+            return None
+        deadline_s = self._oldest_s + self._deadline_s
         lost_s = self.liveness.next_change_s(now_s)
         return deadline_s if lost_s is None else min(deadline_s, lost_s)

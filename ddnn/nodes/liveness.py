@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 
 class Liveness:
@@ -20,34 +18,46 @@ class Liveness:
         self.members = tuple(members)
         self._place = {name: place for place, name in enumerate(self.members)}
         self._patience_s = patience_s
-        self._heard_M: NDArray[np.float64] | None = None
+        self._heard_s: list[float] = []
+        self._alive = 0
+        self._until_s = -math.inf  # so long `_alive` holds, if those who are dead stay silent
 
     def hear(self, name: str, now_s: float) -> None:
         """A message of `name` came at now_s."""
         place = self._place.get(name)
         if place is not None and name != self._own:
-            self._times(now_s)[place] = now_s
+            self._begin(now_s)
+            self._heard_s[place] = now_s
+            if not self._alive >> place & 1:
+                self._until_s = -math.inf
 
-    def alive_M(self, now_s: float) -> NDArray[np.bool_]:
-        """Which members are alive, in the order given."""
-        return np.asarray(self._times(now_s) + self._patience_s > now_s)
+    def alive(self, now_s: float) -> int:
+        """Which members are alive: bit m for the m-th given."""
+        if now_s >= self._until_s:
+            self._look(now_s)
+        return self._alive
 
     def is_alive(self, name: str, now_s: float) -> bool:
         """Whether this member is alive; a node that is not watched counts as alive."""
         place = self._place.get(name)
-        return place is None or bool(self.alive_M(now_s)[place])
+        return place is None or bool(self.alive(now_s) >> place & 1)
 
     def silence_s(self, name: str, now_s: float) -> float:
         """How long nothing has come from this member."""
-        return now_s - float(self._times(now_s)[self._place[name]])
+        self._begin(now_s)
+        return now_s - self._heard_s[self._place[name]]
 
     def next_change_s(self, now_s: float) -> float | None:
-        """When the next live member will be given up, should it stay silent."""
-        times = self._times(now_s)[self.alive_M(now_s)]
-        return float(times.min()) + self._patience_s if len(times) else None
+        """When a live member may have to be given up; not later than that, perhaps earlier."""
+        self.alive(now_s)
+        return None if self._until_s == math.inf else self._until_s
 
-    def _times(self, now_s: float) -> NDArray[np.float64]:
-        if self._heard_M is None:
-            own_M = np.array(self.members) == self._own
-            self._heard_M = np.where(own_M, np.inf, now_s)
-        return self._heard_M
+    def _look(self, now_s: float) -> None:
+        self._begin(now_s)
+        ends_s = [heard_s + self._patience_s for heard_s in self._heard_s]
+        self._alive = sum(1 << place for place, end_s in enumerate(ends_s) if end_s > now_s)
+        self._until_s = min((end_s for end_s in ends_s if end_s > now_s), default=math.inf)
+
+    def _begin(self, now_s: float) -> None:
+        if not self._heard_s:
+            self._heard_s = [math.inf if n == self._own else now_s for n in self.members]

@@ -33,8 +33,8 @@ from ddnn.wire.messages import (
 class SectionInput(NamedTuple):
     """A batch ready for the section's engine."""
 
-    samples_N: NDArray[np.uint32]
-    present_NV: NDArray[np.bool_]
+    samples_N: Sequence[int]
+    views_N: Sequence[int]
     inputs: dict[str, NDArray[Any]]
 
 
@@ -58,33 +58,32 @@ class ViewSource:
     """
 
     def __init__(
-        self, views_NCHW: NDArray[np.uint8], *, view: int, views: int, skip_absent: bool = False
+        self, views_NCHW: NDArray[np.uint8], *, view: int, skip_absent: bool = False
     ) -> None:
         self._views_NCHW = views_NCHW
         self._skip_absent = skip_absent
-        self._present_V = np.arange(views) == view
-        self._captured: list[NDArray[np.uint32]] = []
+        self._own = 1 << view
+        self._captured: list[int] = []
 
     def handle(self, _sender: str, message: Message, _now_s: float) -> None:
         """See Source."""
         if isinstance(message, Capture):
-            self._captured.append(message.samples_N)
+            self._captured += message.samples_N
 
     def take(self, _now_s: float) -> list[SectionInput]:
         """See Source."""
         if not self._captured:
             return []
-        samples = np.concatenate(self._captured)
-        self._captured.clear()
+        samples, self._captured = self._captured, []
         return [self._batch(samples[i : i + MAX_ROWS]) for i in range(0, len(samples), MAX_ROWS)]
 
-    def _batch(self, samples_N: NDArray[np.uint32]) -> SectionInput:
-        views_NCHW = self._views_NCHW[samples_N % len(self._views_NCHW)]
-        present_NV = np.broadcast_to(self._present_V, (len(samples_N), len(self._present_V)))
+    def _batch(self, samples_N: list[int]) -> SectionInput:
+        recorded = len(self._views_NCHW)
+        views_NCHW = self._views_NCHW[[sample % recorded for sample in samples_N]]
+        views_N = [self._own] * len(samples_N)
         if self._skip_absent:
-            seen_N = views_NCHW.reshape(len(samples_N), -1).max(axis=1) > 0
-            present_NV = present_NV & seen_N[:, None]
-        return SectionInput(samples_N, present_NV, {"views": views_NCHW})
+            views_N = [self._own if view_CHW.any() else 0 for view_CHW in views_NCHW]
+        return SectionInput(samples_N, views_N, {"views": views_NCHW})
 
     def due_s(self) -> float | None:
         """See Source."""
@@ -105,10 +104,10 @@ class FeatureSource:
         """See Source."""
         self._now_s = now_s
         match message:
-            case Features(samples_N, present_NV, features_NFHW):
-                self._gather.put(sender, samples_N, present_NV, features_NFHW, now_s)
-            case Expect(samples_N, present_NV):
-                self._gather.expect(samples_N, present_NV)
+            case Features(samples_N, views_N, features_NFHW):
+                self._gather.put(sender, samples_N, views_N, features_NFHW, now_s)
+            case Expect(samples_N, views_N):
+                self._gather.expect(samples_N, views_N)
             case Heartbeat():
                 self._gather.liveness.hear(sender, now_s)
 
@@ -121,7 +120,7 @@ class FeatureSource:
                 f"features_{place}": values for place, values in enumerate(batch.values)
             }
             inputs["present"] = self._counted(batch.delivered_NM).astype(np.float32)
-            found.append(SectionInput(batch.samples_N, batch.present_NV, inputs))
+            found.append(SectionInput(batch.samples_N, batch.views_N, inputs))
         return found
 
     def _counted(self, delivered_NM: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -168,16 +167,16 @@ class SectionPart:
         self._to = to
         self._events = events
         self._kept = KeptFeatures(views)
-        self._asked: list[NDArray[np.uint32]] = []
+        self._asked: list[int] = []
         self._parent = Liveness((to.parent,) if to.fallback and to.parent else (), to.patience_s)
-        self._unsure: deque[tuple[float, NDArray[np.uint32]]] = deque()
+        self._unsure: deque[tuple[float, list[int]]] = deque()
         self._now_s = 0.0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """See Part."""
         self._parent.hear(sender, now_s)
         if isinstance(message, Ask):
-            self._asked.append(message.samples_N)
+            self._asked += message.samples_N
         else:
             self._source.handle(sender, message, now_s)
 
@@ -187,12 +186,11 @@ class SectionPart:
         outgoing: list[Outgoing] = []
         for batch in self._source.take(now_s):
             outgoing += self._run(batch)
-        asked = self._asked
+        asked, self._asked = self._asked, []
         if self._to.fallback is not None:
-            asked = asked + self._lost(now_s)
+            asked += self._lost(now_s)
         if asked:
-            outgoing += self._answer(np.concatenate(asked), now_s)
-            self._asked.clear()
+            outgoing += self._answer(asked, now_s)
         return outgoing
 
     def due_s(self) -> float | None:
@@ -208,16 +206,16 @@ class SectionPart:
         outputs = self._engine.run(batch.inputs)
         outgoing = []
         if self._to.parent is not None:
-            features = Features(batch.samples_N, batch.present_NV, outputs["features"])
+            features = Features(batch.samples_N, batch.views_N, outputs["features"])
             if self._to.exit_at is None:
                 return [Outgoing(self._to.parent, features)]
             self._kept.put(features)
         if self._to.exit_at is not None:
-            scores = Scores(batch.samples_N, batch.present_NV, outputs["scores"])
+            scores = Scores(batch.samples_N, batch.views_N, outputs["scores"])
             outgoing.append(Outgoing(self._to.exit_at, scores))
         return outgoing
 
-    def _answer(self, asked_N: NDArray[np.uint32], now_s: float) -> list[Outgoing]:
+    def _answer(self, asked_N: list[int], now_s: float) -> list[Outgoing]:
         """Features to the parent or, while that is silent, to the fallback."""
         parent = self._to.parent
         if parent is None:
@@ -236,7 +234,7 @@ class SectionPart:
         self._events["forgotten"] += len(asked_N) - found
         return outgoing
 
-    def _lost(self, now_s: float) -> list[NDArray[np.uint32]]:
+    def _lost(self, now_s: float) -> list[int]:
         """Samples sent to the parent in the time in which it turned out to be gone."""
         parent = self._to.parent or ""
         since_s = now_s - 2 * self._to.patience_s
@@ -244,6 +242,6 @@ class SectionPart:
             self._unsure.popleft()
         if self._parent.is_alive(parent, now_s):
             return []
-        lost = [samples_N for _, samples_N in self._unsure]
+        lost = [sample for _, samples_N in self._unsure for sample in samples_N]
         self._unsure.clear()
         return lost

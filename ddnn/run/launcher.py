@@ -217,15 +217,16 @@ class Launch:
                     control.poll()
                     self._supervise()
                     self._note_memory(looked_s - begun_s)
+                    self._watcher.progress(collector.answered)
                 while timed and time.monotonic() >= begun_s + _seconds(timed[0]):
                     self._act(timed.pop(0))
                 if collector.halted_at is not None:
                     halt_s = time.monotonic()
                     self._act_at(collector.halted_at)
                     halted_s += time.monotonic() - halt_s
-                self._watcher.progress(collector.answered)
         finally:
             control.close()
+        self._watcher.progress(collector.answered)
         for action in timed:
             if not action.ends:
                 self._note(failure_entry(action.failure, None))

@@ -11,6 +11,7 @@ Axes: N samples, K classes, X values of one sample, B bytes of one sample.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,17 @@ def unpack_scores(packed: memoryview, classes: int, score_type: ScoreType) -> ND
     codes_NK = np.frombuffer(packed, _SCORES[score_type]).reshape(-1, classes)
     scores_NK: NDArray[np.float32] = codes_NK.astype(np.float32, copy=False)
     return scores_NK / np.float32(INT8_STEPS) if score_type == "int8" else scores_NK
+
+
+def pack_views(views_N: Sequence[int], mask_bytes: int) -> bytes:
+    """Which views have a part in each row, mask_bytes a row: bit v for view v."""
+    return b"".join([views.to_bytes(mask_bytes, "little") for views in views_N])
+
+
+def unpack_views(packed: memoryview, mask_bytes: int) -> tuple[int, ...]:
+    """The inverse."""
+    starts = range(0, len(packed), mask_bytes)
+    return tuple([int.from_bytes(packed[i : i + mask_bytes], "little") for i in starts])
 
 
 def join_codes(codes_NX: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:

@@ -31,19 +31,17 @@ Axes: N samples, V views, K classes, F filters, H, W, B bytes of one sample's fe
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.accounts import EVENTS as EVENTS
 from ddnn.wire.accounts import AccountCodec
-from ddnn.wire.bits import packed_bytes
+from ddnn.wire.bits import pack_views, packed_bytes, unpack_views
 from ddnn.wire.messages import (
     MAX_ROWS,
     Account,
@@ -54,24 +52,27 @@ from ddnn.wire.messages import (
     Heartbeat,
     Kind,
     Message,
+    Samples,
     Scores,
     Stop,
     Verdict,
+    Views,
     kind_of,
     row_count,
 )
-from ddnn.wire.payloads import Payloads, filled, filled_count, finite, spread
+from ddnn.wire.payloads import Payloads, filled, filled_count, spread
 from ddnn.wire.routes import routes
 
 VERSION = 1
 HEADER = struct.Struct("<BBBBHHII")
 _CHECKSUM = struct.Struct("<I")
-_KINDS = frozenset(map(int, Kind))
+_KINDS = {int(kind): kind for kind in Kind}
 _WITHOUT_ROWS = frozenset({Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT})
+_SAMPLES = [struct.Struct(f"<{rows}I") for rows in range(MAX_ROWS + 1)]
+_ANSWERS = [struct.Struct(f"<{rows}H{rows}f{rows}B") for rows in range(MAX_ROWS + 1)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class Header(NamedTuple):
     """The first 16 bytes, but for version and session."""
 
     kind: Kind
@@ -98,12 +99,19 @@ class Codec:
         self._row_bytes = {
             Kind.CAPTURE: 4,
             Kind.ASK: 4,
-            Kind.EXPECT: 4 + self._mask_bytes,
-            Kind.VERDICT: 4 + self._mask_bytes + 7,
+            Kind.EXPECT: self.head_bytes,
+            Kind.VERDICT: self.head_bytes + 7,
+            Kind.SCORES: self.head_bytes,
+            Kind.FEATURES: self.head_bytes,
         }
         self._classes = len(topology.classes)
         self._accounts = AccountCodec(self._names)
         self.payloads = Payloads(topology, tables)
+
+    @property
+    def head_bytes(self) -> int:
+        """Of a row of scores or features before its payload: sample and views."""
+        return 4 + self._mask_bytes
 
     @property
     def max_bytes(self) -> int:
@@ -132,28 +140,28 @@ class Codec:
     def _body(self, message: Message, sender: str) -> bytes:
         match message:
             case Capture(samples_N) | Ask(samples_N):
-                return _u32(samples_N)
-            case Expect(samples_N, present_NV):
-                return _u32(samples_N) + _mask(present_NV)
-            case Scores(samples_N, present_NV, scores_NK):
-                mask = _mask(present_NV)
-                scores_RK = filled(scores_NK, present_NV, filled_count(mask, len(samples_N)))
-                return _u32(samples_N) + mask + self.payloads.pack_scores(sender, scores_RK)
-            case Features(samples_N, present_NV, features_NFHW):
-                mask = _mask(present_NV)
-                rows = filled_count(mask, len(samples_N))
-                values = filled(features_NFHW, present_NV, rows)
-                return _u32(samples_N) + mask + self.payloads.pack_features(sender, values)
-            case Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N):
-                answers = predicted_N.astype("<u2").tobytes() + _f32(entropy_N)
-                final = final_N.astype(np.uint8).tobytes()
-                return _u32(samples_N) + _mask(present_NV) + answers + final
+                return _SAMPLES[len(samples_N)].pack(*samples_N)
+            case Scores(samples_N, views_N, scores_NK):
+                scores_RK = filled(scores_NK, views_N)
+                payload = self.payloads.pack_scores(sender, scores_RK)
+                return self._head(samples_N, views_N) + payload
+            case Verdict(samples_N, views_N, predicted_N, entropy_N, final_N):
+                answers = _ANSWERS[len(samples_N)].pack(*predicted_N, *entropy_N, *final_N)
+                return self._head(samples_N, views_N) + answers
+            case Features(samples_N, views_N, features_NFHW):
+                payload = self.payloads.pack_features(sender, filled(features_NFHW, views_N))
+                return self._head(samples_N, views_N) + payload
+            case Expect(samples_N, views_N):
+                return self._head(samples_N, views_N)
             case Heartbeat(unreached, epoch):
                 return bytes([min(unreached, 0xFF), epoch & 0xFF])
             case Stop():
                 return b""
             case Account():
                 return self._accounts.encode(message)
+
+    def _head(self, samples_N: Samples, views_N: Views) -> bytes:
+        return _SAMPLES[len(samples_N)].pack(*samples_N) + pack_views(views_N, self._mask_bytes)
 
     def decode(self, data: bytes, *, receiver: str) -> tuple[Header, Message]:
         """The message, and who says to have sent it.
@@ -163,10 +171,13 @@ class Codec:
         """
         header = self._header(data, receiver)
         body = memoryview(data)[HEADER.size :]
-        wanted = self._body_bytes(header, body)
-        if len(body) != wanted:
-            raise WireError("bad-length", f"{header.kind.name} of {len(body)} bytes, want {wanted}")
-        return header, self._message(header, body)
+        row_bytes = self._row_bytes.get(header.kind)
+        if row_bytes is None:
+            return header, self._without_rows(header.kind, body)
+        if header.kind.is_data:
+            return header, self._data(header, body, header.rows * row_bytes)
+        _check_length(body, header.rows * row_bytes)
+        return header, self._rows(header, body)
 
     def _header(self, data: bytes, receiver: str) -> Header:
         if len(data) < HEADER.size:
@@ -189,7 +200,7 @@ class Codec:
             raise WireError("too-large", f"{rows} rows, want at most {MAX_ROWS}")
         if (rows == 0) != (kind in _WITHOUT_ROWS):
             raise WireError("bad-value", f"{Kind(kind).name} of {rows} rows")
-        return Header(kind=Kind(kind), sender=sender, epoch=epoch, rows=rows, sequence=sequence)
+        return Header(_KINDS[kind], sender, epoch, rows, sequence)
 
     def foreign(self, data: bytes) -> tuple[str, int] | None:
         """Who sent an undamaged message of another session, by its own word, and which."""
@@ -203,87 +214,75 @@ class Codec:
         """What the messages carry."""
         return self._session
 
-    def _body_bytes(self, header: Header, body: memoryview) -> int:
-        """What the body's length must be."""
-        row = self._row_bytes.get(header.kind)
-        if row is not None:
-            return row * header.rows
-        if header.kind.is_data:
-            heads = header.rows * (4 + self._mask_bytes)
-            mask = bytes(body[4 * header.rows : heads])
-            if len(mask) != header.rows * self._mask_bytes:
-                return heads
-            rows = filled_count(mask, header.rows)
-            payload = self.payloads.wanted_bytes(header.kind, header.sender, rows)
-            return len(body) if payload is None else heads + payload
-        if header.kind is Kind.ACCOUNT:
-            return AccountCodec.wanted_bytes(body)
-        return 2 if header.kind is Kind.HEARTBEAT else 0
-
-    def _message(self, header: Header, body: memoryview) -> Message:
-        match header.kind:
+    def _without_rows(self, kind: Kind, body: memoryview) -> Message:
+        match kind:
             case Kind.HEARTBEAT:
+                _check_length(body, 2)
                 return Heartbeat(body[0], body[1])
             case Kind.STOP:
+                _check_length(body, 0)
                 return Stop()
-            case Kind.ACCOUNT:
-                return self._accounts.decode(body)
-        rows = header.rows
-        samples_N = np.frombuffer(body, "<u4", rows)
-        if header.kind is Kind.CAPTURE:
-            return Capture(samples_N)
-        if header.kind is Kind.ASK:
-            return Ask(samples_N)
-        present_NV = self._present(body[4 * rows :], rows)
-        rest = body[rows * (4 + self._mask_bytes) :]
-        match header.kind:
-            case Kind.EXPECT:
-                return Expect(samples_N, present_NV)
-            case Kind.SCORES:
-                scores_RK = self.payloads.unpack_scores(header.sender, rest)
-                return Scores(samples_N, present_NV, spread(scores_RK, present_NV))
-            case Kind.FEATURES:
-                filled_rows = filled_count(bytes(body[4 * rows :][: rows * self._mask_bytes]), rows)
-                values = self.payloads.unpack_features(header.sender, rest, filled_rows)
-                return Features(samples_N, present_NV, spread(values, present_NV))
             case _:
-                return self._verdict(samples_N, present_NV, rest)
+                _check_length(body, AccountCodec.wanted_bytes(body))
+                return self._accounts.decode(body)
 
-    def _present(self, body: memoryview, rows: int) -> NDArray[np.bool_]:
-        packed_NP = np.frombuffer(body, np.uint8, rows * self._mask_bytes).reshape(rows, -1)
-        bits_NV = np.unpackbits(packed_NP, axis=1, bitorder="little")
-        if bits_NV[:, self._views :].any():
+    def _rows(self, header: Header, body: memoryview) -> Message:
+        """A message whose rows are of fixed length, which the body has."""
+        samples_N = _SAMPLES[header.rows].unpack_from(body)
+        match header.kind:
+            case Kind.CAPTURE:
+                return Capture(samples_N)
+            case Kind.ASK:
+                return Ask(samples_N)
+        views_N = self._views_of(body, header.rows)
+        if header.kind is Kind.EXPECT:
+            return Expect(samples_N, views_N)
+        return self._verdict(samples_N, views_N, body[header.rows * self.head_bytes :])
+
+    def _data(self, header: Header, body: memoryview, head_bytes: int) -> Scores | Features:
+        """Scores or features, whose head of samples and views tells how long they are."""
+        if len(body) < head_bytes:
+            _check_length(body, head_bytes)
+        samples_N = _SAMPLES[header.rows].unpack_from(body)
+        views_N = self._views_of(body, header.rows)
+        rows = filled_count(views_N)
+        payload_bytes = self.payloads.wanted_bytes(header.kind, header.sender, rows)
+        if payload_bytes is not None:
+            _check_length(body, head_bytes + payload_bytes)
+        payload = body[head_bytes:]
+        if header.kind is Kind.SCORES:
+            scores_RK = self.payloads.unpack_scores(header.sender, payload)
+            return Scores(samples_N, views_N, spread(scores_RK, views_N))
+        values = self.payloads.unpack_features(header.sender, payload, rows)
+        return Features(samples_N, views_N, spread(values, views_N))
+
+    def _views_of(self, body: memoryview, rows: int) -> Views:
+        views_N = unpack_views(body[4 * rows : self.head_bytes * rows], self._mask_bytes)
+        if max(views_N) >> self._views:
             raise WireError("bad-flag", f"a view beyond {self._views - 1}")
-        return bits_NV[:, : self._views].view(np.bool_)
+        return views_N
 
-    def _verdict(
-        self, samples_N: NDArray[np.uint32], present_NV: NDArray[np.bool_], body: memoryview
-    ) -> Verdict:
+    def _verdict(self, samples_N: Samples, views_N: Views, body: memoryview) -> Verdict:
         rows = len(samples_N)
-        predicted_N = np.frombuffer(body, "<u2", rows)
-        entropy_N = finite(np.frombuffer(body, "<f4", rows, 2 * rows))
-        final_N = np.frombuffer(body, np.uint8, rows, 6 * rows)
-        if (predicted_N >= self._classes).any():
-            raise WireError("bad-value", f"class {predicted_N.max()}, want < {self._classes}")
-        if ((entropy_N < 0) | (entropy_N > 1)).any():
+        answers = _ANSWERS[rows].unpack_from(body)
+        predicted_N, entropy_N = answers[:rows], answers[rows : 2 * rows]
+        final_N = answers[2 * rows :]
+        if max(predicted_N) >= self._classes:
+            raise WireError("bad-value", f"class {max(predicted_N)}, want < {self._classes}")
+        if any(map(math.isnan, entropy_N)):
+            raise WireError("not-finite", "NaN among the entropies")
+        if min(entropy_N) < 0 or max(entropy_N) > 1:
             raise WireError("bad-value", "entropy outside [0, 1]")
-        if (final_N > 1).any():
-            raise WireError("bad-flag", f"final {final_N.max()}, want 0 or 1")
-        return Verdict(samples_N, present_NV, predicted_N, entropy_N, final_N.view(np.bool_))
+        if max(final_N) > 1:
+            raise WireError("bad-flag", f"final {max(final_N)}, want 0 or 1")
+        return Verdict(samples_N, views_N, predicted_N, entropy_N, tuple(map(bool, final_N)))
+
+
+def _check_length(body: memoryview, wanted: int) -> None:
+    if len(body) != wanted:
+        raise WireError("bad-length", f"{len(body)} bytes of body, want {wanted}")
 
 
 def _checksum(data: bytes) -> int:
     start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4]))
     return zlib.crc32(memoryview(data)[HEADER.size :], start)
-
-
-def _u32(samples_N: NDArray[np.uint32]) -> bytes:
-    return samples_N.astype("<u4", copy=False).tobytes()
-
-
-def _f32(values: NDArray[np.float32]) -> bytes:
-    return values.astype("<f4", copy=False).tobytes()
-
-
-def _mask(present_NV: NDArray[np.bool_]) -> bytes:
-    return np.packbits(present_NV, axis=1, bitorder="little").tobytes()

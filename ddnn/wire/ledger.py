@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -70,6 +69,7 @@ class Ledger:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
+        self._head_bytes = codec.head_bytes
         self._seal_bytes = SEAL_BYTES if codec.is_sealed else 0
         self._tallies: dict[tuple[str, str, Kind, bool], _Tally] = {}
         self._refused_zmtp = 0
@@ -84,21 +84,19 @@ class Ledger:
         if tally is None:
             bits = self._codec.payloads.symbol_bits(kind, link[0]) if kind.is_data else 8
             tally = self._tallies[key] = _Tally(symbol_bits=bits)
+        part_bytes = len(data) + self._seal_bytes
         tally.messages += 1
-        tally.zmtp += zmtp_bytes(len(data) + self._seal_bytes)
-        tally.ip += ip_bytes(len(data) + self._seal_bytes)
+        tally.zmtp += zmtp_bytes(part_bytes)
+        tally.ip += ip_bytes(part_bytes)
         if isinstance(message, Scores | Features):
             self._count_payload(tally, message, data)
         else:
             tally.rows += row_count(message)
 
-    @staticmethod
-    def _count_payload(tally: _Tally, message: Scores | Features, data: bytes) -> None:
+    def _count_payload(self, tally: _Tally, message: Scores | Features, data: bytes) -> None:
         """Scores and features are the end of the message, after samples and presence."""
-        rows, views = message.present_NV.shape
-        mask_start = HEADER.size + 4 * rows
-        start = mask_start + rows * math.ceil(views / 8)
-        tally.rows += filled_count(data[mask_start:start], rows)
+        start = HEADER.size + len(message.samples_N) * self._head_bytes
+        tally.rows += filled_count(message.views_N)
         tally.payload += len(data) - start
         tally.pending += memoryview(data)[start:]
         if len(tally.pending) >= PENDING_BYTES:

@@ -1,10 +1,14 @@
 """What nodes say to each other, as plain values. The byte layout is in `codec`.
 
+Most messages have one row, or few: numbers stand in plain sequences, only scores and features in
+arrays. views_N says of each row which views have a part in it: bit v for view v.
+
 Axes: N samples (rows of the message), V views, K classes, F filters, H, W.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,8 +18,8 @@ from numpy.typing import NDArray
 MAX_ROWS = 64
 """Rows (samples) of one message at most: bounds its size and a section's batch."""
 
-Samples = NDArray[np.uint32]
-Mask = NDArray[np.bool_]
+Samples = Sequence[int]
+Views = Sequence[int]
 
 
 class Kind(IntEnum):
@@ -46,13 +50,10 @@ class Capture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Section to the holder of its tier's exit: one float32 per class.
-
-    present_NV: the views that have a part in each row.
-    """
+    """Section to the holder of its tier's exit: one float32 per class."""
 
     samples_N: Samples
-    present_NV: Mask
+    views_N: Views
     scores_NK: NDArray[np.float32]
 
 
@@ -68,7 +69,7 @@ class Expect:
     """Exit to the nodes of the next tier: features of these views are on their way to you."""
 
     samples_N: Samples
-    present_NV: Mask
+    views_N: Views
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,7 @@ class Features:
     """Section to its parent: the feature maps, at the section's bits per value on the wire."""
 
     samples_N: Samples
-    present_NV: Mask
+    views_N: Views
     features_NFHW: NDArray[np.float32]
 
 
@@ -85,10 +86,10 @@ class Verdict:
     """Exit to the collector: its answer. Not final: it holds only if no deeper exit answers."""
 
     samples_N: Samples
-    present_NV: Mask
-    predicted_N: NDArray[np.uint16]
-    entropy_N: NDArray[np.float32]
-    final_N: Mask
+    views_N: Views
+    predicted_N: Sequence[int]
+    entropy_N: Sequence[float]
+    final_N: Sequence[bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A row in which no view has a part brings none: its sender lives, but sees nothing.
 
-Axes: N rows of a message, R rows that bring something, V views, K classes, F filters, H, W.
+Axes: N rows of a message, R rows that bring something, K classes, F filters, H, W.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ddnn.coding.coders import FeatureCoder, coder_of
 from ddnn.errors import WireError
 from ddnn.topology import Topology
 from ddnn.wire.bits import pack, pack_scores, unpack, unpack_scores
-from ddnn.wire.messages import Kind
+from ddnn.wire.messages import Kind, Views
 
 
 class Payloads:
@@ -80,27 +80,22 @@ class Payloads:
         return (finite(values_RX) if bits == 32 else values_RX).reshape(rows, *shape)
 
 
-def filled_count(mask: bytes, rows: int) -> int:
-    """R: how many of the rows bring something. mask: their views, packed (wire.codec)."""
-    if len(mask) == rows:
-        return rows - mask.count(0)
-    mask_NP = np.frombuffer(mask, np.uint8).reshape(rows, -1)
-    return int(np.count_nonzero(mask_NP.any(axis=1)))
+def filled_count(views_N: Views) -> int:
+    """R: how many of the rows bring something."""
+    return len(views_N) - views_N.count(0)
 
 
-def filled(
-    values: NDArray[np.float32], present_NV: NDArray[np.bool_], rows: int
-) -> NDArray[np.float32]:
-    """The rows (R, ...) that bring something; rows: R."""
-    return values if rows == len(present_NV) else values[present_NV.any(axis=1)]
+def filled(values: NDArray[np.float32], views_N: Views) -> NDArray[np.float32]:
+    """The rows (R, ...) that bring something."""
+    return values[np.array(views_N, dtype=bool)] if 0 in views_N else values
 
 
-def spread(values: NDArray[np.float32], present_NV: NDArray[np.bool_]) -> NDArray[np.float32]:
+def spread(values: NDArray[np.float32], views_N: Views) -> NDArray[np.float32]:
     """(N, ...): the rows as received, with zeros for those that brought nothing."""
-    if len(values) == len(present_NV):
+    if 0 not in views_N:
         return values
-    everything = np.zeros((len(present_NV), *values.shape[1:]), dtype=np.float32)
-    everything[present_NV.any(axis=1)] = values
+    everything = np.zeros((len(views_N), *values.shape[1:]), dtype=np.float32)
+    everything[np.array(views_N, dtype=bool)] = values
     return everything
 
 

@@ -1,6 +1,7 @@
 """Windows of one node. N rows, M members, V views; member m has view m behind it."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -25,21 +26,18 @@ class Bench:
             MEMBERS,
             [(2,)] * len(MEMBERS),
             views_of=[frozenset({place}) for place in range(len(MEMBERS))],
-            views=len(MEMBERS),
             deadline_s=DEADLINE_S,
             patience_s=patience_s,
             events=self.events,
         )
 
     def put(self, member: str, *samples: int) -> None:
-        samples_N = np.array(samples, dtype=np.uint32)
-        present_NV = np.zeros((len(samples), len(MEMBERS)), dtype=bool)
-        present_NV[:, MEMBERS.index(member)] = True
-        self.gather.put(member, samples_N, present_NV, row(member, samples_N), self.now_s)
+        views_N = [1 << MEMBERS.index(member)] * len(samples)
+        self.gather.put(member, samples, views_N, row(member, samples), self.now_s)
 
     def expect(self, views: str, *samples: int) -> None:
-        present_NV = np.array([[view in views for view in MEMBERS]] * len(samples))
-        self.gather.expect(np.array(samples, dtype=np.uint32), present_NV)
+        seen = sum(1 << place for place, view in enumerate(MEMBERS) if view in views)
+        self.gather.expect(samples, [seen] * len(samples))
 
     def close(self) -> dict[int, str]:
         """The samples whose windows close now, and who delivered for each."""
@@ -47,21 +45,21 @@ class Bench:
         for batch in self.gather.close(self.now_s):
             assert 0 < len(batch.samples_N) <= MAX_ROWS
             assert_rows_belong(batch)
-            for sample, delivered_M in zip(
-                batch.samples_N.tolist(), batch.delivered_NM, strict=True
-            ):
+            for sample, delivered_M in zip(batch.samples_N, batch.delivered_NM, strict=True):
                 closed[sample] = "".join(np.array(MEMBERS)[delivered_M])
         return closed
 
 
-def row(member: str, samples_N: np.ndarray) -> np.ndarray:
+def row(member: str, samples: Sequence[int]) -> np.ndarray:
     """Values that tell whose and which sample's they are."""
-    return np.stack([np.full(len(samples_N), ord(member)), samples_N % 9973], 1).astype(np.float32)
+    rows = [[ord(member), sample % 9973] for sample in samples]
+    return np.array(rows, dtype=np.float32).reshape(-1, 2)
 
 
 def assert_rows_belong(batch: Batch) -> None:
     """Each row is the one that its member delivered for its sample, or zeros."""
-    np.testing.assert_array_equal(batch.present_NV, batch.delivered_NM)
+    bits_M = 1 << np.arange(len(MEMBERS))
+    np.testing.assert_array_equal(batch.views_N, batch.delivered_NM @ bits_M)
     for place, member in enumerate(MEMBERS):
         wanted = row(member, batch.samples_N) * batch.delivered_NM[:, place, None]
         np.testing.assert_array_equal(batch.values[place], wanted)
@@ -159,9 +157,8 @@ def test_late_rows_are_counted_and_never_merged():
 def test_a_repeated_row_does_not_replace_the_first():
     bench = Bench()
     bench.put("a", 1)
-    present_NV = np.ones((1, 3), dtype=bool)
     forged = np.full((1, 2), 666, dtype=np.float32)
-    bench.gather.put("a", np.array([1], dtype=np.uint32), present_NV, forged, 0.0)
+    bench.gather.put("a", [1], [0b111], forged, 0.0)
     bench.now_s = DEADLINE_S
     assert bench.close() == {1: "a"}  # Bench.close compares the values
     assert bench.events["duplicate"] == 1
@@ -169,12 +166,10 @@ def test_a_repeated_row_does_not_replace_the_first():
 
 def test_nobody_speaks_for_views_that_are_not_behind_it():
     bench = Bench()
-    all_NV = np.ones((1, 3), dtype=bool)
-    samples_N = np.array([1], dtype=np.uint32)
-    bench.gather.put("a", samples_N, all_NV, row("a", samples_N), 0.0)
+    bench.gather.put("a", [1], [0b111], row("a", [1]), 0.0)
     bench.now_s = DEADLINE_S
     (batch,) = bench.gather.close(bench.now_s)
-    assert batch.present_NV.tolist() == [[True, False, False]]
+    assert batch.views_N == [0b001]
 
 
 def test_a_slot_in_use_is_not_given_away():
@@ -236,7 +231,7 @@ def test_more_windows_than_rows_of_a_message_close_in_several_batches():
             bench.put(member, *range(start, start + MAX_ROWS))
     batches = bench.gather.close(0.0)
     assert [len(batch.samples_N) for batch in batches] == [MAX_ROWS] * (SLOTS // MAX_ROWS)
-    assert np.concatenate([b.samples_N for b in batches]).tolist() == list(range(SLOTS))
+    assert [s for b in batches for s in b.samples_N] == list(range(SLOTS))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

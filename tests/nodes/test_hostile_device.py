@@ -51,14 +51,14 @@ class LiarsNetwork(MemoryNetwork):
         return super().put(sender, receiver, data)
 
     def _absurd(self, kind: Kind, start: int) -> bytes:
-        samples_N = (2**32 - 1 - np.arange(start, start + MAX_ROWS)).astype(np.uint32)
-        samples_N -= np.uint32(SLOTS) * self._rng.integers(0, 9, MAX_ROWS).astype(np.uint32)
-        present_NV = np.broadcast_to(np.arange(3) == 2, (MAX_ROWS, 3))
+        rounds = self._rng.integers(0, 9, MAX_ROWS).tolist()
+        samples_N = [2**32 - 1 - start - n - SLOTS * back for n, back in enumerate(rounds)]
+        views_N = [1 << 2] * MAX_ROWS
         if kind is Kind.SCORES:
-            message = Scores(samples_N, present_NV, np.full((MAX_ROWS, 3), 9, np.float32))
+            message = Scores(samples_N, views_N, np.full((MAX_ROWS, 3), 9, np.float32))
         else:
             shape = (MAX_ROWS, *with_edge().feature_shape(LIAR))
-            message = Features(samples_N, present_NV, np.ones(shape, np.float32))
+            message = Features(samples_N, views_N, np.ones(shape, np.float32))
         return self._encode(message)
 
     def _numbered(self, data: bytes, receiver: str) -> bytes:

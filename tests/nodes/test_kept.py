@@ -1,4 +1,4 @@
-"""Kept features. N samples, V views."""
+"""Kept features. N samples."""
 
 import numpy as np
 
@@ -11,22 +11,18 @@ VIEWS = 4
 
 def features(samples: list[int], views: int) -> Features:
     """Rows that tell their sample and how many views are in them."""
-    samples_N = np.array(samples, dtype=np.uint32)
-    present_NV = np.zeros((len(samples), VIEWS), dtype=bool)
-    present_NV[:, :views] = True
-    values = (samples_N % 9973).astype(np.float32) + views / 8
-    return Features(samples_N, present_NV, values.reshape(-1, 1, 1, 1))
+    values = np.array([sample % 9973 + views / 8 for sample in samples], dtype=np.float32)
+    return Features(samples, [(1 << views) - 1] * len(samples), values.reshape(-1, 1, 1, 1))
 
 
 def known(kept: KeptFeatures, *samples: int) -> dict[int, int]:
     """Which are kept, and of how many views."""
-    found = kept.get(np.array(samples, dtype=np.uint32))
+    found = kept.get(samples)
     if found is None:
         return {}
-    views_N = found.present_NV.sum(axis=1)
-    wanted_N = (found.samples_N % 9973).astype(np.float32) + views_N / 8
-    np.testing.assert_array_equal(found.features_NFHW.ravel(), wanted_N)
-    return dict(zip(found.samples_N.tolist(), views_N.tolist(), strict=True))
+    views = {s: v.bit_count() for s, v in zip(found.samples_N, found.views_N, strict=True)}
+    assert found.features_NFHW.ravel().tolist() == [s % 9973 + v / 8 for s, v in views.items()]
+    return views
 
 
 def test_the_last_samples_are_kept():

@@ -13,7 +13,7 @@ from ddnn.errors import DataError
 from ddnn.nodes.base import Node, Outgoing
 from ddnn.nodes.build import build_node
 from ddnn.nodes.gather import SLOTS
-from ddnn.topology import COLLECTOR, Topology, read_topology
+from ddnn.topology import COLLECTOR, read_topology
 from ddnn.wire.messages import (
     Ask,
     Capture,
@@ -48,14 +48,9 @@ def never_sure(bundle: Bundle) -> Bundle:
     return replace(bundle, manifest=bundle.manifest.model_copy(update={"exits": exits}))
 
 
-def samples(*numbers: int) -> np.ndarray:
-    return np.array(numbers, dtype=np.uint32)
-
-
-def scores_of(topology: Topology, view: int, *numbers: int) -> Scores:
-    present_NV = np.zeros((len(numbers), topology.views), dtype=bool)
-    present_NV[:, view] = True
-    return Scores(samples(*numbers), present_NV, np.ones((len(numbers), 3), dtype=np.float32))
+def scores_of(view: int, *numbers: int) -> Scores:
+    scores_NK = np.ones((len(numbers), 3), dtype=np.float32)
+    return Scores(numbers, [1 << view] * len(numbers), scores_NK)
 
 
 def sent(node: Node, now_s: float) -> list[tuple[str, Message]]:
@@ -66,18 +61,18 @@ def sent(node: Node, now_s: float) -> list[tuple[str, Message]]:
 def test_a_gateway_asks_only_devices_that_delivered(star):
     gateway = build_node("gateway", never_sure(star.bundle), None)
     for view in (0, 2):
-        gateway.handle(f"cam{view}", scores_of(STAR, view, 7), now_s=0.0)
+        gateway.handle(f"cam{view}", scores_of(view, 7), now_s=0.0)
     assert sent(gateway, 0.0) == []
     deadline_s = STAR.tiers[0].exit.deadline_ms / 1000
     assert gateway.due_s() <= deadline_s
     verdict, expect, *asks = sent(gateway, deadline_s)
     assert verdict[0] == COLLECTOR
     assert isinstance(verdict[1], Verdict)
-    assert not verdict[1].final_N.any()
+    assert not any(verdict[1].final_N)
     assert expect[0] == "cloud"
     assert isinstance(expect[1], Expect)
-    assert expect[1].present_NV.tolist() == [[True, False, True]]
-    assert [(to, type(m), m.samples_N.tolist()) for to, m in asks] == [
+    assert expect[1].views_N == [0b101]
+    assert [(to, type(m), m.samples_N) for to, m in asks] == [
         ("cam0", Ask, [7]),
         ("cam2", Ask, [7]),
     ]
@@ -86,16 +81,16 @@ def test_a_gateway_asks_only_devices_that_delivered(star):
 def test_a_device_sends_features_only_when_asked_and_only_those_it_still_has(star):
     views = star.samples.views_NVCHW[:, 0]
     device = build_node("cam0", star.bundle, views)
-    device.handle(COLLECTOR, Capture(samples(3, 4)), 0.0)
+    device.handle(COLLECTOR, Capture([3, 4]), 0.0)
     ((to, message),) = sent(device, 0.0)
-    assert (to, type(message), message.samples_N.tolist()) == ("gateway", Scores, [3, 4])
-    device.handle("gateway", Ask(samples(4, 9)), 0.0)
+    assert (to, type(message), message.samples_N) == ("gateway", Scores, [3, 4])
+    device.handle("gateway", Ask([4, 9]), 0.0)
     ((to, message),) = sent(device, 0.0)
-    assert (to, type(message), message.samples_N.tolist()) == ("cloud", Features, [4])
+    assert (to, type(message), message.samples_N) == ("cloud", Features, [4])
     assert device.events["forgotten"] == 1
-    device.handle(COLLECTOR, Capture(samples(4 + SLOTS)), 0.0)
+    device.handle(COLLECTOR, Capture([4 + SLOTS]), 0.0)
     sent(device, 0.0)
-    device.handle("gateway", Ask(samples(4)), 0.0)
+    device.handle("gateway", Ask([4]), 0.0)
     assert sent(device, 0.0) == []
     assert device.events["forgotten"] == 2
 
@@ -103,10 +98,10 @@ def test_a_device_sends_features_only_when_asked_and_only_those_it_still_has(sta
 def test_features_are_the_same_however_many_samples_share_a_batch(star):
     views = star.samples.views_NVCHW[:, 0]
     together, alone = (build_node("cam0", star.bundle, views) for _ in range(2))
-    together.handle(COLLECTOR, Capture(samples(*range(8))), 0.0)
+    together.handle(COLLECTOR, Capture(range(8)), 0.0)
     ((_, message),) = sent(together, 0.0)
     for n in range(8):
-        alone.handle(COLLECTOR, Capture(samples(n)), 0.0)
+        alone.handle(COLLECTOR, Capture([n]), 0.0)
         ((_, one),) = sent(alone, 0.0)
         np.testing.assert_allclose(one.scores_NK[0], message.scores_NK[n], atol=1e-5)
 
@@ -119,18 +114,16 @@ def test_an_edge_that_was_long_idle_still_waits_for_its_own_scores(train):
     edge.handle("edge1", Heartbeat(), 0.0)
     for name in ("edge1", "cam0", "cam1", "cam2"):
         edge.handle(name, Heartbeat(), now_s)
-    present_NV = np.array([[False] * 3 + [True] * 3])
-    scores = Scores(samples(0), present_NV, np.zeros((1, 3), dtype=np.float32))
+    scores = Scores([0], [0b111000], np.zeros((1, 3), dtype=np.float32))
     edge.handle("edge1", scores, now_s)
     assert sent(edge, now_s) == []
     shape = (1, *topology.feature_shape("cam0"))
     for view in range(3):
-        present_NV = np.arange(6)[None] == view
-        features = Features(samples(0), present_NV, np.ones(shape, dtype=np.float32))
+        features = Features([0], [1 << view], np.ones(shape, dtype=np.float32))
         edge.handle(f"cam{view}", features, now_s)
     to, verdict = sent(edge, now_s)[0]
     assert to == COLLECTOR
-    assert verdict.present_NV.all()
+    assert verdict.views_N == [0b111111]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +152,7 @@ class Echo:
 
     def tick(self, _now_s: float) -> list[Outgoing]:
         if self.heard == ["other"]:
-            return [Outgoing("me", Ask(samples(1))), Outgoing("other", Ask(samples(1)))]
+            return [Outgoing("me", Ask([1])), Outgoing("other", Ask([1]))]
         return []
 
     def due_s(self) -> float | None:
@@ -175,7 +168,7 @@ def node_of(*parts: Echo) -> Node:
 def test_messages_to_oneself_stay_within_the_node():
     echo = Echo()
     node = node_of(echo)
-    node.handle("other", Ask(samples(0)), 0.0)
+    node.handle("other", Ask([0]), 0.0)
     assert [out.peer for out in node.tick(0.0)] == ["other", "a", "b"]
     assert echo.heard == ["other", "me"]
 
@@ -203,7 +196,7 @@ def test_a_node_stops_when_told():
 def test_views_repeat_when_there_are_fewer_than_samples(star):
     views = random_views(STAR, 4).views_NVCHW[:, 0]
     device = build_node("cam0", star.bundle, views)
-    device.handle(COLLECTOR, Capture(samples(1, 5, 2**32 - 3)), 0.0)
+    device.handle(COLLECTOR, Capture([1, 5, 2**32 - 3]), 0.0)
     ((_, message),) = sent(device, 0.0)
     np.testing.assert_array_equal(message.scores_NK[0], message.scores_NK[1])
     np.testing.assert_array_equal(message.scores_NK[0], message.scores_NK[2])

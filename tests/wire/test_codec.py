@@ -96,8 +96,9 @@ def message_of(
     topology: Topology, sender: str, kind: Kind, rows: int, rng: np.random.Generator
 ) -> Message:
     """A possible message of this kind, its content random."""
-    samples_N = rng.integers(0, 2**32, rows, dtype=np.uint32)
+    samples_N = tuple(rng.integers(0, 2**32, rows).tolist())
     present_NV = rng.random((rows, topology.views)) < 0.5
+    views_N = tuple(sum(1 << view for view in np.flatnonzero(row).tolist()) for row in present_NV)
     classes = len(topology.classes)
     names = (COLLECTOR, *topology.nodes)
     match kind:
@@ -106,21 +107,22 @@ def message_of(
         case Kind.ASK:
             return Ask(samples_N)
         case Kind.EXPECT:
-            return Expect(samples_N, present_NV)
+            return Expect(samples_N, views_N)
         case Kind.SCORES:
             scores_NK = rng.normal(size=(rows, classes), scale=4).astype(np.float32)
             scores_NK[~present_NV.any(axis=1)] = 0  # says nothing
             if topology.score_type(sender) != "float32":  # such as both types hold exactly
                 scores_NK = np.clip(np.rint(scores_NK * 16) / 16, -8, 7.9375).astype(np.float32)
-            return Scores(samples_N, present_NV, scores_NK)
+            return Scores(samples_N, views_N, scores_NK)
         case Kind.FEATURES:
             features_NFHW = features_of(topology, sender, rows, rng)
             features_NFHW[~present_NV.any(axis=1)] = 0
-            return Features(samples_N, present_NV, features_NFHW)
+            return Features(samples_N, views_N, features_NFHW)
         case Kind.VERDICT:
-            predicted_N = rng.integers(0, classes, rows).astype(np.uint16)
-            entropy_N = rng.random(rows, dtype=np.float32)
-            return Verdict(samples_N, present_NV, predicted_N, entropy_N, rng.random(rows) < 0.5)
+            predicted_N = rng.integers(0, classes, rows).tolist()
+            entropy_N = rng.random(rows, dtype=np.float32).tolist()
+            final_N = (rng.random(rows) < 0.5).tolist()
+            return Verdict(samples_N, views_N, predicted_N, entropy_N, final_N)
         case Kind.HEARTBEAT:
             return Heartbeat(rows, rows)
         case Kind.STOP:

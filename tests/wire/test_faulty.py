@@ -49,7 +49,7 @@ class Bench:
 
 
 def message(sample: int) -> bytes:
-    capture = Capture(np.array([sample], dtype=np.uint32))
+    capture = Capture([sample])
     return CODEC.encode(capture, sender="collector", epoch=0, sequence=sample)
 
 

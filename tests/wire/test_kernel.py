@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-import numpy as np
 import pytest
 from builders import star_topology
 
@@ -21,8 +20,8 @@ from ddnn.wire.zeromq import ZmqTransport
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO counts bytes on Linux")
 CODEC = Codec(star_topology(), 1)
-LONGEST = Capture(np.arange(64, dtype=np.uint32))  # framed with 9 bytes, the others with 2
-MESSAGES = [Heartbeat(), Capture(np.arange(3, dtype=np.uint32)), LONGEST] * 40
+LONGEST = Capture(range(64))  # framed with 9 bytes, the others with 2
+MESSAGES = [Heartbeat(), Capture(range(3)), LONGEST] * 40
 
 
 def wait_until(done: Callable[[], bool], deadline_s: float = 10.0) -> None:

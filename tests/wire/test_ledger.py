@@ -29,14 +29,12 @@ def counted(*messages: tuple[str, str, Message]) -> dict[str, float]:
 
 
 def scores(rows: int) -> Scores:
-    ones = np.ones((rows, 6), dtype=bool)
-    return Scores(np.arange(rows, dtype=np.uint32), ones, np.ones((rows, 3), dtype=np.float32))
+    return Scores(range(rows), [0b111111] * rows, np.ones((rows, 3), dtype=np.float32))
 
 
 def features(rows: int, value: float = 1.0) -> Features:
     shape = (rows, *SIX.feature_shape("cam0"))
-    ones = np.ones((rows, 6), dtype=bool)
-    return Features(np.arange(rows, dtype=np.uint32), ones, np.full(shape, value, np.float32))
+    return Features(range(rows), [0b111111] * rows, np.full(shape, value, np.float32))
 
 
 @given(local=st.integers(0, 64), deeper=st.integers(1, 64))
@@ -58,7 +56,7 @@ def test_payload_does_not_depend_on_how_samples_share_messages(splits):
 
 
 def test_control_messages_carry_no_payload():
-    capture = Capture(np.arange(9, dtype=np.uint32))
+    capture = Capture(range(9))
     found = counted((COLLECTOR, "cam0", capture))
     assert (found["payload"], found["information"]) == (0, 0)
     assert found["zmtp"] == 16 + 9 * 4 + 2

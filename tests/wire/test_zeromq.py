@@ -22,7 +22,7 @@ from ddnn.wire.zeromq import ZmqTransport, make_key_pair
 TOPOLOGY = star_topology(2, security={"curve": True})
 CODEC = Codec(TOPOLOGY, 1)
 NAMES = (COLLECTOR, *TOPOLOGY.nodes)
-ASKED = Capture(np.arange(64, dtype=np.uint32))
+ASKED = Capture(range(64))
 
 
 def free_port() -> int:
@@ -141,8 +141,8 @@ def test_bytes_with_curve_are_those_that_the_kernel_counts(street):
     wait_until(reaches(cam0, "gateway", gateway), 10)
     for rows in (1, 5, 64):
         scores = Scores(
-            np.arange(rows, dtype=np.uint32),
-            np.ones((rows, 2), dtype=bool),
+            range(rows),
+            [0b11] * rows,
             rng.normal(size=(rows, 3)).astype(np.float32),
         )
         wait_until(lambda s=scores: cam0.send("gateway", s), 10)
