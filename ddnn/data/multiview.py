@@ -5,7 +5,9 @@ Axes: N samples, V views (one a camera), C image channels, H, W.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +25,14 @@ class MultiView:
     views_NVCHW: uint8 pixels; a view that does not show the object is all 0.
     labels_NV: int64 class index of each view, ABSENT (-1) where the object is not seen.
     classes: the class names; labels index into them.
+    labels_N: the samples' own labels, where some cameras were left out (`seen_by`) and no
+        remaining view may tell; None: the views tell.
     """
 
     views_NVCHW: NDArray[np.uint8]
     labels_NV: NDArray[np.int64]
     classes: tuple[str, ...]
+    labels_N: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         views, labels = self.views_NVCHW, self.labels_NV
@@ -43,7 +48,7 @@ class MultiView:
                 f"{len(self.classes) - 1} ({self.classes[-1]})"
             )
         blind = labels.max(axis=1, initial=ABSENT) == ABSENT
-        if blind.any():
+        if self.labels_N is None and blind.any():
             raise DataError(f"sample {int(np.flatnonzero(blind)[0])}: absent in every view")
         split = ((labels != ABSENT) & (labels != self.fused_labels_N[:, None])).any(axis=1)
         if split.any():
@@ -64,6 +69,8 @@ class MultiView:
     @property
     def fused_labels_N(self) -> NDArray[np.int64]:
         """The class of the views that see the object: the label of the sample."""
+        if self.labels_N is not None:
+            return self.labels_N
         fused: NDArray[np.int64] = self.labels_NV.max(axis=1)
         return fused
 
@@ -73,6 +80,16 @@ class MultiView:
             views_NVCHW=self.views_NVCHW[samples],
             labels_NV=self.labels_NV[samples],
             classes=self.classes,
+            labels_N=None if self.labels_N is None else self.labels_N[samples],
+        )
+
+    def seen_by(self, views: Sequence[int]) -> MultiView:
+        """The same samples and labels, seen by these cameras alone: some perhaps by none."""
+        return MultiView(
+            views_NVCHW=self.views_NVCHW[:, list(views)],
+            labels_NV=self.labels_NV[:, list(views)],
+            classes=self.classes,
+            labels_N=self.fused_labels_N,
         )
 
 
@@ -109,3 +126,13 @@ class DataSet:
         if name not in ("train", "validation", "test"):
             raise DataError(f"split {name!r}: want train, validation, test or all")
         return self.samples.take(getattr(self.split, name))
+
+    def seen_by(self, views: Sequence[int]) -> DataSet:
+        """As MultiView.seen_by; the digest is that of the choice too."""
+        chosen = list(views)
+        return replace(
+            self,
+            samples=self.samples.seen_by(chosen),
+            digest=hashlib.sha256(f"{self.digest} seen by {chosen}".encode()).hexdigest(),
+            view_names=tuple(self.view_names[view] for view in chosen),
+        )

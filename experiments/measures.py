@@ -1,0 +1,78 @@
+"""Numbers of a trained network as the paper's tables give them: per cent, payload bytes.
+
+Axes: N samples, V views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.data.multiview import MultiView
+from ddnn.training.calibrate import rules_for
+from ddnn.training.evaluate import Evaluation, evaluate
+from ddnn.training.failures import present_without
+from ddnn.training.fit import accuracies
+from ddnn.training.predict import answer, perceive
+from ddnn.training.run import Run
+
+PAPER_THRESHOLD = 0.8
+"""Of the paper's figures 8 to 10, on entropies without a temperature (section IV-D)."""
+
+
+def evaluated(run: Run, samples: MultiView, lost: Collection[str] = ()) -> Evaluation:
+    """The run's network on these samples without the lost devices."""
+    present_NV = present_without(run.topology, tuple(lost), len(samples))
+    return evaluate(run, samples, present_NV)
+
+
+def at_exits(evaluation: Evaluation) -> dict[str, float]:
+    """Accuracy of each exit answering every sample."""
+    found = accuracies(evaluation.logits, evaluation.samples)
+    return {name: 100 * accuracy for name, accuracy in found.items()}
+
+
+def at_rules(evaluation: Evaluation, suffix: str = "") -> dict[str, float]:
+    """Accuracy, local share and payload under the evaluation's own rules."""
+    return {
+        f"overall{suffix}": 100 * float(evaluation.verdicts.correct_N.mean()),
+        f"local_share{suffix}": 100 * evaluation.local_share,
+        f"payload{suffix}_bytes": evaluation.payload_bytes,
+    }
+
+
+def with_threshold(evaluation: Evaluation, threshold: float) -> Evaluation:
+    """The same network at one threshold for all exits but the last, temperature 1 as published."""
+    rules = rules_for(evaluation.logits, dict.fromkeys(evaluation.logits, 1.0), threshold)
+    verdicts = answer(
+        evaluation.logits,
+        rules,
+        samples=evaluation.samples,
+        present_NV=evaluation.verdicts.present_NV,
+    )
+    return replace(evaluation, rules=rules, verdicts=verdicts)
+
+
+def both_rules(evaluation: Evaluation) -> dict[str, float]:
+    """Exits alone, overall at the paper's T = 0.8, and at thresholds calibrated on validation."""
+    return (
+        at_exits(evaluation)
+        | at_rules(with_threshold(evaluation, PAPER_THRESHOLD))
+        | at_rules(evaluation, "_calibrated")
+    )
+
+
+def right_alone(run: Run, samples: MultiView) -> NDArray[np.float64]:
+    """(V,) per cent: each device's own class on its own view; an absent view counts as wrong,
+    as in the authors' code."""
+    devices = perceive(run.joint, samples)
+    found = []
+    for view, name in enumerate(run.topology.devices):
+        scores = devices[name].scores
+        assert scores is not None
+        right_N = scores.argmax(dim=1).cpu().numpy() == samples.labels_NV[:, view]
+        found.append(100 * float(right_N.mean()))
+    return np.array(found)
