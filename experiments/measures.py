@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.training.calibrate import rules_for
 from ddnn.training.evaluate import Evaluation, evaluate
@@ -35,18 +36,28 @@ def at_exits(evaluation: Evaluation) -> dict[str, float]:
     return {name: 100 * accuracy for name, accuracy in found.items()}
 
 
-def at_rules(evaluation: Evaluation, suffix: str = "") -> dict[str, float]:
+def at_rules(evaluation: Evaluation) -> dict[str, float]:
     """Accuracy, local share and payload under the evaluation's own rules."""
     return {
-        f"overall{suffix}": 100 * float(evaluation.verdicts.correct_N.mean()),
-        f"local_share{suffix}": 100 * evaluation.local_share,
-        f"payload{suffix}_bytes": evaluation.payload_bytes,
+        "overall": overall(evaluation),
+        "local_share": 100 * evaluation.local_share,
+        "payload_bytes": evaluation.payload_bytes,
     }
+
+
+def overall(evaluation: Evaluation) -> float:
+    """Accuracy under the evaluation's own rules."""
+    return 100 * float(evaluation.verdicts.correct_N.mean())
 
 
 def with_threshold(evaluation: Evaluation, threshold: float) -> Evaluation:
     """The same network at one threshold for all exits but the last, temperature 1 as published."""
-    rules = rules_for(evaluation.logits, dict.fromkeys(evaluation.logits, 1.0), threshold)
+    temperatures = dict.fromkeys(evaluation.logits, 1.0)
+    return with_rules(evaluation, rules_for(evaluation.logits, temperatures, threshold))
+
+
+def with_rules(evaluation: Evaluation, rules: dict[str, ExitRule]) -> Evaluation:
+    """The same network under other rules."""
     verdicts = answer(
         evaluation.logits,
         rules,
@@ -58,11 +69,10 @@ def with_threshold(evaluation: Evaluation, threshold: float) -> Evaluation:
 
 def both_rules(evaluation: Evaluation) -> dict[str, float]:
     """Exits alone, overall at the paper's T = 0.8, and at thresholds calibrated on validation."""
-    return (
-        at_exits(evaluation)
-        | at_rules(with_threshold(evaluation, PAPER_THRESHOLD))
-        | at_rules(evaluation, "_calibrated")
-    )
+    return at_exits(evaluation) | {
+        "overall": overall(with_threshold(evaluation, PAPER_THRESHOLD)),
+        "overall_calibrated": overall(evaluation),
+    }
 
 
 def right_alone(run: Run, samples: MultiView) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -34,11 +34,17 @@ def write_picture(path: Path, draw: Callable[[Figure], None]) -> None:
 
 
 def line(
-    axes: Axes, x: Sequence[float], rows: Sequence[Values], measure: str, **style: Any
+    axes: Axes,
+    x: Sequence[float],
+    rows: Sequence[Values],
+    measure: str,
+    *,
+    name: str | None = None,
+    color: str | None = None,
 ) -> None:
     """One measure against x: our mean with its interval, the published value dashed."""
-    color = style.pop("color", COLORS.get(measure, BLUE))
-    label = style.pop("label", measure)
+    label = name or measure
+    color = color or COLORS.get(label, BLUE)
     means = [values[measure] for values in rows]
     axes.plot(x, [m.value for m in means], color=color, lw=2, marker="o", ms=4, label=label)
     if all(m.low is not None for m in means):

@@ -58,6 +58,11 @@ class Study:
     is_smoke: bool
     options: argparse.Namespace
 
+    @property
+    def cameras(self) -> int:
+        """Of the data set."""
+        return len(self.data.view_names)
+
     def train(
         self,
         topology: Topology,

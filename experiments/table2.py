@@ -38,9 +38,9 @@ def draw(figure: Figure, means: Means) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, (preset, found) in zip((left, right), means.items(), strict=True):
         rows, x = [found[t] for t in PUBLISHED], [float(t) for t in PUBLISHED]
-        line(axes, x, rows, "overall", color=BLUE, label="overall right")
-        line(axes, x, rows, "local_share", color=GRAY, label="answered locally")
-        line(axes, x, rows, "payload_bytes", color=ORANGE, label="payload, bytes")
+        line(axes, x, rows, "overall", color=BLUE, name="overall right")
+        line(axes, x, rows, "local_share", color=GRAY, name="answered locally")
+        line(axes, x, rows, "payload_bytes", color=ORANGE, name="payload, bytes")
         axes.set(title=f"preset {preset}", xlabel="threshold T", ylim=(0, 145))
         axes.axhline(SHARES_TOP - 3, color=GRAY, lw=0.5)
     left.set_ylabel("% of test samples, bytes a device and sample")

@@ -1,0 +1,126 @@
+"""Every set of lost devices: accuracy of all 63 subsets, and what survival of each device gives.
+
+    python experiments/failures.py --data rendered --seeds 5 --survival .99,.99,.9,.9,.8,.99
+
+The trained network (MP-CC, 4 filters) loses devices, as a launched one does. With devices that
+each survive with a given probability the expected accuracy is the sum over all subsets; with none
+left the commonest class answers. A list has one probability a device; one number is for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+from pictures import finish, line
+from study import Experiment, Means, Rows, Study, run
+from variants import cameras
+
+from ddnn.errors import ConfigError
+from ddnn.report.plots import BLUE, ORANGE
+from ddnn.training.failures import OVERALL, Outcome, by_count, every_failure
+
+PRESETS = ("paper", "robust")
+SURVIVALS = (".99", ".95", ".9", ".8")
+
+
+class Found(NamedTuple):
+    """Of one network. without: right answers with no device left, per cent."""
+
+    outcomes: list[Outcome]
+    without: float
+
+
+def found(study: Study, preset: str, seed: int) -> Found:
+    """Accuracies of all subsets on the test samples, under calibrated thresholds."""
+    trained = study.train(cameras(study.data), seed=seed, preset=preset)
+    test = study.data.part("test")
+    outcomes = every_failure(trained.joint, test, trained.rules, prior_class=trained.prior_class)
+    return Found(outcomes, 100 * float((test.fused_labels_N == trained.prior_class).mean()))
+
+
+def measure(study: Study, preset: str, seed: int) -> Rows:
+    """A row for each subset, for each number of lost devices and for each survival."""
+    outcomes, without = found(study, preset, seed)
+    rows = {
+        "lost " + ("+".join(outcome.lost) or "none"): {
+            name: 100 * accuracy for name, accuracy in outcome.accuracy.items()
+        }
+        for outcome in outcomes
+    }
+    for count, losses in by_count(outcomes).items():
+        rows[f"{count} lost"] = {name: 100 * loss.mean for name, loss in losses.items()}
+        rows[f"{count} lost"]["overall_worst"] = 100 * losses[OVERALL].worst
+    for text in survivals(study.options):
+        survival_V = as_list(text, study.cameras)
+        rows[f"survival {text}"] = {OVERALL: expected(outcomes, survival_V, without=without)}
+    return rows
+
+
+def expected(outcomes: Sequence[Outcome], survival_V: Sequence[float], *, without: float) -> float:
+    """Expected overall accuracy in per cent, devices failing independently.
+
+    survival_V: probability that each device is there, in the order of the views. without: per
+    cent right when none is.
+    """
+    devices = [name for outcome in outcomes if len(outcome.lost) == 1 for name in outcome.lost]
+    total = without * math.prod(1 - p for p in survival_V)
+    for outcome in outcomes:
+        chances = (
+            1 - p if name in outcome.lost else p
+            for name, p in zip(devices, survival_V, strict=True)
+        )
+        total += math.prod(chances) * 100 * outcome.accuracy[OVERALL]
+    return total
+
+
+def as_list(text: str, devices: int) -> list[float]:
+    """`.9` or `.9,.8,…`: a probability a device. Raises ConfigError for anything else."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, devices) or not all(0 <= value <= 1 for value in values):
+        raise ConfigError(f"--survival: got {text!r}, want 1 or {devices} numbers from 0 to 1")
+    return values * (devices // len(values))
+
+
+def survivals(options: argparse.Namespace) -> list[str]:
+    """The presets and the user's."""
+    return list(dict.fromkeys([*SURVIVALS, *options.survival]))
+
+
+def draw(figure: Figure, means: Means) -> None:
+    axes = figure.subplots()
+    for preset, color in zip(PRESETS, (ORANGE, BLUE), strict=True):
+        rows = {row: values for row, values in means[preset].items() if row.endswith(" lost")}
+        x = [int(row.split()[0]) for row in rows]
+        line(axes, x, list(rows.values()), OVERALL, color=color, name=f"{preset}, mean")
+        worst = [values["overall_worst"].value for values in rows.values()]
+        axes.plot(x, worst, color=color, lw=1, ls=":", label=f"{preset}, worst subset")
+    subsets = sum(row.startswith("lost ") for row in means["paper"])
+    finish(axes, title=f"Overall, all {subsets} subsets of lost devices", xlabel="devices lost")
+    axes.legend(frameon=False, loc="lower left")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--survival", action="append", default=[], metavar="P[,P…]")
+
+
+EXPERIMENT = Experiment(
+    name="failures",
+    about=__doc__ or "",
+    settings=lambda _: list(PRESETS),
+    measure=measure,
+    draw=draw,
+    published={},
+    seeds=5,
+    options=options,
+)
+
+if __name__ == "__main__":
+    run(EXPERIMENT, sys.argv[1:])
