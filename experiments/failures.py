@@ -26,6 +26,7 @@ from ddnn.training.failures import OVERALL, Outcome, by_count, every_failure
 
 PRESETS = ("paper", "robust")
 SURVIVALS = (".99", ".95", ".9", ".8")
+SURVIVAL = ", survival "
 
 
 class Found(NamedTuple):
@@ -43,21 +44,30 @@ def found(study: Study, preset: str, seed: int) -> Found:
     return Found(outcomes, 100 * float((test.fused_labels_N == trained.prior_class).mean()))
 
 
-def measure(study: Study, preset: str, seed: int) -> Rows:
+def measure(study: Study, setting: str, seed: int) -> Rows:
     """A row for each subset, for each number of lost devices and for each survival."""
+    preset, _, text = setting.partition(SURVIVAL)
     outcomes, without = found(study, preset, seed)
+    after = {
+        f"survival {one}": {
+            OVERALL: expected(outcomes, as_list(one, study.cameras), without=without)
+        }
+        for one in ([text] if text else SURVIVALS)
+    }
+    return after if text else subset_rows(outcomes) | after
+
+
+def subset_rows(outcomes: Sequence[Outcome]) -> Rows:
+    """All subsets, then the mean and the worst of each size."""
     rows = {
         "lost " + ("+".join(outcome.lost) or "none"): {
             name: 100 * accuracy for name, accuracy in outcome.accuracy.items()
         }
         for outcome in outcomes
     }
-    for count, losses in by_count(outcomes).items():
+    for count, losses in by_count(list(outcomes)).items():
         rows[f"{count} lost"] = {name: 100 * loss.mean for name, loss in losses.items()}
         rows[f"{count} lost"]["overall_worst"] = 100 * losses[OVERALL].worst
-    for text in survivals(study.options):
-        survival_V = as_list(text, study.cameras)
-        rows[f"survival {text}"] = {OVERALL: expected(outcomes, survival_V, without=without)}
     return rows
 
 
@@ -89,11 +99,6 @@ def as_list(text: str, devices: int) -> list[float]:
     return values * (devices // len(values))
 
 
-def survivals(options: argparse.Namespace) -> list[str]:
-    """The presets and the user's."""
-    return list(dict.fromkeys([*SURVIVALS, *options.survival]))
-
-
 def draw(figure: Figure, means: Means) -> None:
     axes = figure.subplots()
     for preset, color in zip(PRESETS, (ORANGE, BLUE), strict=True):
@@ -114,7 +119,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 EXPERIMENT = Experiment(
     name="failures",
     about=__doc__ or "",
-    settings=lambda _: list(PRESETS),
+    settings=lambda study: [
+        *PRESETS,
+        *(f"{preset}{SURVIVAL}{text}" for text in study.options.survival for preset in PRESETS),
+    ],
     measure=measure,
     draw=draw,
     published={},

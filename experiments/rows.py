@@ -1,0 +1,156 @@
+"""Result rows of a study in a CSV that grows, and their means over seeds beside published values.
+
+Measures are per cent of the test samples unless their name ends in another unit (UNITS).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from scipy import stats
+
+from ddnn.errors import ConfigError
+from ddnn.report.files import write_csv
+
+UNITS = ("_bytes", "_bits", "_views", "_points", "camera")
+Rows = Mapping[str, Mapping[str, float]]
+"""By row name, by measure."""
+Published = Mapping[tuple[str, str], Mapping[str, float]]
+"""By setting and row name, by measure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """Over seeds. low, high: 95 % interval, none for one seed; published: none where unknown."""
+
+    value: float
+    low: float | None
+    high: float | None
+    published: float | None
+
+
+Means = Mapping[str, Mapping[str, Mapping[str, Mean]]]
+"""By setting, row name and measure, in the order of the script."""
+
+
+class RowFile:
+    """The CSV of result rows: grows by one setting and seed at a time, always in one order."""
+
+    def __init__(self, path: Path, settings: Sequence[str], record: Mapping[str, str]) -> None:
+        """record: columns that say what all rows follow from.
+
+        Raises ConfigError where the file holds rows that follow from something else.
+        """
+        self.path = path
+        self._places = {setting: place for place, setting in enumerate(settings)}
+        self._record = dict(record)
+        self._lines = read_csv(path) if path.exists() else []
+        for line in self._lines:
+            for column, wanted in record.items():
+                if line.get(column) != wanted:
+                    raise ConfigError(
+                        f"{path}: {column} is {line.get(column)}, this call's is {wanted}: "
+                        "want another --out, or --fresh"
+                    )
+
+    def has(self, setting: str, seed: int) -> bool:
+        return any((x["setting"], x["seed"]) == (setting, str(seed)) for x in self._lines)
+
+    def add(self, setting: str, seed: int, rows: Rows) -> None:
+        """Puts the rows in their place and writes the file."""
+        for row, measures in rows.items():
+            values = {measure: f"{value:.4f}" for measure, value in measures.items()}
+            start = {"seed": str(seed), "setting": setting, "row": row}
+            self._lines.append(start | values | self._record)
+        self._lines.sort(key=lambda line: (int(line["seed"]), self._place(line)))
+        columns = dict.fromkeys(
+            column for line in self._lines for column in line if column not in self._record
+        )
+        header = [*columns, *self._record]
+        write_csv(
+            self.path, header, ([line.get(column, "") for column in header] for line in self._lines)
+        )
+
+    def values(self) -> dict[tuple[str, str], dict[str, list[float]]]:
+        """By setting and row, by measure: one value a seed."""
+        found: dict[tuple[str, str], dict[str, list[float]]] = {}
+        for line in sorted(self._lines, key=self._place):
+            measures = found.setdefault((line["setting"], line["row"]), {})
+            for column, text in line.items():
+                if column not in (*self._record, "seed", "setting", "row") and text:
+                    measures.setdefault(column, []).append(float(text))
+        return found
+
+    def _place(self, line: Mapping[str, str]) -> int:
+        """In the order of this call's settings, those of other calls last."""
+        return self._places.get(line["setting"], len(self._places))
+
+
+MEAN_COLUMNS = ("setting", "row", "measure", "mean", "low", "high", "published", "seeds")
+
+
+def write_means(path: Path, table: RowFile, published: Published) -> None:
+    """One line a setting, row and measure."""
+    lines = []
+    for (setting, row), measures in table.values().items():
+        known = published.get((setting, row), {})
+        for measure, values in measures.items():
+            low, high = interval(values, is_share=not measure.endswith(UNITS))
+            cells = [f"{mean(values):.2f}", low, high, known.get(measure)]
+            texts = [f"{x:.2f}" if isinstance(x, float) else x for x in cells]
+            lines.append([setting, row, measure, *texts, len(values)])
+    write_csv(path, MEAN_COLUMNS, (["" if x is None else x for x in line] for line in lines))
+
+
+def interval(values: Sequence[float], *, is_share: bool) -> tuple[float | None, float | None]:
+    """95 % interval of the mean over seeds (Student's t), none for one seed.
+
+    is_share: per cent, so that nothing lies outside 0 to 100.
+    """
+    if len(values) < 2:
+        return None, None
+    spread = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    low, high = mean(values) - spread, mean(values) + spread
+    return (max(0.0, low), min(100.0, high)) if is_share else (low, high)
+
+
+def read_means(path: Path) -> Means:
+    """What `write_means` wrote."""
+    means: dict[str, dict[str, dict[str, Mean]]] = {}
+    for line in read_csv(path):
+        low, high, published = (
+            float(line[column]) if line[column] else None for column in ("low", "high", "published")
+        )
+        found = Mean(value=float(line["mean"]), low=low, high=high, published=published)
+        means.setdefault(line["setting"], {}).setdefault(line["row"], {})[line["measure"]] = found
+    return means
+
+
+def print_means(means: Means) -> None:
+    """A Markdown table: mean (interval) [published]."""
+    rows = [(setting, row, values) for setting, x in means.items() for row, values in x.items()]
+    measures = list(dict.fromkeys(measure for _, _, values in rows for measure in values))
+    print("", "setting", "row", *measures, "", sep=" | ")
+    print("|", "---|" * (len(measures) + 2), sep="")
+    for setting, row, values in rows:
+        cells = (cell(values[measure]) if measure in values else "" for measure in measures)
+        print("", setting, row, *cells, "", sep=" | ")
+
+
+def cell(found: Mean) -> str:
+    """One mean for a person."""
+    text = f"{found.value:.1f}"
+    if found.low is not None and found.high is not None:
+        text += f" ({found.low:.1f} – {found.high:.1f})"
+    return text if found.published is None else f"{text} [{found.published:g}]"
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The lines by column name."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
