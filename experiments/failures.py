@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from pictures import finish, line
-from study import Experiment, Means, Rows, Study, run
+from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
 from ddnn.errors import ConfigError
@@ -131,4 +130,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    run(EXPERIMENT, sys.argv[1:])
+    main(EXPERIMENT)

@@ -8,13 +8,11 @@ from the network that was trained with all; that is harder. Device 1 is the leas
 
 from __future__ import annotations
 
-import sys
-
 from figure8 import network, order
 from matplotlib.figure import Figure
 from measures import both_rules, evaluated
 from pictures import finish, line
-from study import Experiment, Means, Rows, Study, run
+from study import Experiment, Means, Rows, Study, main
 
 PUBLISHED = {
     "1": (92, 98, 99), "2": (94, 98, 99), "3": (97, 98, 99),
@@ -65,4 +63,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    run(EXPERIMENT, sys.argv[1:])
+    main(EXPERIMENT)

@@ -8,13 +8,11 @@ them sees still counts. The order is that of accuracy alone on validation data, 
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 from matplotlib.figure import Figure
 from measures import both_rules, evaluated, right_alone
 from pictures import finish, line
-from study import Experiment, Means, Rows, Study, run
+from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
 from ddnn.data.multiview import DataSet
@@ -82,4 +80,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    run(EXPERIMENT, sys.argv[1:])
+    main(EXPERIMENT)

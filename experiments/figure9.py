@@ -8,12 +8,10 @@ raised T on the test set until 70 % exit; here it is chosen on validation data.
 
 from __future__ import annotations
 
-import sys
-
 from matplotlib.figure import Figure
 from measures import at_exits, at_rules, evaluated, with_rules
 from pictures import finish, line
-from study import Experiment, Means, Rows, Study, run
+from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
 from ddnn.model.cost import section_bits
@@ -65,4 +63,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    run(EXPERIMENT, sys.argv[1:])
+    main(EXPERIMENT)

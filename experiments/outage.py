@@ -9,12 +9,10 @@ size, overall accuracy; `gain_points` is robust minus paper.
 
 from __future__ import annotations
 
-import sys
-
 from failures import found
 from matplotlib.figure import Figure
 from pictures import finish, line
-from study import Experiment, Means, Rows, Study, run
+from study import Experiment, Means, Rows, Study, main
 
 from ddnn.report.plots import BLUE, ORANGE
 from ddnn.training.failures import OVERALL, by_count
@@ -59,4 +57,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    run(EXPERIMENT, sys.argv[1:])
+    main(EXPERIMENT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from rows import Rows as Rows
 
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
+from ddnn.errors import DdnnError
 from ddnn.topology import Topology
 from ddnn.training.run import Run, open_run, train_run, versions
 from ddnn.training.settings import PresetName, Settings, settings_for
@@ -64,11 +66,14 @@ class Study:
         preset: PresetName | None = None,
         **changes: Any,
     ) -> Run:
-        """A trained run; opened where an equal one was trained before. changes: of settings."""
+        """A trained run; opened where an equal one was trained before.
+
+        changes: of the preset's settings; --epochs and --batch come before them.
+        """
         data = self.data if data is None else data
-        settings = settings_for(
-            preset or self.preset, epochs=self.epochs, batch=self.batch, **changes
-        )
+        given = {"epochs": self.epochs, "batch": self.batch}
+        changes |= {name: value for name, value in given.items() if value is not None}
+        settings = settings_for(preset or self.preset, **changes)
         folder = self.runs / _run_name(topology, settings, data, seed)
         if (folder / "bundle" / "manifest.json").exists():
             return open_run(folder)
@@ -93,10 +98,19 @@ class Experiment:
     published: Published
     preset: PresetName = "paper"
     seeds: int = 3
+    card: str = "rendered"
     options: Callable[[argparse.ArgumentParser], None] = lambda _: None
 
 
-def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> Means:
+def main(experiment: Experiment) -> None:
+    """The script as a command: a wrong option or file is one line."""
+    try:
+        run(experiment, sys.argv[1:])
+    except DdnnError as error:
+        sys.exit(f"error: {error}")
+
+
+def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
     """Measures what is missing, writes rows, means and picture, prints the means."""
     study = study_of(experiment, arguments)
     name = f"{experiment.name}-{Path(study.card).stem}"
@@ -120,10 +134,10 @@ def run(experiment: Experiment, arguments: Sequence[str] | None = None) -> Means
     return means
 
 
-def study_of(experiment: Experiment, arguments: Sequence[str] | None) -> Study:
+def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
     """The options of a call."""
     parser = argparse.ArgumentParser(description=experiment.about)
-    parser.add_argument("--data", metavar="CARD", help="default: rendered")
+    parser.add_argument("--data", metavar="CARD", help=f"default: {experiment.card}")
     parser.add_argument("--preset", default=experiment.preset, choices=get_args(PresetName))
     parser.add_argument("--seeds", type=int, default=experiment.seeds)
     parser.add_argument("--epochs", type=int, help="default: the preset's")
@@ -136,7 +150,7 @@ def study_of(experiment: Experiment, arguments: Sequence[str] | None) -> Study:
     experiment.options(parser)
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    card = given.data or (str(SMOKE_CARD) if given.smoke else "rendered")
+    card = given.data or (str(SMOKE_CARD) if given.smoke else experiment.card)
     return Study(
         card=card,
         data=load(card),

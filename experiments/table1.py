@@ -5,12 +5,10 @@ python experiments/table1.py --data rendered --seeds 3
 
 from __future__ import annotations
 
-import sys
-
 from matplotlib.figure import Figure
 from measures import at_exits, evaluated
 from pictures import bars, finish
-from study import Experiment, Means, Rows, Study, run
+from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
 from ddnn.topology import Aggregator
@@ -51,4 +49,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    run(EXPERIMENT, sys.argv[1:])
+    main(EXPERIMENT)

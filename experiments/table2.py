@@ -8,12 +8,10 @@ entropies without a temperature, and `calibrated`: temperature and threshold fro
 
 from __future__ import annotations
 
-import sys
-
 from matplotlib.figure import Figure
 from measures import at_exits, at_rules, evaluated, with_threshold
 from pictures import SHARES_TOP, line
-from study import Experiment, Means, Rows, Study, run
+from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
 from ddnn.report.plots import BLUE, GRAY, ORANGE
@@ -68,4 +66,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    run(EXPERIMENT, sys.argv[1:])
+    main(EXPERIMENT)

@@ -1,0 +1,70 @@
+"""What the experiments share: rows that grow, intervals, expected accuracy."""
+
+import pytest
+from failures import as_list, expected
+from rows import RowFile, interval, read_means, write_means
+
+from ddnn.errors import ConfigError
+from ddnn.training.failures import Outcome
+
+RECORD = {"digest": "abc", "epochs": "1"}
+
+
+def test_an_interrupted_study_goes_on_and_its_file_is_the_same(tmp_path):
+    rows = {"r": {"overall": 90.0, "payload_bytes": 12.5}}
+    whole = RowFile(tmp_path / "whole.csv", ["a", "b"], RECORD)
+    for seed in (0, 1):
+        for setting in ("a", "b"):
+            whole.add(setting, seed, rows)
+    for setting, seed in (("b", 1), ("a", 0), ("b", 0), ("a", 1)):
+        part = RowFile(tmp_path / "parts.csv", ["a", "b"], RECORD)
+        assert not part.has(setting, seed)
+        part.add(setting, seed, rows)
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert RowFile(tmp_path / "parts.csv", ["a", "b"], RECORD).has("b", 1)
+
+
+def test_rows_of_other_data_are_not_mixed_in(tmp_path):
+    path = tmp_path / "rows.csv"
+    RowFile(path, ["a"], RECORD).add("a", 0, {"r": {"overall": 1.0}})
+    with pytest.raises(ConfigError, match=r"rows\.csv: digest is abc, this call's is xyz"):
+        RowFile(path, ["a"], RECORD | {"digest": "xyz"})
+
+
+def test_means_have_intervals_and_published_values_beside_them(tmp_path):
+    table = RowFile(tmp_path / "rows.csv", ["a"], RECORD)
+    for seed, value in enumerate((97.0, 98.0, 99.0)):
+        table.add("a", seed, {"r": {"overall": value}})
+    write_means(tmp_path / "means.csv", table, {("a", "r"): {"overall": 96}})
+    found = read_means(tmp_path / "means.csv")["a"]["r"]["overall"]
+    assert (found.value, found.published) == (98.0, 96.0)
+    assert (found.low, found.high) == (95.52, 100.0)  # 98 - 4.303 / sqrt(3); a share ends at 100
+
+
+def test_one_seed_has_no_interval():
+    assert interval([5.0], is_share=False) == (None, None)
+
+
+OUTCOMES = [
+    Outcome(lost=lost, accuracy={"overall": accuracy}, local_share=0.0)
+    for lost, accuracy in (((), 0.9), (("cam0",), 0.8), (("cam1",), 0.6))
+]
+
+
+@pytest.mark.parametrize(
+    ("survival_V", "wanted"),
+    [
+        ([1, 1], 90),
+        ([0, 0], 50),
+        ([0, 1], 80),
+        ([0.9, 0.5], 0.45 * 90 + 0.05 * 80 + 0.45 * 60 + 0.05 * 50),
+    ],
+)
+def test_expected_accuracy_sums_over_all_subsets(survival_V, wanted):
+    assert expected(OUTCOMES, survival_V, without=50) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("text", ["", "2", ".9,.9", "x", ".9,.9,.9,nan"])
+def test_a_wrong_survival_is_named(text):
+    with pytest.raises(ConfigError, match="--survival: got"):
+        as_list(text, 3)
