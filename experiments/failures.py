@@ -19,11 +19,13 @@ from pictures import finish, line
 from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
+from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import ConfigError
 from ddnn.report.plots import BLUE, ORANGE
 from ddnn.training.failures import OVERALL, Outcome, by_count, every_failure
+from ddnn.training.settings import PresetName
 
-PRESETS = ("paper", "robust")
+PRESETS: tuple[PresetName, ...] = ("paper", "robust")
 SURVIVALS = (".99", ".95", ".9", ".8")
 SURVIVAL = ", survival "
 
@@ -35,11 +37,18 @@ class Found(NamedTuple):
     without: float
 
 
-def found(study: Study, preset: str, seed: int) -> Found:
-    """Accuracies of all subsets on the test samples, under calibrated thresholds."""
+def found(study: Study, preset: PresetName, seed: int, threshold: float | None = None) -> Found:
+    """Accuracies of all subsets on the test samples.
+
+    threshold: on entropies without a temperature; None: the rules calibrated on validation data.
+    """
     trained = study.train(cameras(study.data), seed=seed, preset=preset)
-    test = study.data.part("test")
-    outcomes = every_failure(trained.joint, test, trained.rules, prior_class=trained.prior_class)
+    test, rules = study.data.part("test"), trained.rules
+    if threshold is not None:
+        exits = list(rules)
+        rules = {name: ExitRule(threshold=threshold) for name in exits[:-1]}
+        rules[exits[-1]] = ExitRule(threshold=None)
+    outcomes = every_failure(trained.joint, test, rules, prior_class=trained.prior_class)
     return Found(outcomes, 100 * float((test.fused_labels_N == trained.prior_class).mean()))
 
 

@@ -2,19 +2,21 @@
 
     python experiments/outage.py --data epfl --seeds 3
 
-Same data, same topology (MP-CC, 4 filters), thresholds calibrated alike on validation data; the
-presets `paper` and `robust` differ in the training alone. Mean and worst over all subsets of each
-size, overall accuracy; `gain_points` is robust minus paper.
+Same data, same topology (MP-CC, 4 filters); the presets `paper` and `robust` differ in the training
+alone. Accuracies are means over all subsets of each size: overall under thresholds calibrated alike
+on validation data; `paper_rule`: the preset `paper` with the paper's T = 0.8; `_cloud`: the cloud's
+exit answering all; `_worst`: the worst subset. Points gained are robust's over paper's.
 """
 
 from __future__ import annotations
 
-from failures import found
+from failures import PRESETS, found
 from matplotlib.figure import Figure
+from measures import PAPER_THRESHOLD
 from pictures import finish, line
 from study import Experiment, Means, Rows, Study, main
 
-from ddnn.report.plots import BLUE, ORANGE
+from ddnn.report.plots import BLUE, GRAY, GREEN, ORANGE
 from ddnn.training.failures import OVERALL, by_count
 
 BOTH = "both"
@@ -22,19 +24,26 @@ BOTH = "both"
 
 def measure(study: Study, _setting: str, seed: int) -> Rows:
     """A row for each number of lost devices."""
-    paper, robust = (
-        by_count(found(study, preset, seed).outcomes) for preset in ("paper", "robust")
-    )
+    paper, robust = (by_count(found(study, preset, seed).outcomes) for preset in PRESETS)
+    own_rule = by_count(found(study, "paper", seed, PAPER_THRESHOLD).outcomes)
     rows = {}
     for count in paper:
-        theirs, ours = paper[count][OVERALL], robust[count][OVERALL]
-        rows[str(count)] = {
-            "paper": 100 * theirs.mean,
-            "robust": 100 * ours.mean,
-            "gain_points": 100 * (ours.mean - theirs.mean),
-            "paper_worst": 100 * theirs.worst,
-            "robust_worst": 100 * ours.worst,
+        theirs, ours = paper[count], robust[count]
+        means = {
+            "paper": theirs[OVERALL].mean,
+            "paper_rule": own_rule[count][OVERALL].mean,
+            "paper_cloud": theirs["cloud"].mean,
+            "robust": ours[OVERALL].mean,
+            "robust_cloud": ours["cloud"].mean,
+            "paper_worst": theirs[OVERALL].worst,
+            "robust_worst": ours[OVERALL].worst,
         }
+        gains = {
+            "gained_points": means["robust"] - means["paper"],
+            "gained_over_rule_points": means["robust"] - means["paper_rule"],
+            "gained_cloud_points": means["robust_cloud"] - means["paper_cloud"],
+        }
+        rows[str(count)] = {name: 100 * value for name, value in (means | gains).items()}
     return rows
 
 
@@ -42,6 +51,8 @@ def draw(figure: Figure, means: Means) -> None:
     axes = figure.subplots()
     rows, x = list(means[BOTH].values()), [int(count) for count in means[BOTH]]
     line(axes, x, rows, "paper", color=ORANGE)
+    line(axes, x, rows, "paper_rule", color=GREEN, name="paper, T = 0.8")
+    line(axes, x, rows, "paper_cloud", color=GRAY, name="paper, cloud's exit")
     line(axes, x, rows, "robust", color=BLUE)
     finish(axes, title="Overall, mean over all subsets of lost devices", xlabel="devices lost")
 

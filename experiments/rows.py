@@ -100,23 +100,31 @@ def write_means(path: Path, table: RowFile, published: Published) -> None:
     for (setting, row), measures in table.values().items():
         known = published.get((setting, row), {})
         for measure, values in measures.items():
-            low, high = interval(values, is_share=not measure.endswith(UNITS))
+            low, high = interval(values, *bounds(measure))
             cells = [f"{mean(values):.2f}", low, high, known.get(measure)]
             texts = [f"{x:.2f}" if isinstance(x, float) else x for x in cells]
             lines.append([setting, row, measure, *texts, len(values)])
     write_csv(path, MEAN_COLUMNS, (["" if x is None else x for x in line] for line in lines))
 
 
-def interval(values: Sequence[float], *, is_share: bool) -> tuple[float | None, float | None]:
+def bounds(measure: str) -> tuple[float, float]:
+    """What a measure can be: per cent, a count or, of differences, anything."""
+    if measure.endswith("_points"):
+        return -math.inf, math.inf
+    return 0.0, math.inf if measure.endswith(UNITS) else 100.0
+
+
+def interval(
+    values: Sequence[float], least: float, most: float
+) -> tuple[float | None, float | None]:
     """95 % interval of the mean over seeds (Student's t), none for one seed.
 
-    is_share: per cent, so that nothing lies outside 0 to 100.
+    least, most: what a value can be; the interval ends there.
     """
     if len(values) < 2:
         return None, None
     spread = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    low, high = mean(values) - spread, mean(values) + spread
-    return (max(0.0, low), min(100.0, high)) if is_share else (low, high)
+    return max(least, mean(values) - spread), min(most, mean(values) + spread)
 
 
 def read_means(path: Path) -> Means:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -25,7 +25,7 @@ from rows import Rows as Rows
 
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
-from ddnn.errors import DdnnError
+from ddnn.errors import ConfigError, DdnnError
 from ddnn.topology import Topology
 from ddnn.training.run import Run, open_run, train_run, versions
 from ddnn.training.settings import PresetName, Settings, settings_for
@@ -38,15 +38,15 @@ SMOKE_CARD = FOLDER / "smoke.yaml"
 class Study:
     """One call of a script: what it works on and how long.
 
-    runs: folder of trained networks, shared by all scripts. options: the script's own.
+    changes: of the preset's settings. runs: folder of trained networks, shared by all scripts.
+    options: the script's own.
     """
 
     card: str
     data: DataSet
     preset: PresetName
     seeds: int
-    epochs: int | None
-    batch: int | None
+    changes: Mapping[str, Any]
     runs: Path
     out: Path
     is_smoke: bool
@@ -68,12 +68,10 @@ class Study:
     ) -> Run:
         """A trained run; opened where an equal one was trained before.
 
-        changes: of the preset's settings; --epochs and --batch come before them.
+        changes: of the preset's settings; those of the call come before them.
         """
         data = self.data if data is None else data
-        given = {"epochs": self.epochs, "batch": self.batch}
-        changes |= {name: value for name, value in given.items() if value is not None}
-        settings = settings_for(preset or self.preset, **changes)
+        settings = settings_for(preset or self.preset, **(changes | dict(self.changes)))
         folder = self.runs / _run_name(topology, settings, data, seed)
         if (folder / "bundle" / "manifest.json").exists():
             return open_run(folder)
@@ -140,8 +138,13 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
     parser.add_argument("--data", metavar="CARD", help=f"default: {experiment.card}")
     parser.add_argument("--preset", default=experiment.preset, choices=get_args(PresetName))
     parser.add_argument("--seeds", type=int, default=experiment.seeds)
-    parser.add_argument("--epochs", type=int, help="default: the preset's")
-    parser.add_argument("--batch", type=int, help="samples an update, default: the preset's")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the training's settings, such as epochs=15 schedule=cosine",
+    )
     parser.add_argument("--out", type=Path, help="folder of the results")
     parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -156,8 +159,7 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
         data=load(card),
         preset=given.preset,
         seeds=1 if given.smoke else given.seeds,
-        epochs=1 if given.smoke else given.epochs,
-        batch=given.batch,
+        changes=changes_of(given.set) | ({"epochs": 1} if given.smoke else {}),
         runs=given.runs,
         out=given.out or (Path("runs/smoke") if given.smoke else FOLDER / "results"),
         is_smoke=given.smoke,
@@ -165,12 +167,22 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
     )
 
 
+def changes_of(texts: Sequence[str]) -> dict[str, Any]:
+    """Settings written KEY=VALUE. Raises ConfigError for another form."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set: got {text!r}, want KEY=VALUE, for example epochs=15")
+        changes[name] = value
+    return changes
+
+
 def _columns_of_record(study: Study) -> dict[str, str]:
     return {
         "test_samples": str(len(study.data.split.test)),
-        "epochs": "preset" if study.epochs is None else str(study.epochs),
-        "batch": "preset" if study.batch is None else str(study.batch),
         "preset": study.preset,
+        "changed": " ".join(f"{name}={value}" for name, value in study.changes.items()),
         "data": study.data.name,
         "digest": study.data.digest[:16],
         "versions": " ".join(f"{name}={value}" for name, value in versions().items()),

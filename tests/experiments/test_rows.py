@@ -3,6 +3,7 @@
 import pytest
 from failures import as_list, expected
 from rows import RowFile, interval, read_means, write_means
+from study import changes_of
 
 from ddnn.errors import ConfigError
 from ddnn.training.failures import Outcome
@@ -42,7 +43,7 @@ def test_means_have_intervals_and_published_values_beside_them(tmp_path):
 
 
 def test_one_seed_has_no_interval():
-    assert interval([5.0], is_share=False) == (None, None)
+    assert interval([5.0], 0, 100) == (None, None)
 
 
 OUTCOMES = [
@@ -68,3 +69,9 @@ def test_expected_accuracy_sums_over_all_subsets(survival_V, wanted):
 def test_a_wrong_survival_is_named(text):
     with pytest.raises(ConfigError, match="--survival: got"):
         as_list(text, 3)
+
+
+def test_a_wrong_change_of_settings_is_named():
+    with pytest.raises(ConfigError, match="--set: got 'epochs', want KEY=VALUE"):
+        changes_of(["epochs"])
+    assert changes_of(["epochs=3", "schedule=cosine"]) == {"epochs": "3", "schedule": "cosine"}
