@@ -37,7 +37,7 @@ LAYERS = {
     "bundle.manifest": STRUCTURE | {"coding"},
     "bundle.load": STRUCTURE | {"bundle.manifest"},
     "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load"},
-    "bundle.place": STRUCTURE | {"bundle.manifest", "bundle.load"},
+    "bundle.place": STRUCTURE | {"bundle.manifest", "bundle.load", "bundle.split"},
     "bundle.compose": STRUCTURE | {
         "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "data", "wire",
     },

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from ddnn.bundle.load import Bundle, load_bundle, read_checked
+from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.manifest import MANIFEST
-from ddnn.errors import BundleError, ConfigError
+from ddnn.bundle.split import copy_files, new_folder
+from ddnn.errors import ConfigError
 from ddnn.topology import Topology
 
 _TOPOLOGY = ("name", "collector", "links", "heartbeat", "security")
@@ -29,22 +27,9 @@ def place_bundle(folder: Path, topology: Topology, out: Path) -> Bundle:
     bundle = load_bundle(folder)
     _check_same_network(bundle.topology, topology)
     manifest = bundle.manifest.model_copy(update={"topology": topology})
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise BundleError(f"{out}: exists, want a new folder")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-        try:
-            for name in manifest.sha256:
-                (new / name).parent.mkdir(parents=True, exist_ok=True)
-                (new / name).write_bytes(read_checked(bundle.folder, manifest, name))
-            (new / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
-            os.chmod(new, 0o755)
-            new.rename(out)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise BundleError(f"{out}: cannot be written, {error.strerror or error}") from error
+    with new_folder(out) as new:
+        copy_files(bundle, manifest.sha256, new)
+        (new / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
     return load_bundle(out)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from ddnn.bundle.load import load_bundle, read_checked
+from ddnn.bundle.load import Bundle, load_bundle, read_checked
 from ddnn.bundle.manifest import MANIFEST, files_of
 from ddnn.errors import BundleError, ConfigError
 
@@ -25,20 +26,36 @@ def split_bundle(folder: Path, nodes: Sequence[str], out: Path) -> tuple[str, ..
             known = ", ".join(bundle.topology.nodes)
             raise ConfigError(f"node: no node named {node!r} (known: {known})")
     names = files_of(bundle.topology, nodes)
+    with new_folder(out) as new:
+        copy_files(bundle, names, new)
+        shutil.copyfile(bundle.folder / MANIFEST, new / MANIFEST)
+    return names
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder that becomes `out` when all that is done with it is done; else it is removed.
+
+    Raises BundleError for a place that cannot be written or is in use.
+    """
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise BundleError(f"{out}: exists, want a new folder")
         out.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
-            for name in names:
-                (new / name).parent.mkdir(parents=True, exist_ok=True)
-                (new / name).write_bytes(read_checked(bundle.folder, bundle.manifest, name))
-            shutil.copyfile(bundle.folder / MANIFEST, new / MANIFEST)
+            yield new
             os.chmod(new, 0o755)
             new.rename(out)
         finally:
             shutil.rmtree(new, ignore_errors=True)
     except OSError as error:
         raise BundleError(f"{out}: cannot be written, {error.strerror or error}") from error
-    return names
+
+
+def copy_files(bundle: Bundle, names: Iterable[str], folder: Path) -> None:
+    """The bundle's files of these names, checked. Raises BundleError for a damaged one."""
+    for name in names:
+        content = read_checked(bundle.folder, bundle.manifest, name)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)

@@ -15,9 +15,8 @@ from ddnn.bundle.compose import COMPOSE, compose_folder
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import split_bundle
-from ddnn.cli.options import data_options, run_argument, samples_of
+from ddnn.cli.options import data_options, run_argument, samples_of, topology_of
 from ddnn.run.hosts import nodes_of_host
-from ddnn.topology import read_topology
 from ddnn.wire.zeromq import make_key_pair
 
 
@@ -54,7 +53,7 @@ def place(run: Path, topology: str, out: Path) -> None:
 
     Nothing is trained anew: TOPOLOGY must be of the same network. Thresholds stay RUN's.
     """
-    placed = place_bundle(run, read_topology(topology), out)
+    placed = place_bundle(run, topology_of(topology), out)
     hosts = ", ".join(placed.topology.hosts)
     click.echo(f"{out}: the network of {run} for topology {placed.topology.name} (hosts: {hosts})")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ddnn.topology import COLLECTOR, read_topology
+from ddnn.cli.options import topology_of
+from ddnn.topology import COLLECTOR
 from ddnn.wire.keys import write_keys
 from ddnn.wire.zeromq import make_key_pair
 
@@ -19,7 +20,7 @@ def command(topology: str, out: Path) -> None:
 
     Each host needs public.json and the .key files of its own nodes, and no others.
     """
-    checked = read_topology(topology)
+    checked = topology_of(topology)
     names = (COLLECTOR, *checked.nodes)
     write_keys(out, names, make_key_pair)
     click.echo(f"{out}: {len(names)} key files, for their owners alone, and public.json")

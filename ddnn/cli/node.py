@@ -15,7 +15,6 @@ from ddnn.cli.options import (
     run_argument,
     samples_of,
 )
-from ddnn.data.fits import check_fits
 from ddnn.run.child import ChildConfig, serve
 from ddnn.run.prepare import save_views
 
@@ -66,6 +65,4 @@ def _recorded(run: Path, name: str, card: str | None, split: str, folder: Path) 
     bundle = load_bundle(run, [name])
     if name not in bundle.topology.devices:
         return None
-    samples = samples_of(bundle, card, split)
-    check_fits(bundle.topology, samples)
-    return save_views(folder, name, bundle.topology, samples)
+    return save_views(folder, name, bundle.topology, samples_of(bundle, card, split))

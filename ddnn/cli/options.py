@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.fits import check_fits
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
+from ddnn.run.links import check_links
+from ddnn.topology import Topology, read_topology
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,12 +41,25 @@ def data_options(command: F) -> F:
     return _card(_split(command))
 
 
+def topology_of(file: str) -> Topology:
+    """The topology of a file or shipped name, checked as a whole: also what its links emulate.
+
+    Raises ConfigError naming the file and the key path.
+    """
+    topology = read_topology(file)
+    check_links(topology, source=file)
+    return topology
+
+
 def samples_of(bundle: Bundle, card: str | None, split: str) -> MultiView:
     """A part of the card's data, by default of the card that the bundle was trained on.
 
-    Raises ConfigError where the bundle names none.
+    Raises ConfigError where the bundle names none, or it is not what the devices see.
     """
     own = bundle.manifest.data.get("card")
     if card is None and not isinstance(own, str):
         raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
-    return load(card or str(own)).part(split)
+    card = card or str(own)
+    part = load(card).part(split)
+    check_fits(bundle.topology, part, card=card, wanted_by=bundle.folder)
+    return part

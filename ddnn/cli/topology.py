@@ -6,8 +6,9 @@ import json
 
 import click
 
+from ddnn.cli.options import topology_of
 from ddnn.report.drawing import draw
-from ddnn.topology import Topology, read_topology
+from ddnn.topology import Topology
 
 
 @click.group(name="topology")
@@ -19,7 +20,7 @@ def command() -> None:
 @click.argument("file")
 def check(file: str) -> None:
     """Validate FILE (or a shipped topology's name) and draw it."""
-    topology = read_topology(file)
+    topology = topology_of(file)
     click.echo(draw(topology))
     click.echo(f"\n{file}: {len(topology.nodes)} nodes, no mistakes found")
 
@@ -28,7 +29,7 @@ def check(file: str) -> None:
 @click.argument("file")
 def draw_command(file: str) -> None:
     """Draw FILE as text."""
-    click.echo(draw(read_topology(file)))
+    click.echo(draw(topology_of(file)))
 
 
 @command.command()

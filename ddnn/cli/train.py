@@ -10,10 +10,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ddnn.cli.options import topology_of
+from ddnn.data.fits import check_fits
+from ddnn.data.loading import load
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_offline
 from ddnn.runfolder import epochs_done, is_finished
-from ddnn.topology import read_topology
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.fit import Epoch
 from ddnn.training.run import Run, read_config, resume_run, train_run
@@ -141,14 +143,17 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
         freeze=options["freeze"] or None,
         exit_weights=dict(options["exit_weights"]) or None,
     )
+    checked, data = topology_of(topology), load(card)
+    check_fits(checked, data.samples, card=card, wanted_by=topology)
     with EpochDisplay(settings.epochs) as display:
         return train_run(
             out,
-            read_topology(topology),
+            checked,
             card,
             settings,
             seed=options["seed"],
             overwrite=options["overwrite"],
+            data=data,
             on_epoch=display.show,
         )
 

@@ -9,25 +9,33 @@ from ddnn.errors import ConfigError, DataError
 from ddnn.topology import Topology
 
 
-def check_fits(topology: Topology, samples: MultiView) -> None:
+def check_fits(
+    topology: Topology,
+    samples: MultiView,
+    *,
+    card: object = "the data set",
+    wanted_by: object | None = None,
+) -> None:
     """Raises ConfigError when the data set is not what the topology's devices see.
 
+    card: where the samples are from; wanted_by: the topology's file, or the run that it is of.
     Raises DataError when there is no sample at all.
     """
+    wanted_by = wanted_by or f"topology {topology.name}"
     wanted = (topology.views, *topology.view.shape)
     got = samples.views_NVCHW.shape[1:]
     if got != wanted:
         raise ConfigError(
-            f"{topology.name}: the data set has views x channels x height x width "
-            f"{_sizes(got)}, the topology wants {_sizes(wanted)}"
+            f"{card}: has views x channels x height x width {_sizes(got)}, {wanted_by} wants "
+            f"{_sizes(wanted)}"
         )
     if samples.classes != topology.classes:
         raise ConfigError(
-            f"{topology.name}: the data set has classes {list(samples.classes)}, the topology "
-            f"wants {list(topology.classes)}"
+            f"{card}: has classes {list(samples.classes)}, {wanted_by} wants "
+            f"{list(topology.classes)}"
         )
     if not len(samples):
-        raise DataError("no samples in this split, want at least one")
+        raise DataError(f"{card}: no samples in this split, want at least one")
 
 
 def _sizes(sizes: Iterable[int]) -> str:

@@ -5,17 +5,19 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
+import errno
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import LaunchError
+from ddnn.errors import LaunchError, TransportError
 from ddnn.run.child import ChildConfig
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
@@ -70,9 +72,40 @@ def free_endpoints(topology: Topology) -> dict[str, str]:
     return {name: f"tcp://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
 
 
+def check_ports(topology: Topology, names: Iterable[str]) -> None:
+    """Raises TransportError for an address that a node, or the collector, cannot have.
+
+    Asked before any process starts; whoever takes a port right after makes its node fail later.
+    """
+    for name in names:
+        address = urlsplit(topology.endpoint(name))
+        family = socket.AF_INET6 if ":" in (address.hostname or "") else socket.AF_INET
+        with socket.socket(family) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind((address.hostname or "", address.port or 0))
+            except socket.gaierror as error:
+                raise TransportError(f"{name}: {address.netloc} is unknown here") from error
+            except OSError as error:
+                raise TransportError(f"{name}: {_lacking(error, address)}") from error
+
+
+def _lacking(error: OSError, address: SplitResult) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {address.port} is in use on {address.hostname}, want it free (another launch?) "
+            "or ddnn launch --free-ports"
+        )
+    return f"cannot listen at {address.netloc}, {error.strerror}; want an address of this machine"
+
+
 @contextmanager
 def collector_mailbox(bundle: Bundle, options: Options) -> Iterator[Mailbox]:
-    """The launcher's own place among the nodes."""
+    """The launcher's own place among the nodes.
+
+    Raises TransportError for an address that it cannot have.
+    """
+    check_ports(bundle.topology, [COLLECTOR])
     codec = Codec(bundle.topology, bundle.session, bundle.tables)
     transport = open_sockets(
         COLLECTOR, bundle.topology, codec, keys=options.keys, insecure=options.insecure
@@ -103,8 +136,10 @@ def start_nodes(
     """Starts the nodes' processes; folder: where devices find what their cameras recorded.
 
     epochs: how often nodes were started before, default never.
+    Raises TransportError, before any starts, for an address that one cannot have.
     """
     topology = bundle.topology
+    check_ports(topology, nodes)
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
     for name in nodes:
         views = None

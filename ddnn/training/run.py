@@ -76,8 +76,14 @@ class Run:
         return self.config.topology
 
     def load_data(self, card: str | Path | None = None) -> DataSet:
-        """The data set of another card, or the one trained on."""
-        return load(self.config.card if card is None else card)
+        """The data set of another card, or the one trained on.
+
+        Raises ConfigError where it is not what the topology's devices see.
+        """
+        card = self.config.card if card is None else card
+        data = load(card)
+        check_fits(self.topology, data.samples, card=card, wanted_by=self.folder)
+        return data
 
 
 def train_run(
@@ -98,8 +104,9 @@ def train_run(
     """
     if is_run(folder) and not overwrite:
         raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
+    _check_start(settings, folder)
     data = load(card) if data is None else data
-    check_fits(topology, data.samples)
+    check_fits(topology, data.samples, card=card)
     config = Config(
         topology=topology,
         settings=settings,
@@ -215,6 +222,17 @@ def _finish(folder: Path, config: Config, data: DataSet, *, resume: bool, on_epo
         versions=config.versions,
     )
     return open_run(folder)
+
+
+def _check_start(settings: Settings, folder: Path) -> None:
+    """What is begun with must be there, and not be what is replaced."""
+    if settings.start_from is None:
+        return
+    start = Path(settings.start_from)
+    if not (start / WEIGHTS).is_file():
+        raise ConfigError(f"--start-from {start}: no {WEIGHTS} there, want a run of ddnn train")
+    if start.resolve() == folder.resolve():
+        raise ConfigError(f"--start-from {start}: is to be replaced itself, want another --out")
 
 
 def _held_out(data: DataSet) -> MultiView:

@@ -126,7 +126,7 @@ def test_what_is_in_the_way_or_does_not_fit_leaves_nothing_behind(trained, folde
         compose_folder(bundle, trained.samples, folder, make_pair)
     with pytest.raises(DataError, match="none of the 1 samples"):  # the collector would refuse it
         compose_folder(bundle, trained.samples.take(np.arange(1)), tmp_path / "new", make_pair)
-    with pytest.raises(ConfigError, match="the topology wants 2"):
+    with pytest.raises(ConfigError, match="topology star wants 2"):
         compose_folder(bundle, random_views(star_topology(3), 30), tmp_path / "new", make_pair)
     assert list(tmp_path.iterdir()) == []
 

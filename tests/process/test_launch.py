@@ -177,10 +177,13 @@ def damage_a_file(folder: Path) -> str:
 def test_a_port_in_use_is_named_with_the_node_that_wants_it(train):
     topology = at_free_ports(star_topology(2))
     trained = train(topology, 30)
-    for name, error in (("cam1", LaunchError), (COLLECTOR, TransportError)):
-        address = topology.endpoint(name)
-        named = pytest.raises(error, match=f"{address}: .*in use.*wanted by {name}")
-        with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))), named:
+    for name in ("cam1", COLLECTOR):
+        port = int(topology.endpoint(name).rsplit(":", 1)[1])
+        said = f"^{name}: port {port} is in use on 127.0.0.1, want it free .* --free-ports$"
+        with (
+            socket.create_server(("127.0.0.1", port)),
+            pytest.raises(TransportError, match=said),
+        ):
             launch(trained.bundle, trained.samples)
     assert_nothing_is_left(trained.bundle.folder, topology)
 
@@ -198,6 +201,6 @@ def test_a_node_that_does_not_start_is_named_with_its_last_line(tmp_path, damage
 def test_wrong_views_are_refused_before_anything_starts(train):
     trained = train(star_topology(2), 30)
     other = train(star_topology(3), 30)
-    with pytest.raises(DdnnError, match=r"^star: .* 3 x 1 x 8 x 8, .* wants 2 x 1 x 8 x 8"):
+    with pytest.raises(DdnnError, match=r" 3 x 1 x 8 x 8, topology star wants 2 x 1 x 8 x 8"):
         launch(trained.bundle, other.samples)
     assert node_processes(trained.bundle.folder) == []

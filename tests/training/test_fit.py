@@ -162,7 +162,7 @@ def test_other_hierarchies_train_with_the_same_code(tmp_path, name):
 
 
 def test_data_of_another_shape_or_other_classes_is_refused(tmp_path, data, settings):
-    with pytest.raises(ConfigError, match="data set has views x channels x height x width 3 x 3"):
+    with pytest.raises(ConfigError, match="data set: has views x channels x height x width 3 x 3"):
         fit(data, make_topology("six-cameras"), settings, seed=0, folder=tmp_path)
     other = type(data.samples)(
         views_NVCHW=data.samples.views_NVCHW,

@@ -228,6 +228,30 @@ def test_mistakes_are_told_in_one_line(tmp_path, card, topology_file, arguments,
     assert "\n" not in str(caught.value)
 
 
+def test_data_that_do_not_fit_are_named_with_the_file_that_wants_others(
+    run, tmp_path, topology_file
+):
+    small = tmp_path / "small.yaml"
+    small.write_text("kind: rendered\nsamples: 20\n")
+    sizes = "has views x channels x height x width 6 x 3 x 32 x 32, {} wants 3 x 3 x 8 x 8"
+    with pytest.raises(ConfigError) as caught:
+        call("train", topology_file, "--data", small, "--out", tmp_path / "out")
+    assert str(caught.value) == f"{small}: {sizes.format(topology_file)}"
+    for command in ("evaluate", "failures", "launch"):
+        with pytest.raises(ConfigError) as caught:
+            call(command, run, "--data", small)
+        place = run / "bundle" if command == "launch" else run
+        assert str(caught.value) == f"{small}: {sizes.format(place)}"
+
+
+@pytest.mark.parametrize("start", ["gone", "run"])
+def test_a_run_is_not_removed_for_one_that_cannot_begin(run, topology_file, card, start):
+    arguments = ("--out", run, "--overwrite", "--start-from", run.parent / start)
+    with pytest.raises(ConfigError, match=f"--start-from .*{start}: .* want"):
+        call("train", topology_file, "--data", card, *arguments)
+    assert load_bundle(run)
+
+
 def test_missing_arguments_are_a_usage_error():
     result = call("train", "six-cameras")
     assert result.exit_code == 2
