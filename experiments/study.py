@@ -97,6 +97,7 @@ class Experiment:
     preset: PresetName = "paper"
     seeds: int = 3
     card: str = "rendered"
+    smoke_card: Path = SMOKE_CARD
     options: Callable[[argparse.ArgumentParser], None] = lambda _: None
 
 
@@ -153,7 +154,7 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
     experiment.options(parser)
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    card = given.data or (str(SMOKE_CARD) if given.smoke else experiment.card)
+    card = given.data or (str(experiment.smoke_card) if given.smoke else experiment.card)
     return Study(
         card=card,
         data=load(card),

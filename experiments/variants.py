@@ -55,6 +55,11 @@ def _document(name: str, data: DataSet) -> dict[str, Any]:
     channels, height, width = data.samples.views_NVCHW.shape[2:]
     document["classes"] = list(data.samples.classes)
     document["view"] = {"channels": channels, "height": height, "width": width}
+    return patient(document)
+
+
+def patient(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, changed: deadlines and heartbeats times PATIENCE."""
     for tier in document["tiers"]:
         tier["deadline_ms"] *= PATIENCE
         if tier["exit"] is not None:

@@ -21,10 +21,10 @@ import numpy as np
 
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
-from ddnn.bundle.split import split_bundle
+from ddnn.bundle.split import new_folder, split_bundle
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
-from ddnn.errors import BundleError, ConfigError, DataError
+from ddnn.errors import ConfigError, DataError
 from ddnn.topology import COLLECTOR, Restart, Topology
 from ddnn.wire.keys import PUBLIC, KeyPair, write_keys
 from ddnn.yamlfile import to_yaml
@@ -34,7 +34,7 @@ IMAGE, MOUNT, NETWORK = "ddnn", "/ddnn", "ddnn"
 JOIN_S = 120
 _HOW = f"""\
 # From a checkout of ddnn: docker build -t {IMAGE} -f THIS_FOLDER/{DOCKERFILE} .
-# Then here: docker compose up --abort-on-container-exit; the report is in {COLLECTOR}/report.
+# Then here: docker compose up; the report is in {COLLECTOR}/report.
 """
 _DOCKERFILE = f"""\
 {_HOW}FROM python:3.11-slim
@@ -57,25 +57,18 @@ def compose_folder(
     Raises ConfigError for a name that cannot be a service's, DataError for samples that
     lack a class, BundleError for a damaged bundle or a place that cannot be written or is in use.
     """
-    if out.exists():
-        raise BundleError(f"{out}: exists, want a new folder")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-            new, whole = Path(temporary) / "new", Path(temporary) / "whole"
-            topology = in_containers(load_bundle(bundle, ()).topology)
-            _check(topology, samples)
-            place_bundle(bundle, topology, whole)
-            for name in (COLLECTOR, *topology.nodes):
-                split_bundle(whole, [name] if name in topology.nodes else [], new / name / "bundle")
-            _write_samples(new, topology, samples)
-            if topology.security.curve:
-                _write_keys(new, topology, Path(temporary) / "keys", make_pair)
-            (new / COMPOSE).write_text(_HOW + to_yaml(compose_document(topology)))
-            (new / DOCKERFILE).write_text(_DOCKERFILE)
-            new.rename(out)
-    except OSError as error:
-        raise BundleError(f"{out}: cannot be written, {error.strerror or error}") from error
+    with new_folder(out) as new, tempfile.TemporaryDirectory() as temporary:
+        topology = in_containers(load_bundle(bundle, ()).topology)
+        _check(topology, samples)
+        whole = Path(temporary) / "whole"
+        place_bundle(bundle, topology, whole)
+        for name in (COLLECTOR, *topology.nodes):
+            split_bundle(whole, [name] if name in topology.nodes else [], new / name / "bundle")
+        _write_samples(new, topology, samples)
+        if topology.security.curve:
+            _write_keys(new, topology, Path(temporary) / "keys", make_pair)
+        (new / COMPOSE).write_text(_HOW + to_yaml(compose_document(topology)))
+        (new / DOCKERFILE).write_text(_DOCKERFILE)
     return topology
 
 

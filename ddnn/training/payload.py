@@ -25,6 +25,8 @@ from ddnn.training.predict import perceive, taking_part
 
 FeatureBytes = Mapping[str, NDArray[np.int64]]
 """By node name, (N,): payload of its features of each sample, should they be sent."""
+TABLE_SAMPLES = 2000
+"""A table has 64 columns a bit plane: each sees far more bits of them than it has."""
 
 
 class DevicePayload(NamedTuple):
@@ -98,8 +100,16 @@ def feature_bytes(
 
 
 def fit_tables(joint: Joint, samples: MultiView) -> None:
-    """Fits the tables of all nodes whose features are entropy-coded to what they send."""
+    """Fits the tables of all nodes whose features are entropy-coded to what they send.
+
+    Of more than TABLE_SAMPLES as many, evenly spaced, are enough.
+    """
     topology = joint.topology
+    if all(topology.feature_code(name) != "entropy-coded" for name in topology.section_nodes):
+        return
+    if len(samples) > TABLE_SAMPLES:
+        chosen = np.linspace(0, len(samples) - 1, TABLE_SAMPLES).astype(np.int64)
+        samples = samples.take(chosen)
     present_NV = taking_part(topology, samples)
     found = coded_features(joint, perceive(joint, samples), present_NV)
     for name, features_NFHW in found.items():

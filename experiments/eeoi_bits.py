@@ -1,0 +1,156 @@
+"""Features of the early-exit ResNet-20 at fewer bits: bytes a sample beside accuracy.
+
+    python experiments/eeoi_bits.py --run RUN
+
+Both links carry k bits a value. Each network starts from the one of 32 bits and is trained on
+for a few epochs at a low rate (FINE_TUNING), all tiers, the same for all. Thresholds, one an exit:
+the fewest bytes for at most half a point less than all samples offloaded at 32 bits, on validation
+data. Accuracies are of all test samples; bytes are those that real processes sent for evenly
+spaced ones, over all of these: who exits early sends none. `coded`: features entropy-coded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from early_exit import (
+    CARD,
+    EXIT_WEIGHTS,
+    PRESET,
+    SMOKE_CARD,
+    Rules,
+    add_options,
+    cheapest,
+    counted,
+    equal,
+    launched,
+    link_bytes,
+    share,
+    spread,
+    summed,
+    thresholds,
+    trained,
+)
+from matplotlib.figure import Figure
+from measures import at_exits, with_rules
+from study import Experiment, Means, Rows, Study, main
+
+from ddnn.bundle.write import write_bundle
+from ddnn.model.joint import Joint
+from ddnn.report.plots import BLUE, GRAY, ORANGE
+from ddnn.topology import Topology
+from ddnn.training.evaluate import evaluate
+from ddnn.training.fit import accuracies
+from ddnn.training.payload import fit_tables
+from ddnn.training.predict import predict
+from ddnn.training.run import BUNDLE, Run
+
+BITS = ("32", "8", "4", "2", "1")
+MAX_CODED_BITS = 4
+FINE_TUNING = {"epochs": 2, "learning_rate": 0.02}
+RAW_BYTES = 3072
+LOSS = 0.005
+ALL, PER_EXIT, CODED = "all offloaded", "per exit", "per exit, coded"
+
+
+def with_bits(topology: Topology, bits: int, features: str = "raw-bits") -> Topology:
+    """The same with k bits a value on both links."""
+    document = topology.model_dump(mode="json")
+    for tier in document["tiers"][:-1]:
+        tier["section"]["feature_bits"] = bits
+        tier["features"] = features
+    return Topology.model_validate(document)
+
+
+def fine_tuned(study: Study, whole: Run, bits: int, seed: int) -> Run:
+    """The network of 32 bits trained on with fewer; itself for 32."""
+    if bits == 32:
+        return whole
+    own = study if study.is_smoke else replace(study, changes={})  # options are of the 32 bits
+    return own.train(
+        with_bits(whole.topology, bits),
+        seed=seed,
+        exit_weights=EXIT_WEIGHTS,
+        start_from=str(whole.folder),
+        **FINE_TUNING,
+    )
+
+
+def coded(study: Study, run: Run, bits: int, folder: Path) -> Run:
+    """The same network with its features entropy-coded, its bundle in `folder`."""
+    topology = with_bits(run.topology, bits, "entropy-coded")
+    joint = Joint(topology)
+    joint.load_state_dict(run.joint.state_dict(), strict=False)
+    fit_tables(joint.eval(), study.data.part("train"))
+    write_bundle(folder / BUNDLE, joint, exits=run.rules, prior_class=run.prior_class)
+    config = run.config.model_copy(update={"topology": topology})
+    return replace(run, folder=folder, config=config, joint=joint)
+
+
+def measure(study: Study, setting: str, seed: int) -> Rows:
+    """All samples offloaded, and a threshold an exit with raw bits and coded."""
+    bits, whole = int(setting), trained(study, seed)
+    run = fine_tuned(study, whole, bits, seed)
+    validation, test = (study.data.part(name) for name in ("validation", "test"))
+    floor = accuracies(predict(whole.joint, validation), validation)["cloud"] - LOSS
+    best = at_exits(evaluate(whole, test))["cloud"]
+    sent_bytes = link_bytes(run.topology)
+    logits = predict(run.joint, validation)
+    rules = cheapest(logits, run.rules, validation, sent_bytes=sent_bytes, floor=floor)
+    evaluation = evaluate(run, test)
+    correct_N = evaluation.logits["cloud"].argmax(axis=1) == test.fused_labels_N
+    everything = share(int(correct_N.sum()), len(test))
+    early = summed(with_rules(evaluation, rules).verdicts) | thresholds(rules)
+    found: dict[str, dict[str, float]] = {
+        ALL: everything | {"payload_bytes": sum(sent_bytes)},
+        PER_EXIT: early | sent(study, run, rules),
+    }
+    if bits <= MAX_CODED_BITS:
+        with TemporaryDirectory() as temporary:
+            found[CODED] = early | sent(study, coded(study, run, bits, Path(temporary)), rules)
+    return {name: row | {"loss_points": best - row["accuracy"]} for name, row in found.items()}
+
+
+def sent(study: Study, run: Run, rules: Rules) -> dict[str, float]:
+    """What processes sent, and whether they answered as offline."""
+    samples = spread(study)
+    outcome = launched(run, rules, samples)
+    wanted = with_rules(evaluate(run, samples), dict(rules)).verdicts
+    return counted(outcome) | {"equal_verdicts": equal(outcome.verdicts, wanted)}
+
+
+def draw(figure: Figure, means: Means) -> None:
+    axes = figure.subplots()
+    for name, color in ((ALL, GRAY), (PER_EXIT, BLUE), (CODED, ORANGE)):
+        rows = {bits: rows[name] for bits, rows in means.items() if name in rows}
+        sizes = [row["payload_bytes"].value for row in rows.values()]
+        axes.plot(
+            sizes, [r["accuracy"].value for r in rows.values()], "o-", color=color, label=name
+        )
+        for bits, row in rows.items():
+            place = (row["payload_bytes"].value, row["accuracy"].value)
+            axes.annotate(f" {bits}", place, color=color, fontsize=8)
+    axes.axvline(RAW_BYTES, color=GRAY, lw=1, ls=":", label=f"raw image, {RAW_BYTES} B")
+    axes.set(xscale="log", xlabel="payload bytes a sample, both links", ylabel="% right")
+    axes.set_title("Bits a feature value (numbers at the points)")
+    axes.legend(frameon=False, loc="lower right")
+
+
+EXPERIMENT = Experiment(
+    name="eeoi-bits",
+    about=__doc__ or "",
+    settings=lambda study: ["32", "1"] if study.is_smoke else BITS,
+    measure=measure,
+    draw=draw,
+    published={("32", ALL): {"accuracy": 79.26, "payload_bytes": 65536 + 32768}},
+    preset=PRESET,
+    seeds=1,
+    card=CARD,
+    smoke_card=SMOKE_CARD,
+    options=add_options,
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)

@@ -1,0 +1,125 @@
+"""The scripts of the early-exit ResNet-20, shortened, and how they choose thresholds."""
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from early_exit import cheapest, link_bytes, thresholds
+from eeoi_bits import with_bits
+from rows import Means
+from study import run
+
+from ddnn.bundle.manifest import ExitRule
+from ddnn.data.multiview import MultiView
+from ddnn.topology import read_topology
+
+RULES = {name: ExitRule(threshold=None, temperature=1.0) for name in ("local", "edge", "cloud")}
+SENT_BYTES = (200, 100)
+
+
+def labelled(labels_N: np.ndarray) -> MultiView:
+    views = np.ones((len(labels_N), 1, 1, 1, 1), np.uint8)
+    return MultiView(views_NVCHW=views, labels_NV=labels_N[:, None], classes=("a", "b"))
+
+
+def scores(labels_N: np.ndarray, right_N: np.ndarray, sure_N: np.ndarray) -> np.ndarray:
+    """Logits of a classifier that is right and sure at the given samples."""
+    predicted_N = np.where(right_N, labels_N, 1 - labels_N)
+    strength_N = np.where(sure_N, 4.0, 0.5) * (1 + 0.01 * np.arange(len(labels_N)))
+    return (np.eye(2)[predicted_N] * strength_N[:, None]).astype(np.float32)
+
+
+def three_exits(count: int = 60) -> tuple[dict[str, np.ndarray], MultiView]:
+    """The local exit is right and sure at a third, the edge at two, the cloud everywhere."""
+    labels_N = np.arange(count) % 2
+    third_N, two_N = np.arange(count) < count // 3, np.arange(count) < 2 * count // 3
+    everything_N = np.ones(count, dtype=bool)
+    logits = {
+        "local": scores(labels_N, third_N, third_N),
+        "edge": scores(labels_N, two_N, two_N),
+        "cloud": scores(labels_N, everything_N, everything_N),
+    }
+    return logits, labelled(labels_N)
+
+
+def test_each_exit_answers_what_it_is_right_about_and_nothing_else_where_no_loss_is_allowed():
+    logits, samples = three_exits()
+    rules = cheapest(logits, RULES, samples, sent_bytes=SENT_BYTES, floor=1.0)
+    found = thresholds(rules)
+    assert rules["cloud"].threshold is None
+    assert 0 < found["local_threshold"] < 1
+    assert 0 < found["edge_threshold"] < 1
+
+
+def test_a_lower_floor_never_costs_more_thresholds():
+    logits, samples = three_exits()
+    strict, loose = (
+        thresholds(cheapest(logits, RULES, samples, sent_bytes=SENT_BYTES, floor=floor))
+        for floor in (1.0, 0.5)
+    )
+    assert all(loose[name] >= strict[name] for name in strict)
+
+
+def test_everything_is_offloaded_where_no_threshold_gives_the_floor():
+    logits, samples = three_exits()
+    logits["cloud"] = -logits["cloud"]
+    logits = {"local": logits["cloud"], "edge": logits["cloud"], "cloud": logits["cloud"]}
+    rules = cheapest(logits, RULES, samples, sent_bytes=SENT_BYTES, floor=0.9)
+    assert thresholds(rules) == {"local_threshold": 0.0, "edge_threshold": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("bits", "sizes"), [(32, [65536, 32768]), (4, [8192, 4096]), (1, [2048, 1024])]
+)
+def test_features_take_so_many_bytes_on_both_links(bits, sizes):
+    assert link_bytes(with_bits(read_topology("eeoi-resnet20"), bits)) == sizes
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained networks that the scripts share."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def smoke(script: str, out: Path, runs: Path) -> Means:
+    """The means of a script whose files are there and whose launches answer as offline."""
+    places = ["--out", str(out), "--runs", str(runs), "--threads", "1"]
+    means = run(import_module(script).EXPERIMENT, ["--smoke", *places])
+    rows = [row for rows in means.values() for row in rows.values()]
+    assert any("equal_verdicts" in row or "mean_ms" in row for row in rows)
+    for row in rows:
+        assert "mean_ms" not in row or row["mean_ms"].value > 0
+        assert "equal_verdicts" not in row or row["equal_verdicts"].value == 100
+        if "accuracy" in row:
+            assert row["accuracy_low"].value <= row["accuracy"].value <= row["accuracy_high"].value
+    name = f"{script.replace('_', '-')}-smoke-images"
+    assert (out / f"{name}.png").stat().st_size > 5000
+    assert (out / f"{name}.csv").exists()
+    return means
+
+
+@pytest.mark.study
+def test_all_offloaded_sends_just_the_features_of_every_sample(tmp_path, runs):
+    rows = smoke("eeoi", tmp_path, runs)["launched"]
+    assert rows["T 0"]["payload_bytes"].value == 65536 + 32768
+    assert rows["T 0"]["cloud_share"].value == 100
+    assert rows["T 1"]["payload_bytes"].value == 0
+    assert rows["T 1"]["local_share"].value == 100
+
+
+@pytest.mark.study
+def test_one_bit_a_value_takes_a_32nd_of_the_bytes(tmp_path, runs):
+    means = smoke("eeoi_bits", tmp_path, runs)
+    whole, bits = (means[name]["all offloaded"]["payload_bytes"].value for name in ("32", "1"))
+    assert whole == 32 * bits
+    assert means["1"]["per exit, coded"].keys() == means["1"]["per exit"].keys()
+
+
+@pytest.mark.study
+def test_limits_say_whether_they_hold(tmp_path, runs):
+    means = smoke("eeoi_limits", tmp_path, runs)
+    for row in means["1000 MB, 50 %"].values():
+        assert row["cpu_held"].value in (0, 100)
+        assert row["memory_held"].value in (0, 100)
+        assert 0 < row["resident_mb"].value < 1000
