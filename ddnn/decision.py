@@ -6,12 +6,15 @@ Axes: N samples, K classes.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.errors import ShapeError
+
+_TINY = np.finfo(np.float64).tiny  # 0 log 0 is 0; no float32 but 0 is below
 
 
 class Decision(NamedTuple):
@@ -57,6 +60,6 @@ def normalized_entropy(probabilities_NK: NDArray[np.float32]) -> NDArray[np.floa
     if classes < 2:
         raise ShapeError(f"probabilities: got {classes} class, want at least 2")
     p_NK = probabilities_NK.astype(np.float64)
-    terms_NK = p_NK * np.log(np.where(p_NK > 0, p_NK, 1.0))
-    entropy_N = -terms_NK.sum(axis=1) / np.log(classes)
-    return np.asarray(np.clip(entropy_N, 0.0, 1.0), dtype=np.float32)
+    terms_NK = p_NK * np.log(np.maximum(p_NK, _TINY))
+    entropy_N = terms_NK.sum(axis=1) / -math.log(classes)
+    return np.asarray(np.minimum(np.maximum(entropy_N, 0.0), 1.0), dtype=np.float32)

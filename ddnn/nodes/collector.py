@@ -180,9 +180,11 @@ class Collector:
     def _capture(self, now_s: float) -> list[Outgoing]:
         end = self._halts[0] if self._halts else len(self._exits)
         oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
-        count = min(self._window - len(self._open), end - self._next, oldest + SLOTS - self._next)
-        if count <= 0:
-            return []
+        left = min(end, oldest + SLOTS) - self._next
+        count = min(self._window - len(self._open), left)
+        enough = min(self._window // 2, MAX_ROWS, left)
+        if count <= 0 or (self._open and count < enough):
+            return []  # half a window at once: few full messages instead of many short ones
         samples = range(self._next, self._next + count)
         self._next += count
         for sample in samples:

@@ -78,20 +78,25 @@ class ExitPart:
             }
         )["logits"]
         decision = decide(logits_NK, self._rule.temperature)
-        sure_N = is_sure(decision.entropy_N, self._rule.threshold if self._deeper else None)
-        nobody_N = ~batch.delivered_NM.any(axis=1)
-        sure_N = sure_N | nobody_N
-        predicted_N = np.where(nobody_N, self._prior_class, decision.predicted_N)
+        threshold = self._rule.threshold if self._deeper else None
+        found = zip(
+            batch.views_N,
+            decision.predicted_N.tolist(),
+            is_sure(decision.entropy_N, threshold).tolist(),
+            strict=True,
+        )
+        answers = [(p, sure) if views else (self._prior_class, True) for views, p, sure in found]
         verdict = Verdict(
             batch.samples_N,
             batch.views_N,
-            predicted_N.tolist(),
+            [predicted for predicted, _ in answers],
             decision.entropy_N.tolist(),
-            sure_N.tolist(),
+            [sure for _, sure in answers],
         )
         outgoing = [Outgoing(COLLECTOR, verdict)]
-        if self._deeper is not None and not sure_N.all():
-            outgoing += _go_deeper(self._deeper, batch, np.flatnonzero(~sure_N).tolist())
+        unsure = [row for row, (_, sure) in enumerate(answers) if not sure]
+        if self._deeper is not None and unsure:
+            outgoing += _go_deeper(self._deeper, batch, unsure)
         return outgoing
 
 

@@ -36,15 +36,14 @@ class KeptFeatures:
 
     def put(self, features: Features) -> None:
         """Keeps each row, in place of the sample that had its slot."""
-        samples_N, views_N, features_NFHW = (
-            features.samples_N,
-            features.views_N,
-            features.features_NFHW,
-        )
+        samples_N, views_N = features.samples_N, features.views_N
+        features_NFHW = features.features_NFHW
         self._shape = features_NFHW.shape[1:]
-        for sample, views, row in zip(samples_N, views_N, features_NFHW, strict=True):
+        values, row_bytes = features_NFHW.tobytes(), features_NFHW[0].nbytes
+        for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
             ring = self._most_R if views.bit_count() >= self._most else self._few_R
-            ring[sample % SLOTS] = _Row(sample, views, row.tobytes())
+            row = values[number * row_bytes : (number + 1) * row_bytes]
+            ring[sample % SLOTS] = _Row(sample, views, row)
 
     def get(self, samples_N: Sequence[int]) -> Features | None:
         """The features of those samples that are kept, None where none is."""

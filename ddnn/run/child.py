@@ -11,6 +11,7 @@ line on standard output; its end means that the launcher is gone. Orders make th
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -119,6 +120,7 @@ def serve(config: ChildConfig) -> None:
     if config.tied:
         _die_with_parent()
         threading.Thread(target=_take_orders, args=(transport, pace), daemon=True).start()
+    gc.freeze()  # what is there now stays: no collection need look at it again
     try:
         mailbox = Mailbox(
             name,

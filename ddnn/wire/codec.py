@@ -134,8 +134,7 @@ class Codec:
             0,
         )
         body = self._body(message, sender)
-        checksum = zlib.crc32(body, zlib.crc32(header))
-        return header[:-4] + _CHECKSUM.pack(checksum) + body
+        return header[:-4] + _CHECKSUM.pack(zlib.crc32(header + body)) + body
 
     def _body(self, message: Message, sender: str) -> bytes:
         match message:
@@ -284,5 +283,4 @@ def _check_length(body: memoryview, wanted: int) -> None:
 
 
 def _checksum(data: bytes) -> int:
-    start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4]))
-    return zlib.crc32(memoryview(data)[HEADER.size :], start)
+    return zlib.crc32(data[: HEADER.size - 4] + bytes(4) + data[HEADER.size :])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,14 +48,16 @@ def ip_bytes(part_bytes: int) -> int:
 
 @dataclass(slots=True)
 class _Tally:
-    messages: int = 0
+    parts: Counter[int] = field(default_factory=Counter)  # how many, by size
     rows: int = 0
     payload: int = 0
-    zmtp: int = 0
-    ip: int = 0
     symbols: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     symbol_bits: int = 8
     pending: bytearray = field(default_factory=bytearray)
+
+    def total(self, cost: Callable[[int], int]) -> int:
+        """Sum over all parts of what one of its size costs."""
+        return sum(count * cost(size) for size, count in self.parts.items())
 
     def settle(self) -> None:
         """Counts the symbols of what is pending: many messages at once cost what one would."""
@@ -71,7 +74,7 @@ class Ledger:
         self._codec = codec
         self._head_bytes = codec.head_bytes
         self._seal_bytes = SEAL_BYTES if codec.is_sealed else 0
-        self._tallies: dict[tuple[str, str, Kind, bool], _Tally] = {}
+        self._tallies: dict[tuple[tuple[str, str], Kind, bool], _Tally] = {}
         self._refused_zmtp = 0
         self.events: Counter[str] = Counter()
 
@@ -79,15 +82,12 @@ class Ledger:
         self, link: tuple[str, str], message: Message, kind: Kind, data: bytes, *, sent: bool
     ) -> None:
         """Adds one message that crossed `link`, as sender or as receiver."""
-        key = (*link, kind, sent)
+        key = (link, kind, sent)
         tally = self._tallies.get(key)
         if tally is None:
             bits = self._codec.payloads.symbol_bits(kind, link[0]) if kind.is_data else 8
             tally = self._tallies[key] = _Tally(symbol_bits=bits)
-        part_bytes = len(data) + self._seal_bytes
-        tally.messages += 1
-        tally.zmtp += zmtp_bytes(part_bytes)
-        tally.ip += ip_bytes(part_bytes)
+        tally.parts[len(data) + self._seal_bytes] += 1
         if isinstance(message, Scores | Features):
             self._count_payload(tally, message, data)
         else:
@@ -109,7 +109,8 @@ class Ledger:
 
     def zmtp(self, *, sent: bool) -> int:
         """Bytes of all messages with their framing, sent or received, refused ones included."""
-        counted = sum(tally.zmtp for key, tally in self._tallies.items() if key[3] == sent)
+        found = (tally for key, tally in self._tallies.items() if key[2] == sent)
+        counted = sum(tally.total(zmtp_bytes) for tally in found)
         return counted + (0 if sent else self._refused_zmtp)
 
     def account(self, kernel: KernelCount | None = None) -> Account:
@@ -118,9 +119,10 @@ class Ledger:
             tally.settle()
         links = tuple(
             LinkCount(
-                link=(key[0], key[1]), kind=key[2], sent=key[3], messages=t.messages, rows=t.rows,
-                information=entropy_bytes(t.symbols), payload=t.payload, zmtp=t.zmtp, ip=t.ip,
+                link=link, kind=kind, sent=sent, messages=t.parts.total(), rows=t.rows,
+                information=entropy_bytes(t.symbols), payload=t.payload,
+                zmtp=t.total(zmtp_bytes), ip=t.total(ip_bytes),
             )
-            for key, t in self._tallies.items()
+            for (link, kind, sent), t in self._tallies.items()
         )  # fmt: skip
         return Account(links, tuple(sorted(self.events.items())), kernel)

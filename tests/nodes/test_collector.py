@@ -173,8 +173,22 @@ def test_no_more_samples_are_in_flight_than_the_window(window):
     bench = Bench(samples=600, window=window)
     assert bench.ask() == list(range(window))
     assert bench.ask() == []
-    bench.verdict("gateway", 0)
-    assert bench.ask() == [window]
+    answered = range(max(1, window // 2))
+    bench.verdict("gateway", *answered)
+    assert bench.ask()[: len(answered)] == [window + n for n in answered]
+
+
+def test_samples_are_asked_for_many_at_a_time():
+    bench = Bench(samples=70, window=64)
+    bench.ask()
+    bench.verdict("gateway", *range(31))
+    assert bench.ask() == list(range(64, 70))  # no more are left
+    bench = Bench(samples=600, window=64)
+    bench.ask()
+    bench.verdict("gateway", *range(31))
+    assert bench.ask() == []
+    bench.verdict("gateway", 31)
+    assert bench.ask() == list(range(64, 96))
 
 
 def test_samples_in_flight_never_share_a_slot():
