@@ -2,7 +2,8 @@
 
 The graphs are built by hand and not traced: a handful of operators each, in milliseconds.
 Where a sign follows a batch norm the two become one comparison, `a x >= -b`, which rounds as
-`a x + b >= 0` does; a batch norm after a layer of finer activations is folded into its weights.
+`a x + b >= 0` does. A batch norm after a layer of finer activations is folded into its weights,
+unless these are of few bits and their sums exact.
 Axes: N samples, M members, K classes, F filters, H, W.
 """
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from ddnn.model.binary import FEW_BITS, whole_steps
 from ddnn.model.blocks import (
     BlockModule,
     ConvBlock,
@@ -27,6 +29,7 @@ from ddnn.model.blocks import (
     Norm1d,
     Norm2d,
     ResidualBlock,
+    scale_and_shift,
 )
 from ddnn.model.exits import FLOAT16_MAX, ExitFusion, Head
 from ddnn.model.sections import PIXEL_SCALE, RAW_SCALE, Section
@@ -200,7 +203,7 @@ def _residual(graph: Graph, block: ResidualBlock, x: str) -> str:
     bits = block.inner_bits
     y = x if block.norm0 is None else _norm_activate(graph, block.norm0, x, bits)
     y = _convolution_activate(graph, block.conv1, block.norm1, y, bits)
-    y = _convolution(graph, block.conv2, y, block.norm2)
+    y = _convolution_norm(graph, block.conv2, block.norm2, y)
     if block.shortcut is not None:
         x = _convolution(graph, block.shortcut, x, block.shortcut_norm)
     return graph.add("Relu", graph.add("Add", x, y))
@@ -233,12 +236,23 @@ def _rounded_scores(graph: Graph, scores: str, score_type: ScoreType) -> str:
 def _convolution_activate(graph: Graph, conv: Convolution, norm: Norm2d, x: str, bits: int) -> str:
     if bits == 1:  # keeps the sums of signs whole
         return _norm_activate(graph, norm, _convolution(graph, conv, x), bits)
-    return _activate(graph, _convolution(graph, conv, x, norm), bits)
+    return _activate(graph, _convolution_norm(graph, conv, norm, x), bits)
+
+
+def _convolution_norm(graph: Graph, conv: Convolution, norm: Norm2d, x: str) -> str:
+    """Folded, unless the convolution's sums are exact: signs of the result must be torch's."""
+    if conv.bits == 32 and not conv.sums_pixels:
+        return _convolution(graph, conv, x, norm)
+    a_F, b_F = (array[:, None, None] for array in _scale_and_shift(norm))
+    scaled = graph.add("Mul", _convolution(graph, conv, x), graph.constant(a_F))
+    return graph.add("Add", scaled, graph.constant(b_F))
 
 
 def _convolution(graph: Graph, conv: Convolution, x: str, norm: Norm2d | None = None) -> str:
     """The convolution, with a batch norm folded in where one is given."""
     weight, constants = _used(conv), []
+    if conv.bits in FEW_BITS:
+        x = graph.add("Mul", x, graph.number(whole_steps(conv.bits)))
     if norm is not None:
         a_F, b_F = _scale_and_shift(norm)
         weight = weight * a_F[:, None, None, None]
@@ -294,9 +308,5 @@ def _used(layer: Convolution | Linear) -> NDArray[np.float32]:
 def _scale_and_shift(norm: Norm1d | Norm2d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """a and b of a trained batch norm as a x + b, in float32 as torch computes them."""
     with torch.no_grad():
-        mean, variance = norm.running_mean, norm.running_var
-        if mean is None or variance is None:
-            raise TypeError("batch norm without running statistics")
-        a = norm.weight / torch.sqrt(variance + norm.eps)
-        b = norm.bias - mean * a
-    return a.cpu().numpy(), b.cpu().numpy()
+        a_F, b_F = scale_and_shift(norm)
+    return a_F.cpu().numpy(), b_F.cpu().numpy()

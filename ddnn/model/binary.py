@@ -1,6 +1,7 @@
 """Numbers of few bits with gradients that pass straight through: signs and uniform steps.
 
-Zero maps to +1. Weights take the gradient unchanged; activations take it only where the value
+Zero maps to +1. Weights take the gradient unchanged (2, 4, 8 bits: divided by the range that
+batch norm takes up, which amounts to the same behind it); activations take it only where the value
 before rounding lies inside the range, outside it is 0.
 Source: paper, section IV-A; k bits as in Long et al. 2020 (weights) and clipped to [0, 1] with
 steps of 1/(2^k - 1) for what travels between nodes (activations, see ddnn.bundle.manifest).
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+FEW_BITS = (2, 4, 8)
 
 
 class _SignWeight(torch.autograd.Function):
@@ -55,16 +58,38 @@ def signs(x: Tensor) -> Tensor:
 def quantize_weight(weight: Tensor, bits: int) -> Tensor:
     """The weight as the forward pass uses it: the first axis is the output filter.
 
-    1 bit: signs. 2, 4, 8 bits: 2^k levels, evenly spaced over each filter's own range
-    [-max|w|, +max|w|]; batch norm follows every layer, so the range costs no memory. 32: as is.
+    1 bit: signs. 2, 4, 8 bits: odd multiples of 2^-k between -1 and 1, one for each of 2^k levels
+    evenly spaced over the filter's own range; batch norm follows every layer and takes the range
+    up. 32: as is.
     """
     if bits == 32:
         return weight
     if bits == 1:
         return _apply(_SignWeight, weight)
+    steps: int = 2**bits - 1
     reach = weight.detach().abs().amax(dim=tuple(range(1, weight.dim())), keepdim=True)
     unit = (weight / reach.clamp_min(1e-12) + 1) / 2
-    return (_apply(_RoundSteps, unit, 2**bits - 1) * 2 - 1) * reach
+    levels: Tensor = _apply(_RoundSteps, unit, steps)
+    return (levels * (2 * steps) - steps) / (steps + 1)
+
+
+def whole_steps(bits: int) -> float:
+    """Makes activations of 2, 4 or 8 bits, n / (2^k - 1), multiples n / 2^k: with weights of so
+    many bits their sums have no rounding error, and every machine finds the same steps behind."""
+    return 1 - 2.0**-bits
+
+
+def grid_weight(weight: Tensor) -> Tensor:
+    """Real weights as multiples of a power of two, so coarse that sums of pixels are exact.
+
+    A filter's sum of at most 2^16 steps times pixels of 8 bits stays within float32's 24 bits: it
+    has no rounding error, whatever the order, and every machine finds the same signs behind it.
+    A weight keeps about 12 bits. The gradient passes unchanged.
+    """
+    plain = weight.detach()
+    total = plain.abs().sum(dim=tuple(range(1, weight.dim())), keepdim=True)
+    step = torch.exp2(torch.ceil(torch.log2(total.clamp_min(1e-12) / (2**16 - weight[0].numel()))))
+    return weight + (torch.round(plain / step) * step - plain)
 
 
 def activate(x: Tensor, bits: int) -> Tensor:

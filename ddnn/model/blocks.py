@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddnn import blocks as described
-from ddnn.model.binary import activate, quantize_weight
+from ddnn.model.binary import FEW_BITS, activate, grid_weight, quantize_weight, whole_steps
 from ddnn.topology import Shape
 
 EPSILON, MOMENTUM = 2e-5, 0.1
@@ -43,8 +43,16 @@ class Convolution(Layer):
         super().__init__(filters, channels, size, size, bits=bits)
         self.stride = stride
         self.padding = size // 2
+        self.sums_pixels = False
+        """Whether real weights are kept where sums of pixels are exact, see `grid_weight`."""
+
+    @property
+    def used_weight(self) -> Tensor:
+        return grid_weight(self.weight) if self.sums_pixels else super().used_weight
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.bits in FEW_BITS:
+            x = x * whole_steps(self.bits)
         return F.conv2d(x, self.used_weight, stride=self.stride, padding=self.padding)
 
 
@@ -59,10 +67,17 @@ class Linear(Layer):
 
 
 class Norm2d(nn.BatchNorm2d):
-    """Batch norm of maps."""
+    """Batch norm of maps. Outside training it rounds as `a x + b` in two steps, as every runtime
+    can: torch's own rounds in another way, and signs that follow would differ."""
 
     def __init__(self, filters: int) -> None:
         super().__init__(filters, eps=EPSILON, momentum=MOMENTUM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        a_F, b_F = scale_and_shift(self)
+        return (x * a_F[:, None, None]).add_(b_F[:, None, None])
 
 
 class Norm1d(nn.BatchNorm1d):
@@ -70,6 +85,15 @@ class Norm1d(nn.BatchNorm1d):
 
     def __init__(self, units: int) -> None:
         super().__init__(units, eps=EPSILON, momentum=MOMENTUM)
+
+
+def scale_and_shift(norm: Norm1d | Norm2d) -> tuple[Tensor, Tensor]:
+    """a and b of a trained batch norm as a x + b."""
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise TypeError("batch norm without running statistics")
+    a = norm.weight / torch.sqrt(variance + norm.eps)
+    return a, norm.bias - mean * a
 
 
 class ConvPBlock(nn.Module):

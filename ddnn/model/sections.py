@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ddnn.coding.coders import coder_of
 from ddnn.coding.entropy import CONTEXTS
 from ddnn.model.binary import activate
-from ddnn.model.blocks import Norm2d, build_block
+from ddnn.model.blocks import ConvBlock, Norm2d, build_block
 from ddnn.model.exits import Head
 from ddnn.topology import DEVICE, Topology
 
@@ -68,6 +68,9 @@ class Section(nn.Module):
             module = build_block(block, section, shape)
             self.blocks.append(module)
             shape, output_bits = block.output(shape), module.output_bits
+        first = self.blocks[0] if self.is_device and len(self.blocks) else None
+        if isinstance(first, ConvBlock) and first.conv.bits == 32 != section.activation_bits:
+            first.conv.sums_pixels = True
         code = topology.feature_code(name)
         self._lossy = coder_of(topology, name) if code == "jpeg" else None
         if code == "entropy-coded":

@@ -34,7 +34,10 @@ class Engine:
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                path.read_bytes(),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=["ConvMulFusion"],  # keeps sums of signs whole
             )
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror}") from error

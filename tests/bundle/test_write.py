@@ -107,7 +107,9 @@ class Runtime:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         self.sessions = {
-            path.removesuffix(".onnx"): ort.InferenceSession(content, options)
+            path.removesuffix(".onnx"): ort.InferenceSession(
+                content, options, disabled_optimizers=["ConvMulFusion"]
+            )
             for path, content in files.items()
             if path.endswith(".onnx")
         }
