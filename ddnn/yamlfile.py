@@ -200,6 +200,8 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
     for ours, theirs in (
         ("", "Input should be "),
         ("", "Keys should be "),
+        ("text of the form", "String should match pattern"),
+        ("a list", "a valid tuple"),
         ("a", "a valid"),
         ("an integer", "a integer"),
     ):

@@ -10,10 +10,11 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ddnn.cli.options import seed_option
 from ddnn.cli.train import EpochDisplay
 from ddnn.demo import run_demo
 from ddnn.errors import DdnnError
-from ddnn.report.files import write_json
+from ddnn.report.files import check_writable, write_json
 from ddnn.report.tables import interval, percent, plain_console, print_launch, table
 from ddnn.training.settings import settings_for
 
@@ -26,11 +27,12 @@ from ddnn.training.settings import settings_for
     show_default=True,
     help="Folder of the run; an earlier demo's is replaced.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option
 @click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(out: Path, seed: int, epochs: int | None, as_json: bool) -> None:
     """Render six cameras' views, train, launch eight processes, kill one, report."""
+    check_writable(out)
     begun_s = time.monotonic()
     settings = settings_for("robust", epochs=epochs)
     console = Console(stderr=True, highlight=False)

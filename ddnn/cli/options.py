@@ -21,6 +21,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 pid_option = click.option("--pid", type=int, help="Process id of the launch, when several run.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True
+)
 keys_option = click.option(
     "--keys", type=click.Path(path_type=Path), metavar="FOLDER", help="Made by `ddnn keys`."
 )

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ddnn.cli.options import topology_of
+from ddnn.cli.options import seed_option, topology_of
 from ddnn.data.fits import check_fits
 from ddnn.data.loading import load
 from ddnn.errors import ConfigError, DdnnError
@@ -70,7 +70,7 @@ class EpochDisplay:
     show_default=True,
     help="images: residual networks on many single images.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option
 @click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
 @click.option("--batch", type=click.IntRange(min=2), help="Samples an update.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))

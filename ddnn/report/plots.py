@@ -27,9 +27,10 @@ STYLE: dict[Any, Any] = {
 
 def plot_thresholds(
     thresholds_csv: Path, path: Path, *, chosen: float | None, raw_bytes: int
-) -> None:
+) -> Figure:
     """Accuracy and payload against the threshold: the paper's figure 7, from thresholds.csv.
 
+    Returns what it has written to `path`.
     chosen: the calibrated threshold, marked. raw_bytes: of a raw view, named for comparison.
     """
     rows = _rows(thresholds_csv)
@@ -54,11 +55,14 @@ def plot_thresholds(
             left.axvline(chosen, color=INK, lw=1, ls=":")
             left.annotate(f" T = {chosen:.2f}", (chosen, 4), color=INK)
         left.set_title(f"Accuracy and bytes against the threshold, n = {rows[0]['samples']}")
-        _save(figure, path)
+        return _save(figure, path)
 
 
-def plot_losses(subsets_csv: Path, path: Path, *, exits: Sequence[str]) -> None:
-    """Accuracy against devices lost: mean and worst over all subsets, from subsets.csv."""
+def plot_losses(subsets_csv: Path, path: Path, *, exits: Sequence[str]) -> Figure:
+    """Accuracy against devices lost: mean and worst over all subsets, from subsets.csv.
+
+    Returns what it has written to `path`.
+    """
     rows = _rows(subsets_csv)
     counts = sorted({int(row["count"]) for row in rows})
     with mpl.rc_context(STYLE):
@@ -80,7 +84,7 @@ def plot_losses(subsets_csv: Path, path: Path, *, exits: Sequence[str]) -> None:
         axes.set_title(
             f"Accuracy against devices lost, all {len(rows)} subsets, n = {rows[0]['samples']}"
         )
-        _save(figure, path)
+        return _save(figure, path)
 
 
 def _has_local(rows: list[dict[str, str]]) -> bool:
@@ -92,7 +96,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> Figure:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     write_bytes(path, buffer.getvalue())
+    return figure

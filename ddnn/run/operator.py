@@ -28,7 +28,7 @@ class Runs(Protocol):
     def restart(self, node: str) -> None: ...
     def hang(self, node: str) -> None: ...
     def resume(self, node: str) -> None: ...
-    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None: ...
+    def order(self, node: str, order: dict[str, Any]) -> None: ...
 
 
 class Operator:
@@ -50,7 +50,7 @@ class Operator:
         self._active: list[Failure] = []
         self._restarts: dict[str, int] = {}
         self._started_s: dict[str, float] = {}
-        self._hung: set[str] = set()
+        self._hung: dict[str, list[dict[str, object]]] = {}  # and what to say when it goes on
 
     @property
     def unreachable(self) -> set[str]:
@@ -83,7 +83,7 @@ class Operator:
         if failure.kind == "kill":
             self._processes.kill(node)
         elif failure.kind == "hang":
-            self._hung.add(node)
+            self._hung.setdefault(node, [])
             self._processes.hang(node)
         else:
             self._order(node, failure)
@@ -154,7 +154,7 @@ class Operator:
         return started
 
     def _restart(self, node: str) -> None:
-        self._hung.discard(node)
+        self._hung.pop(node, None)
         self._processes.kill(node)
         self._processes.restart(node)
         self._started_s[node] = self._clock()
@@ -163,8 +163,10 @@ class Operator:
                 self._order(node, failure)
 
     def _resume(self, node: str) -> None:
-        self._hung.discard(node)
+        said_meanwhile = self._hung.pop(node, [])
         self._processes.resume(node)
+        for order in said_meanwhile:
+            self._say(node, order)
 
     def _order(self, node: str, failure: Failure) -> None:
         """Link faults and slowness are carried out in the node's own process."""
@@ -174,5 +176,7 @@ class Operator:
             self._say(node, {"slow": failure.factor})
 
     def _say(self, node: str, order: dict[str, object]) -> None:
-        if self._processes.is_running(node):
-            self._processes.order(node, order, wait=node not in self._hung)
+        if node in self._hung:
+            self._hung[node].append(order)
+        elif self._processes.is_running(node):
+            self._processes.order(node, order)

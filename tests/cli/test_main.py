@@ -19,6 +19,7 @@ def test_help_lists_every_command():
 def test_a_usage_error_exits_2():
     assert CliRunner().invoke(ddnn, ["lunch"]).exit_code == 2
     assert CliRunner().invoke(ddnn, ["launch"]).exit_code == 2
+    assert CliRunner().invoke(ddnn, ["train", "--seed", str(2**63)]).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,7 @@ def test_a_usage_error_exits_2():
         (("fault", "cam0", "kill", "--pid", "1"), "no launch of yours is running here"),
         (("fault", "cam0", "delay", "--delay-ms", "-1"), "delay_ms: got -1.0, want greater than 0"),
         (("fault", "cam0", "kill", "--share", "1"), "kill: has no share (that is for drop, corr"),
+        (("demo", "--out", "file"), "file: cannot be written, "),
         (("fault", "cam0:gateway", "kill"), "kill: fails a node, not a link; want node"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
@@ -39,6 +41,7 @@ def test_a_usage_error_exits_2():
 def test_an_error_is_one_line_and_exits_1(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     monkeypatch.setattr("sys.argv", ["ddnn", *arguments])
     with pytest.raises(SystemExit) as caught:
         main()

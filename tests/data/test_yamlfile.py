@@ -31,6 +31,7 @@ class Tree(Strict):
     classes: tuple[str, ...] = Field(("car", "bus"), min_length=2)
     nodes: dict[str, Annotated[Device | Cloud, Field(discriminator="role")]] = {}
     devices: tuple[Device, ...] = ()
+    host: str = Field("local", pattern="^[a-z]+$")
 
     @model_validator(mode="after")
     def no_bad_name(self) -> Tree:
@@ -51,7 +52,7 @@ WRONG = {
     "missing": ("nodes: {}", "name: missing"),
     "type": ("name: [1]", "name: got [1], want a string"),
     "typo": ("nmae: x", "nmae: unknown key, did you mean 'name'? (and 1 more)"),
-    "unknown": ("name: x\nzzz: 1", "zzz: unknown key (known: classes, devices, name, nodes)"),
+    "unknown": ("name: x\nzzz: 1", "zzz: unknown key (known: classes, devices, host, name, nodes)"),
     "typo below": (
         "name: x\nnodes: {cam0: {role: device, filtres: 4}}",
         "nodes.cam0.filtres: unknown key, did you mean 'filters'? (and 1 more)",
@@ -92,6 +93,8 @@ WRONG = {
         "name: x\nclasses: [yes, 'no']",
         "classes.0: got True, want a string (yes, no, on, off, true, false need quotes)",
     ),
+    "list wanted": ("name: x\ndevices: 5", "devices: got 5, want a list"),
+    "form": ("name: x\nhost: A b", "host: got 'A b', want text of the form '^[a-z]+$'"),
     "mapping wanted": ("name: x\nnodes: [1]", "nodes: got [1], want keys and values"),
     "two documents": ("name: x\n---\nname: y", "line 2: but found another document"),
     "control character": ("name: \x00", "not YAML: "),

@@ -38,8 +38,8 @@ class Named:
     def resume(self, node: str) -> None:
         self.done.append(f"resume {node}")
 
-    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None:
-        self.done.append(f"order {node}")
+    def order(self, node: str, order: dict[str, Any]) -> None:
+        self.done.append(f"order {node} {', '.join(order)}")
 
 
 @pytest.fixture
@@ -95,3 +95,21 @@ def test_a_node_that_was_killed_twice_is_started_once(operator, processes):
         operator.begin(failure("kill"))
     operator.begin(failure("recover"))
     assert processes.done == ["restart cam0"]
+
+
+def test_a_stopped_node_is_told_when_it_goes_on_and_answers_no_order_late(operator, processes):
+    """An answer that nobody waits for would be taken for that to the next order."""
+    for kind in ("hang", "slow", "delay"):
+        operator.begin(failure(kind))
+    operator.end(failure("slow"))
+    assert processes.done == ["hang cam0"]
+    operator.end(failure("hang"))
+    orders = ["order cam0 slow", "order cam0 set, fault", "order cam0 slow"]
+    assert processes.done[1:] == ["resume cam0", *orders]
+
+
+def test_a_stopped_node_that_is_started_again_is_told_what_still_holds(operator, processes):
+    for kind in ("hang", "delay", "kill"):
+        operator.begin(failure(kind))
+    operator.end(failure("kill"))
+    assert processes.done == ["hang cam0", "restart cam0", "order cam0 set, fault"]
