@@ -102,9 +102,14 @@ def thresholds(rules: Rules) -> dict[str, float]:
 
 
 def launched(
-    run: Run, rules: Rules, samples: MultiView, limits: Mapping[str, Limits] | None = None
+    run: Run,
+    rules: Rules,
+    samples: MultiView,
+    *,
+    window: int = 1,
+    limits: Mapping[str, Limits] | None = None,
 ) -> Outcome:
-    """The run as processes under these rules, one sample at a time.
+    """The run as processes under these rules, `window` samples at a time.
 
     limits: by node name. Deadlines are long: on a busy machine nothing is lost.
     """
@@ -115,7 +120,7 @@ def launched(
         folder = Path(temporary) / BUNDLE
         place_bundle(run.folder, Topology.model_validate(document), folder)
         write_exits(folder, rules)
-        return launch(load_bundle(folder), samples, Options(window=1, free_ports=True))
+        return launch(load_bundle(folder), samples, Options(window=window, free_ports=True))
 
 
 def timed(outcome: Outcome) -> dict[str, float]:

@@ -64,7 +64,7 @@ def measure(study: Study, container: str, seed: int) -> Rows:
             name: rule.model_copy(update={"threshold": thresholds.get(name)})
             for name, rule in run.rules.items()
         }
-        outcome = launched(run, rules, samples, {DEVICE: limits_of(container)})
+        outcome = launched(run, rules, samples, limits={DEVICE: limits_of(container)})
         node = outcome.report["nodes"][DEVICE]
         held = {key: limit["by"] for key, limit in node["limits"].items()}
         print(container, f"{leaving} % leave", *(f"{k}: {by}" for k, by in held.items()), sep="; ")

@@ -26,8 +26,9 @@ from rows import Rows as Rows
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
 from ddnn.errors import ConfigError, DdnnError
+from ddnn.runfolder import is_finished, is_run
 from ddnn.topology import Topology
-from ddnn.training.run import Run, open_run, train_run, versions
+from ddnn.training.run import Run, open_run, resume_run, train_run, versions
 from ddnn.training.settings import PresetName, Settings, settings_for
 
 FOLDER = Path(__file__).parent
@@ -66,15 +67,18 @@ class Study:
         preset: PresetName | None = None,
         **changes: Any,
     ) -> Run:
-        """A trained run; opened where an equal one was trained before.
+        """A trained run; opened where an equal one was trained before, gone on with where an
+        equal one was interrupted.
 
         changes: of the preset's settings; those of the call come before them.
         """
         data = self.data if data is None else data
         settings = settings_for(preset or self.preset, **(changes | dict(self.changes)))
         folder = self.runs / _run_name(topology, settings, data, seed)
-        if (folder / "bundle" / "manifest.json").exists():
+        if is_finished(folder):
             return open_run(folder)
+        if is_run(folder) and data is self.data:
+            return resume_run(folder)
         return train_run(
             folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
         )

@@ -1,14 +1,16 @@
 """The scripts of the early-exit ResNet-20, shortened, and how they choose thresholds."""
 
+import shutil
 from importlib import import_module
 from pathlib import Path
 
+import eeoi
 import numpy as np
 import pytest
-from early_exit import cheapest, link_bytes, thresholds
+from early_exit import cheapest, link_bytes, thresholds, trained
 from eeoi_bits import with_bits
 from rows import Means
-from study import run
+from study import run, study_of
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
@@ -106,6 +108,7 @@ def test_all_offloaded_sends_just_the_features_of_every_sample(tmp_path, runs):
     assert rows["T 0"]["cloud_share"].value == 100
     assert rows["T 1"]["payload_bytes"].value == 0
     assert rows["T 1"]["local_share"].value == 100
+    assert rows["per exit, 64 in flight"]["accuracy"] == rows["per exit"]["accuracy"]
 
 
 @pytest.mark.study
@@ -123,3 +126,14 @@ def test_limits_say_whether_they_hold(tmp_path, runs):
         assert row["cpu_held"].value in (0, 100)
         assert row["memory_held"].value in (0, 100)
         assert 0 < row["resident_mb"].value < 1000
+
+
+@pytest.mark.study
+def test_an_interrupted_training_is_gone_on_with(runs):
+    study = study_of(eeoi.EXPERIMENT, ["--smoke", "--runs", str(runs), "--threads", "1"])
+    whole = trained(study, 0)
+    shutil.rmtree(whole.folder / "bundle")  # written last: its training was interrupted
+    before = (whole.folder / "checkpoint.safetensors").stat().st_mtime_ns
+    again = trained(study, 0)
+    assert again.bundle_sha256 == whole.bundle_sha256
+    assert (again.folder / "checkpoint.safetensors").stat().st_mtime_ns == before
