@@ -122,7 +122,7 @@ class _Members:
         if node in self.running:
             self.running[node].hangs = False
 
-    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None:
+    def order(self, node: str, order: dict[str, Any]) -> None:
         """See Processes and the orders of ddnn.run.child."""
         member = self.running[node]
         if "set" in order:

@@ -111,7 +111,7 @@ class Processes:
             process.wait()
             raise LaunchError(f"{node} did not start: {self.last_words(node)}")
 
-    def order(self, node: str, order: dict[str, Any], *, wait: bool = True) -> None:
+    def order(self, node: str, order: dict[str, Any]) -> None:
         """Tells the node's process to fail in some way (see `child`), waits till it does.
 
         Raises LaunchError if it does not answer in time.
@@ -122,10 +122,9 @@ class Processes:
         try:
             process.stdin.write(json.dumps(order).encode() + b"\n")
             process.stdin.flush()
-            if wait and not select.select([process.stdout], [], [], ORDER_S)[0]:
+            if not select.select([process.stdout], [], [], ORDER_S)[0]:
                 raise LaunchError(f"{node}: took no order for {ORDER_S:.0f} s")
-            if wait:
-                process.stdout.readline()
+            process.stdout.readline()
         except OSError as error:
             raise LaunchError(f"{node}: takes no orders, {error.strerror}") from error
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ddnn.errors import ConfigError
 from ddnn.topology import Model
+from ddnn.yamlfile import check_values
 
 PresetName = Literal["robust", "paper", "images"]
 
@@ -105,8 +105,4 @@ def settings_for(preset: PresetName, **changes: object) -> Settings:
     Raises ConfigError naming the knob, the value got and what was wanted.
     """
     asked = {key: value for key, value in changes.items() if value is not None}
-    try:
-        return Settings.model_validate(PRESETS[preset].model_dump() | asked)
-    except ValueError as error:
-        lines = str(error).splitlines()
-        raise ConfigError(f"training: {lines[1]}: {lines[2].strip()}") from error
+    return check_values(PRESETS[preset].model_dump() | asked, Settings, source="training")
