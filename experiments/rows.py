@@ -17,7 +17,18 @@ from scipy import stats
 from ddnn.errors import ConfigError
 from ddnn.report.files import write_csv
 
-UNITS = ("_bytes", "_bits", "_views", "_points", "_ms", "_mb", "_threshold", "camera")
+UNITS = (
+    "_bytes",
+    "_bits",
+    "_views",
+    "_points",
+    "_ms",
+    "_mb",
+    "_threshold",
+    "_times",
+    "_uj",
+    "camera",
+)
 Rows = Mapping[str, Mapping[str, float]]
 """By row name, by measure."""
 Published = Mapping[tuple[str, str], Mapping[str, float]]
