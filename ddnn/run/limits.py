@@ -1,7 +1,8 @@
 """Limits of a node's process, where the system lets us set them; elsewhere it says so.
 
 cgroup v2 limits processor time and memory, if this process's own group hands its controllers down
-(`systemd-run --user --scope -p Delegate=yes ddnn launch ...`). Without it Linux still limits
+(`systemd-run --user --scope -p Delegate=yes ddnn launch ...`). Without it cgroup v1 limits
+processor time where its `cpu` hierarchy may be written to (by root), and Linux still limits
 memory: RLIMIT_DATA, the memory a process may write to, shared pages left out.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from ddnn.topology import Limits
 
 PERIOD_US = 100_000
-"""Of cpu.max: the time over which the share holds."""
+"""Of cpu.max: the time over which the share holds. Also the default of cgroup v1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,7 @@ def apply_limits(
     if limits.cpu is not None or limits.memory_mb is not None:
         group = _make_group(parent, node)
     if limits.cpu is not None:
-        quota = f"{round(limits.cpu * PERIOD_US)} {PERIOD_US}"
-        why_not = _write(group, "cpu.max", quota)
+        why_not = _limit_cpu(group, round(limits.cpu * PERIOD_US))
         found["cpu"] = Applied(wanted=limits.cpu, by=why_not or "cgroup")
     if limits.memory_mb is not None:
         size = limits.memory_mb * 10**6
@@ -61,15 +61,37 @@ def remove_group(group: Path) -> None:
 
 
 def own_group() -> Path | None:
-    """This process's group of cgroup v2, None where there is none."""
+    """This process's group of cgroup v2, or of v1's `cpu` where v2 hands nothing down; None where
+    there is neither."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         groups = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
         return None
-    roots = [line.split()[4] for line in mounts if " - cgroup2 " in line]
-    paths = [line.removeprefix("0::") for line in groups if line.startswith("0::")]
-    return Path(roots[0] + paths[0]) if roots and paths else None
+    roots = {}
+    for line in mounts:
+        *_, kind, _, options = words = line.split()
+        if kind == "cgroup2":
+            roots[""] = words[4]
+        elif kind == "cgroup" and "cpu" in options.split(","):
+            roots["cpu"] = words[4]
+    found = {}
+    for line in groups:
+        _, controllers, path = line.split(":", 2)
+        for name in roots.keys() & set(controllers.split(",")):
+            found[name] = Path(roots[name] + path)
+    whole = found.get("")
+    return whole if whole is not None and _hands_down(whole) else found.get("cpu", whole)
+
+
+def _hands_down(group: Path) -> bool:
+    """Whether the group's controllers can be used in groups under it: always in cgroup v1."""
+    try:
+        return bool((group / "cgroup.subtree_control").read_text().split())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _make_group(parent: Path | None, node: str) -> Path | None:
@@ -78,7 +100,7 @@ def _make_group(parent: Path | None, node: str) -> Path | None:
         return None
     group = parent / f"ddnn-{os.getpid()}-{node}"
     try:
-        if not (parent / "cgroup.subtree_control").read_text().split():
+        if not _hands_down(parent):
             return None
         group.mkdir(exist_ok=True)
     except OSError:
@@ -86,10 +108,17 @@ def _make_group(parent: Path | None, node: str) -> Path | None:
     return group
 
 
+def _limit_cpu(group: Path | None, quota_us: int) -> str:
+    """Why processor time could not be limited, empty if it was."""
+    if group is not None and (group / "cpu.cfs_quota_us").exists():  # cgroup v1
+        return _write(group, "cpu.cfs_quota_us", str(quota_us))
+    return _write(group, "cpu.max", f"{quota_us} {PERIOD_US}")
+
+
 def _write(group: Path | None, name: str, value: str) -> str:
     """Why the value could not be written, empty if it was."""
     if group is None:
-        return "not applied: no cgroup v2 that hands its controllers down"
+        return "not applied: no cgroup that hands its controllers down"
     try:
         with (group / name).open("r+") as file:  # never makes a file: the system has it or not
             file.write(value)
@@ -100,7 +129,7 @@ def _write(group: Path | None, name: str, value: str) -> str:
 
 def _limit_data(pid: int, size: int) -> str:
     if sys.platform != "linux":
-        return "not applied: neither cgroup v2 nor prlimit"
+        return "not applied: neither a cgroup nor prlimit"
     import resource  # noqa: PLC0415  # exists on Unix alone
 
     try:

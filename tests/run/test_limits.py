@@ -24,11 +24,16 @@ def process() -> Iterator[subprocess.Popen]:
 def delegated(folder: Path, controllers: str) -> Path:
     """A group that hands these controllers down; the kernel makes the files of each new group."""
     (folder / "cgroup.subtree_control").write_text(controllers)
+    return kernel(folder, "cgroup.procs", *(f"{c}.max" for c in controllers.split()))
+
+
+def kernel(folder: Path, *files: str) -> Path:
+    """The folder; whoever makes one in it finds these files there."""
 
     class Kernel(type(folder)):
         def mkdir(self, *arguments: object, **options: object) -> None:
             super().mkdir(*arguments, **options)
-            for name in ("cgroup.procs", *(f"{c}.max" for c in controllers.split())):
+            for name in files:
                 (self / name).touch()
 
         def __truediv__(self, name: str) -> Path:
@@ -60,7 +65,7 @@ def test_without_a_group_memory_is_limited_and_the_processor_said_not_to_be(
     parent = delegated(tmp_path, "") if has_group else None
     found, group = apply_limits(process.pid, "cam0", BOTH, parent)
     assert group is None
-    assert found["cpu"].by == "not applied: no cgroup v2 that hands its controllers down"
+    assert found["cpu"].by == "not applied: no cgroup that hands its controllers down"
     assert found["memory_mb"].by == "RLIMIT_DATA"
     assert resource.prlimit(process.pid, resource.RLIMIT_DATA) == (512 * 10**6, 512 * 10**6)
 
@@ -69,6 +74,33 @@ def test_a_group_without_one_controller_limits_the_other(process, tmp_path):
     found, _ = apply_limits(process.pid, "cam0", BOTH, delegated(tmp_path, "memory"))
     assert found["memory_mb"].by == "cgroup"
     assert found["cpu"].by.startswith("not applied: cpu.max: ")
+
+
+def test_the_older_cgroups_limit_the_processor_alone(process, tmp_path):
+    parent = kernel(tmp_path, "cgroup.procs", "cpu.cfs_quota_us")
+    found, group = apply_limits(process.pid, "cam0", BOTH, parent)
+    assert {name: limit.by for name, limit in found.items()} == {
+        "cpu": "cgroup", "memory_mb": "RLIMIT_DATA",
+    }  # fmt: skip
+    assert group is not None
+    assert (group / "cpu.cfs_quota_us").read_text() == "50000"
+    assert (group / "cgroup.procs").read_text() == str(process.pid)
+
+
+def test_half_a_core_is_half_a_core_where_it_can_be_limited(tmp_path):
+    burn = "import time; end = time.monotonic() + 1\nwhile time.monotonic() < end: pass\n"
+    program = f"input(); {burn}print(time.process_time())"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as found:
+        applied, group = apply_limits(found.pid, tmp_path.name, Limits(cpu=0.2), own_group())
+        used_s, _ = found.communicate(b"\n")
+    if applied["cpu"].by != "cgroup":
+        pytest.skip(applied["cpu"].by)
+    assert group is not None
+    remove_group(group)
+    assert not group.exists()
+    assert float(used_s) < 0.5
 
 
 def test_groups_are_taken_away_when_they_are_empty(tmp_path):
