@@ -30,10 +30,8 @@ from ddnn.model.energy import Constants, energy_of, ledgers, read_constants
 from ddnn.report.plots import BLUE, GRAY, GREEN, INK, ORANGE
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Bits, Topology, read_topology
-from ddnn.training.calibrate import Goal, calibrate
+from ddnn.training.calibrate import Goal, calibrate_patterns, loss_patterns
 from ddnn.training.evaluate import Evaluation, evaluate
-from ddnn.training.fit import accuracies
-from ddnn.training.predict import predict
 from ddnn.training.run import Run, open_run
 
 SHIPPED = "hybrid-resnet32-n17-k1"
@@ -123,21 +121,15 @@ def spent(topology: Topology, constants: Constants, verdicts: Verdicts) -> dict[
     }
 
 
-def rules_of(study: Study, run: Run) -> dict[str, dict[str, ExitRule]]:
+def rules_of(run: Run, validation: MultiView, wanted: Point) -> dict[str, dict[str, ExitRule]]:
     """By row, chosen on validation data."""
-    wanted = point(study)
-    share_goal = Goal(local_share=wanted.edge_share / 100)
-    validation = study.data.part("validation")
-    return {
-        wanted.row: calibrate(run.joint, validation, share_goal).rules,
-        ACCURACY: nearly_as_good(run, validation),
+    patterns = loss_patterns(run.joint, validation)
+    cloud_N = patterns.logits["cloud"].argmax(axis=1) == validation.fused_labels_N
+    goals = {
+        wanted.row: Goal(local_share=wanted.edge_share / 100),
+        ACCURACY: Goal(accuracy=float(cloud_N.mean()) - LOSS),
     }
-
-
-def nearly_as_good(run: Run, validation: MultiView) -> dict[str, ExitRule]:
-    """As many samples as possible at the edge for at most LOSS less than the cloud alone."""
-    floor = accuracies(predict(run.joint, validation), validation)["cloud"] - LOSS
-    return calibrate(run.joint, validation, Goal(accuracy=floor)).rules
+    return {name: calibrate_patterns(patterns, goal).rules for name, goal in goals.items()}
 
 
 def alone(evaluation: Evaluation) -> dict[str, dict[str, float]]:
@@ -170,7 +162,7 @@ def measure(study: Study, way: str, seed: int) -> Rows:
     """All rows of one trained network."""
     constants = read_constants(study.options.energy)
     run = trained(study, way, seed)
-    rules = rules_of(study, run)
+    rules = rules_of(run, study.data.part("validation"), point(study))
     evaluation = evaluate(run, study.data.part("test"))
     return (
         alone(evaluation)

@@ -88,7 +88,11 @@ def calibrate(joint: Joint, samples: MultiView, goal: Goal) -> Calibration:
     Raises ConfigError for more than one goal, or one that no threshold reaches, naming the
     nearest.
     """
-    patterns = loss_patterns(joint, samples)
+    return calibrate_patterns(loss_patterns(joint, samples), goal)
+
+
+def calibrate_patterns(patterns: Patterns, goal: Goal) -> Calibration:
+    """As `calibrate`, of what is computed once for several goals."""
     labels_N = patterns.samples.fused_labels_N
     temperatures = {name: temperature(x_NK, labels_N) for name, x_NK in patterns.logits.items()}
     point = choose(curve(patterns, temperatures), goal)
