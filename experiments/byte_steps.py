@@ -41,7 +41,7 @@ def measure(study: Study, variant: str, seed: int) -> Rows:
     return {
         STEPS[variant]: {
             "payload_bytes": payload,
-            "saved_bytes": float(earlier["payload"]) - payload,
+            "bytes_saved": float(earlier["payload"]) - payload,
             "overall": overall,
             "all_cloud": cloud,
             "behind_points": cloud - overall,

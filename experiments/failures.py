@@ -117,7 +117,6 @@ def draw(figure: Figure, means: Means) -> None:
         axes.plot(x, worst, color=color, lw=1, ls=":", label=f"{preset}, worst subset")
     subsets = sum(row.startswith("lost ") for row in means["paper"])
     finish(axes, title=f"Overall, all {subsets} subsets of lost devices", xlabel="devices lost")
-    axes.legend(frameon=False, loc="lower left")
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -47,7 +47,8 @@ def draw(figure: Figure, means: Means) -> None:
     line(axes, x, rows, "payload_bytes", color=GREEN, name="payload, bytes")
     axes.set_xscale("log", base=2)
     axes.set_xticks(x, [str(filters) for filters in x])
-    finish(axes, title="Figure 9: filters and bytes; dashed: published", xlabel="filters")
+    title = "Figure 9: filters and bytes; dashed: published"
+    finish(axes, title=title, xlabel="filters", legend="center right")
 
 
 EXPERIMENT = Experiment(

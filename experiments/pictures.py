@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, "Mean"]
 """By measure."""
-COLORS = {"local": GRAY, "edge": GREEN, "cloud": ORANGE, "overall": BLUE, "individual": GREEN}
+COLORS = {
+    "local": GRAY, "edge": GREEN, "cloud": ORANGE, "overall": BLUE, "individual": GREEN,
+    "offline": GRAY, "plain": GRAY,
+}  # fmt: skip
 SHARES_TOP = 103
 
 
@@ -75,7 +78,9 @@ def bars(axes: Axes, rows: Mapping[str, Values], measures: Sequence[str]) -> Non
     axes.set_xticks(range(len(rows)), list(rows))
 
 
-def finish(axes: Axes, *, title: str, xlabel: str, bottom: float = 0) -> None:
+def finish(
+    axes: Axes, *, title: str, xlabel: str, bottom: float = 0, legend: str = "lower right"
+) -> None:
     """Title, labels and legend of a plot of shares in per cent."""
     axes.set(title=title, xlabel=xlabel, ylabel="% of test samples", ylim=(bottom, SHARES_TOP))
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(edgecolor="none", framealpha=0.8, loc=legend)

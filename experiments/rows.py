@@ -11,17 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
+from typing import NamedTuple
 
 from scipy import stats
 
 from ddnn.errors import ConfigError
 from ddnn.report.files import write_csv
+from ddnn.report.verdicts import wilson_interval
 
 UNITS = (
     "_bytes",
     "_bits",
     "_views",
     "_points",
+    "_saved",
     "_ms",
     "_mb",
     "_threshold",
@@ -37,7 +40,7 @@ Published = Mapping[tuple[str, str], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """Over seeds. low, high: 95 % interval, none for one seed; published: none where unknown."""
+    """Over seeds. low, high: 95 % interval, see `interval`; published: none where unknown."""
 
     value: float
     low: float | None
@@ -68,6 +71,11 @@ class RowFile:
                         f"{path}: {column} is {line.get(column)}, this call's is {wanted}: "
                         "want another --out, or --fresh"
                     )
+
+    @property
+    def test_samples(self) -> int:
+        """That every share is of."""
+        return int(self._record["test_samples"])
 
     def has(self, setting: str, seed: int) -> bool:
         return any((x["setting"], x["seed"]) == (setting, str(seed)) for x in self._lines)
@@ -102,7 +110,10 @@ class RowFile:
         return self._places.get(line["setting"], len(self._places))
 
 
-MEAN_COLUMNS = ("setting", "row", "measure", "mean", "low", "high", "published", "seeds")
+MEAN_COLUMNS = ("setting", "row", "measure", "mean", "low", "high", "of", "published", "seeds")
+SEEDS, SAMPLES = "seeds", "samples"
+FEW_SEEDS = 3
+"""With fewer, an interval over seeds says nothing: Student's t is 12.7 for two."""
 
 
 def write_means(path: Path, table: RowFile, published: Published) -> None:
@@ -111,8 +122,8 @@ def write_means(path: Path, table: RowFile, published: Published) -> None:
     for (setting, row), measures in table.values().items():
         known = published.get((setting, row), {})
         for measure, values in measures.items():
-            low, high = interval(values, *bounds(measure))
-            cells = [f"{mean(values):.2f}", low, high, known.get(measure)]
+            found = interval(values, *bounds(measure), samples=table.test_samples)
+            cells = [mean(values), found.low, found.high, found.of, known.get(measure)]
             texts = [f"{x:.2f}" if isinstance(x, float) else x for x in cells]
             lines.append([setting, row, measure, *texts, len(values)])
     write_csv(path, MEAN_COLUMNS, (["" if x is None else x for x in line] for line in lines))
@@ -120,22 +131,31 @@ def write_means(path: Path, table: RowFile, published: Published) -> None:
 
 def bounds(measure: str) -> tuple[float, float]:
     """What a measure can be: per cent, a count or, of differences, anything."""
-    if measure.endswith("_points"):
+    if measure.endswith(("_points", "_saved")):
         return -math.inf, math.inf
     return 0.0, math.inf if measure.endswith(UNITS) else 100.0
 
 
-def interval(
-    values: Sequence[float], least: float, most: float
-) -> tuple[float | None, float | None]:
-    """95 % interval of the mean over seeds (Student's t), none for one seed.
+class Interval(NamedTuple):
+    """95 %. of: what varies, seeds or test samples; none where there is no interval."""
 
-    least, most: what a value can be; the interval ends there.
+    low: float | None = None
+    high: float | None = None
+    of: str = ""
+
+
+def interval(values: Sequence[float], least: float, most: float, *, samples: int) -> Interval:
+    """Of the mean over seeds (Student's t), or with fewer than three of a share of the samples.
+
+    least, most: what a value can be; a share is at most 100. samples: test samples, for Wilson's
+    interval of a share; other measures of few seeds have none.
     """
-    if len(values) < 2:
-        return None, None
-    spread = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return max(least, mean(values) - spread), min(most, mean(values) + spread)
+    if len(values) >= FEW_SEEDS:
+        spread = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+        low, high = max(least, mean(values) - spread), min(most, mean(values) + spread)
+        return Interval(low, high, SEEDS)
+    bounded = wilson_interval(round(mean(values) * samples / 100), samples) if most == 100 else None
+    return Interval() if bounded is None else Interval(*(100 * x for x in bounded), SAMPLES)
 
 
 def read_means(path: Path) -> Means:

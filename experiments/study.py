@@ -2,8 +2,8 @@
 
 A script describes an `Experiment` and calls `run`. For each seed and setting it gets rows of
 measures, kept in NAME-CARD.csv as they come, so that an interrupted call goes on where it stopped
-and a later one may add seeds. Their means, with 95 % intervals over seeds (Student's t) and the
-published values beside them, go to NAME-CARD-means.csv, and the plot is drawn from that file.
+and a later one may add seeds. Their means, with 95 % intervals and the published values beside
+them, go to NAME-CARD-means.csv, and the plot is drawn from that file.
 """
 
 from __future__ import annotations
@@ -195,7 +195,9 @@ def _columns_of_record(study: Study) -> dict[str, str]:
 
 
 def _run_name(topology: Topology, settings: Settings, data: DataSet, seed: int) -> str:
-    """Equal for equal trainings."""
-    parts = (topology.digest, settings.model_dump_json(), data.digest, str(seed))
+    """Equal for equal trainings, whatever settings of their defaults come to exist."""
+    structure = topology.model_dump_json(exclude_defaults=True)
+    knobs = settings.model_dump_json(exclude_defaults=True)
+    parts = (structure, knobs, data.digest, str(seed))
     digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
     return f"{topology.name}-{data.name}-{settings.preset}-{seed}-{digest}"

@@ -22,7 +22,7 @@ from ddnn.data.multiview import DataSet
 from ddnn.topology import Topology
 from ddnn.training.fit import accuracies
 
-EPOCHS, BATCH = 15, 32
+EPOCHS, BATCH = 10, 32
 TRAININGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "dropout": {"device_dropout": 0.3},

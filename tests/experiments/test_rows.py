@@ -1,5 +1,7 @@
 """What the experiments share: rows that grow, intervals, expected accuracy."""
 
+import math
+
 import pytest
 from failures import as_list, expected
 from rows import RowFile, interval, read_means, write_means
@@ -8,7 +10,7 @@ from study import changes_of
 from ddnn.errors import ConfigError
 from ddnn.training.failures import Outcome
 
-RECORD = {"digest": "abc", "epochs": "1"}
+RECORD = {"digest": "abc", "test_samples": "100"}
 
 
 def test_an_interrupted_study_goes_on_and_its_file_is_the_same(tmp_path):
@@ -42,8 +44,15 @@ def test_means_have_intervals_and_published_values_beside_them(tmp_path):
     assert (found.low, found.high) == (95.52, 100.0)  # 98 - 4.303 / sqrt(3); a share ends at 100
 
 
-def test_one_seed_has_no_interval():
-    assert interval([5.0], 0, 100) == (None, None)
+def test_few_seeds_have_the_interval_of_the_samples():
+    found = interval([90.0], 0, 100, samples=100)
+    assert (round(found.low, 1), round(found.high, 1), found.of) == (
+        82.6,
+        94.5,
+        "samples",
+    )  # Wilson
+    assert interval([5.0], 0, math.inf, samples=100) == (None, None, "")
+    assert interval([4.0, 5.0, 6.0], -math.inf, math.inf, samples=100).of == "seeds"
 
 
 OUTCOMES = [
