@@ -24,6 +24,8 @@ from ddnn.training.predict import Logits, answer, fuse, perceive, taking_part
 TEMPERATURES = (0.05, 20.0)
 SMOOTHING = 0.01
 SLACK = 0.005
+TIE = 1e-5
+"""Entropies closer than this may change places between torch and ONNX Runtime."""
 EARLY_AT_MOST = 0.95
 """Without a goal, early exits may cost half a point of validation accuracy, and at least one
 validation sample in twenty goes on: validation frames look like the training's, so that exits
@@ -151,12 +153,11 @@ def rules_for(
 
 
 def curve(patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
-    """From threshold 0 (nothing exits early) to 1 (everything), at most about 200 in between."""
+    """From threshold 0 (nothing exits early) to 1 (everything), at most 200 in between."""
     logits = patterns.logits
     names = list(logits)[:-1]
     entropies = [decide(logits[name], temperatures[name]).entropy_N for name in names]
-    quantiles = np.quantile(np.concatenate([*entropies, np.ones(1)]), np.linspace(0, 1, 201))
-    thresholds = [0.0, *np.unique(quantiles[quantiles < 1]).tolist(), 1.0] if names else [1.0]
+    thresholds = [0.0, *between(np.concatenate(entropies)), 1.0] if names else [1.0]
     points = []
     for threshold in thresholds:
         verdicts = answer(
@@ -176,6 +177,19 @@ def curve(patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
             )
         )
     return points
+
+
+def between(entropies_N: NDArray[np.float32]) -> list[float]:
+    """Thresholds in the widest gaps between the entropies that occur, 200 at most.
+
+    A threshold that ties with samples (all black views have one entropy) would have them leave at
+    another exit wherever the last digit differs.
+    """
+    found = np.unique(np.append(entropies_N, (0.0, 1.0)).astype(np.float64))
+    gaps = np.diff(found)
+    groups = np.array_split(np.arange(len(gaps)), min(200, len(gaps)))
+    widest = [group[gaps[group].argmax()] for group in groups]
+    return [float(found[n] + gaps[n] / 2) for n in widest if gaps[n] > TIE]
 
 
 def choose(points: list[Point], goal: Goal) -> Point:

@@ -9,6 +9,7 @@ from ddnn.model.joint import Joint
 from ddnn.training.calibrate import (
     Goal,
     Point,
+    between,
     calibrate,
     choose,
     curve,
@@ -113,3 +114,13 @@ def test_a_topology_with_one_exit_has_nothing_to_choose(data):
     calibration = calibrate(joint, views, Goal())
     assert list(calibration.rules) == ["cloud"]
     assert calibration.rules["cloud"].threshold is None
+
+
+def test_no_threshold_ties_with_a_sample():
+    black = np.float32(0.62) + np.array([0, 6e-8, -6e-8], np.float32)
+    entropies = np.concatenate([black, np.array([0.1, 0.1, 0.3, 0.9], np.float32)])
+    assert between(entropies) == pytest.approx([0.05, 0.2, 0.46, 0.76, 0.95])
+    many = np.random.default_rng(0).random(5000).astype(np.float32)
+    thresholds = between(many)
+    assert 190 < len(thresholds) <= 200
+    assert np.abs(many[:, None] - thresholds).min() > 5e-6
