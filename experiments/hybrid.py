@@ -1,6 +1,6 @@
 """The hybrid quantised edge (ResNet-32): accuracy, edge share, energy and bytes beside the paper.
 
-    python experiments/hybrid.py                    # trains first: hours on two cores
+    python experiments/hybrid.py                    # trains first: over an hour
     python experiments/hybrid.py --run RUN          # of a finished training
     python experiments/hybrid.py --data cifar100    # the 4-bit network, downloads the set
 

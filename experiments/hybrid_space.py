@@ -1,6 +1,6 @@
 """The hybrid network's design space: energy against accuracy over N and k, by shortened trainings.
 
-    python experiments/hybrid_space.py                       # 17 trainings: an hour on two cores
+    python experiments/hybrid_space.py                       # 17 trainings: half an hour
     python experiments/hybrid_space.py --run RUN             # with a full training marked apart
 
 The first N convolutions are of k bits on the edge, the exit behind them; k = 32 is the unquantised
