@@ -45,3 +45,15 @@ def test_slow_and_far_links_cost_at_least_what_bytes_and_distance_allow(run, tmp
     for _, _, _, p50_ms, _, least_ms in found:
         assert float(p50_ms) >= float(least_ms)
     assert any(float(least_ms) > 80 for *_, least_ms in found)
+
+
+def test_more_devices_keep_the_promises(tmp_path):
+    command = [sys.executable, str(EXPERIMENTS / "scale.py"), "--smoke", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    with (tmp_path / "scale.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert [row["edges"] for row in found] == ["0", "2"]
+    for row in found:
+        assert row["answered"] == row["answered_killed"] == row["samples"]
+        assert float(row["equal"]) == float(row["equal_killed"]) == 1
+        assert row["payload"] == row["equation"]
