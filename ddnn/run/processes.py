@@ -21,7 +21,7 @@ from ddnn.topology import Limits
 
 TERM_S = 2.0
 """Time a node gets to end by itself before it is killed."""
-ORDER_S = 5.0
+ORDER_S = 30.0
 """Time a node gets to confirm an order."""
 
 
