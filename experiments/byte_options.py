@@ -6,7 +6,7 @@ all nodes in one process, every message encoded and counted. Baselines send raw 
 to a cloud that runs the same network. Temperatures, thresholds and code tables come from the
 training and validation splits.
 
-    python experiments/byte_options.py --data epfl --seeds 3 --runs /tmp/byte-runs
+    python experiments/byte_options.py --data epfl --seeds 3 --runs runs/bytes
 
 writes byte-options-CARD.csv: one line a variant and seed, then means.
 """

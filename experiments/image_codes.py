@@ -4,7 +4,7 @@ Every view of the test split is coded alone, as a camera that sends pictures wou
 and given to the network of byte_options.py, all of which then runs in the cloud. The sizes are
 those of whole files; the JPEG line of quality 75 is the one that `features: jpeg` sends.
 
-    python experiments/image_codes.py --data epfl --seeds 3 --runs /tmp/byte-runs
+    python experiments/image_codes.py --data epfl --seeds 3 --runs runs/bytes
 
 writes image-codes-CARD.csv: one line an image code, means over seeds. N samples, V views.
 """
