@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from study import Study
+from study import Experiment, Study
 from variants import patient
 
 from ddnn.bundle.load import load_bundle
@@ -26,6 +27,7 @@ from ddnn.report.verdicts import Verdicts, wilson_interval
 from ddnn.run.launcher import Options, launch
 from ddnn.run.outcome import Outcome
 from ddnn.topology import Limits, Topology, read_topology
+from ddnn.training.calibrate import between
 from ddnn.training.predict import Logits
 from ddnn.training.run import BUNDLE, Run, open_run
 
@@ -34,7 +36,7 @@ SMOKE_CARD = Path(__file__).parent / "smoke-images.yaml"
 EPOCHS = 14
 EXIT_WEIGHTS = {"local": 0.3, "edge": 0.3}
 STEPS = 41
-"""Thresholds that are tried at each exit: quantiles of its entropies."""
+"""Thresholds that are tried at each exit, beside 0 and 1."""
 Rules = Mapping[str, ExitRule]
 
 
@@ -42,6 +44,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Of all scripts of this network."""
     parser.add_argument("--run", type=Path, help="a finished run, trained when it is not given")
     parser.add_argument("--launched", type=int, default=1000, help="samples of each launch")
+
+
+experiment = partial(
+    Experiment, preset=PRESET, seeds=1, card=CARD, smoke_card=SMOKE_CARD, options=add_options
+)
+"""What the scripts of this network describe; each adds its rows and its picture."""
 
 
 def trained(study: Study, seed: int) -> Run:
@@ -81,10 +89,7 @@ def cheapest(
     cost_E = np.cumsum([0, *sent_bytes])
     rows_N = np.arange(len(samples))
     best, cheap = (0.0,) * len(sent_bytes), float(cost_E[-1])
-    grids = [
-        [0.0, *np.quantile(decision.entropy_N, np.linspace(0, 1, STEPS)).tolist()]
-        for decision in found[:-1]
-    ]
+    grids = [[0.0, *between(decision.entropy_N, STEPS), 1.0] for decision in found[:-1]]
     for thresholds in itertools.product(*grids):
         sure = [d.entropy_N < t for d, t in zip(found, thresholds, strict=False)]
         exit_N = np.argmax([*sure, np.ones(len(samples), dtype=bool)], axis=0)

@@ -34,7 +34,7 @@ def measure(study: Study, configuration: str, seed: int) -> Rows:
         configuration: at_exits(evaluation)
         | at_rules(evaluation)
         | by_tier(evaluation)
-        | {name: run[name] for name in ("launched", "equal_verdicts", "tied")}
+        | {name: run[name] for name in ("launched", "equal_verdicts")}
     }
 
 

@@ -12,13 +12,10 @@ last row.
 from __future__ import annotations
 
 from early_exit import (
-    CARD,
-    PRESET,
-    SMOKE_CARD,
-    add_options,
     cheapest,
     counted,
     equal,
+    experiment,
     launched,
     link_bytes,
     share,
@@ -31,7 +28,7 @@ from early_exit import (
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from measures import with_rules
-from study import Experiment, Means, Rows, Study, main
+from study import Means, Rows, Study, main
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.report.plots import BLUE, GRAY, ORANGE
@@ -133,7 +130,7 @@ def _against_share(
     axes.set(xlabel="% of samples that leave the device")
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = experiment(
     name="eeoi",
     about=__doc__ or "",
     settings=lambda _: [OFFLINE, LAUNCHED],
@@ -148,11 +145,6 @@ EXPERIMENT = Experiment(
         (LAUNCHED, "T 0"): {"mean_ms": 6.14, "device_bytes": 65536, "edge_bytes": 32768},
         (LAUNCHED, "T 1"): {"mean_ms": 1.55},
     },
-    preset=PRESET,
-    seeds=1,
-    card=CARD,
-    smoke_card=SMOKE_CARD,
-    options=add_options,
 )
 
 if __name__ == "__main__":

@@ -17,15 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from early_exit import (
-    CARD,
     EXIT_WEIGHTS,
-    PRESET,
-    SMOKE_CARD,
     Rules,
-    add_options,
     cheapest,
     counted,
     equal,
+    experiment,
     launched,
     link_bytes,
     share,
@@ -36,7 +33,7 @@ from early_exit import (
 )
 from matplotlib.figure import Figure
 from measures import at_exits, with_rules
-from study import Experiment, Means, Rows, Study, main
+from study import Means, Rows, Study, main
 
 from ddnn.bundle.write import write_bundle
 from ddnn.data.multiview import MultiView
@@ -139,18 +136,13 @@ def draw(figure: Figure, means: Means) -> None:
     axes.legend(frameon=False, loc="lower right")
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = experiment(
     name="eeoi-bits",
     about=__doc__ or "",
     settings=lambda study: [WHOLE, "1"] if study.is_smoke else BITS,
     measure=measure,
     draw=draw,
     published={(WHOLE, ALL): {"accuracy": 79.26, "payload_bytes": 65536 + 32768}},
-    preset=PRESET,
-    seeds=1,
-    card=CARD,
-    smoke_card=SMOKE_CARD,
-    options=add_options,
 )
 
 if __name__ == "__main__":

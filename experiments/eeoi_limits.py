@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 from early_exit import (
-    CARD,
-    PRESET,
-    SMOKE_CARD,
-    add_options,
+    experiment,
     launched,
     spread,
     summed,
@@ -25,7 +22,7 @@ from early_exit import (
 )
 from matplotlib.figure import Figure
 from pictures import line
-from study import Experiment, Means, Rows, Study, main
+from study import Means, Rows, Study, main
 
 from ddnn.decision import decide
 from ddnn.topology import Limits
@@ -94,7 +91,7 @@ def draw(figure: Figure, means: Means) -> None:
     axes.legend(frameon=False)
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = experiment(
     name="eeoi-limits",
     about=__doc__ or "",
     settings=lambda study: list(PUBLISHED_MS)[-1:] if study.is_smoke else list(PUBLISHED_MS),
@@ -105,11 +102,6 @@ EXPERIMENT = Experiment(
         for container, times in PUBLISHED_MS.items()
         for leaving, mean in zip(LEAVING, times, strict=True)
     },
-    preset=PRESET,
-    seeds=1,
-    card=CARD,
-    smoke_card=SMOKE_CARD,
-    options=add_options,
 )
 
 if __name__ == "__main__":

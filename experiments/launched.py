@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
+from early_exit import equal
 from figure8 import network, order
 from matplotlib.figure import Figure
 from measures import evaluated, overall
-from numpy.typing import NDArray
 from pictures import bars, finish
 from study import Experiment, Means, Rows, Study, main
 
 from ddnn.bundle.load import load_bundle
 from ddnn.data.multiview import MultiView
-from ddnn.decision import decide
 from ddnn.run.launcher import Options, launch
 from ddnn.run.outcome import Outcome
 from ddnn.run.plan import plan_of
@@ -29,7 +27,6 @@ from ddnn.training.evaluate import Evaluation
 from ddnn.training.run import BUNDLE, Run
 
 NONE = "none"
-TIE = 1e-5
 
 
 def measure(study: Study, lost: str, seed: int) -> Rows:
@@ -48,35 +45,17 @@ def launched(run: Run, samples: MultiView, lost: Collection[str] = ()) -> Outcom
 
 
 def compared(outcome: Outcome, evaluation: Evaluation) -> dict[str, float]:
-    """Launched and offline: accuracy, verdicts that are equal in class and, ties at a threshold
-    aside, in exit, bytes."""
-    found, wanted = outcome.verdicts, evaluation.verdicts
-    tied_N = ties(evaluation) & (found.exit_N != wanted.exit_N)
-    equal_N = (found.predicted_N == wanted.predicted_N) & ((found.exit_N == wanted.exit_N) | tied_N)
+    """Launched and offline: accuracy, verdicts that are equal in class and exit, bytes."""
+    wanted = evaluation.verdicts
     sent = outcome.report["bytes"]
     return {
         "answered": 100 * outcome.report["answered"] / len(wanted.labels_N),
         "launched": 100 * outcome.report["accuracy"],
         "offline": overall(evaluation),
-        "equal_verdicts": 100 * float(equal_N.mean()),
-        "tied": 100 * float(tied_N.mean()),
+        "equal_verdicts": equal(outcome.verdicts, wanted),
         "payload_bytes": sent["per_device_sample"]["payload"],
         "equation_bytes": sent["per_device_sample_equation"],
     }
-
-
-def ties(evaluation: Evaluation) -> NDArray[np.bool_]:
-    """(N,): samples whose entropy at some exit is its threshold, to what float32 rounds away.
-
-    Black views all have one entropy, and calibration may choose just that as threshold.
-    """
-    tied_N = np.zeros(len(evaluation.samples), dtype=bool)
-    for name, logits_NK in evaluation.logits.items():
-        rule = evaluation.rules[name]
-        if rule.threshold is not None:
-            entropy_N = decide(logits_NK, rule.temperature).entropy_N
-            tied_N |= np.abs(entropy_N - rule.threshold) < TIE
-    return tied_N
 
 
 def sets(study: Study) -> list[str]:

@@ -33,7 +33,7 @@ from ddnn.model.joint import Joint
 from ddnn.report.files import write_csv
 from ddnn.run.launcher import Options, launch
 from ddnn.run.outcome import Outcome
-from ddnn.run.plan import FailurePlan, parse_failure
+from ddnn.run.plan import FailurePlan, plan_of
 from ddnn.topology import Topology, read_topology
 from ddnn.training.predict import answer, predict
 
@@ -100,11 +100,7 @@ def equal_share(joint: Joint, bundle: Bundle, views: MultiView, outcome: Outcome
 
 def third_dies(topology: Topology, at: int) -> FailurePlan:
     """Every third device is killed before sample `at`."""
-    failures = tuple(
-        parse_failure({"at": {"sample": at}, "node": name, "kind": "kill"})
-        for name in topology.devices[2::3]
-    )
-    return FailurePlan(name="third-dies", topology=topology.name, failures=failures)
+    return plan_of(topology, kills=[f"{name}@{at}" for name in topology.devices[2::3]])
 
 
 def measure(devices: int, samples: int, folder: Path) -> list[object]:

@@ -179,15 +179,15 @@ def curve(patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
     return points
 
 
-def between(entropies_N: NDArray[np.float32]) -> list[float]:
-    """Thresholds in the widest gaps between the entropies that occur, 200 at most.
+def between(entropies_N: NDArray[np.float32], most: int = 200) -> list[float]:
+    """Thresholds in the widest gaps between the entropies that occur, at most so many.
 
     A threshold that ties with samples (all black views have one entropy) would have them leave at
     another exit wherever the last digit differs.
     """
     found = np.unique(np.append(entropies_N, (0.0, 1.0)).astype(np.float64))
     gaps = np.diff(found)
-    groups = np.array_split(np.arange(len(gaps)), min(200, len(gaps)))
+    groups = np.array_split(np.arange(len(gaps)), min(most, len(gaps)))
     widest = [group[gaps[group].argmax()] for group in groups]
     return [float(found[n] + gaps[n] / 2) for n in widest if gaps[n] > TIE]
 

@@ -92,13 +92,13 @@ def fit(
     torch_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     joint = Joint(topology).to(torch_device)
-    if settings.start_from is not None:
-        load_known_weights(Path(settings.start_from) / WEIGHTS, joint)
     freeze(joint, settings.freeze)
     optimizer = make_optimizer(joint, settings)
     history: list[dict[str, Any]] = []
     if resume and (folder / CHECKPOINT).exists():  # none: interrupted in the first epoch
         history = load_checkpoint(folder / CHECKPOINT, joint, optimizer)["history"]
+    elif settings.start_from is not None:
+        load_known_weights(Path(settings.start_from) / WEIGHTS, joint)
     everything = tensors(train, torch_device)
     loss_of = JointLoss(topology, settings, everything.fused_N)
     for number in range(len(history), settings.epochs):
