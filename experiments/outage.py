@@ -5,18 +5,24 @@
 Same data, same topology (MP-CC, 4 filters); the presets `paper` and `robust` differ in the training
 alone. Accuracies are means over all subsets of each size: overall under thresholds calibrated alike
 on validation data; `paper_rule`: the preset `paper` with the paper's T = 0.8; `_cloud`: the cloud's
-exit answering all; `_worst`: the worst subset. Points gained are robust's over paper's.
+exit answering all; `_worst`: the worst subset. Points gained are robust's over paper's. `visible`:
+samples that a device which is left sees, or of the commonest class: what a network gets right that
+is never wrong about what it sees, and answers the commonest class when it sees nothing.
 """
 
 from __future__ import annotations
 
+from itertools import combinations
+
+import numpy as np
 from failures import PRESETS, found
 from matplotlib.figure import Figure
 from measures import PAPER_THRESHOLD
 from pictures import finish, line
 from study import Experiment, Means, Rows, Study, main
 
-from ddnn.report.plots import BLUE, GRAY, GREEN, ORANGE
+from ddnn.data.multiview import MultiView
+from ddnn.report.plots import BLUE, GRAY, GREEN, INK, ORANGE
 from ddnn.training.failures import OVERALL, by_count
 
 BOTH = "both"
@@ -26,6 +32,8 @@ def measure(study: Study, _setting: str, seed: int) -> Rows:
     """A row for each number of lost devices."""
     paper, robust = (by_count(found(study, preset, seed).outcomes) for preset in PRESETS)
     own_rule = by_count(found(study, "paper", seed, PAPER_THRESHOLD).outcomes)
+    test, train = study.data.part("test"), study.data.part("train")
+    commonest = int(np.bincount(train.fused_labels_N).argmax())
     rows = {}
     for count in paper:
         theirs, ours = paper[count], robust[count]
@@ -37,6 +45,7 @@ def measure(study: Study, _setting: str, seed: int) -> Rows:
             "robust_cloud": ours["cloud"].mean,
             "paper_worst": theirs[OVERALL].worst,
             "robust_worst": ours[OVERALL].worst,
+            "visible": visible(test, commonest, lost=count),
         }
         gains = {
             "gained_points": means["robust"] - means["paper"],
@@ -47,6 +56,14 @@ def measure(study: Study, _setting: str, seed: int) -> Rows:
     return rows
 
 
+def visible(samples: MultiView, commonest: int, *, lost: int) -> float:
+    """Share of samples that a device left sees or that are of the commonest class."""
+    seen_NV = ~samples.absent_NV
+    known_N = samples.fused_labels_N == commonest
+    left = combinations(range(seen_NV.shape[1]), seen_NV.shape[1] - lost)
+    return float(np.mean([seen_NV[:, list(views)].any(axis=1) | known_N for views in left]))
+
+
 def draw(figure: Figure, means: Means) -> None:
     axes = figure.subplots()
     rows, x = list(means[BOTH].values()), [int(count) for count in means[BOTH]]
@@ -54,6 +71,7 @@ def draw(figure: Figure, means: Means) -> None:
     line(axes, x, rows, "paper_rule", color=GREEN, name="paper, T = 0.8")
     line(axes, x, rows, "paper_cloud", color=GRAY, name="paper, cloud's exit")
     line(axes, x, rows, "robust", color=BLUE)
+    line(axes, x, rows, "visible", color=INK, name="seen, or the commonest class")
     finish(axes, title="Overall, mean over all subsets of lost devices", xlabel="devices lost")
 
 

@@ -5,9 +5,13 @@ import math
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
+from outage import visible
 from rows import UNITS, Means
 from study import run
+
+from ddnn.data.multiview import MultiView
 
 pytestmark = pytest.mark.study
 SCRIPTS = (
@@ -83,3 +87,11 @@ def test_a_list_of_survival_is_a_setting_of_its_own(tmp_path, runs):
     for preset in ("paper", "robust"):
         expected = means[f"{preset}, survival {sure}"][f"survival {sure}"]["overall"]
         assert expected.value == means[preset]["lost none"]["overall"].value
+
+
+def test_a_sample_that_no_device_left_sees_is_known_only_as_the_commonest_class():
+    views_NVCHW = np.zeros((2, 2, 1, 1, 1), dtype=np.uint8)
+    labels_NV = np.array([[0, -1], [-1, 1]])
+    samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=("bus", "car"))
+    assert visible(samples, 1, lost=0) == 1
+    assert visible(samples, 1, lost=1) == 0.75  # the bus is seen by the first device alone
