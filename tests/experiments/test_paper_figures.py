@@ -1,13 +1,14 @@
 """Each figure and table of the paper, shortened: rows, means and picture are there and sound."""
 
 import csv
+import dataclasses
 import math
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-from outage import visible
+from outage import sight_limit
 from rows import UNITS, Means
 from study import run
 
@@ -89,9 +90,14 @@ def test_a_list_of_survival_is_a_setting_of_its_own(tmp_path, runs):
         assert expected.value == means[preset]["lost none"]["overall"].value
 
 
-def test_a_sample_that_no_device_left_sees_is_known_only_as_the_commonest_class():
-    views_NVCHW = np.zeros((2, 2, 1, 1, 1), dtype=np.uint8)
-    labels_NV = np.array([[0, -1], [-1, 1]])
-    samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=("bus", "car"))
-    assert visible(samples, 1, lost=0) == 1
-    assert visible(samples, 1, lost=1) == 0.75  # the bus is seen by the first device alone
+def test_what_nobody_sees_can_be_right_as_the_commonest_class_alone():
+    seen_by_one = [[0, -1], [0, -1], [-1, 1]]
+    samples = MultiView(
+        views_NVCHW=np.zeros((3, 2, 1, 1, 1), dtype=np.uint8),
+        labels_NV=np.array(seen_by_one),
+        classes=("bus", "car"),
+    )
+    assert sight_limit(samples, lost=0) == 1
+    assert sight_limit(samples, lost=1) == 1  # the unseen are all of one class
+    mixed = dataclasses.replace(samples, labels_NV=np.array([[0, -1], [1, -1], [1, -1]]))
+    assert sight_limit(mixed, lost=1) == pytest.approx((1 + 2 / 3) / 2)
