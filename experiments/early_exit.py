@@ -23,7 +23,7 @@ from ddnn.bundle.write import write_exits
 from ddnn.data.multiview import MultiView
 from ddnn.decision import decide
 from ddnn.errors import ConfigError
-from ddnn.report.verdicts import Verdicts, wilson_interval
+from ddnn.report.verdicts import Verdicts
 from ddnn.run.launcher import Options, launch
 from ddnn.run.outcome import Outcome
 from ddnn.topology import Limits, Topology, read_topology
@@ -155,18 +155,18 @@ def counted(outcome: Outcome) -> dict[str, float]:
 
 
 def share(part: int, whole: int, name: str = "accuracy") -> dict[str, float]:
-    """Per cent, with its 95 % interval (Wilson)."""
-    low, high = wilson_interval(part, whole) or (0.0, 0.0)
-    return {name: 100 * part / whole, f"{name}_low": 100 * low, f"{name}_high": 100 * high}
+    """Per cent, and of how many samples."""
+    return {name: 100 * part / whole, f"{name}_samples": whole}
 
 
 def summed(verdicts: Verdicts) -> dict[str, float]:
-    """Accuracy, and the share that each exit answers, per cent."""
+    """Accuracy, and the share that each exit answers, per cent; of how many samples."""
     shares = {
         f"{name}_share": 100 * float((verdicts.exit_N == number).mean())
         for number, name in enumerate(verdicts.exits)
     }
-    return share(int(verdicts.correct_N.sum()), len(verdicts.labels_N)) | shares
+    accuracy = 100 * float(verdicts.correct_N.mean())
+    return {"accuracy": accuracy} | shares | {"samples": len(verdicts.labels_N)}
 
 
 def equal(found: Verdicts, wanted: Verdicts) -> float:

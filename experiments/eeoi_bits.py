@@ -118,7 +118,8 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
 def sent(run: Run, rules: Rules, samples: MultiView, wanted: Verdicts) -> dict[str, float]:
     """What processes sent, and whether they answered as offline."""
     outcome = launched(run, rules, samples)
-    return counted(outcome) | {"equal_verdicts": equal(outcome.verdicts, wanted)}
+    same = equal(outcome.verdicts, wanted)
+    return counted(outcome) | {"equal_verdicts": same, "equal_verdicts_samples": len(samples)}
 
 
 def draw(figure: Figure, means: Means) -> None:

@@ -67,6 +67,7 @@ def measure(study: Study, container: str, seed: int) -> Rows:
         print(container, f"{leaving} % leave", *(f"{k}: {by}" for k, by in held.items()), sep="; ")
         rows[f"{leaving} % leave"] = timed(outcome) | {
             "leaving": 100 - summed(outcome.verdicts)["local_share"],
+            "samples": len(samples),
             "resident_mb": node["resident_mb"],
             "memory_held": _flag(held["memory_mb"]),
             "cpu_held": _flag(held["cpu"]),

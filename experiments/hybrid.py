@@ -206,10 +206,8 @@ def draw(figure: Figure, means: Means) -> None:
     for number, (name, color) in enumerate(
         zip(("exit local", "exit cloud", row), COLORS, strict=False)
     ):
-        values, low, high = (
-            np.array([rows[name][f"accuracy{end}"].value for rows in means.values()])
-            for end in ("", "_low", "_high")
-        )
+        found = [rows[name]["accuracy"] for rows in means.values()]
+        values, low, high = np.array([[x.value, x.low, x.high] for x in found], dtype=float).T
         place = at + 0.27 * (number - 1)
         left.bar(place, values, 0.25, yerr=[values - low, high - values], color=color, label=name)
     left.set(ylabel="% of test samples right, 95 % interval", ylim=(0, 115))

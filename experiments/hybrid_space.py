@@ -75,11 +75,9 @@ def draw(figure: Figure, means: Means) -> None:
         for bits, color in COLORS.items():
             points = {s: rows[s] for s, rows in means.items() if s.endswith(f",{bits}")}
             x = [values[f"{ledger}_times"].value for values in points.values()]
-            y = [values["accuracy"].value for values in points.values()]
-            ends = [
-                [values[f"accuracy_{end}"].value for values in points.values()]
-                for end in ("low", "high")
-            ]
+            found = [values["accuracy"] for values in points.values()]
+            y = [accuracy.value for accuracy in found]
+            ends = ([getattr(accuracy, end) for accuracy in found] for end in ("low", "high"))
             axes.vlines(x, *ends, color=color, lw=1, alpha=0.4)
             axes.plot(x, y, "o", color=color, ms=5, label=f"k = {bits}")
             for setting, *place in zip(points, x, y, strict=True):

@@ -1,6 +1,7 @@
 """Result rows of a study in a CSV that grows, and their means over seeds beside published values.
 
-Measures are per cent of the test samples unless their name ends in another unit (UNITS).
+Measures are per cent of the test samples unless their name ends in another unit (UNITS). Where a
+share is of fewer samples, its row says of how many: NAME_samples, or samples for the whole row.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ UNITS = (
     "_threshold",
     "_times",
     "_uj",
+    "samples",
+    "_held",
     "camera",
 )
 Rows = Mapping[str, Mapping[str, float]]
@@ -122,7 +125,9 @@ def write_means(path: Path, table: RowFile, published: Published) -> None:
     for (setting, row), measures in table.values().items():
         known = published.get((setting, row), {})
         for measure, values in measures.items():
-            found = interval(values, *bounds(measure), samples=table.test_samples)
+            of = measures.get(f"{measure}_samples") or measures.get("samples")
+            samples = round(mean(of)) if of else table.test_samples
+            found = interval(values, *bounds(measure), samples=samples)
             cells = [mean(values), found.low, found.high, found.of, known.get(measure)]
             texts = [f"{x:.2f}" if isinstance(x, float) else x for x in cells]
             lines.append([setting, row, measure, *texts, len(values)])
@@ -181,11 +186,11 @@ def print_means(means: Means) -> None:
         print("", setting, row, *cells, "", sep=" | ")
 
 
-def cell(found: Mean) -> str:
+def cell(found: Mean, *, digits: int = 1) -> str:
     """One mean for a person."""
-    text = f"{found.value:.1f}"
+    text = f"{found.value:.{digits}f}"
     if found.low is not None and found.high is not None:
-        text += f" ({found.low:.1f} – {found.high:.1f})"
+        text += f" ({found.low:.{digits}f} – {found.high:.{digits}f})"
     return text if found.published is None else f"{text} [{found.published:g}]"
 
 

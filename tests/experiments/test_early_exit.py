@@ -94,7 +94,7 @@ def smoke(script: str, out: Path, runs: Path) -> Means:
         assert "mean_ms" not in row or row["mean_ms"].value > 0
         assert "equal_verdicts" not in row or row["equal_verdicts"].value == 100
         if "accuracy" in row:
-            assert row["accuracy_low"].value <= row["accuracy"].value <= row["accuracy_high"].value
+            assert row["accuracy"].low <= row["accuracy"].value <= row["accuracy"].high
     name = f"{script.replace('_', '-')}-smoke-images"
     assert (out / f"{name}.png").stat().st_size > 5000
     assert (out / f"{name}.csv").exists()

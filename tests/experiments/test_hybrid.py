@@ -87,8 +87,7 @@ def test_both_ways_of_training_give_every_row_and_launches_equal_them(tmp_path):
         if launched["cloud_share"].value:
             assert launched["message_bytes"].value == 1024
         assert at_share["edge_times"].value == pytest.approx(17.3, abs=0.05)
-        low, value, high = (at_share[f"accuracy{end}"].value for end in ("_low", "", "_high"))
-        assert low <= value <= high
+        assert at_share["accuracy"].low <= at_share["accuracy"].value <= at_share["accuracy"].high
     assert means[JOINT][published.row]["compute_times"].published == published.compute_times
     assert means[JOINT]["exit local"] != means[EDGE_FIRST]["exit local"]
     assert (tmp_path / "hybrid-smoke-images.png").stat().st_size > 5000

@@ -46,13 +46,20 @@ def test_means_have_intervals_and_published_values_beside_them(tmp_path):
 
 def test_few_seeds_have_the_interval_of_the_samples():
     found = interval([90.0], 0, 100, samples=100)
-    assert (round(found.low, 1), round(found.high, 1), found.of) == (
-        82.6,
-        94.5,
-        "samples",
-    )  # Wilson
+    ends = round(found.low, 1), round(found.high, 1)
+    assert (*ends, found.of) == (82.6, 94.5, "samples")  # Wilson
     assert interval([5.0], 0, math.inf, samples=100) == (None, None, "")
     assert interval([4.0, 5.0, 6.0], -math.inf, math.inf, samples=100).of == "seeds"
+
+
+@pytest.mark.parametrize("of", ["samples", "overall_samples"])
+def test_a_share_of_fewer_samples_has_their_interval(of, tmp_path):
+    table = RowFile(tmp_path / "rows.csv", ["a"], RECORD | {"test_samples": "10000"})
+    table.add("a", 0, {"r": {"overall": 90.0, of: 100}, "all": {"overall": 90.0}})
+    write_means(tmp_path / "means.csv", table, {})
+    few, many = (read_means(tmp_path / "means.csv")["a"][row]["overall"] for row in ("r", "all"))
+    assert (round(few.low, 1), round(few.high, 1)) == (82.6, 94.5)
+    assert many.low > 89
 
 
 OUTCOMES = [

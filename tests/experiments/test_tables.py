@@ -1,0 +1,31 @@
+"""The tables of experiments/README.md are those of the CSVs."""
+
+import pytest
+from tables import README, TABLES, Column, Table, filled, markdown
+
+from ddnn.errors import ConfigError
+
+
+def test_the_readme_says_what_the_results_say():
+    text = README.read_text(encoding="utf-8")
+    assert filled(text) == text
+    for name in TABLES:
+        assert f"<!-- table {name} -->" in text
+
+
+def test_a_cell_is_mean_interval_and_published_value_and_no_row_is_empty(tmp_path):
+    (tmp_path / "own-means.csv").write_text(
+        "setting,row,measure,mean,low,high,of,published,seeds\n"
+        "a,r,local,90.00,82.56,94.48,samples,92,1\n"
+        "a,r,payload_bytes,3072.00,,,,,1\n"
+    )
+    columns = [Column("local", "local"), Column("both", "local / payload_bytes", short=True)]
+    table = Table("own", "name", {"one": ("a", "r"), "two": ("a", "none")}, columns)
+    assert markdown(table, tmp_path).splitlines()[2:] == [
+        "| one | 90.0 (82.6 – 94.5) [92] | 90.0 / 3,072.0 |",
+    ]
+
+
+def test_a_table_without_a_description_is_named():
+    with pytest.raises(ConfigError, match=r"README\.md: table 'tabel1', want one of table1"):
+        filled("<!-- table tabel1 -->\n<!-- end -->")
