@@ -1,178 +1,79 @@
 """What each way of sending less costs and saves: bytes at four levels beside accuracy.
 
+    python experiments/byte_options.py --data epfl --seeds 5
+
 Trains the six-camera topology once as it is and once with devices silent about black views, then
 exports and calibrates each with the options of the list below, and runs the test split through
 all nodes in one process, every message encoded and counted. Baselines send raw views or images
 to a cloud that runs the same network. Temperatures, thresholds and code tables come from the
-training and validation splits.
+training and validation splits. Bytes are a device and sample; `_64`: 64 samples in flight.
 
-    python experiments/byte_options.py --data epfl --seeds 3 --runs runs/bytes
-
-writes byte-options-CARD.csv: one line a variant and seed, then means.
+STEPS go from raw views to the fewest bytes, each with one thing more. `meets`: at most 12 payload
+bytes, and overall at most half a point under the cloud's exit answering all.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+from matplotlib.figure import Figure
+from pictures import bars
+from study import Experiment, Means, Rows, Study, main
+from variants import cameras, shipped
 
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.manifest import ExitRule
 from ddnn.bundle.write import write_bundle
-from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.model.joint import Joint
-from ddnn.report.files import write_csv
-from ddnn.report.verdicts import wilson_interval
+from ddnn.report.plots import INK
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import LEVELS, device_sample_bytes, link_counts
-from ddnn.topology import Topology, read_topology
+from ddnn.topology import Topology
 from ddnn.training.calibrate import Goal, calibrate
 from ddnn.training.fit import accuracies
 from ddnn.training.payload import fit_tables
 from ddnn.training.predict import answer, predict, taking_part
-from ddnn.training.run import Run, open_run, train_run, versions
-from ddnn.training.settings import settings_for
+from ddnn.training.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One line of the table.
+    """trained: as of which topology option `absent`. offload: views that are sent to the cloud in
+    place of features."""
 
-    trained: as of which topology option `absent`. budget: payload bytes a device and sample that
-    the thresholds keep to on validation data; None: `ddnn calibrate`'s default.
-    offload: views that are sent to the cloud in place of features.
-    """
-
-    name: str
     trained: str = "send"
     scores: str = "float32"
     features: str = "raw-bits"
-    budget: float | None = None
     offload: str | None = None
 
 
-TARGET = 12.0
-VARIANTS = (
-    Variant(name="raw views", offload="raw-bits"),
-    Variant(name="JPEG views", offload="jpeg"),
-    Variant(name="raw views, none black", trained="skip", offload="raw-bits"),
-    Variant(name="JPEG views, none black", trained="skip", offload="jpeg"),
-    Variant(name="as shipped"),
-    Variant(name="scores float16", scores="float16"),
-    Variant(name="scores int8", scores="int8"),
-    Variant(name="absent skip", trained="skip"),
-    Variant(name="entropy-coded", features="entropy-coded"),
-    Variant(name="int8, skip", trained="skip", scores="int8"),
-    Variant(name="int8, skip, coded", trained="skip", scores="int8", features="entropy-coded"),
-    Variant(name="as shipped, 12 bytes", budget=TARGET),
-    Variant(
-        name="int8, skip, coded, 12 bytes",
-        trained="skip",
-        scores="int8",
-        features="entropy-coded",
-        budget=TARGET,
-    ),
-    Variant(
-        name="int8, skip, coded, 3 bytes",
-        trained="skip",
-        scores="int8",
-        features="entropy-coded",
-        budget=TARGET / 4,
-    ),
-)
-"""Budgets hold on validation data, whose frames lie among those of training and are easier than
-later ones: a budget of 12 takes about 21 bytes on the test split of epfl, one of 3 leaves room."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """What is measured."""
-
-    card: str = "rendered"
-    preset: str = "robust"
-    epochs: int | None = None
-    seeds: int = 3
-    variants: tuple[Variant, ...] = VARIANTS
-    samples: int | None = None
-    runs: Path | None = None
-    out: Path = Path(__file__).parent / "results"
-
-
-def main() -> None:
-    """Measures every seed, writes the CSVs, prints the means."""
-    config, threads = arguments()
-    torch.set_num_threads(threads)
-    data = fewer(load(config.card), config.samples)
-    rows: list[dict[str, Any]] = []
-    for seed in range(config.seeds):
-        with tempfile.TemporaryDirectory() as temporary:
-            runs = config.runs or Path(temporary)
-            trained = {absent: train(config, data, runs, seed, absent) for absent in SKIPPING}
-            for variant in config.variants:
-                rows.append(measure(variant, trained[variant.trained], data, Path(temporary)))
-                print(_line(rows[-1]), flush=True)
-    means = [mean_of([r for r in rows if r["variant"] == v.name]) for v in config.variants]
-    path = config.out / f"byte-options-{Path(config.card).stem}.csv"
-    write_csv(path, list(rows[0]), ([_cell(x) for x in row.values()] for row in [*rows, *means]))
-    print("\nmeans", *map(_line, means), path, sep="\n")
-
-
-SKIPPING = {"send": "six-cameras", "skip": "six-cameras-skip"}
-
-
-def arguments() -> tuple[Config, int]:
-    """The configuration and the number of torch threads."""
-    base = Config()
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", default=base.card, metavar="CARD")
-    parser.add_argument("--seeds", type=int, default=base.seeds)
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--runs", type=Path, help="keep trained runs here, use those that exist")
-    parser.add_argument("--out", type=Path, default=base.out)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--smoke", action="store_true", help="one seed, one epoch, few samples")
-    given = parser.parse_args()
-    config = Config(
-        card=given.data,
-        epochs=1 if given.smoke else given.epochs,
-        seeds=1 if given.smoke else given.seeds,
-        variants=(VARIANTS[1], VARIANTS[-1]) if given.smoke else VARIANTS,
-        samples=32 if given.smoke else None,
-        runs=given.runs,
-        out=given.out,
-    )
-    return config, given.threads
-
-
-def fewer(data: DataSet, count: int | None) -> DataSet:
-    """The first samples of each part, for a try; None: all."""
-    if count is None:
-        return data
-    parts = {name: getattr(data.split, name)[:count] for name in ("train", "validation", "test")}
-    return replace(data, split=replace(data.split, **parts))
-
-
-def train(config: Config, data: DataSet, runs: Path, seed: int, absent: str) -> Run:
-    """A run of six-cameras, opened where it exists."""
-    folder = runs / f"{Path(config.card).stem}-{absent}-{seed}"
-    if (folder / "bundle" / "manifest.json").exists():
-        return open_run(folder)
-    return train_run(
-        folder,
-        changed(read_topology("six-cameras"), absent=absent),
-        config.card,
-        settings_for(config.preset, epochs=config.epochs),
-        seed=seed,
-        overwrite=True,
-        data=data,
-    )
+RAW, SHIPPED = "raw views", "as shipped"
+VARIANTS = {
+    RAW: Variant(offload="raw-bits"),
+    "JPEG views": Variant(offload="jpeg"),
+    "raw views, none black": Variant(trained="skip", offload="raw-bits"),
+    "JPEG views, none black": Variant(trained="skip", offload="jpeg"),
+    SHIPPED: Variant(),
+    "scores float16": Variant(scores="float16"),
+    "scores int8": Variant(scores="int8"),
+    "absent skip": Variant(trained="skip"),
+    "entropy-coded": Variant(features="entropy-coded"),
+    "int8, skip": Variant(trained="skip", scores="int8"),
+    "int8, skip, coded": Variant(trained="skip", scores="int8", features="entropy-coded"),
+}
+STEPS = {
+    RAW: "raw views",
+    SHIPPED: "1-bit maps, early exit",
+    "scores int8": "scores as int8",
+    "int8, skip": "silent on black views",
+    "int8, skip, coded": "maps entropy-coded",
+}
+"""By variant: what it adds."""
+TARGET_BYTES, TARGET_POINTS = 12.0, 0.5
 
 
 def changed(
@@ -187,38 +88,34 @@ def changed(
     return Topology.model_validate(document)
 
 
-def measure(variant: Variant, run: Run, data: DataSet, folder: Path) -> dict[str, Any]:
-    """One line: accuracies and shares in per cent, bytes per device and sample."""
+def measure(study: Study, name: str, seed: int) -> Rows:
+    """Accuracy, shares and bytes of one variant."""
+    variant, data = VARIANTS[name], study.data
+    run = study.train(changed(cameras(data), absent=variant.trained), seed=seed)
     test = data.part("test")
     joint, rules = exported(variant, run, data)
-    topology = joint.topology
-    write_bundle(folder / "bundle", joint, exits=rules, prior_class=run.prior_class)
-    bundle = load_bundle(folder / "bundle")
-    logits, present_NV = predict(joint, test), taking_part(topology, test)
+    logits, present_NV = predict(joint, test), taking_part(joint.topology, test)
     offline = answer(
         logits, rules, samples=test, present_NV=present_NV, prior_class=run.prior_class
     )
-    single, batched = (counted(bundle, test, window) for window in (1, 64))
-    verdicts = single["verdicts_N"]
-    low, high = wilson_interval(int(offline.correct_N.sum()), len(test)) or (0.0, 0.0)
-    alone = accuracies(logits, test)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "bundle"
+        write_bundle(folder, joint, exits=rules, prior_class=run.prior_class)
+        bundle = load_bundle(folder)
+        single, batched = (counted(bundle, test, window) for window in (1, 64))
+    overall = 100 * float(offline.correct_N.mean())
+    alone = {f"all_{exit_}": 100 * right for exit_, right in accuracies(logits, test).items()}
+    behind, payload = alone["all_cloud"] - overall, single["bytes"]["payload"]
+    meets = payload <= TARGET_BYTES and behind <= TARGET_POINTS
+    share = {"local_share": 100 * float((offline.exit_N == 0).mean())} if len(alone) > 1 else {}
     return {
-        "variant": variant.name,
-        "seed": run.config.seed,
-        "overall": 100 * float(offline.correct_N.mean()),
-        "low": 100 * low,
-        "high": 100 * high,
-        "all_local": 100 * alone["local"] if "local" in alone else "",
-        "all_cloud": 100 * alone["cloud"],
-        "local_share": 100 * float((offline.exit_N == 0).mean()) if "local" in alone else "",
-        **single["bytes"],
-        **{f"{level}_window_64": batched["bytes"][level] for level in ("zmtp", "ip")},
-        "equal_verdicts": 100 * float((verdicts == offline.predicted_N).mean()),
-        "test_samples": len(test),
-        "epochs": run.config.settings.epochs,
-        "data": data.name,
-        "digest": data.digest[:16],
-        "versions": " ".join(f"{name}={value}" for name, value in versions().items()),
+        name: {"overall": overall}
+        | alone
+        | share
+        | {f"{level}_bytes": single["bytes"][level] for level in LEVELS}
+        | {f"{level}_64_bytes": batched["bytes"][level] for level in ("zmtp", "ip")}
+        | {"behind_points": behind, "meets": 100.0 * meets}
+        | {"equal_verdicts": 100 * float((single["verdicts_N"] == offline.predicted_N).mean())}
     }
 
 
@@ -231,13 +128,12 @@ def exported(variant: Variant, run: Run, data: DataSet) -> tuple[Joint, dict[str
         joint = Joint(topology)
         joint.load_state_dict(run.joint.state_dict(), strict=False)
     else:
-        raw = read_topology("six-cameras-raw")
+        raw = shipped("six-cameras-raw", data)
         joint = moved_to_cloud(
             run.joint, changed(raw, absent=variant.trained, features=variant.offload)
         )
     fit_tables(joint.eval(), data.part("train"))
-    goal = Goal(payload_bytes=variant.budget)
-    return joint, calibrate(joint, data.part("validation"), goal).rules
+    return joint, calibrate(joint, data.part("validation"), Goal()).rules
 
 
 def moved_to_cloud(joint: Joint, topology: Topology) -> Joint:
@@ -264,23 +160,29 @@ def counted(bundle: Bundle, samples: MultiView, window: int) -> dict[str, Any]:
     return {"bytes": {level: sent[level] for level in LEVELS}, "verdicts_N": collector.predicted_N}
 
 
-def mean_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means of what varies with the seed; what does not stays."""
-    return {
-        key: float(np.mean([row[key] for row in rows])) if isinstance(value, float) else value
-        for key, value in rows[0].items()
-    } | {"seed": "mean"}
+def draw(figure: Figure, means: Means) -> None:
+    axes = figure.subplots()
+    rows = {text: means[name][name] for name, text in STEPS.items() if name in means}
+    shown = {text: values for text, values in rows.items() if text != RAW}
+    bars(axes, shown, ("payload_bytes",))
+    axes.axhline(TARGET_BYTES, color=INK, lw=1, ls=":")
+    for place, values in enumerate(shown.values()):
+        high = values["payload_bytes"].high or values["payload_bytes"].value
+        text = f"{values['overall'].value:.1f} %"
+        axes.annotate(text, (place, high), (0, 3), textcoords="offset points", ha="center")
+    axes.set_xticks(range(len(shown)), [text.replace(" ", "\n", 1) for text in shown])
+    axes.set(title="Payload, bytes a device and sample; overall accuracy above", ylim=(0, None))
 
 
-def _line(row: dict[str, Any]) -> str:
-    names = ("overall", "all_cloud", "local_share", *LEVELS)
-    cells = "  ".join(f"{name} {_cell(row[name])}" for name in names)
-    return f"{row['variant']:32} {row['seed']}  {cells}"
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
+EXPERIMENT = Experiment(
+    name="byte-options",
+    about=__doc__ or "",
+    settings=lambda study: ["JPEG views", list(STEPS)[-1]] if study.is_smoke else list(VARIANTS),
+    measure=measure,
+    draw=draw,
+    published={},
+    preset="robust",
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)

@@ -21,7 +21,7 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.write import write_exits
 from ddnn.data.multiview import MultiView
-from ddnn.decision import decide
+from ddnn.decision import decide, is_sure
 from ddnn.errors import ConfigError
 from ddnn.report.verdicts import Verdicts
 from ddnn.run.launcher import Options, launch
@@ -91,7 +91,7 @@ def cheapest(
     best, cheap = (0.0,) * len(sent_bytes), float(cost_E[-1])
     grids = [[0.0, *between(decision.entropy_N, STEPS), 1.0] for decision in found[:-1]]
     for thresholds in itertools.product(*grids):
-        sure = [d.entropy_N < t for d, t in zip(found, thresholds, strict=False)]
+        sure = [is_sure(d.entropy_N, t) for d, t in zip(found, thresholds, strict=False)]
         exit_N = np.argmax([*sure, np.ones(len(samples), dtype=bool)], axis=0)
         cost = float(cost_E[exit_N].mean())
         if cost < cheap and right_EN[exit_N, rows_N].mean() >= floor:

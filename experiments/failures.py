@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
+from measures import at_rules
 from pictures import finish, line
 from study import Experiment, Means, Rows, Study, main
 from variants import cameras
@@ -22,17 +23,21 @@ from variants import cameras
 from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import ConfigError
 from ddnn.report.plots import BLUE, ORANGE
+from ddnn.training.evaluate import evaluate
 from ddnn.training.failures import OVERALL, Outcome, by_count, every_failure
+from ddnn.training.run import Run
 from ddnn.training.settings import PresetName
 
 PRESETS: tuple[PresetName, ...] = ("paper", "robust")
 SURVIVALS = (".99", ".95", ".9", ".8")
 SURVIVAL = ", survival "
+ALL = "lost none"
 
 
 class Found(NamedTuple):
     """Of one network. without: right answers with no device left, per cent."""
 
+    run: Run
     outcomes: list[Outcome]
     without: float
 
@@ -49,23 +54,29 @@ def found(study: Study, preset: PresetName, seed: int, threshold: float | None =
         rules = {name: ExitRule(threshold=threshold) for name in exits[:-1]}
         rules[exits[-1]] = ExitRule(threshold=None)
     outcomes = every_failure(trained.joint, test, rules, prior_class=trained.prior_class)
-    return Found(outcomes, 100 * float((test.fused_labels_N == trained.prior_class).mean()))
+    return Found(
+        trained, outcomes, 100 * float((test.fused_labels_N == trained.prior_class).mean())
+    )
 
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
     """A row for each subset, for each number of lost devices and for each survival."""
     preset, _, text = setting.partition(SURVIVAL)
-    outcomes, without = found(study, preset, seed)
+    run, outcomes, without = found(study, preset, seed)
     after = {
         f"survival {one}": {
             OVERALL: expected(outcomes, as_list(one, study.cameras), without=without)
         }
         for one in ([text] if text else SURVIVALS)
     }
-    return after if text else subset_rows(outcomes) | after
+    if text:
+        return after
+    rows = subset_rows(outcomes)
+    rows[ALL] |= at_rules(evaluate(run, study.data.part("test")))
+    return rows | after
 
 
-def subset_rows(outcomes: Sequence[Outcome]) -> Rows:
+def subset_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
     """All subsets, then the mean and the worst of each size."""
     rows = {
         "lost " + ("+".join(outcome.lost) or "none"): {

@@ -32,7 +32,8 @@ def measure(study: Study, _setting: str, _seed: int) -> Rows:
         }
         absent = float((labels_N < 0).sum())
         present = 100 * (1 - absent / len(known))
-        rows[str(view + 1)] = {ABSENT: absent} | counts | {"present": present}
+        shares = {"present": present, "present_samples": len(known)}
+        rows[str(view + 1)] = {ABSENT: absent} | counts | shares
     return rows
 
 

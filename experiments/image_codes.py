@@ -1,127 +1,99 @@
 """What a view takes as an image file, and what a lossy one costs in accuracy.
 
+    python experiments/image_codes.py --data epfl --seeds 5
+
 Every view of the test split is coded alone, as a camera that sends pictures would do, decoded,
-and given to the network of byte_options.py, all of which then runs in the cloud. The sizes are
-those of whole files; the JPEG line of quality 75 is the one that `features: jpeg` sends.
-
-    python experiments/image_codes.py --data epfl --seeds 3 --runs runs/bytes
-
-writes image-codes-CARD.csv: one line an image code, means over seeds. N samples, V views.
+and given to the six-camera network, all of which then runs in the cloud. Bytes are those of whole
+files, a view; `seen`: of those that show the object; `sent`: with black views not sent, a view.
+JPEG 75 is the one that `features: jpeg` sends. N samples, V views.
 """
 
 from __future__ import annotations
 
 import io
-import tempfile
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
-from byte_options import Config, arguments, fewer, train
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from study import Experiment, Means, Rows, Study, main
+from variants import cameras
 
-from ddnn.data.loading import load
-from ddnn.data.multiview import DataSet, MultiView
-from ddnn.report.files import write_csv
-from ddnn.report.verdicts import wilson_interval
+from ddnn.data.multiview import MultiView
+from ddnn.report.plots import BLUE
 from ddnn.training.fit import accuracies
 from ddnn.training.predict import predict
-from ddnn.training.run import versions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Code:
-    """An image file format of Pillow with its options; None: pixels as they are."""
+    """An image file format of Pillow with its options."""
 
-    name: str
-    format: str | None
-    options: tuple[tuple[str, Any], ...] = ()
-
-
-CODES = (
-    Code(name="raw", format=None),
-    Code(name="PNG", format="PNG", options=(("optimize", True),)),
-    Code(name="WebP lossless", format="WEBP", options=(("lossless", True), ("method", 6))),
-    Code(name="WebP 75", format="WEBP", options=(("quality", 75), ("method", 6))),
-    Code(name="JPEG 90", format="JPEG", options=(("quality", 90), ("optimize", True))),
-    Code(name="JPEG 75", format="JPEG", options=(("quality", 75), ("optimize", True))),
-    Code(name="JPEG 50", format="JPEG", options=(("quality", 50), ("optimize", True))),
-)
+    format: str
+    options: dict[str, Any] = field(default_factory=dict)
 
 
-def main() -> None:
-    """Codes once, measures every seed's network on what is left, writes the CSV."""
-    config, threads = arguments()
-    torch.set_num_threads(threads)
-    data = fewer(load(config.card), config.samples)
-    test = data.part("test")
-    coded = {code.name: through(code, test) for code in CODES}
-    with tempfile.TemporaryDirectory() as temporary:
-        runs = config.runs or Path(temporary)
-        cloud = [measured(config, data, runs, seed, coded) for seed in range(config.seeds)]
+RAW = "raw"
+CODES = {
+    "PNG": Code("PNG", {"optimize": True}),
+    "WebP lossless": Code("WEBP", {"lossless": True, "method": 6}),
+    "WebP 75": Code("WEBP", {"quality": 75, "method": 6}),
+    "JPEG 90": Code("JPEG", {"quality": 90, "optimize": True}),
+    "JPEG 75": Code("JPEG", {"quality": 75, "optimize": True}),
+    "JPEG 50": Code("JPEG", {"quality": 50, "optimize": True}),
+}
+
+
+def measure(study: Study, name: str, seed: int) -> Rows:
+    """Sizes of the files, and accuracy on what they decode to."""
+    run, test = study.train(cameras(study.data), seed=seed), study.data.part("test")
+    arrived, bytes_NV = through(CODES.get(name), test)
     seen_NV = test.views_NVCHW.any(axis=(2, 3, 4))
-    rows = []
-    for code in CODES:
-        accuracy = float(np.mean([seed[code.name] for seed in cloud]))
-        low, high = wilson_interval(round(accuracy * len(test)), len(test)) or (0.0, 0.0)
-        _, bytes_NV = coded[code.name]
-        rows.append(
-            {
-                "code": code.name,
-                "bytes_a_view": float(bytes_NV.mean()),
-                "bytes_a_seen_view": float(bytes_NV[seen_NV].mean()),
-                "bytes_none_black": float((bytes_NV * seen_NV).mean()),
-                "all_cloud": 100 * accuracy,
-                "low": 100 * low,
-                "high": 100 * high,
-                "seeds": config.seeds,
-                "test_samples": len(test),
-                "data": data.name,
-                "digest": data.digest[:16],
-                "versions": " ".join(f"{n}={v}" for n, v in versions().items()),
-            }
-        )
-        print(*(f"{name} {_cell(value)}" for name, value in rows[-1].items()), sep="  ")
-    path = config.out / f"image-codes-{Path(config.card).stem}.csv"
-    write_csv(path, list(rows[0]), ([_cell(value) for value in row.values()] for row in rows))
-    print(path)
+    return {
+        name: {
+            "view_bytes": float(bytes_NV.mean()),
+            "seen_bytes": float(bytes_NV[seen_NV].mean()),
+            "sent_bytes": float((bytes_NV * seen_NV).mean()),
+            "all_cloud": 100 * accuracies(predict(run.joint, arrived), arrived)["cloud"],
+        }
+    }
 
 
-def through(code: Code, samples: MultiView) -> tuple[MultiView, NDArray[np.int64]]:
-    """The samples as they arrive, and each view's bytes (N, V)."""
+def through(code: Code | None, samples: MultiView) -> tuple[MultiView, NDArray[np.int64]]:
+    """The samples as they arrive, and each view's bytes (N, V). None: pixels as they are."""
     arrived_NVCHW = samples.views_NVCHW.copy()
     bytes_NV = np.full(samples.labels_NV.shape, samples.views_NVCHW[0, 0].size)
-    if code.format is not None:
+    if code is not None:
         for n, v in np.ndindex(*samples.labels_NV.shape):
             view_HWC = samples.views_NVCHW[n, v].transpose(1, 2, 0)
             file = io.BytesIO()
-            Image.fromarray(view_HWC).save(file, code.format, **dict(code.options))
+            Image.fromarray(view_HWC).save(file, code.format, **code.options)
             bytes_NV[n, v] = file.tell()
             arrived_NVCHW[n, v] = np.asarray(Image.open(file)).transpose(2, 0, 1)
     return replace(samples, views_NVCHW=arrived_NVCHW), bytes_NV
 
 
-def measured(
-    config: Config,
-    data: DataSet,
-    runs: Path,
-    seed: int,
-    coded: dict[str, tuple[MultiView, NDArray[np.int64]]],
-) -> dict[str, float]:
-    """Accuracy of the cloud's exit on all samples, by code."""
-    run = train(config, data, runs, seed, "send")
-    return {
-        name: accuracies(predict(run.joint, samples), samples)["cloud"]
-        for name, (samples, _) in coded.items()
-    }
+def draw(figure: Figure, means: Means) -> None:
+    axes = figure.subplots()
+    for name, rows in means.items():
+        size, right = rows[name]["view_bytes"].value, rows[name]["all_cloud"]
+        axes.vlines(size, right.low or 0.0, right.high or 100.0, color=BLUE, lw=1, alpha=0.4)
+        axes.plot(size, right.value, "o", color=BLUE)
+        axes.annotate(name, (size, right.value), (5, 3), textcoords="offset points")
+    axes.set(title="Views as image files", xlabel="bytes a view", ylabel="% right in the cloud")
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
-
+EXPERIMENT = Experiment(
+    name="image-codes",
+    about=__doc__ or "",
+    settings=lambda _: [RAW, *CODES],
+    measure=measure,
+    draw=draw,
+    published={},
+    preset="robust",
+)
 
 if __name__ == "__main__":
-    main()
+    main(EXPERIMENT)

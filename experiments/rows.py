@@ -33,8 +33,11 @@ UNITS = (
     "_uj",
     "samples",
     "_held",
+    "temperature",
     "camera",
 )
+RECORD = ("test_samples", "preset", "changed", "data", "digest", "versions")
+"""Columns that say what a row follows from; equal in all rows of a file."""
 Rows = Mapping[str, Mapping[str, float]]
 """By row name, by measure."""
 Published = Mapping[tuple[str, str], Mapping[str, float]]
@@ -161,6 +164,13 @@ def interval(values: Sequence[float], least: float, most: float, *, samples: int
         return Interval(low, high, SEEDS)
     bounded = wilson_interval(round(mean(values) * samples / 100), samples) if most == 100 else None
     return Interval() if bounded is None else Interval(*(100 * x for x in bounded), SAMPLES)
+
+
+def read_rows(path: Path) -> RowFile:
+    """A file that is there, whatever it follows from."""
+    lines = read_csv(path)
+    settings = list(dict.fromkeys(line["setting"] for line in lines))
+    return RowFile(path, settings, {column: lines[0][column] for column in RECORD})
 
 
 def read_means(path: Path) -> Means:

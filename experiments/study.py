@@ -19,8 +19,8 @@ from typing import Any, get_args
 import torch
 from matplotlib.figure import Figure
 from pictures import write_picture
+from rows import RECORD, Published, RowFile, print_means, read_means, write_means
 from rows import Means as Means
-from rows import Published, RowFile, print_means, read_means, write_means
 from rows import Rows as Rows
 
 from ddnn.data.loading import load
@@ -184,14 +184,15 @@ def changes_of(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _columns_of_record(study: Study) -> dict[str, str]:
-    return {
-        "test_samples": str(len(study.data.split.test)),
-        "preset": study.preset,
-        "changed": " ".join(f"{name}={value}" for name, value in study.changes.items()),
-        "data": study.data.name,
-        "digest": study.data.digest[:16],
-        "versions": " ".join(f"{name}={value}" for name, value in versions().items()),
-    }
+    values = (
+        str(len(study.data.split.test)),
+        study.preset,
+        " ".join(f"{name}={value}" for name, value in study.changes.items()),
+        study.data.name,
+        study.data.digest[:16],
+        " ".join(f"{name}={value}" for name, value in versions().items()),
+    )
+    return dict(zip(RECORD, values, strict=True))
 
 
 def _run_name(topology: Topology, settings: Settings, data: DataSet, seed: int) -> str:

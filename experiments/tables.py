@@ -1,7 +1,6 @@
-"""The tables of README.md, filled from the means of record.
+"""The means of record from their rows, and the tables of README.md from the means.
 
-    python experiments/tables.py            # after a run of record
-    python experiments/tables.py --check    # says whether README.md is as the CSVs are
+    python experiments/tables.py
 
 A table stands in README.md between `<!-- table NAME -->` and `<!-- end -->`. A cell is a mean, its
 95 % interval and, in brackets, the published value. Rows that no CSV has yet are left out.
@@ -10,13 +9,14 @@ A table stands in README.md between `<!-- table NAME -->` and `<!-- end -->`. A 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
-from rows import Mean, cell, read_means
+from rows import Mean, cell, read_means, read_rows, write_means
+from study import Experiment
+from table_list import TABLES, Column, Table
 
 from ddnn.errors import ConfigError
 from ddnn.report.files import write_bytes
@@ -25,30 +25,6 @@ README = Path(__file__).parent / "README.md"
 RESULTS = Path(__file__).parent / "results"
 PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 JOINED = " / "
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """measures: joined where there are several. results, setting, row: others than those of the
-    table and its row. short: the mean alone. digits: after the point."""
-
-    heading: str
-    measures: str
-    results: str | None = None
-    setting: str | None = None
-    row: str | None = None
-    short: bool = False
-    digits: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """results: NAME-CARD of a means file. rows: setting and row in it, by the label shown."""
-
-    results: str
-    first: str
-    rows: Mapping[str, tuple[str, str]]
-    columns: Sequence[Column]
 
 
 def filled(text: str) -> str:
@@ -89,260 +65,28 @@ def _cell(column: Column, found: Mapping[str, Mean]) -> str:
 _means = cache(read_means)
 
 
-def same(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Rows that are labelled as they are called, each a setting of its own."""
-    return {name: (name, name) for name in names}
+def experiments() -> dict[str, Experiment]:
+    """By name, of all scripts."""
+    modules = (import_module(path.stem) for path in README.parent.glob("*.py"))
+    found = (module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT"))
+    return {experiment.name: experiment for experiment in found}
 
 
-def of(setting: str, rows: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Rows of one setting, labelled as they are called."""
-    return {row: (setting, row) for row in rows}
+def write_all_means(folder: Path) -> None:
+    """NAME-CARD-means.csv from each NAME-CARD.csv of record."""
+    known = experiments()
+    for rows in RESULTS.glob("*.csv"):
+        names = [name for name in known if rows.stem.startswith(f"{name}-")]
+        if names and not rows.stem.endswith("-means"):
+            published = known[max(names, key=len)].published
+            write_means(folder / f"{rows.stem}-means.csv", read_rows(rows), published)
 
 
-def exits(*names: str) -> list[Column]:
-    """A column a measure, headed by its name."""
-    return [Column(name.replace("_", " "), name) for name in names]
-
-
-LOST = tuple("012345")
-SURVIVAL = (".99", ".95", ".9", ".8")
-TILES = (
-    "all", "without 0", "without 1", "without 2", "without 3", "without 4", "without 5", "only 0",
-    "only 0-1", "only 0-2", "only 0-3", "only 0-4",
-)  # fmt: skip
-KILLED = (
-    "none", "cam0", "cam1", "cam2", "cam3", "cam4", "cam5", "cam4+cam5", "cam3+cam4+cam5",
-    "cam1+cam3+cam4+cam5", "cam1+cam2+cam3+cam4+cam5",
-)  # fmt: skip
-WHOLE = "all test samples"
-EEOI_T = ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.7", "1")
-CODED = ("4", "2", "1")
-CONTAINERS = (
-    "512 MB, 100 %", "1000 MB, 100 %", "2000 MB, 100 %", "3000 MB, 100 %", "32000 MB, 100 %",
-    "2000 MB, 70 %", "1000 MB, 50 %",
-)  # fmt: skip
-STEPS = {
-    "raw views": "raw views",
-    "1-bit maps, early exit": "as shipped",
-    "scores as int8": "scores int8",
-    "silent on black views": "int8, skip",
-    "maps entropy-coded": "int8, skip, coded",
-    "thresholds for 3 bytes": "int8, skip, coded, 3 bytes",
-}
-
-
-def outage(results: str) -> Table:
-    """Both presets' curves on one card."""
-    short = {
-        "`paper`": "paper", "`paper`, T = 0.8": "paper_rule", "`paper`, cloud": "paper_cloud",
-        "`robust`": "robust", "`robust`, cloud": "robust_cloud", "gained": "gained_points",
-        "over T = 0.8": "gained_over_rule_points", "in the cloud": "gained_cloud_points",
-        "limit of sight": "sight_limit",
-    }  # fmt: skip
-    columns = [Column(heading, measure, short=True) for heading, measure in short.items()]
-    return Table(results, "lost", of("both", LOST), columns)
-
-
-TABLES = {
-    "table1": Table(
-        "table1-rendered",
-        "pair",
-        same(f"{local}-{cloud}" for local in ("MP", "AP", "CC") for cloud in ("MP", "CC", "AP")),
-        exits("local", "cloud"),
-    ),
-    "table2": Table(
-        "table2-rendered",
-        "T",
-        of("paper", ("0.1", "0.3", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0", "calibrated")),
-        [*exits("local_share", "overall"), Column("bytes", "payload_bytes")],
-    ),
-    "figure8": Table(
-        "figure8-rendered",
-        "devices",
-        same("123456"),
-        [
-            Column("alone", "individual"),
-            *exits("local", "cloud"),
-            Column("overall, T = 0.8", "overall"),
-            Column("calibrated", "overall_calibrated"),
-        ],
-    ),
-    "figure9": Table(
-        "figure9-rendered",
-        "filters",
-        same("1248"),
-        [
-            *exits("local", "cloud", "overall", "local_share"),
-            Column("bytes", "payload_bytes"),
-            Column("device, bits", "device_bits", digits=0),
-        ],
-    ),
-    "figure10": Table(
-        "figure10-rendered",
-        "device lost",
-        same("123456"),
-        [
-            Column("retrained with five: local", "retrained_local"),
-            Column("cloud", "retrained_cloud"),
-            Column("overall, T = 0.8", "retrained_overall"),
-            Column("real outage: local", "outage_local"),
-            Column("cloud", "outage_cloud"),
-            Column("overall, T = 0.8", "outage_overall"),
-            Column("calibrated", "outage_overall_calibrated"),
-        ],
-    ),
-    "failures": Table(
-        "failures-rendered",
-        "preset, lost",
-        {
-            f"`{preset}`, {row}": (preset, row)
-            for preset in ("paper", "robust")
-            for row in (
-                *(f"{count} lost" for count in LOST[1:]),
-                *(f"survival {chance}" for chance in SURVIVAL),
-            )
-        },
-        [*exits("local", "cloud", "overall"), Column("worst", "overall_worst")],
-    ),
-    "outage-epfl": outage("outage-epfl"),
-    "outage-rendered": outage("outage-rendered"),
-    "launched": Table(
-        "launched-rendered",
-        "killed",
-        same(KILLED),
-        [
-            *exits("launched", "offline", "equal_verdicts"),
-            Column("payload", "payload_bytes"),
-            Column("equation", "equation_bytes"),
-        ],
-    ),
-    "edges": Table(
-        "edges-rendered",
-        "figure 2",
-        {
-            "(d), camera 5 alone": ("d-device-edge-cloud",) * 2,
-            "(e)": ("e-devices-edge-cloud",) * 2,
-            "(f)": ("f-edges-cloud",) * 2,
-        },
-        [
-            *exits("local", "edge", "cloud", "overall", "local_share", "edge_share"),
-            Column("bytes", "payload_bytes"),
-            Column("edge → cloud", "edge_to_cloud_bytes"),
-            Column("equal", "equal_verdicts"),
-        ],
-    ),
-    "byte-steps": Table(
-        "byte-steps-epfl",
-        "step",
-        {row: (setting, row) for row, setting in STEPS.items()},
-        [
-            column
-            for card, name in (("epfl", "EPFL"), ("rendered", "rendered"))
-            for column in (
-                Column(f"{name}: bytes", "payload_bytes", f"byte-steps-{card}"),
-                Column("overall", "overall", f"byte-steps-{card}", short=True),
-                Column("cloud", "all_cloud", f"byte-steps-{card}", short=True),
-                Column("seeds that meet, %", "meets", f"byte-steps-{card}", short=True, digits=0),
-            )
-        ],
-    ),
-    "tiles": Table(
-        "tiles-digits-tiles",
-        "tiles",
-        of("plain", TILES),
-        [
-            Column("plain", "cloud"),
-            Column("devices dropped in training", "cloud", setting="dropout"),
-        ],
-    ),
-    "eeoi-exits": Table(
-        "eeoi-cifar10-jpeg",
-        "exit",
-        {
-            f"{exit_}, wanted {wanted}": ("all test samples", f"exit {exit_}")
-            for exit_, wanted in (("local", 65), ("edge", 80), ("cloud", 88))
-        },
-        exits("accuracy"),
-    ),
-    "eeoi": Table(
-        "eeoi-cifar10-jpeg",
-        "T",
-        of("launched", (*(f"T {t}" for t in EEOI_T), "per exit", "per exit, 64 in flight")),
-        [
-            Column("accuracy", "accuracy", setting=WHOLE),
-            Column(
-                "answered at device / edge / cloud, %",
-                "local_share / edge_share / cloud_share",
-                setting=WHOLE,
-                short=True,
-                digits=0,
-            ),
-            Column("mean ms", "mean_ms"),
-            Column("payload B to edge / to cloud", "device_bytes / edge_bytes", digits=0),
-        ],
-    ),
-    "eeoi-limits": Table(
-        "eeoi-limits-cifar10-jpeg",
-        "memory, processor",
-        {container: (container, "") for container in CONTAINERS},
-        [
-            Column(f"{share} % leave", "mean_ms", row=f"{share} % leave")
-            for share in ("74.76", "26.25", "0.14")
-        ],
-    ),
-    "eeoi-bits": Table(
-        "eeoi-bits-cifar10-jpeg",
-        "bits, rule",
-        {
-            f"{bits}, {row}": (bits, row)
-            for bits in ("32", "32, trained on", "8", "4", "2", "1")
-            for row in ("all offloaded", "per exit", "per exit, coded")
-            if bits in CODED or row != "per exit, coded"
-        },
-        [
-            Column("accuracy", "accuracy"),
-            Column("payload B, both links", "payload_bytes", digits=0),
-            Column("loss, points", "loss_points", digits=2),
-            Column(
-                "answered at device / edge / cloud, %",
-                "local_share / edge_share / cloud_share",
-                short=True,
-                digits=0,
-            ),
-        ],
-    ),
-    "hybrid": Table(
-        "hybrid-cifar10-jpeg",
-        "rule",
-        {
-            "all at the edge's exit": ("joint", "exit local"),
-            "all at the cloud's exit": ("joint", "exit cloud"),
-            "threshold for the published share": ("joint", "edge share 65"),
-            "at most half a point below the cloud": ("joint", "half a point"),
-            "the latter launched, 1,000 samples": ("joint", "launched"),
-        },
-        [
-            Column("edge share", "local_share"),
-            Column("right, overall", "accuracy"),
-            Column("right at the edge", "local_answers"),
-            Column("right in the cloud", "cloud_answers"),
-            *(Column(f"`{x}`", f"{x}_times") for x in ("compute", "edge", "sent", "kept")),
-            Column("payload B", "payload_bytes", digits=0),
-        ],
-    ),
-}
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Writes README.md, or says that it differs."""
-    before = README.read_text(encoding="utf-8")
-    after = filled(before)
-    if arguments == ["--check"] and after != before:
-        sys.exit(f"{README}: differs from results/, want: python experiments/tables.py")
-    if arguments not in ([], ["--check"]):
-        sys.exit(__doc__)
-    write_bytes(README, after.encode())
+def main() -> None:
+    """Writes the means, then README.md."""
+    write_all_means(RESULTS)
+    write_bytes(README, filled(README.read_text(encoding="utf-8")).encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

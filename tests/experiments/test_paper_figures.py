@@ -17,7 +17,7 @@ from ddnn.data.multiview import MultiView
 pytestmark = pytest.mark.study
 SCRIPTS = (
     "table1", "table2", "figure6", "figure8", "figure9", "figure10", "failures", "outage",
-    "tiles", "byte_steps",
+    "tiles", "byte_options", "image_codes",
 )  # fmt: skip
 
 

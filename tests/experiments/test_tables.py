@@ -1,12 +1,19 @@
-"""The tables of experiments/README.md are those of the CSVs."""
+"""The tables of experiments/README.md are those of the CSVs, and the means those of the rows."""
 
 import pytest
-from tables import README, TABLES, Column, Table, filled, markdown
+from table_list import TABLES, Column, Table
+from tables import README, RESULTS, filled, markdown, write_all_means
 
 from ddnn.errors import ConfigError
 
 
-def test_the_readme_says_what_the_results_say():
+def test_the_means_are_those_of_the_rows(tmp_path):
+    write_all_means(tmp_path)
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written == {path.name: path.read_text() for path in RESULTS.glob("*-means.csv")}
+
+
+def test_the_readme_says_what_the_means_say():
     text = README.read_text(encoding="utf-8")
     assert filled(text) == text
     for name in TABLES:
