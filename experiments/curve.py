@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from ddnn.report.files import write_csv
+from rows import write_measured
+
 from ddnn.run.launcher import free_endpoints
 from ddnn.topology import read_topology
 from ddnn.wire.keys import KeyRing
@@ -108,7 +109,7 @@ def main() -> None:
             figures = [round(median(column), 1) for column in zip(*found, strict=True)]
             rows.append([name, size, curve, zmtp_bytes(size + curve * SEAL_BYTES), *figures])
             print(" ".join(f"{value!s:>14}" for value in rows[-1]))
-    write_csv(arguments.out / "curve.csv", COLUMNS, rows)
+    write_measured(arguments.out / "curve.csv", COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rows import write_measured
+
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
-from ddnn.report.files import write_csv
 from ddnn.run.launcher import Options, launch
 from ddnn.topology import CLOUD, Topology
 from ddnn.wire.codec import HEADER
@@ -116,7 +117,7 @@ def main() -> None:
             row = [variant, name, answered, latency["p50"], latency["p95"], least]
             print(" ".join(f"{v:16.2f}" if isinstance(v, float) else f"{v:>16}" for v in row))
             rows.append(row)
-    write_csv(arguments.out / "links.csv", COLUMNS, rows)
+    write_measured(arguments.out / "links.csv", COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rows import write_measured
 
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
@@ -30,7 +31,6 @@ from ddnn.data.multiview import MultiView
 from ddnn.decision import decide
 from ddnn.model.cost import device_payload
 from ddnn.model.joint import Joint
-from ddnn.report.files import write_csv
 from ddnn.run.launcher import Options, launch
 from ddnn.run.outcome import Outcome
 from ddnn.run.plan import FailurePlan, plan_of
@@ -147,7 +147,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="ddnn-scale-") as folder:
             rows.append(measure(devices, samples, Path(folder)))
         print(" ".join(f"{value!s:>15}" for value in rows[-1]), flush=True)
-    write_csv(arguments.out / "scale.csv", COLUMNS, rows)
+    write_measured(arguments.out / "scale.csv", COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any, get_args
 import torch
 from matplotlib.figure import Figure
 from pictures import write_picture
-from rows import RECORD, Published, RowFile, print_means, read_means, write_means
+from rows import RECORD, Published, RowFile, print_means, read_means, versions_text, write_means
 from rows import Means as Means
 from rows import Rows as Rows
 
@@ -28,7 +28,7 @@ from ddnn.data.multiview import DataSet
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.runfolder import is_finished, is_run
 from ddnn.topology import Topology
-from ddnn.training.run import Run, open_run, resume_run, train_run, versions
+from ddnn.training.run import Run, open_run, resume_run, train_run
 from ddnn.training.settings import PresetName, Settings, settings_for
 
 FOLDER = Path(__file__).parent
@@ -190,7 +190,7 @@ def _columns_of_record(study: Study) -> dict[str, str]:
         " ".join(f"{name}={value}" for name, value in study.changes.items()),
         study.data.name,
         study.data.digest[:16],
-        " ".join(f"{name}={value}" for name, value in versions().items()),
+        versions_text(),
     )
     return dict(zip(RECORD, values, strict=True))
 
