@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ddnn.bundle.load import Bundle
-from ddnn.data.fits import check_fits
+from ddnn.data.fits import check_fits, check_unchanged
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
@@ -57,12 +57,15 @@ def topology_of(file: str) -> Topology:
 def samples_of(bundle: Bundle, card: str | None, split: str) -> MultiView:
     """A part of the card's data, by default of the card that the bundle was trained on.
 
-    Raises ConfigError where the bundle names none, or it is not what the devices see.
+    Raises ConfigError where the bundle names none, its own has changed since, or it is not what
+    the devices see.
     """
-    own = bundle.manifest.data.get("card")
+    own, digest = (bundle.manifest.data.get(key) for key in ("card", "digest"))
     if card is None and not isinstance(own, str):
         raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
-    card = card or str(own)
-    part = load(card).part(split)
-    check_fits(bundle.topology, part, card=card, wanted_by=bundle.folder)
+    data = load(card or str(own))
+    part = data.part(split)
+    check_fits(bundle.topology, part, card=card or own, wanted_by=bundle.folder)
+    if card is None:
+        check_unchanged(data, str(digest), card=own, wanted_by=bundle.folder)
     return part

@@ -1,10 +1,10 @@
-"""Whether a data set is what a topology's devices see: asked by training and by launches."""
+"""Whether a data set is what a topology's devices see, and what a network was trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ddnn.data.multiview import MultiView
+from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DataError
 from ddnn.topology import Topology
 
@@ -36,6 +36,18 @@ def check_fits(
         )
     if not len(samples):
         raise DataError(f"{card}: no samples in this split, want at least one")
+
+
+def check_unchanged(data: DataSet, digest: str, *, card: object, wanted_by: object) -> None:
+    """Raises ConfigError where data or split are no longer those of this digest.
+
+    Then a test sample may be one that was trained on. card, wanted_by: as above.
+    """
+    if data.digest != digest:
+        raise ConfigError(
+            f"{card}: the data's digest is {data.digest[:12]}…, {wanted_by} was trained on "
+            f"{digest[:12]}…"
+        )
 
 
 def _sizes(sizes: Iterable[int]) -> str:

@@ -23,7 +23,7 @@ from ddnn import __version__
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.manifest import ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
-from ddnn.data.fits import check_fits
+from ddnn.data.fits import check_fits, check_unchanged
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError
@@ -78,11 +78,14 @@ class Run:
     def load_data(self, card: str | Path | None = None) -> DataSet:
         """The data set of another card, or the one trained on.
 
-        Raises ConfigError where it is not what the topology's devices see.
+        Raises ConfigError where it is not what the topology's devices see, or the one trained on
+        has changed since.
         """
-        card = self.config.card if card is None else card
-        data = load(card)
-        check_fits(self.topology, data.samples, card=card, wanted_by=self.folder)
+        own = self.config.card
+        data = load(own if card is None else card)
+        check_fits(self.topology, data.samples, card=card or own, wanted_by=self.folder)
+        if card is None:
+            check_unchanged(data, self.config.data_digest, card=own, wanted_by=self.folder)
         return data
 
 
@@ -136,11 +139,7 @@ def resume_run(
     if wanted == done and is_finished(folder):
         return open_run(folder)
     data = load(config.card)
-    if data.digest != config.data_digest:
-        raise ConfigError(
-            f"{config.card}: the data's digest is {data.digest[:12]}…, the run was started with "
-            f"{config.data_digest[:12]}…"
-        )
+    check_unchanged(data, config.data_digest, card=config.card, wanted_by=folder)
     remove(folder, RESULTS)
     settings = config.settings.model_copy(update={"epochs": wanted})
     config = config.model_copy(update={"settings": settings})

@@ -132,6 +132,15 @@ def test_resume_refuses_changed_data_and_leaves_the_run_as_it_is(run, card):
     assert load_bundle(run)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "calibrate", "failures", "launch"])
+def test_a_card_that_has_changed_since_the_training_is_refused_unless_asked_for(run, card, command):
+    card.write_text(card.read_text().replace("{by: file}", "{by: sample, seed: 7}"))
+    with pytest.raises(ConfigError, match=r"tiny\.yaml: the data's digest is .* was trained on "):
+        call(command, run)
+    if command in ("evaluate", "failures"):
+        assert call(command, run, "--data", card).exit_code == 0
+
+
 def test_resume_says_that_a_run_has_all_its_epochs_and_keeps_its_bundle(run):
     call("calibrate", run, "--local-share", 1)
     before = (run / "bundle/manifest.json").read_bytes()
