@@ -33,7 +33,7 @@ from ddnn.run import inprocess
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
 from ddnn.run.plan import plan_of
-from ddnn.run.sockets import first_sequence
+from ddnn.run.sockets import ticks
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import HEADER, Codec
 from ddnn.wire.memory import MemoryNetwork
@@ -214,7 +214,7 @@ def recorded(topology: Topology, codec: Codec, receiver: str) -> list[bytes]:
     }
     for sender, to, kind in sorted(routes(topology)):
         if to == receiver and kind in messages:
-            sequence = (first_sequence() - OLD) % 2**32
+            sequence = (ticks() - OLD) % 2**32
             found.append(codec.encode(messages[kind], sender=sender, epoch=0, sequence=sequence))
     return found
 

@@ -32,7 +32,7 @@ from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.nodes.build import build_node
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node
-from ddnn.run.sockets import LAST_WORDS_MS, first_sequence, open_sockets
+from ddnn.run.sockets import LAST_WORDS_MS, open_sockets, ticks
 from ddnn.topology import DEVICE
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
@@ -129,7 +129,7 @@ def serve(config: ChildConfig) -> None:
             epoch=config.epoch,
             traffic=sockets.traffic,
             events=sockets.events,
-            first_sequence=first_sequence(),
+            clock=ticks,
         )
         run_node(node, mailbox, stop.is_set)
     finally:

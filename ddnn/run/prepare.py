@@ -21,7 +21,7 @@ from ddnn.errors import LaunchError, TransportError
 from ddnn.run.child import ChildConfig
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
-from ddnn.run.sockets import LAST_WORDS_MS, first_sequence, open_sockets
+from ddnn.run.sockets import LAST_WORDS_MS, open_sockets, ticks
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.transport import Mailbox
@@ -117,7 +117,7 @@ def collector_mailbox(bundle: Bundle, options: Options) -> Iterator[Mailbox]:
             transport,
             traffic=transport.traffic,
             events=transport.events,
-            first_sequence=first_sequence(),
+            clock=ticks,
         )
     finally:
         transport.close(linger_ms=LAST_WORDS_MS)

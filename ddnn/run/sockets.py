@@ -54,10 +54,9 @@ def load_keys(topology: Topology, name: str, folder: Path | None) -> KeyRing | N
     return ring
 
 
-def first_sequence() -> int:
-    """Where a process starts to number its messages: tenths of milliseconds, modulo 2^32.
+def ticks() -> int:
+    """The clock that messages' numbers follow: tenths of milliseconds, modulo 2^32.
 
-    Later than an earlier process of the same node came to, so that those who remember that one
-    do not take its successor's messages for replayed ones.
+    No link carries a message in less, so numbers do not run ahead of it.
     """
     return int(time.time() * 10_000) % 2**32

@@ -16,6 +16,10 @@ from ddnn.wire.kernel import Traffic
 from ddnn.wire.ledger import Ledger
 from ddnn.wire.messages import Heartbeat, KernelCount, Message, kind_of
 
+OLD = 2**25
+"""A number at most so far behind the last one heard is an old message's; one further behind is a
+new one's, after a long silence. With a clock of tenths of milliseconds: 56 minutes."""
+
 Arrived = tuple[bytes, str | None]
 """A message, and by its key who sent it; None where there are no keys."""
 
@@ -56,11 +60,11 @@ class Mailbox:
         epoch: int = 0,
         traffic: Callable[[], Traffic | None] = lambda: None,
         events: Counter[str] | None = None,
-        first_sequence: int = 0,
+        clock: Callable[[], int] = lambda: 0,
     ) -> None:
         """traffic: what the kernel counted so far, None where it does not. events: what the
-        transport counts itself. first_sequence: of each link; higher than what an earlier run of
-        this node came to, should the others still remember that.
+        transport counts itself. clock: the least number that a message may have now, modulo
+        2^32, so that those who remember an earlier run of this node take none for an old one.
         """
         self.name = name
         self.ledger = Ledger(codec)
@@ -71,7 +75,7 @@ class Mailbox:
         self._transport = transport
         self._epoch = epoch
         self._traffic = traffic
-        self._first_sequence = first_sequence
+        self._clock = clock
         self._sequences: dict[str, int] = {}
         self._heard: dict[str, tuple[int, int]] = {}
 
@@ -82,15 +86,21 @@ class Mailbox:
 
     def send(self, peer: str, message: Message) -> bool:
         """Sends; False where it was not taken (counted as `unsent`, but for heartbeats)."""
-        sequence = self._sequences.get(peer, self._first_sequence)
+        sequence = self._next_sequence(peer)
         data = self._codec.encode(message, sender=self.name, epoch=self._epoch, sequence=sequence)
         if not self._transport.send(peer, data):
             if not isinstance(message, Heartbeat):
                 self.ledger.events["unsent"] += 1
             return False
-        self._sequences[peer] = sequence + 1
+        self._sequences[peer] = sequence
         self.ledger.count((self.name, peer), message, kind_of(message), data, sent=True)
         return True
+
+    def _next_sequence(self, peer: str) -> int:
+        """The later of the clock's number and the one after the last."""
+        now = self._clock()
+        following = (self._sequences.get(peer, now - 1) + 1) % 2**32
+        return now if (now - following) % 2**32 < 2**31 else following
 
     def receive(self, timeout_s: float) -> list[Received]:
         """The messages that have arrived and may be believed; others are counted by reason."""
@@ -121,7 +131,7 @@ class Mailbox:
             epochs = (header.epoch - heard[0]) % 2**8
             if epochs >= 2**7:
                 raise WireError("old-epoch", f"{header.sender}: {header.epoch}, heard {heard[0]}")
-            if epochs == 0 and not 0 < (header.sequence - heard[1]) % 2**32 < 2**31:
+            if epochs == 0 and (heard[1] - header.sequence) % 2**32 < OLD:
                 raise WireError("replayed", f"{header.sender}: {header.sequence}, {heard[1]} heard")
         self._heard[header.sender] = (header.epoch, header.sequence)
 

@@ -166,14 +166,34 @@ def test_messages_of_another_session_are_remembered_by_who_sent_them(cam0, wire)
     assert cam0.foreign["cam1"] == 0xBEEF  # by its key, not by its word
 
 
-def test_a_later_run_of_a_node_is_not_taken_for_a_replay_of_the_earlier():
-    network = MemoryNetwork()
+DAY = 24 * 3600 * 10_000  # ticks
+AWAY = {"for a moment": (1, 1, 1), "for days": (DAY, 3 * DAY, 4 * DAY)}
+
+
+@pytest.mark.parametrize("silence", AWAY)
+def test_a_later_run_of_a_node_is_not_taken_for_a_replay_of_the_earlier(silence):
+    network, now = MemoryNetwork(), 2**32 - 10 * DAY
     cam0 = Mailbox("cam0", CODEC, network.join("cam0"))
-    for first_sequence in (0, 1000):
-        gateway = Mailbox(COLLECTOR, CODEC, network.join(COLLECTOR), first_sequence=first_sequence)
-        for _ in range(3):
-            gateway.send("cam0", Heartbeat())
-        assert len(cam0.receive(0)) == 3
+
+    def clock() -> int:
+        return now % 2**32
+
+    for away in AWAY[silence]:
+        collector = Mailbox(COLLECTOR, CODEC, network.join(COLLECTOR), clock=clock)
+        for _ in range(20):
+            collector.send("cam0", Heartbeat())
+            collector.send("cam0", Heartbeat())  # at the same tick
+            now += DAY // 4
+        assert len(cam0.receive(0)) == 40
+        now += away
+    assert not cam0.ledger.events
+
+
+def test_without_a_clock_messages_are_numbered_one_by_one(wire):
+    mailbox = Mailbox(COLLECTOR, CODEC, wire)
+    for sample in range(4):
+        mailbox.send("cam0", Capture([sample]))
+    assert wire.sent == captures(4)
 
 
 mutations = st.one_of(
