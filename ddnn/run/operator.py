@@ -98,12 +98,15 @@ class Operator:
             )
 
     def end(self, failure: Failure) -> None:
-        """Takes one failure back."""
+        """Takes one failure back; another of its kind that is in force there stays."""
         if failure not in self._active:
             return  # recovered before its time was over
         self._active.remove(failure)
         node = failure.at_node
-        if failure.kind == "kill":
+        left = [other for other in self._in_force(failure.where) if other.kind == failure.kind]
+        if left:
+            self._order(node, left[-1])
+        elif failure.kind == "kill":
             self._restart(node)
         elif failure.kind == "hang":
             self._resume(node)
@@ -115,9 +118,7 @@ class Operator:
     def _recover(self, recovery: Failure) -> None:
         """Takes back everything that was done to the node or link."""
         for failure in self._in_force(recovery.where):
-            if failure.kind == "kill":
-                self._active.remove(failure)
-            else:
+            if failure.kind != "kill":
                 self.end(failure)
         if recovery.node is not None and not self._processes.is_running(recovery.node):
             self._restart(recovery.node)
@@ -146,14 +147,15 @@ class Operator:
             if not ended or spent or early:
                 continue
             self._restarts[name] = self._restarts.get(name, 0) + 1
-            self._active = [
-                f for f in self._active if f.at_node != name or f.kind not in ("kill", "hang")
-            ]
             self._restart(name)
             started.append(name)
         return started
 
     def _restart(self, node: str) -> None:
+        """A new process is neither dead nor stopped; what else is in force there, it is told."""
+        self._active = [
+            f for f in self._active if f.at_node != node or f.kind not in ("kill", "hang")
+        ]
         self._hung.pop(node, None)
         self._processes.kill(node)
         self._processes.restart(node)

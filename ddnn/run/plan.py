@@ -245,16 +245,30 @@ def actions(plan: FailurePlan) -> list[Action]:
 def presence(plan: FailurePlan, topology: Topology, samples: int) -> NDArray[np.bool_]:
     """(N, V): which devices are there for each sample, for offline evaluation.
 
-    Exact for kinds that silence a device at a sample; others leave it present.
+    As a run has it where no policy starts a device again. Raises ConfigError for a failure that
+    does not silence a device at a sample: what that does, only a run can tell.
     """
+    for number, failure in enumerate(plan.failures):
+        where = f"plan {plan.name}: failures.{number}"
+        if failure.at.sample is None:
+            raise ConfigError(f"{where}.at: got seconds, want a sample: offline nothing takes time")
+        if failure.node not in topology.devices:
+            raise ConfigError(f"{where}: got {failure.where}, offline want a device")
+        if failure.kind not in (*SILENT, "recover"):
+            raise ConfigError(f"{where}.kind: got {failure.kind}, offline want {', '.join(SILENT)}")
     present_NV: NDArray[np.bool_] = np.ones((samples, topology.views), dtype=bool)
-    for action in sorted(
-        (action for action in actions(plan) if action.sample is not None),
-        key=lambda action: action.sample or 0,
-    ):
+    in_force: dict[str, list[Failure]] = {name: [] for name in topology.devices}
+    for action in sorted(actions(plan), key=lambda action: action.sample or 0):
         failure = action.failure
-        if failure.node in topology.devices:
-            back = action.ends or failure.kind == "recover"
-            if back or failure.kind in SILENT:
-                present_NV[action.sample :, topology.devices.index(failure.node)] = back
+        here = in_force[failure.where]
+        if failure.kind == "recover":
+            here.clear()
+        elif not action.ends:
+            here.append(failure)
+        elif failure in here:
+            here.remove(failure)
+            kinds = {other.kind for other in here}
+            if failure.kind == "kill" and "kill" not in kinds:  # a new process is not stopped
+                here[:] = [other for other in here if other.kind != "hang"]
+        present_NV[action.sample :, topology.devices.index(failure.where)] = not here
     return present_NV

@@ -52,9 +52,9 @@ def operator(processes: Named) -> Operator:
     return Operator(processes, star_topology())
 
 
-def failure(kind: str, where: str = "cam0") -> Failure:
+def failure(kind: str, where: str = "cam0", at: int = 0) -> Failure:
     place = {"link": where.split(":")} if ":" in where else {"node": where}
-    return parse_failure({"at": {"sample": 0}, "kind": kind, **place})
+    return parse_failure({"at": {"sample": at}, "kind": kind, **place})
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,32 @@ def test_a_stopped_node_that_is_started_again_is_told_what_still_holds(operator,
         operator.begin(failure(kind))
     operator.end(failure("kill"))
     assert processes.done == ["hang cam0", "restart cam0", "order cam0 set, fault"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "done"),
+    [
+        ("kill", "cam0", ["restart cam0"]),
+        ("hang", "cam0", ["resume cam0"]),
+        ("slow", "cam0", ["order cam0 slow", "order cam0 slow"]),
+        ("partition", "cam0", ["order cam0 set, fault", "order cam0 clear, kind"]),
+        ("delay", "cam0:gateway", ["order cam0 set, fault", "order cam0 clear, kind"]),
+    ],
+)
+def test_of_two_failures_the_one_that_lasts_longer_stays(operator, processes, kind, where, done):
+    longer, shorter = (failure(kind, where, at) for at in (1, 2))
+    operator.begin(longer)
+    operator.begin(shorter)
+    processes.done.clear()
+    operator.end(shorter)
+    assert processes.done == done[:-1]
+    operator.end(longer)
+    assert processes.done == done
+
+
+def test_a_node_that_is_started_again_counts_as_running(operator):
+    """Whoever waits for the nodes waits for it too: a new process is not stopped."""
+    for kind in ("hang", "kill"):
+        operator.begin(failure(kind))
+    operator.end(failure("kill"))
+    assert operator.unreachable == set()

@@ -7,7 +7,7 @@ import yaml
 from builders import star_topology
 
 from ddnn.errors import ConfigError
-from ddnn.run.plan import plan_for, plan_of, read_plan
+from ddnn.run.plan import FailurePlan, parse_failure, plan_for, plan_of, presence, read_plan
 from ddnn.topology import Topology
 
 TOPOLOGY = star_topology()
@@ -135,3 +135,46 @@ def test_a_failure_says_how_strong_it_is_and_no_more(tmp_path):
     path = written(tmp_path, link, entry(2, "cam0", "slow"), entry(3, "cam0", "kill"))
     texts = [failure.text for failure in read_plan(path).failures]
     assert texts == ["delay (delay_ms 50, jitter_ms 5)", "slow (factor 10)", "kill"]
+
+
+def lasting(sample: int, until: int, kind: str) -> dict[str, object]:
+    return entry(sample, "cam1", kind, **{"for": {"samples": until - sample}})
+
+
+ABSENCES = {
+    "one after the other": ([lasting(10, 20, "kill"), lasting(15, 30, "partition")], (10, 30)),
+    "one within the other": ([lasting(10, 60, "hang"), lasting(20, 30, "partition")], (10, 60)),
+    "twice the same": ([lasting(10, 60, "partition"), lasting(20, 30, "partition")], (10, 60)),
+    "recovered": ([lasting(10, 60, "hang"), entry(20, "cam1", "recover")], (10, 20)),
+    "started again while stopped": ([lasting(5, 60, "hang"), lasting(10, 20, "kill")], (5, 20)),
+}
+
+
+@pytest.mark.parametrize(("entries", "absent"), ABSENCES.values(), ids=ABSENCES)
+def test_a_device_is_absent_while_any_failure_silences_it(entries, absent):
+    failures = tuple(parse_failure(e) for e in entries)
+    plan = FailurePlan(topology="star", failures=failures)
+    present_NV = presence(plan, TOPOLOGY, SAMPLES)
+    assert present_NV[:, [0, 2]].all()
+    found = [sample for sample in range(SAMPLES) if not present_NV[sample, 1]]
+    assert found == list(range(*absent))
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (entry(0, "cam1", "kill", at={"seconds": 1}), ".at: got seconds, want a sample: "),
+        (entry(1, "cloud", "kill"), ": got cloud, offline want a device"),
+        (
+            {"at": {"sample": 1}, "link": ["cam0", "gateway"], "kind": "drop"},
+            ": got cam0:gateway, offline want a device",
+        ),
+        (entry(1, "cam1", "drop"), ".kind: got drop, offline want kill, hang, partition"),
+    ],
+    ids=["seconds", "no device", "a link", "another kind"],
+)
+def test_what_only_a_run_can_tell_is_refused_offline(failure, said):
+    plan = FailurePlan(topology="star", failures=(parse_failure(failure),))
+    with pytest.raises(ConfigError) as caught:
+        presence(plan, TOPOLOGY, SAMPLES)
+    assert str(caught.value).startswith(f"plan plan: failures.0{said}")
