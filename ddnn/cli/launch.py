@@ -19,6 +19,7 @@ from ddnn.cli.options import (
     insecure_option,
     json_option,
     keys_option,
+    plan_option,
     run_argument,
     samples_of,
 )
@@ -42,7 +43,7 @@ from ddnn.topology import Topology
 @click.option("--samples", type=click.IntRange(min=1), help="Run only the first N samples.")
 @click.option("--rounds", type=click.IntRange(min=1), default=1, help="Run the samples so often.")
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
-@click.option("--plan", "name", metavar="PLAN", help="Failure plan: a file or shipped name.")
+@plan_option
 @click.option("--kill", "kills", multiple=True, metavar="NODE@SAMPLE", help="Kill before SAMPLE.")
 @click.option("--recover", "recovers", multiple=True, metavar="NODE@SAMPLE", help="Start it again.")
 @click.option("--host", metavar="NAME", help="Start only the nodes of this host.")
@@ -67,7 +68,7 @@ def command(
     card: str | None,
     split: str,
     samples: int | None,
-    name: str | None,
+    plan_name: str | None,
     kills: tuple[str, ...],
     recovers: tuple[str, ...],
     join: bool,
@@ -84,13 +85,13 @@ def command(
     topology = bundle.topology
     _check_hosts(topology, options, join=join)
     if options.host is not None and options.host != topology.collector.host:
-        plan = plan_for(topology, None, name=name, kills=kills, recovers=recovers)
+        plan = plan_for(topology, None, name=plan_name, kills=kills, recovers=recovers)
         _serve(bundle, replace(options, plan=plan), card, split)
         return
     folder = _report_folder(run, out)
     part = _first(samples_of(bundle, card, split), samples)
     total = len(part) * options.rounds
-    plan = plan_for(topology, total, name=name, kills=kills, recovers=recovers)
+    plan = plan_for(topology, total, name=plan_name, kills=kills, recovers=recovers)
     outcome = _launch(bundle, part, replace(options, plan=plan))
     _tell(outcome, folder, as_json=as_json)
 

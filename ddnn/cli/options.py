@@ -30,6 +30,9 @@ keys_option = click.option(
 insecure_option = click.option(
     "--insecure", is_flag=True, help="Listen to other machines without encryption."
 )
+plan_option = click.option(
+    "--plan", "plan_name", metavar="PLAN", help="Failure plan: a file or shipped name."
+)
 _card = click.option("--data", "card", metavar="CARD", help="Another data card than the run's own.")
 _split = click.option(
     "--split",

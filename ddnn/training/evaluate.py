@@ -5,7 +5,7 @@ Axes: N samples, V views, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,17 +61,27 @@ class Evaluation:
         return payload.mean(self.local_N)
 
 
+Losses = Callable[[int], tuple[NDArray[np.bool_] | None, list[dict[str, Any]]]]
+"""Given how many samples: the present devices (N, V), and what the report's `failures` lists."""
+
+
 def evaluate_run(
-    run: Run, *, card: str | Path | None = None, split: str = "test"
+    run: Run,
+    *,
+    card: str | Path | None = None,
+    split: str = "test",
+    losses: Losses = lambda _samples: (None, []),
 ) -> dict[str, Any]:
     """Evaluates on a part of a data set; writes report.json, verdicts.csv, thresholds.csv.
 
-    card: another data set than the run's own.
+    card: another data set than the run's own. losses: devices that fail, default none.
     """
     data = run.load_data(card)
     samples = data.part(split)
-    evaluation = evaluate(run, samples)
+    present_NV, failures = losses(len(samples))
+    evaluation = evaluate(run, samples, present_NV)
     document = report(run, evaluation)
+    document["failures"] = failures
     document["data"] = {"name": data.name, "digest": data.digest, "split": split}
     write_json(run.folder / REPORT, document)
     write_verdicts(run.folder / VERDICTS, evaluation.verdicts)
@@ -126,7 +136,6 @@ def report(run: Run, evaluation: Evaluation) -> dict[str, Any]:
                 for (sender, receiver), count in links.items()
             ],
         },
-        "failures": [],
         "topology": run.topology.name,
         "bundle_sha256": run.bundle_sha256,
         "seed": run.config.seed,

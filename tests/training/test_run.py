@@ -76,6 +76,22 @@ def test_evaluate_takes_other_data_and_splits(run, card):
     assert report["data"]["split"] == "all"
 
 
+def test_evaluate_masks_what_a_plan_silences(run, tmp_path):
+    plan = tmp_path / "plan.yaml"
+    failure = {"node": "cam1", "kind": "hang", "at": {"sample": 4}, "for": {"samples": 8}}
+    plan.write_text(yaml.safe_dump({"topology": "c-devices-cloud", "failures": [failure]}))
+    report = json.loads(call("evaluate", run, "--plan", plan, "--json").stdout)
+    with (run / "verdicts.csv").open() as file:
+        present = [row["present"] for row in csv.DictReader(file)]
+    assert present == ["111"] * 4 + ["101"] * 8 + ["111"] * 12
+    done = [(e["kind"], e["sample"], e["applied"]) for e in report["failures"]]
+    assert done == [("hang", 4, True), ("hang ends", 12, True)]
+    assert "cam1: hang before sample 4" in call("evaluate", run, "--plan", plan).stdout
+    plan.write_text(plan.read_text().replace("sample:", "seconds:").replace("samples:", "seconds:"))
+    with pytest.raises(ConfigError, match=r"failures\.0\.at: got seconds, want a sample"):
+        call("evaluate", run, "--plan", plan)
+
+
 def test_failures_lists_every_subset(run):
     report = json.loads(call("failures", run, "--json").stdout)
     assert report["subsets"] == 7
