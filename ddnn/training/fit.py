@@ -1,4 +1,4 @@
-"""Joint training: fit -> run_epoch -> train_step.
+"""Joint training: prepare, then fit -> run_epoch -> train_step.
 
 Axes: N samples, V views, K classes.
 """
@@ -70,20 +70,34 @@ class Epoch:
 OnEpoch = Callable[[Epoch], None]
 
 
-def fit(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Training:
+    """A network about to be trained: whatever can be refused has been.
+
+    history: of the epochs done.
+    """
+
+    joint: Joint
+    optimizer: torch.optim.Optimizer
+    loss_of: JointLoss
+    train: Batch
+    validation: MultiView
+    seed: int
+    history: list[dict[str, Any]]
+
+
+def prepare(
     data: DataSet,
     topology: Topology,
     settings: Settings,
     *,
     seed: int,
-    folder: Path,
-    resume: bool = False,
-    on_epoch: OnEpoch = lambda _: None,
-) -> Joint:
-    """The trained network; `folder` gets weights, history and a checkpoint after each epoch.
+    checkpoint: Path | None = None,
+) -> Training:
+    """A new network, or one that goes on from a checkpoint; nothing is written.
 
-    Equal arguments give equal weights on the same machine, resumed or not.
-    Raises ConfigError when data and topology do not fit, DataError for too few samples.
+    Raises ConfigError for settings or data that do not fit the topology, DataError for too few
+    samples or a damaged checkpoint.
     """
     check_fits(topology, data.samples)
     train, validation = data.part("train"), data.part("validation")
@@ -95,39 +109,62 @@ def fit(
     freeze(joint, settings.freeze)
     optimizer = make_optimizer(joint, settings)
     history: list[dict[str, Any]] = []
-    if resume and (folder / CHECKPOINT).exists():  # none: interrupted in the first epoch
-        history = load_checkpoint(folder / CHECKPOINT, joint, optimizer)["history"]
+    if checkpoint is not None:
+        history = load_checkpoint(checkpoint, joint, optimizer)["history"]
     elif settings.start_from is not None:
         load_known_weights(Path(settings.start_from) / WEIGHTS, joint)
     everything = tensors(train, torch_device)
-    loss_of = JointLoss(topology, settings, everything.fused_N)
+    return Training(
+        joint=joint,
+        optimizer=optimizer,
+        loss_of=JointLoss(topology, settings, everything.fused_N),
+        train=everything,
+        validation=validation if len(validation) else train,
+        seed=seed,
+        history=history,
+    )
+
+
+def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) -> Joint:
+    """The trained network; `folder` gets weights, a checkpoint and history after each epoch.
+
+    Equal arguments give equal weights on the same machine, resumed or not.
+    """
+    joint, history, settings = training.joint, training.history, training.loss_of.settings
     for number in range(len(history), settings.epochs):
         started_s = time.perf_counter()
-        torch.manual_seed(_epoch_seed(seed, number))
+        torch.manual_seed(_epoch_seed(training.seed, number))
         with threads_for(joint):
-            loss = run_epoch(joint, optimizer, everything, loss_of, number)
+            loss = run_epoch(training, number)
         epoch = _judge(
             joint,
-            validation if len(validation) else train,
+            training.validation,
             history,
             loss=loss,
-            learning_rate=optimizer.param_groups[0]["lr"],
+            learning_rate=training.optimizer.param_groups[0]["lr"],
             started_s=started_s,
         )
         history.append(_as_json(epoch))
         if epoch.is_best or settings.keep == "last":
             save_weights(folder / WEIGHTS, joint)
+        save_checkpoint(folder / CHECKPOINT, joint, training.optimizer, {"history": history})
         lines = "".join(json.dumps(line) + "\n" for line in history)
         write_bytes(folder / HISTORY, lines.encode())
-        save_checkpoint(folder / CHECKPOINT, joint, optimizer, {"history": history})
         on_epoch(epoch)
     load_weights(folder / WEIGHTS, joint)
     return joint.eval()
 
 
 def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
-    """Adam with the paper's constants, or SGD with Nesterov's momentum; of what is not frozen."""
+    """Adam with the paper's constants, or SGD with Nesterov's momentum; of what is not frozen.
+
+    Raises ConfigError where everything is.
+    """
     weights = [weight for weight in joint.parameters() if weight.requires_grad]
+    if not weights:
+        raise ConfigError(
+            f"training: freeze: got {', '.join(settings.freeze)}, want a part left to train"
+        )
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
@@ -167,22 +204,17 @@ def train_mode(joint: Joint) -> None:
             module.eval()
 
 
-def run_epoch(
-    joint: Joint,
-    optimizer: torch.optim.Optimizer,
-    everything: Batch,
-    loss_of: JointLoss,
-    number: int,
-) -> float:
+def run_epoch(training: Training, number: int) -> float:
     """One pass over the training samples; gives the mean loss."""
+    joint, settings = training.joint, training.loss_of.settings
     train_mode(joint)
-    losses, settings = [], loss_of.settings
-    updates = math.ceil(len(everything.fused_N) / (settings.batch or len(everything.fused_N)))
-    for update, batch in enumerate(batches(everything, settings)):
+    losses, samples = [], len(training.train.fused_N)
+    updates = math.ceil(samples / (settings.batch or samples))
+    for update, batch in enumerate(batches(training.train, settings)):
         rate = learning_rate(settings, number + update / updates)
-        for group in optimizer.param_groups:
+        for group in training.optimizer.param_groups:
             group["lr"] = rate
-        losses.append(train_step(joint, optimizer, batch, loss_of))
+        losses.append(train_step(joint, training.optimizer, batch, training.loss_of))
     return float(torch.stack(losses).mean())
 
 

@@ -31,6 +31,7 @@ from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
 from ddnn.runfolder import (
     BUNDLE,
+    CHECKPOINT,
     CONFIG,
     RESULTS,
     TRAINING,
@@ -43,7 +44,7 @@ from ddnn.runfolder import (
 from ddnn.topology import Model, Topology
 from ddnn.training.calibrate import Calibration, Goal, calibrate
 from ddnn.training.checkpoint import load_weights, save_weights
-from ddnn.training.fit import OnEpoch, fit
+from ddnn.training.fit import OnEpoch, Training, fit, prepare
 from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
 from ddnn.yamlfile import read_json
@@ -118,9 +119,10 @@ def train_run(
         data_digest=data.digest,
         versions=versions(),
     )
+    training = prepare(data, topology, settings, seed=seed)
     remove(folder, (*RESULTS, *TRAINING))
     write_json(folder / CONFIG, config.model_dump(mode="json"))
-    return _finish(folder, config, data, resume=False, on_epoch=on_epoch)
+    return _finish(folder, config, data, training, on_epoch)
 
 
 def resume_run(
@@ -130,7 +132,7 @@ def resume_run(
 
     A run that has all of them is opened as it is.
     Raises DdnnError when the folder holds no run, its data is no longer the same, or more
-    epochs are done than wanted.
+    epochs are done than wanted, or the checkpoint is gone or damaged; then nothing is changed.
     """
     config = read_config(folder)
     done, wanted = epochs_done(folder), epochs or config.settings.epochs
@@ -140,11 +142,18 @@ def resume_run(
         return open_run(folder)
     data = load(config.card)
     check_unchanged(data, config.data_digest, card=config.card, wanted_by=folder)
-    remove(folder, RESULTS)
     settings = config.settings.model_copy(update={"epochs": wanted})
     config = config.model_copy(update={"settings": settings})
+    training = prepare(
+        data,
+        config.topology,
+        settings,
+        seed=config.seed,
+        checkpoint=folder / CHECKPOINT if done else None,
+    )
+    remove(folder, RESULTS)
     write_json(folder / CONFIG, config.model_dump(mode="json"))
-    return _finish(folder, config, data, resume=True, on_epoch=on_epoch)
+    return _finish(folder, config, data, training, on_epoch)
 
 
 def open_run(folder: Path) -> Run:
@@ -192,16 +201,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def _finish(folder: Path, config: Config, data: DataSet, *, resume: bool, on_epoch: OnEpoch) -> Run:
-    joint = fit(
-        data,
-        config.topology,
-        config.settings,
-        seed=config.seed,
-        folder=folder,
-        resume=resume,
-        on_epoch=on_epoch,
-    )
+def _finish(
+    folder: Path, config: Config, data: DataSet, training: Training, on_epoch: OnEpoch
+) -> Run:
+    joint = fit(training, folder, on_epoch)
     fit_tables(joint, data.part("train"))
     save_weights(folder / WEIGHTS, joint)
     calibration = calibrate(joint, _held_out(data), Goal())

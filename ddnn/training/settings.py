@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ddnn.topology import Model
 from ddnn.yamlfile import check_values
 
+LossWeight = Annotated[float, Field(ge=0, le=1000)]
 PresetName = Literal["robust", "paper", "images"]
 
 
@@ -39,10 +40,10 @@ class Settings(Model):
     )
     clip_norms: bool = Field(description="also clip batch norm's parameters to [-1, 1]")
     keep: Literal["best", "last"] = Field(description="which epoch's weights are the result")
-    exit_weights: dict[str, float] = Field(
+    exit_weights: dict[str, LossWeight] = Field(
         default_factory=dict, description="weight of an exit's loss by its name, 1 where unnamed"
     )
-    device_weight: float = Field(1.0, ge=0, description="weight of the devices' own losses")
+    device_weight: LossWeight = Field(1.0, description="weight of the devices' own losses")
     start_from: str | None = Field(
         None, description="run whose weights to begin with, as far as names and shapes agree"
     )

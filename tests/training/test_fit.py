@@ -13,7 +13,7 @@ from ddnn.model.joint import Joint
 from ddnn.runfolder import CHECKPOINT, HISTORY, WEIGHTS
 from ddnn.topology import Topology
 from ddnn.training.batches import tensors
-from ddnn.training.fit import accuracies, fit
+from ddnn.training.fit import accuracies, fit, prepare
 from ddnn.training.fit import learning_rate as rate_at
 from ddnn.training.loss import JointLoss, class_weights
 from ddnn.training.predict import predict
@@ -25,6 +25,12 @@ CPU = torch.device("cpu")
 def weights_equal(a: Joint, b: Joint) -> bool:
     states = a.state_dict(), b.state_dict()
     return all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def trained(data, topology, settings, *, seed, folder, resume=False, on_epoch=lambda _: None):
+    checkpoint = folder / CHECKPOINT if resume else None
+    training = prepare(data, topology, settings, seed=seed, checkpoint=checkpoint)
+    return fit(training, folder, on_epoch)
 
 
 class StopError(Exception):
@@ -41,14 +47,14 @@ def stop_after(number: int):
 
 def test_training_learns_the_tiny_problem(tmp_path, data, topology):
     settings = settings_for("robust", epochs=12, batch=8, learning_rate=0.01)
-    joint = fit(data, topology, settings, seed=0, folder=tmp_path)
+    joint = trained(data, topology, settings, seed=0, folder=tmp_path)
     test = data.part("test")
     assert accuracies(predict(joint, test), test)["cloud"] >= 0.8
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path, data, topology, settings):
     runs = [
-        fit(data, topology, settings, seed=seed, folder=tmp_path / str(n))
+        trained(data, topology, settings, seed=seed, folder=tmp_path / str(n))
         for n, seed in enumerate((3, 3, 4))
     ]
     assert weights_equal(runs[0], runs[1])
@@ -56,24 +62,18 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path, data, topolo
 
 
 def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path, data, topology, settings):
-    whole = fit(data, topology, settings, seed=1, folder=tmp_path / "whole")
+    whole = trained(data, topology, settings, seed=1, folder=tmp_path / "whole")
     with pytest.raises(StopError):
-        fit(data, topology, settings, seed=1, folder=tmp_path / "cut", on_epoch=stop_after(1))
-    resumed = fit(data, topology, settings, seed=1, folder=tmp_path / "cut", resume=True)
+        trained(data, topology, settings, seed=1, folder=tmp_path / "cut", on_epoch=stop_after(1))
+    resumed = trained(data, topology, settings, seed=1, folder=tmp_path / "cut", resume=True)
     assert weights_equal(whole, resumed)
     lines = [(tmp_path / part / HISTORY).read_text().splitlines() for part in ("whole", "cut")]
     assert [json.loads(x)["loss"] for x in lines[0]] == [json.loads(x)["loss"] for x in lines[1]]
 
 
-def test_a_training_cut_in_its_first_epoch_starts_again(tmp_path, data, topology, settings):
-    whole = fit(data, topology, settings, seed=1, folder=tmp_path / "whole")
-    resumed = fit(data, topology, settings, seed=1, folder=tmp_path / "none", resume=True)
-    assert weights_equal(whole, resumed)
-
-
 def test_history_tells_each_epochs_loss_and_accuracy(tmp_path, data, topology, settings):
     seen = []
-    fit(data, topology, settings, seed=0, folder=tmp_path, on_epoch=seen.append)
+    trained(data, topology, settings, seed=0, folder=tmp_path, on_epoch=seen.append)
     lines = [json.loads(line) for line in (tmp_path / HISTORY).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3] == [epoch.epoch for epoch in seen]
     assert lines[-1]["accuracy"].keys() == {"local", "cloud"}
@@ -82,7 +82,7 @@ def test_history_tells_each_epochs_loss_and_accuracy(tmp_path, data, topology, s
 
 def test_weights_of_few_bits_stay_between_minus_one_and_one(tmp_path, data, topology):
     settings = settings_for("robust", epochs=2, batch=16, learning_rate=0.5)
-    joint = fit(data, topology, settings, seed=0, folder=tmp_path)
+    joint = trained(data, topology, settings, seed=0, folder=tmp_path)
     for module in joint.modules():
         if isinstance(module, Layer):
             assert module.weight.abs().max() <= 1
@@ -91,7 +91,7 @@ def test_weights_of_few_bits_stay_between_minus_one_and_one(tmp_path, data, topo
 def test_the_paper_preset_updates_once_an_epoch_and_keeps_the_last(tmp_path, data, topology):
     settings = settings_for("paper", epochs=4)
     assert (settings.learning_rate, settings.schedule) == (1e-3, "constant")
-    fit(data, topology, settings, seed=0, folder=tmp_path)
+    trained(data, topology, settings, seed=0, folder=tmp_path)
     assert settings_for("paper").epochs == 100
 
 
@@ -157,26 +157,23 @@ def test_other_hierarchies_train_with_the_same_code(tmp_path, name):
         split=Split(train=order, validation=order, test=order),
         digest="",
     )
-    joint = fit(data, topology, settings_for("robust", epochs=1, batch=12), seed=0, folder=tmp_path)
+    joint = trained(
+        data, topology, settings_for("robust", epochs=1, batch=12), seed=0, folder=tmp_path
+    )
     assert list(predict(joint, samples)) == list(topology.exits)
 
 
 def test_data_of_another_shape_or_other_classes_is_refused(tmp_path, data, settings):
     with pytest.raises(ConfigError, match="data set: has views x channels x height x width 3 x 3"):
-        fit(data, make_topology("six-cameras"), settings, seed=0, folder=tmp_path)
+        trained(data, make_topology("six-cameras"), settings, seed=0, folder=tmp_path)
     other = type(data.samples)(
         views_NVCHW=data.samples.views_NVCHW,
         labels_NV=data.samples.labels_NV,
         classes=("car", "bus", "person"),
     )
+    changed = DataSet(name="x", samples=other, split=data.split, digest="")
     with pytest.raises(ConfigError, match="has classes \\['car', 'bus', 'person'\\]"):
-        fit(
-            DataSet(name="x", samples=other, split=data.split, digest=""),
-            make_topology(),
-            settings,
-            seed=0,
-            folder=tmp_path,
-        )
+        trained(changed, make_topology(), settings, seed=0, folder=tmp_path)
 
 
 def test_too_few_training_samples_are_named(tmp_path, data, topology, settings):
@@ -184,12 +181,12 @@ def test_too_few_training_samples_are_named(tmp_path, data, topology, settings):
     split = Split(train=order[:1], validation=order[1:50], test=order[50:])
     few = DataSet(name="few", samples=data.samples, split=split, digest="")
     with pytest.raises(DataError, match="few: 1 training samples, want at least 2"):
-        fit(few, topology, settings, seed=0, folder=tmp_path)
+        trained(few, topology, settings, seed=0, folder=tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "other network"])
 def test_a_damaged_checkpoint_is_named(tmp_path, data, topology, settings, damage):
-    fit(data, topology, settings, seed=0, folder=tmp_path)
+    trained(data, topology, settings, seed=0, folder=tmp_path)
     path = tmp_path / CHECKPOINT
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-100])
@@ -199,11 +196,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path, data, topology, settings, damag
         document["tiers"][1]["section"]["blocks"][0]["filters"] = 9
         topology = type(topology).model_validate(document)
     with pytest.raises(DdnnError, match=CHECKPOINT):
-        fit(data, topology, settings, seed=0, folder=tmp_path, resume=True)
+        trained(data, topology, settings, seed=0, folder=tmp_path, resume=True)
 
 
 def test_no_file_of_a_run_is_a_pickle(tmp_path, data, topology, settings):
-    fit(data, topology, settings, seed=0, folder=tmp_path)
+    trained(data, topology, settings, seed=0, folder=tmp_path)
     for name in (WEIGHTS, CHECKPOINT):
         content = (tmp_path / name).read_bytes()
         size = int.from_bytes(content[:8], "little")
@@ -217,7 +214,7 @@ def test_an_impossible_knob_is_named():
 
 def test_the_usual_recipe_for_images_learns(tmp_path, data, topology):
     settings = settings_for("images", epochs=12, batch=8, learning_rate=0.05)
-    joint = fit(data, topology, settings, seed=0, folder=tmp_path)
+    joint = trained(data, topology, settings, seed=0, folder=tmp_path)
     test = data.part("test")
     assert accuracies(predict(joint, test), test)["cloud"] >= 0.8
 
@@ -229,11 +226,11 @@ def test_one_cycle_rises_for_a_quarter_and_falls_to_nothing():
 
 
 def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, settings):
-    before = fit(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
+    before = trained(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
     again = settings_for(
         "robust", epochs=1, batch=16, start_from=str(tmp_path / "first"), freeze=("device",)
     )
-    after = fit(data, topology, again, seed=5, folder=tmp_path / "second").state_dict()
+    after = trained(data, topology, again, seed=5, folder=tmp_path / "second").state_dict()
     changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert changed
     assert all("cloud" in key for key in changed)
@@ -243,7 +240,7 @@ def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, sett
 def test_without_a_weight_on_the_last_exit_the_cloud_stays(
     tmp_path, data, topology, settings, frozen
 ):
-    before = fit(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
+    before = trained(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
     step = settings_for(
         "robust",
         epochs=1,
@@ -253,7 +250,7 @@ def test_without_a_weight_on_the_last_exit_the_cloud_stays(
         exit_weights={"cloud": 0.0},
         freeze=frozen,
     )
-    after = fit(data, topology, step, seed=5, folder=tmp_path / "second").state_dict()
+    after = trained(data, topology, step, seed=5, folder=tmp_path / "second").state_dict()
     changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert changed
     assert not [key for key in changed if "cloud" in key]
@@ -273,13 +270,13 @@ def test_nothing_is_computed_above_the_last_exit_asked_for():
 
 
 def test_a_network_with_one_more_layer_starts_from_what_it_shares(tmp_path, data, settings):
-    fit(data, make_topology(), settings, seed=0, folder=tmp_path / "first")
+    trained(data, make_topology(), settings, seed=0, folder=tmp_path / "first")
     document = make_topology().model_dump(mode="json")
     document["tiers"][0]["section"]["feature_bits"] = 2
     other = settings_for("robust", epochs=1, batch=16, learning_rate=1e-9)
     started = other.model_copy(update={"start_from": str(tmp_path / "first")})
     topology = Topology.model_validate(document)
-    joint = fit(data, topology, started, seed=1, folder=tmp_path / "second")
+    joint = trained(data, topology, started, seed=1, folder=tmp_path / "second")
     test = data.part("test")
     assert accuracies(predict(joint, test), test)["local"] > 0.5  # a third by guessing
 
@@ -289,10 +286,10 @@ def test_what_cannot_be_frozen_or_started_from_is_named(tmp_path, data, topology
     with pytest.raises(
         ConfigError, match=r"freeze: got 'devise', want any of device, device.trunk"
     ):
-        fit(data, topology, wrong, seed=0, folder=tmp_path)
+        trained(data, topology, wrong, seed=0, folder=tmp_path)
     wrong = settings.model_copy(update={"exit_weights": {"clod": 0.5}})
     with pytest.raises(ConfigError, match=r"exit_weights: got 'clod', want exits \(local, cloud\)"):
-        fit(data, topology, wrong, seed=0, folder=tmp_path)
+        trained(data, topology, wrong, seed=0, folder=tmp_path)
     wrong = settings.model_copy(update={"start_from": str(tmp_path / "nowhere")})
     with pytest.raises(DdnnError, match=r"nowhere.*no such file"):
-        fit(data, topology, wrong, seed=0, folder=tmp_path)
+        trained(data, topology, wrong, seed=0, folder=tmp_path)

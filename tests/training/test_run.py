@@ -133,6 +133,57 @@ def test_a_run_is_not_overwritten_unasked(run, topology_file, card):
     assert call(*arguments, "--overwrite").exit_code == 0
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Of a run, by name."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+WRONG_OPTIONS = [
+    (("--exit-weight", "edge", "0.5"), "exit_weights: got 'edge', want exits"),
+    (("--exit-weight", "local", "inf"), "exit_weights"),
+    (("--freeze", "edge"), "freeze: got 'edge', want any of"),
+    (("--freeze", "device", "--freeze", "cloud"), "want a part left to train"),
+    (("--start-from", "DAMAGED"), "weights.safetensors"),
+]
+
+
+@pytest.mark.parametrize("mistake", WRONG_OPTIONS, ids=lambda mistake: " ".join(mistake[0]))
+def test_a_training_that_cannot_start_leaves_the_run_as_it_is(
+    run, tmp_path, topology_file, card, mistake
+):
+    options, words = mistake
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/weights.safetensors").write_bytes(b"x" * 40)
+    given = [tmp_path / "damaged" if x == "DAMAGED" else x for x in options]
+    before = files_of(run)
+    arguments = ("train", topology_file, "--data", card, "--epochs", 1, *given)
+    with pytest.raises(DdnnError, match=words):
+        call(*arguments, "--out", run, "--overwrite")
+    assert files_of(run) == before
+    with pytest.raises(DdnnError, match=words):
+        call(*arguments, "--out", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("checkpoint", [b"x" * 1000, None], ids=["damaged", "gone"])
+def test_resume_without_a_sound_checkpoint_leaves_the_run_as_it_is(run, checkpoint):
+    path = run / "checkpoint.safetensors"
+    path.unlink() if checkpoint is None else path.write_bytes(checkpoint)
+    before = files_of(run)
+    with pytest.raises(DdnnError, match=r"checkpoint\.safetensors"):
+        call("train", "--resume", run, "--epochs", 4)
+    assert files_of(run) == before
+
+
+def test_a_training_cut_in_its_first_epoch_starts_again(run):
+    for name in ("checkpoint.safetensors", "history.jsonl", "weights.safetensors"):
+        (run / name).unlink()
+    whole = load_bundle(run).sha256
+    assert call("train", "--resume", run).exit_code == 0
+    assert load_bundle(run).sha256 == whole
+
+
 def test_resume_goes_on_to_more_epochs(run):
     result = call("train", "--resume", run, "--epochs", 3)
     assert result.exit_code == 0, result.output
