@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from statistics import median
 
-from rows import write_measured
+from script import add_places, command, results_folder, write_measured
 
 from ddnn.run.launcher import free_endpoints
 from ddnn.topology import read_topology
@@ -97,8 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--smoke", action="store_true", help="200 messages, once")
+    add_places(parser, smoke="200 messages, once")
     arguments = parser.parse_args()
     messages, repeats = (200, 1) if arguments.smoke else (arguments.messages, arguments.repeats)
     rows = []
@@ -109,8 +107,8 @@ def main() -> None:
             figures = [round(median(column), 1) for column in zip(*found, strict=True)]
             rows.append([name, size, curve, zmtp_bytes(size + curve * SEAL_BYTES), *figures])
             print(" ".join(f"{value!s:>14}" for value in rows[-1]))
-    write_measured(arguments.out / "curve.csv", COLUMNS, rows)
+    write_measured(results_folder(arguments) / "curve.csv", COLUMNS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from script import FOLDER
 from study import Experiment, Study
 from variants import patient
 
@@ -32,7 +33,7 @@ from ddnn.training.predict import Logits
 from ddnn.training.run import BUNDLE, Run, open_run
 
 TOPOLOGY, PRESET, CARD = "eeoi-resnet20", "images", "cifar10-jpeg"
-SMOKE_CARD = Path(__file__).parent / "smoke-images.yaml"
+SMOKE_CARD = FOLDER / "smoke-images.yaml"
 EPOCHS = 14
 EXIT_WEIGHTS = {"local": 0.3, "edge": 0.3}
 STEPS = 41

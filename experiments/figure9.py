@@ -49,6 +49,7 @@ def draw(figure: Figure, means: Means) -> None:
     axes.set_xticks(x, [str(filters) for filters in x])
     title = "Figure 9: filters and bytes; dashed: published"
     finish(axes, title=title, xlabel="filters", legend="center right")
+    axes.set_ylabel("% of test samples; bytes a device and sample")
 
 
 EXPERIMENT = Experiment(

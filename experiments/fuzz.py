@@ -23,12 +23,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from script import add_places, command, results_folder, write_measured
 
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.nodes.gather import SLOTS
-from ddnn.report.files import write_csv
 from ddnn.run import inprocess
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
@@ -313,8 +313,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--smoke", action="store_true", help=f"{SMOKE} messages")
+    add_places(parser, smoke=f"{SMOKE} messages")
     arguments = parser.parse_args()
     messages = SMOKE if arguments.smoke else arguments.messages
     bundle = load_bundle(arguments.run)
@@ -327,8 +326,8 @@ def main() -> None:
     rows += table("at sockets", thrown, counted)
     print(f"\nmemory: {grown_mb:.1f} MB more in one process, {node_mb:.1f} MB in a launched node")
     print("no node stopped, no verdict changed")
-    write_csv(arguments.out / "fuzz.csv", ["where", "what", "name", "count"], rows)
+    write_measured(results_folder(arguments) / "fuzz.csv", ["where", "what", "name", "count"], rows)
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -21,7 +21,8 @@ import numpy as np
 from early_exit import CARD, PRESET, SMOKE_CARD, counted, equal, launched, share, spread, summed
 from matplotlib.figure import Figure
 from measures import with_rules
-from study import FOLDER, Experiment, Means, Rows, Study, main
+from script import FOLDER
+from study import Experiment, Means, Rows, Study, main
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView

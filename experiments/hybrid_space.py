@@ -23,7 +23,8 @@ from hybrid import (
 )
 from matplotlib.figure import Figure
 from measures import with_rules
-from study import FOLDER, Experiment, Means, Rows, Study, main
+from script import FOLDER
+from study import Experiment, Means, Rows, Study, main
 
 from ddnn.blocks import Bits
 from ddnn.model.energy import read_constants

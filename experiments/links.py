@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rows import write_measured
+from script import add_places, command, results_folder, write_measured
 
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import load_bundle
@@ -99,8 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--samples", type=int, default=200)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--smoke", action="store_true", help="20 samples")
+    add_places(parser, smoke="20 samples")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.run)
     samples = random_views(bundle.topology, 20 if arguments.smoke else arguments.samples)
@@ -117,8 +116,8 @@ def main() -> None:
             row = [variant, name, answered, latency["p50"], latency["p95"], least]
             print(" ".join(f"{v:16.2f}" if isinstance(v, float) else f"{v:>16}" for v in row))
             rows.append(row)
-    write_measured(arguments.out / "links.csv", COLUMNS, rows)
+    write_measured(results_folder(arguments) / "links.csv", COLUMNS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -19,7 +19,6 @@ from scipy import stats
 from ddnn.errors import ConfigError
 from ddnn.report.files import write_csv
 from ddnn.report.verdicts import wilson_interval
-from ddnn.training.run import versions
 
 UNITS = (
     "_bytes",
@@ -203,16 +202,6 @@ def cell(found: Mean, *, digits: int = 1) -> str:
     if found.low is not None and found.high is not None:
         text += f" ({found.low:.{digits}f} – {found.high:.{digits}f})"
     return text if found.published is None else f"{text} [{found.published:g}]"
-
-
-def versions_text() -> str:
-    """Of ddnn and what it computes with, in one cell."""
-    return " ".join(f"{name}={value}" for name, value in versions().items())
-
-
-def write_measured(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A CSV whose last column says with which versions it was measured."""
-    write_csv(path, [*header, "versions"], ([*row, versions_text()] for row in rows))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

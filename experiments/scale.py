@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rows import write_measured
+from script import add_places, command, results_folder, write_measured
 
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
@@ -135,9 +135,8 @@ def main() -> None:
     """Every size, printed and written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4, 6, 12, 24, 48])
-    parser.add_argument("--samples", type=int, default=300)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--smoke", action="store_true", help="1 and 7 devices, 40 samples")
+    parser.add_argument("--samples", type=int, default=200)
+    add_places(parser, smoke="1 and 7 devices, 40 samples")
     arguments = parser.parse_args()
     sizes, samples = ([1, 7], 40) if arguments.smoke else (arguments.devices, arguments.samples)
     torch.set_num_threads(1)
@@ -147,8 +146,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="ddnn-scale-") as folder:
             rows.append(measure(devices, samples, Path(folder)))
         print(" ".join(f"{value!s:>15}" for value in rows[-1]), flush=True)
-    write_measured(arguments.out / "scale.csv", COLUMNS, rows)
+    write_measured(results_folder(arguments) / "scale.csv", COLUMNS, rows)
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

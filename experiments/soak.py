@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from script import add_places, command, results_folder
 
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
@@ -95,17 +96,19 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--samples", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--smoke", action="store_true", help="1,000 samples")
+    add_places(parser, smoke="1,000 samples")
     arguments = parser.parse_args()
     samples = 1000 if arguments.smoke else arguments.samples
     result, memory = soak(load_bundle(arguments.run), samples, arguments.seed)
     for key, value in result.items():
         print(f"{key}: {value}")
-    write_json(arguments.out / "soak.json", result)
+    folder = results_folder(arguments)
+    write_json(folder / "soak.json", result)
     rows = [[f"{s:.1f}", name, f"{mb:.1f}"] for s, name, mb in memory]
-    write_csv(arguments.out / "soak-memory.csv", ["seconds", "node", "resident_mb"], rows)
+    write_csv(
+        results_folder(arguments) / "soak-memory.csv", ["seconds", "node", "resident_mb"], rows
+    )
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -19,19 +19,19 @@ from typing import Any, get_args
 import torch
 from matplotlib.figure import Figure
 from pictures import write_picture
-from rows import RECORD, Published, RowFile, print_means, read_means, versions_text, write_means
+from rows import RECORD, Published, RowFile, print_means, read_means, write_means
 from rows import Means as Means
 from rows import Rows as Rows
+from script import FOLDER, add_places, command, results_folder, versions_text
 
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import ConfigError
 from ddnn.runfolder import is_finished, is_run
 from ddnn.topology import Topology
 from ddnn.training.run import Run, open_run, resume_run, train_run
 from ddnn.training.settings import PresetName, Settings, settings_for
 
-FOLDER = Path(__file__).parent
 SMOKE_CARD = FOLDER / "smoke.yaml"
 
 
@@ -107,10 +107,7 @@ class Experiment:
 
 def main(experiment: Experiment) -> None:
     """The script as a command: a wrong option or file is one line."""
-    try:
-        run(experiment, sys.argv[1:])
-    except DdnnError as error:
-        sys.exit(f"error: {error}")
+    command(lambda: run(experiment, sys.argv[1:]))
 
 
 def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
@@ -150,10 +147,9 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
         metavar="KEY=VALUE",
         help="of the training's settings, such as epochs=15 schedule=cosine",
     )
-    parser.add_argument("--out", type=Path, help="folder of the results")
     parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--smoke", action="store_true", help="one seed, one epoch, few samples")
+    add_places(parser, smoke="one seed, one epoch, few samples")
     parser.add_argument("--fresh", action="store_true", help="forget the rows there are")
     experiment.options(parser)
     given = parser.parse_args(arguments)
@@ -166,7 +162,7 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
         seeds=1 if given.smoke else given.seeds,
         changes=changes_of(given.set) | ({"epochs": 1} if given.smoke else {}),
         runs=given.runs,
-        out=given.out or (Path("runs/smoke") if given.smoke else FOLDER / "results"),
+        out=results_folder(given),
         is_smoke=given.smoke,
         options=given,
     )

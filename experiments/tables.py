@@ -15,14 +15,14 @@ from importlib import import_module
 from pathlib import Path
 
 from rows import Mean, cell, read_means, read_rows, write_means
+from script import FOLDER, RESULTS
 from study import Experiment
 from table_list import TABLES, Column, Table
 
 from ddnn.errors import ConfigError
 from ddnn.report.files import write_bytes
 
-README = Path(__file__).parent / "README.md"
-RESULTS = Path(__file__).parent / "results"
+README = FOLDER / "README.md"
 PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 JOINED = " / "
 
@@ -67,7 +67,7 @@ _means = cache(read_means)
 
 def experiments() -> dict[str, Experiment]:
     """By name, of all scripts."""
-    modules = (import_module(path.stem) for path in README.parent.glob("*.py"))
+    modules = (import_module(path.stem) for path in FOLDER.glob("*.py"))
     found = (module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT"))
     return {experiment.name: experiment for experiment in found}
 

@@ -15,7 +15,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from measures import evaluated
 from pictures import bars, finish
-from study import FOLDER, Experiment, Means, Rows, Study, main
+from script import FOLDER
+from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
 from ddnn.data.multiview import DataSet

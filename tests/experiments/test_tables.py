@@ -1,8 +1,9 @@
 """The tables of experiments/README.md are those of the CSVs, and the means those of the rows."""
 
 import pytest
+from script import RESULTS
 from table_list import TABLES, Column, Table
-from tables import README, RESULTS, filled, markdown, write_all_means
+from tables import README, filled, markdown, write_all_means
 
 from ddnn.errors import ConfigError
 

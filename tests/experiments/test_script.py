@@ -1,0 +1,25 @@
+"""Where the scripts write, and how they tell a mistake."""
+
+import argparse
+
+import pytest
+from script import RESULTS, add_places, command, results_folder
+
+from ddnn.errors import ConfigError
+
+
+def test_a_shortened_run_never_touches_the_results_of_record(tmp_path):
+    parser = argparse.ArgumentParser()
+    add_places(parser, smoke="less")
+    assert results_folder(parser.parse_args([])) == RESULTS
+    assert results_folder(parser.parse_args(["--smoke"])) != RESULTS
+    given = parser.parse_args(["--smoke", "--out", str(tmp_path)])
+    assert results_folder(given) == tmp_path
+
+
+def test_a_mistake_is_one_line():
+    def wrong() -> None:
+        raise ConfigError("run: no such folder")
+
+    with pytest.raises(SystemExit, match="^error: run: no such folder$"):
+        command(wrong)
