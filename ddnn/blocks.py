@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticKnownError
 
-Bits = Literal[1, 2, 4, 8, 32]
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+NotBool = BeforeValidator(_no_bool)
+"""For a Literal of numbers, which would take YAML's `yes` for 1."""
+Bits = Annotated[Literal[1, 2, 4, 8, 32], NotBool]
 
 
 class Shape(NamedTuple):
@@ -25,9 +35,12 @@ class Shape(NamedTuple):
 
 
 class Model(BaseModel):
-    """What every part of a topology is: immutable, and no unknown key."""
+    """What every part of a topology is: immutable, no unknown key, no `yes` or text for a number.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    Strict: a tuple, which a file gives as a list, needs Field(strict=False).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, serialize_by_alias=True)
 
 
 class _Layers(Model):
@@ -94,7 +107,7 @@ Block = Annotated[ConvP | Conv | Residual | FC, Field(discriminator="kind")]
 class Section(Model):
     """The blocks that one node runs. No blocks: the view itself is sent up (the raw baseline)."""
 
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[Block, ...] = Field((), strict=False)
     weight_bits: Bits = 32
     activation_bits: Bits = 32
     feature_bits: Bits | None = Field(

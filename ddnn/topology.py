@@ -14,7 +14,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ddnn.blocks import Bits as Bits
 from ddnn.blocks import Block as Block
@@ -34,6 +34,7 @@ ScoreType = Literal["float32", "float16", "int8"]
 AbsentViews = Literal["send", "skip"]
 FeatureCode = Literal["raw-bits", "entropy-coded", "jpeg"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
 Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
 MAX_NODES = 1024
@@ -41,6 +42,19 @@ SCORE_BYTES: dict[ScoreType, int] = {"float32": 4, "float16": 2, "int8": 1}
 INT8_STEPS = 16
 """An int8 score counts sixteenths, from -8 to 7.9375: what a batch norm gives, and steps far below
 the differences that decide. Fixed, so that no scale travels and all devices mean the same."""
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError(f"got {list(names)}, want each class once")
+    return names
+
+
+ClassNames = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(strict=False, min_length=2, max_length=1000),
+    AfterValidator(_each_once),
+]
 
 
 class View(Model):
@@ -63,7 +77,9 @@ class Exit(Model):
     threshold: float | None = Field(
         None, ge=0, le=1, description="answers when normalized entropy is below; last exit: none"
     )
-    blocks: tuple[Block, ...] = Field((), description="of the exit's own, before the pool")
+    blocks: tuple[Block, ...] = Field(
+        (), strict=False, description="of the exit's own, before the pool"
+    )
     pool: int = Field(1, ge=1, le=64, description="average pool before the fully connected layer")
     weight_bits: Bits | None = Field(None, description="default: the section's")
     scores: ScoreType = Field("float32", description="how the nodes' scores are rounded and sent")
@@ -157,12 +173,12 @@ class Topology(Model):
     """A checked topology file."""
 
     name: Name
-    classes: tuple[str, ...] = Field(min_length=2, max_length=1000)
+    classes: ClassNames
     view: View = View()
-    tiers: tuple[Tier, ...] = Field(min_length=2, max_length=16)
+    tiers: tuple[Tier, ...] = Field(strict=False, min_length=2, max_length=16)
     collector: Collector
     nodes: dict[Name, Node] = Field(min_length=2, max_length=MAX_NODES)
-    links: tuple[Link, ...] = Field((), max_length=MAX_NODES)
+    links: tuple[Link, ...] = Field((), strict=False, max_length=MAX_NODES)
     heartbeat: Heartbeat = Heartbeat()
     security: Security = Security()
 

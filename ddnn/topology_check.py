@@ -44,8 +44,6 @@ def _check_tiers(topology: Topology) -> None:
         raise ConfigError(f"tiers: got {names}, want each name once")
     if GATEWAY in names or COLLECTOR in names:
         raise ConfigError(f"tiers: {GATEWAY} and {COLLECTOR} are no tiers, got {names}")
-    if len(set(topology.classes)) != len(topology.classes):
-        raise ConfigError(f"classes: got {list(topology.classes)}, want each class once")
 
 
 def _check_counts(topology: Topology) -> None:

@@ -160,12 +160,13 @@ def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
 
 def _summary(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
     problems = [p for p in error.errors(include_url=False) if not _is_echo(p)]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     first = (unknown or problems)[0]  # a misspelt key is also missing: name the misspelling
-    keys = _key_path(first["loc"], data, missing=first["type"] == "missing")
-    place = ".".join(str(key) for key in keys)
-    what = _describe(first, model)
+    place = _place_of(first, data)
+    same = [p for p in problems if p is not first and _place_of(p, data) == place]  # of a union
+    others = len(problems) - 1 - len(same)
+    what = " or ".join((_describe(first, model), *(_wanted(problem) for problem in same)))
+    more = f" (and {others} more)" if others else ""
     return (f"{place}: {what}" if place else what) + more
 
 
@@ -176,14 +177,16 @@ def _is_echo(problem: Any) -> bool:
     return bool(len(problem["input"]) >= problem["ctx"]["min_length"])
 
 
-def _key_path(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> list[int | str]:
-    """The keys of `loc` that stand in the file: pydantic adds the tags of unions between them."""
+def _place_of(problem: Any, data: Any) -> str:
+    """The keys that stand in the file: pydantic adds the tags of unions between them."""
     keys: list[int | str] = []
-    for key in loc:
+    for key in problem["loc"]:
         if _has(data, key):
             keys.append(key)
             data = data[key]
-    return [*keys, loc[-1]] if missing else keys
+    if problem["type"] == "missing":
+        keys.append(problem["loc"][-1])
+    return ".".join(str(key) for key in keys)
 
 
 def _has(data: Any, key: int | str) -> bool:
@@ -196,6 +199,15 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
     kind = problem["type"]
     if kind in _DESCRIBE:
         return _DESCRIBE[kind](problem, model)
+    hint = _QUOTE if kind in _TEXT and isinstance(problem["input"], bool) else ""
+    return f"got {_short(problem['input'])}, want {_wanted(problem)}{hint}"
+
+
+def _wanted(problem: Any) -> str:
+    if problem["type"] in _LENGTHS:
+        words, bound = _LENGTHS[problem["type"]]
+        count = problem["ctx"][bound]
+        return f"{words} {count} item{'s' * (count > 1)}"
     message = problem["msg"]
     for ours, theirs in (
         ("", "Input should be "),
@@ -206,10 +218,10 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
         ("an integer", "a integer"),
     ):
         message = message.replace(theirs, ours)
-    hint = _QUOTE if kind in _TEXT and isinstance(problem["input"], bool) else ""
-    return f"got {_short(problem['input'])}, want {_one_line(message)}{hint}"
+    return _one_line(message)
 
 
+_LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 _TEXT = ("string_type", "invalid_key")
 _QUOTE = " (yes, no, on, off, true, false need quotes)"
 

@@ -45,7 +45,7 @@ WRONG = {
     "out of range": ("tiers.0.section.blocks.0.filters", 0, "tiers.0.section.blocks.0.filters: got 0, want greater than or equal to 1"),
     "odd width": ("tiers.0.section.weight_bits", 3, "tiers.0.section.weight_bits: got 3, want 1, 2, 4, 8 or 32"),
     "odd aggregator": ("tiers.0.exit.aggregator", "sum", "tiers.0.exit.aggregator: got 'sum', want 'max', 'average' or 'concat'"),
-    "one class": ("classes", ["car"], "classes: got ['car'], want"),
+    "one class": ("classes", ["car"], "classes: got ['car'], want at least 2 items"),
     "class twice": ("classes", ["car", "car"], "classes: got ['car', 'car'], want each class once"),
     "upper-case name": ("name", "My Topology", "name: got 'My Topology', want"),
     "first tier": ("tiers.0.name", "camera", "tiers: got ['camera', 'cloud'], want the first named device and the last cloud"),
@@ -79,6 +79,11 @@ WRONG = {
     "exit pool": ("tiers.0.exit.pool", 5, "tier device: exit.pool: got 5, want at most 4, the size of cam0's maps"),
     "too large": ("tiers.0.section.blocks", [{"kind": "fc", "units": 65536}, {"kind": "residual", "filters": 1024, "stride": 9}], "tiers.0.section.blocks.1.stride: got 9, want less than or equal to 4"),
     "no window": ("collector.window", 257, "collector.window: got 257, want less than or equal to 256"),
+    "yes for a count": ("nodes.cam1.view", True, "nodes.cam1.view: got True, want an integer"),
+    "yes for a width": ("tiers.0.section.weight_bits", True, "tiers.0.section.weight_bits: got True, want an integer"),
+    "yes for a policy": ("nodes.gateway.restart", True, "nodes.gateway.restart: got True, want 'never' or 'always' or an integer"),
+    "yes for a share": ("tiers.0.exit.threshold", True, "tiers.0.exit.threshold: got True, want a number"),
+    "text for a time": ("heartbeat", {"interval_ms": "100"}, "heartbeat.interval_ms: got '100', want a number"),
     "link typo": ("links", [{"from": "cam0", "to": "gatway"}], "links.0.to: no node named 'gatway'"),
 }  # fmt: skip
 

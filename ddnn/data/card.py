@@ -5,23 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
 from ddnn import share
+from ddnn.blocks import Model, NotBool
 from ddnn.errors import ConfigError
+from ddnn.topology import ClassNames
 from ddnn.yamlfile import read_yaml
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-ClassNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=2)]
+Channels = Annotated[Literal[1, 3], NotBool]
 PixelSize = Annotated[int, Field(ge=1, le=1024)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Fractions(_Strict):
+class _Fractions(Model):
     """Shares of all samples (or frames); what is left is for training."""
 
     validation: Fraction = 0.15
@@ -50,7 +48,7 @@ class FrameSplit(_Fractions):
     by: Literal["frame"]
 
 
-class FileSplit(_Strict):
+class FileSplit(Model):
     """The split that the files themselves carry.
 
     validation: share of the training samples taken where the files have no validation part.
@@ -61,7 +59,7 @@ class FileSplit(_Strict):
     seed: Seed = 0
 
 
-class AuthorsSplit(_Strict):
+class AuthorsSplit(Model):
     """The sizes of Teerapittayanon et al. 2017: 680 to train on, the last 171 to test on.
 
     order: permutation of the 851 samples, as an array of the npz or a .npy or text file.
@@ -81,7 +79,7 @@ SplitRule = Annotated[
 ]
 
 
-class _Card(_Strict):
+class _Card(Model):
     name: str = ""
     source: str = ""
     licence: str = ""
@@ -123,9 +121,9 @@ class FolderCard(_Card):
     kind: Literal["folder"]
     path: str
     classes: ClassNames
-    views: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    views: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
     size: PixelSize | None = None
-    channels: Literal[1, 3] = 3
+    channels: Channels = 3
 
 
 class TilesCard(_Card):
@@ -144,7 +142,7 @@ class TilesCard(_Card):
     rows: Annotated[int, Field(ge=1, le=64)]
     columns: Annotated[int, Field(ge=1, le=64)]
     size: PixelSize | None = None
-    channels: Literal[1, 3] | None = None
+    channels: Channels | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     seed: Seed = 0
 
@@ -159,7 +157,9 @@ class RenderedCard(_Card):
     """Cars, buses and persons made by the built-in renderer: nothing to download."""
 
     kind: Literal["rendered"]
-    classes: tuple[Literal["car"], Literal["bus"], Literal["person"]] = ("car", "bus", "person")
+    classes: tuple[Literal["car"], Literal["bus"], Literal["person"]] = Field(
+        ("car", "bus", "person"), strict=False
+    )
     samples: Annotated[int, Field(ge=3, le=100_000)] = 851
     seed: Seed = 0
 

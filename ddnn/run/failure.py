@@ -48,7 +48,7 @@ class Failure(Model):
 
     at: At
     node: Name | None = None
-    link: tuple[Name, Name] | None = Field(None, description="from, to")
+    link: tuple[Name, Name] | None = Field(None, strict=False, description="from, to")
     kind: FailureKind
     duration: Span | None = Field(None, alias="for", description="default: for good")
     delay_ms: float = Field(50, gt=0, le=60_000, description="delay: added to each message")

@@ -41,7 +41,7 @@ class FailurePlan(Model):
     name: Name = "plan"
     topology: Name
     seed: int = Field(0, ge=0, le=2**32)
-    failures: tuple[Failure, ...] = Field(max_length=10_000)
+    failures: tuple[Failure, ...] = Field(strict=False, max_length=10_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

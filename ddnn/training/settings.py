@@ -48,7 +48,7 @@ class Settings(Model):
         None, description="run whose weights to begin with, as far as names and shapes agree"
     )
     freeze: tuple[str, ...] = Field(
-        (), description="tiers, or TIER.trunk without the exit, that stay as they are"
+        (), strict=False, description="tiers, or TIER.trunk without the exit, that stay as they are"
     )
 
 

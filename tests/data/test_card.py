@@ -19,7 +19,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "kind": ({**NPZ, "kind": "zip"}, "kind is zip, want one of npz, folder, tiles, rendered"),
     "no kind": ({"path": "x"}, "missing key 'kind'"),
     "typo": ({**NPZ, "clases": ["a", "b"]}, "clases: unknown key, did you mean 'classes'?"),
-    "one class": ({**NPZ, "classes": ["car"]}, "classes: got ['car'], want"),
+    "one class": ({**NPZ, "classes": ["car"]}, "classes: got ['car'], want at least 2 items"),
+    "class twice": (
+        {**NPZ, "classes": ["car", "car"]},
+        "classes: got ['car', 'car'], want each class once",
+    ),
     "absent label": ({**NPZ, "absent_label": 1}, "absent_label: 1 is class 'bus'"),
     "split": ({**NPZ, "split": {"by": "day"}}, "split: by is day, want one of sample, frame,"),
     "split typo": (
@@ -31,6 +35,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {**NPZ, "split": {"by": "sample", "test": 0.6, "validation": 0.5}},
         "split: validation 0.5 + test 0.6 leave nothing for train",
     ),
+    "yes for a seed": (
+        {**NPZ, "split": {"by": "sample", "seed": True}},
+        "split.seed: got True, want an integer",
+    ),
+    "yes for channels": ({**TILES, "channels": True}, "channels: got True, want an integer"),
+    "text for a size": ({**TILES, "size": "16"}, "size: got '16', want an integer"),
     "hash": ({**NPZ, "sha256": "abc"}, "sha256: got 'abc'"),
     "set": ({**TILES, "images": "MNISTT"}, "images: got 'MNISTT', want 'digits', 'MNIST'"),
     "rows": ({**TILES, "rows": 0}, "rows: got 0, want greater than or equal to 1"),

@@ -116,7 +116,7 @@ def test_a_list_of_wrong_items_is_not_also_too_short() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_yaml("name: x\nclasses: [1, car]", Tree, source="text")
     assert str(caught.value) == "text: classes.0: got 1, want a string"
-    with pytest.raises(ConfigError, match=r"classes: got \['car'\], want .* at least 2 items"):
+    with pytest.raises(ConfigError, match=r"classes: got \['car'\], want at least 2 items"):
         parse_yaml("name: x\nclasses: [car]", Tree, source="text")
 
 

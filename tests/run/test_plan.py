@@ -34,6 +34,7 @@ WRONG = {
     "too late": (entry(100, "cam1", "kill"), "failures.1.at.sample: got 100, the run has samples "),
     "no moment": (entry(1, "cam1", "kill", at={}), "failures.1.at: want either sample or seconds"),
     "no place": ({"at": {"sample": 1}, "kind": "kill"}, "failures.1: kill: want either node or "),
+    "yes for a share": (entry(1, "cam1", "drop", share=True), "failures.1.share: got True, want a"),
     "no such strength": (
         entry(1, "cam1", "kill", share=0.5),
         "failures.1: kill: has no share (that is for drop, corrupt)",
