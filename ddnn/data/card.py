@@ -62,7 +62,7 @@ class FileSplit(Model):
 class AuthorsSplit(Model):
     """The sizes of Teerapittayanon et al. 2017: 680 to train on, the last 171 to test on.
 
-    order: permutation of the 851 samples, as an array of the npz or a .npy or text file.
+    order: permutation of the 851 samples, as a .npy or text file, or an array of an npz.
     The authors' own permutation is not part of ddnn; without `order` a fixed one is used
     (`ddnn.data.split.seeded_order` with seed 2017), so that the test samples are others.
     validation: share of the 680, drawn by `seed`.

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.data.archive import MAX_UNPACKED_BYTES
-from ddnn.data.card import AuthorsSplit, FileSplit, FolderCard, FrameSplit
+from ddnn.data.card import FileSplit, FolderCard, FrameSplit
 from ddnn.data.imagefile import image_files, read_image, visible
 from ddnn.data.multiview import ABSENT, MultiView
-from ddnn.data.npz import read_order
 from ddnn.data.source import Source, resolve
 from ddnn.errors import DataError
 
@@ -44,12 +43,10 @@ def read(card: FolderCard, card_file: Path) -> Source:
     names = card.views or tuple(sorted({name for each in found for name in each.images}))
     views_NVCHW, labels_NV = _pixels(found, names, card)
     by_frame = isinstance(card.split, FrameSplit)
-    order = card.split.order if isinstance(card.split, AuthorsSplit) else None
     return Source(
         samples=MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes),
         frames_N=np.array([_frame(each.folder) for each in found]) if by_frame else None,
         parts_N=np.array([each.part for each in found], dtype=np.int64),
-        order=None if order is None else read_order(resolve(card_file, order)),
         view_names=names,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ddnn import share
-from ddnn.data.card import Card, load_card
+from ddnn.data.card import AuthorsSplit, Card, load_card
 from ddnn.data.multiview import DataSet, MultiView, Split
-from ddnn.data.source import Source
-from ddnn.data.split import divide
+from ddnn.data.source import Source, resolve
+from ddnn.data.split import divide, read_order
 from ddnn.errors import DataError
 
 
@@ -30,7 +31,7 @@ def build(card: Card, card_file: Path) -> DataSet:
     try:
         source = _read(card, card_file)
         _check_classes(source.samples)
-        split = divide(source, card.split)
+        split = divide(_with_order(source, card, card_file), card.split)
     except DataError as error:
         raise DataError(f"{card_file}: {error}") from error
     return DataSet(
@@ -60,6 +61,14 @@ def _read(card: Card, card_file: Path) -> Source:
     module: Any = import_module(f"ddnn.data.{card.kind}")
     source: Source = module.read(card, card_file)
     return source
+
+
+def _with_order(source: Source, card: Card, card_file: Path) -> Source:
+    """The source with the order that the card names, where it has none of its own."""
+    order = card.split.order if isinstance(card.split, AuthorsSplit) else None
+    if order is None or source.order is not None:
+        return source
+    return replace(source, order=read_order(resolve(card_file, order, key="split.order")))
 
 
 def _check_classes(samples: MultiView) -> None:

@@ -37,7 +37,7 @@ def read(card: NpzCard, card_file: Path) -> Source:
         samples=samples,
         frames_N=_column(path, "frame", count) if "frame" in names else None,
         parts_N=_parts(path, count) if "split" in names else None,
-        order=_order(card, card_file, path),
+        order=_order(card, path),
     )
 
 
@@ -99,26 +99,10 @@ def _parts(path: Path, count: int) -> NDArray[np.int64]:
     return parts_N
 
 
-def _order(card: NpzCard, card_file: Path, path: Path) -> NDArray[np.int64] | None:
-    if not isinstance(card.split, AuthorsSplit) or card.split.order is None:
+def _order(card: NpzCard, path: Path) -> NDArray[np.int64] | None:
+    """An array of the archive, where the card names one."""
+    name = card.split.order if isinstance(card.split, AuthorsSplit) else None
+    if name is None or name not in array_names(path):
         return None
-    if card.split.order in array_names(path):
-        array = read_array(path, card.split.order)
-        return as_integers(array, shape=(array.size,), place=f"{path}: {card.split.order}")
-    return read_order(resolve(card_file, card.split.order))
-
-
-def read_order(path: Path) -> NDArray[np.int64]:
-    """Sample indices from a .npy file or a text file of integers.
-
-    Raises DataError for anything else in it.
-    """
-    try:
-        if path.suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
-        else:
-            words = path.read_text(encoding="utf-8").replace(",", " ").split()
-            array = np.array([int(word) for word in words], dtype=np.int64)
-    except (OSError, ValueError, EOFError, OverflowError) as error:
-        raise DataError(f"{path}: want whole numbers ({error})") from error
-    return as_integers(array, shape=(array.size,), place=str(path))
+    array = read_array(path, name)
+    return as_integers(array, shape=(array.size,), place=f"{path}: {name}")

@@ -35,8 +35,8 @@ class Source:
     view_names: tuple[str, ...] = ()
 
 
-def resolve(card_file: Path, path: str) -> Path:
-    """The file or folder that a card's `path` means: beside the card, else in $DDNN_DATA.
+def resolve(card_file: Path, path: str, *, key: str = "path") -> Path:
+    """The file or folder that a card's `key` names: beside the card, else in $DDNN_DATA.
 
     Raises ConfigError naming the places that were tried.
     """
@@ -48,7 +48,7 @@ def resolve(card_file: Path, path: str) -> Path:
             return candidate
     places = f"beside the card or in $DDNN_DATA ({root})" if root else "beside the card"
     hint = "" if root else "; set DDNN_DATA to the folder that holds it"
-    raise ConfigError(f"{card_file}: path: no {path!r} {places}{hint}")
+    raise ConfigError(f"{card_file}: {key}: no {path!r} {places}{hint}")
 
 
 def require(module: str, purpose: str) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ddnn.data.archive import as_integers
 from ddnn.data.card import AuthorsSplit, FileSplit, FrameSplit, SampleSplit
 from ddnn.data.multiview import Split
 from ddnn.data.source import TEST, TRAIN, VALIDATION, Source
@@ -16,6 +19,22 @@ AUTHORS_TRAIN, AUTHORS_TEST = 680, 171
 """Sizes in Teerapittayanon et al. 2017, section IV-B."""
 AUTHORS_SEED = 2017
 """Seed of the order that stands in where the authors' own is not given."""
+
+
+def read_order(path: Path) -> Indices:
+    """Sample indices from a .npy file or a text file of integers.
+
+    Raises DataError for anything else in it.
+    """
+    try:
+        if path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+        else:
+            words = path.read_text(encoding="utf-8").replace(",", " ").split()
+            array = np.array([int(word) for word in words], dtype=np.int64)
+    except (OSError, ValueError, EOFError, OverflowError) as error:
+        raise DataError(f"{path}: want whole numbers ({error})") from error
+    return as_integers(array, shape=(array.size,), place=str(path))
 
 
 def divide(source: Source, rule: SampleSplit | FrameSplit | FileSplit | AuthorsSplit) -> Split:

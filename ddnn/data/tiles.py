@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from ddnn.data import cache
 from ddnn.data.archive import MAX_UNPACKED_BYTES
-from ddnn.data.card import AuthorsSplit, FileSplit, TilesCard
+from ddnn.data.card import FileSplit, TilesCard
 from ddnn.data.folder import class_folders, part_folders
 from ddnn.data.imagefile import image_files, read_image, resize, visible
 from ddnn.data.multiview import MultiView
-from ddnn.data.npz import read_order
 from ddnn.data.source import TEST, TRAIN, Source, require, resolve
 from ddnn.data.split import seeded_order
 from ddnn.errors import ConfigError, DataError
@@ -63,7 +62,6 @@ def read(card: TilesCard, card_file: Path) -> Source:
         chosen = np.sort(seeded_order(len(singles), card.seed)[: card.samples])
     views_NVCHW = np.stack(_all_tiles(singles, chosen, card))
     labels_N = singles.labels_N[chosen]
-    order = card.split.order if isinstance(card.split, AuthorsSplit) else None
     return Source(
         samples=MultiView(
             views_NVCHW=views_NVCHW,
@@ -71,7 +69,6 @@ def read(card: TilesCard, card_file: Path) -> Source:
             classes=_class_names(card, singles.classes),
         ),
         parts_N=None if singles.parts_N is None else singles.parts_N[chosen],
-        order=None if order is None else read_order(resolve(card_file, order)),
         view_names=tuple(f"tile{r}{c}" for r in range(card.rows) for c in range(card.columns)),
     )
 

@@ -67,7 +67,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "order": (
         {},
         {"split": {"by": "authors", "order": "nowhere.npy"}},
-        "no 'nowhere.npy' beside the card",
+        "split.order: no 'nowhere.npy' beside the card",
     ),
     "sha256": ({}, {"sha256": "0" * 64}, f"want {'0' * 64}"),
     "git blob": ({}, {"git_blob": "0" * 40}, f"want {'0' * 40}"),

@@ -10,7 +10,7 @@ import pytest
 
 from ddnn.data import cache, load
 from ddnn.data.rendered import cache_path, render_to
-from ddnn.errors import DataError
+from ddnn.errors import ConfigError, DataError
 
 CardWriter = Callable[..., Path]
 SEED = 4
@@ -31,6 +31,12 @@ def test_second_load_comes_from_the_cache(card: Path) -> None:
     assert first.samples.classes == ("car", "bus", "person")
     assert first.samples.views_NVCHW.shape == (6, 6, 3, 32, 32)
     assert first.view_names == ("cam0", "cam1", "cam2", "cam3", "cam4", "cam5")
+
+
+def test_order_of_the_card_is_read(write_card: CardWriter) -> None:
+    split = {"by": "authors", "order": "nowhere.npy"}
+    with pytest.raises(ConfigError, match=r"split\.order: no 'nowhere\.npy' beside the card"):
+        load(write_card(kind="rendered", samples=6, seed=SEED, split=split))
 
 
 def test_damaged_cache_is_rendered_again(card: Path) -> None:

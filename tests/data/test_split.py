@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 
 from ddnn.data import MultiView, Split
 from ddnn.data.card import AuthorsSplit, FileSplit, FrameSplit, SampleSplit
-from ddnn.data.npz import read_order
 from ddnn.data.source import Source
-from ddnn.data.split import by_authors, by_file, by_frame, by_sample, divide, seeded_order
+from ddnn.data.split import (
+    by_authors,
+    by_file,
+    by_frame,
+    by_sample,
+    divide,
+    read_order,
+    seeded_order,
+)
 from ddnn.errors import DataError
 
 FRACTIONS = st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.33])
