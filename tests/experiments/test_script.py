@@ -21,5 +21,5 @@ def test_a_mistake_is_one_line():
     def wrong() -> None:
         raise ConfigError("run: no such folder")
 
-    with pytest.raises(SystemExit, match="^error: run: no such folder$"):
+    with pytest.raises(SystemExit, match=r"^error: run: no such folder$"):
         command(wrong)
