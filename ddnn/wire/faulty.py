@@ -4,18 +4,20 @@ Stands between a node's mailbox and its real transport; the node knows nothing o
 links (bandwidth, latency, loss) are the same thing, set for good at the start.
 
 A fault holds for what the node sends to one peer, or, for EVERYONE, for all it sends and
-receives. Whether a message is hit follows from the seed and the message itself, not from the
-order of arrival, so that the same plan hits the same messages.
+receives. Whether a message is hit follows from the seed and what the message speaks of: its
+samples or, for a heartbeat, its number. So the same plan hits the same messages wherever samples
+share messages alike: in one process always, in many with a window of one sample.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from ddnn.topology import Topology
 from ddnn.wire.codec import HEADER
@@ -27,6 +29,9 @@ EmulationKind = Literal["latency", "loss", "bandwidth"]
 EVERYONE = "*"
 MAX_HELD = 10_000
 """Delayed messages at most; more are lost, as in a full queue."""
+
+Chance = Callable[[str], float]
+"""By what it decides: a number, uniform in [0, 1), that is a message's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,14 @@ def emulated_faults(name: str, topology: Topology) -> list[tuple[str, LinkFault]
     return found
 
 
+class _Message(NamedTuple):
+    """On its way to `peer`, or, where that is None, in from whoever has `key`."""
+
+    peer: str | None
+    data: bytes
+    key: str | None = None
+
+
 class FaultyTransport:
     """See Transport. Order on a link is kept, as TCP keeps it."""
 
@@ -74,10 +87,12 @@ class FaultyTransport:
         self._seed = seed
         self._clock = clock
         self._faults: dict[tuple[str, str], LinkFault] = {}
-        self._held: list[tuple[float, int, str, bytes]] = []
-        self._busy_s: dict[str, float] = {}
-        self._last_s: dict[str, float] = {}
+        self._held: list[tuple[float, int, _Message]] = []
+        self._arrived: list[Arrived] = []
+        self._busy_s: dict[str | None, float] = {}
+        self._last_s: dict[str | None, float] = {}
         self._order = count()
+        self._numbers: Counter[tuple[str | None, int]] = Counter()
 
     def set(self, peer: str, fault: LinkFault) -> None:
         """From now on, until `clear`; one fault of a kind a peer. Safe from another thread."""
@@ -92,31 +107,31 @@ class FaultyTransport:
         self._release()
         if not self._faults and not self._held:
             return self._inner.send(peer, data)
-        survived = self._pass(peer, data)
-        if survived is None:
-            return True
-        release_s = self._release_s(peer, survived)
-        if release_s is None:
-            return self._inner.send(peer, survived)
-        if len(self._held) < MAX_HELD:
-            heapq.heappush(self._held, (release_s, next(self._order), peer, survived))
-        return True
+        return self._carry(_Message(peer, data))
 
     def receive(self, timeout_s: float) -> list[Arrived]:
         """See Transport."""
         self._release()
         if self._held:
             timeout_s = min(timeout_s, max(0.0, self._held[0][0] - self._clock()))
-        arrived = self._inner.receive(timeout_s)
+        arrived = self._inner.receive(0 if self._arrived else timeout_s)
         self._release()
-        if not self._faults:
+        if not self._faults and not self._held and not self._arrived:
             return arrived
-        passed = [(self._pass(None, data), peer) for data, peer in arrived]
-        return [(data, peer) for data, peer in passed if data is not None]
+        for data, key in arrived:
+            self._carry(_Message(None, data, key))
+        passed, self._arrived = self._arrived, []
+        return passed
 
     def due_s(self) -> float | None:
         """When a held message is released."""
         return self._held[0][0] if self._held else None
+
+    def end_faults(self) -> None:
+        """For good, emulated links included; what is held leaves at once."""
+        self._faults = {}
+        while self._held:
+            self._let_go(heapq.heappop(self._held)[2])
 
     def close(self) -> None:
         """See Transport. Held messages are lost."""
@@ -124,51 +139,71 @@ class FaultyTransport:
 
     def _release(self) -> None:
         while self._held and self._held[0][0] <= self._clock():
-            _, _, peer, data = heapq.heappop(self._held)
-            self._inner.send(peer, data)
+            self._let_go(heapq.heappop(self._held)[2])
+
+    def _let_go(self, message: _Message) -> bool:
+        if message.peer is not None:
+            return self._inner.send(message.peer, message.data)
+        self._arrived.append((message.data, message.key))
+        return True
+
+    def _carry(self, message: _Message) -> bool:
+        """Loses, damages or holds the message, or lets it go: then, whether it was taken."""
+        peer, data, _ = message
+        if self._active(peer, "partition"):
+            return True
+        if len(data) < HEADER.size:
+            return self._let_go(message)  # no message: the codec refuses it
+        chance = self._chances(peer, data)
+        if any(chance(f.kind) < f.share for f in self._active(peer, "drop", "loss")):
+            return True
+        for fault in self._active(peer, "corrupt"):
+            if chance("corrupt") < fault.share:
+                place = int(chance("place") * len(data))
+                flipped = data[place] ^ (1 << int(chance("bit") * 8))
+                data = data[:place] + bytes([flipped]) + data[place + 1 :]
+        message = message._replace(data=data)
+        release_s = self._release_s(peer, len(data), chance)
+        if release_s is None:
+            return self._let_go(message)
+        if len(self._held) < MAX_HELD:
+            heapq.heappush(self._held, (release_s, next(self._order), message))
+        return True
 
     def _active(self, peer: str | None, *kinds: str) -> list[LinkFault]:
         peers = (EVERYONE,) if peer is None else (peer, EVERYONE)
         keys = [(name, kind) for name in peers for kind in kinds]
         return [self._faults[key] for key in keys if key in self._faults]
 
-    def _pass(self, peer: str | None, data: bytes) -> bytes | None:
-        """The message as it comes through, None: lost."""
-        if self._active(peer, "partition"):
-            return None
-        for fault in self._active(peer, "drop", "loss"):
-            if self._chance(peer, data, fault.kind) < fault.share:
-                return None
-        for fault in self._active(peer, "corrupt"):
-            if self._chance(peer, data, "corrupt") < fault.share:
-                place = int(self._chance(peer, data, "place") * len(data))
-                flipped = data[place] ^ (1 << int(self._chance(peer, data, "bit") * 8))
-                data = data[:place] + bytes([flipped]) + data[place + 1 :]
-        return data
-
-    def _release_s(self, peer: str, data: bytes) -> float | None:
-        """When the message leaves, None: at once."""
+    def _release_s(self, peer: str | None, size: int, chance: Chance) -> float | None:
+        """When a message of so many bytes arrives, None: at once."""
         delays = self._active(peer, "delay", "latency")
         bandwidths = self._active(peer, "bandwidth")
         now_s = leave_s = self._clock()
         if not delays and not bandwidths and self._last_s.get(peer, 0.0) <= now_s:
             return None
         for link in bandwidths:  # a message waits until the link has carried the one before
-            leave_s = max(leave_s, self._busy_s.get(peer, 0.0)) + len(data) * 8 / link.bits_per_s
+            leave_s = max(leave_s, self._busy_s.get(peer, 0.0)) + size * 8 / link.bits_per_s
             self._busy_s[peer] = leave_s
         for fault in delays:
-            leave_s += fault.delay_s + fault.jitter_s * self._chance(peer, data, "jitter")
+            leave_s += fault.delay_s + fault.jitter_s * chance("jitter")
         self._last_s[peer] = max(leave_s, self._last_s.get(peer, 0.0))
         return self._last_s[peer]
 
-    def _chance(self, peer: str | None, data: bytes, purpose: str) -> float:
-        """Uniform in [0, 1), from the seed, the link and what the message speaks of.
+    def _chances(self, peer: str | None, data: bytes) -> Chance:
+        """From the seed, the link and what the message speaks of.
 
-        The samples of a message stand after its header; one that speaks of none, a heartbeat,
-        is told from others by its sequence number.
+        The samples of a message stand after its header; those that speak of none are counted.
         """
-        kind, rows = data[1], data[2]
-        samples = data[HEADER.size : HEADER.size + 4 * rows] if rows else data[8:12]
-        text = f"{self._seed} {self._name} {peer} {purpose} {kind} ".encode()
-        digest = hashlib.blake2b(text + samples, digest_size=8).digest()
-        return int.from_bytes(digest, "little") / 2**64
+        kind, rows, sender = data[1], data[2], data[4]
+        subject = data[HEADER.size : HEADER.size + 4 * rows]
+        if not rows:
+            self._numbers[peer, sender] += 1
+            subject = b"%d" % self._numbers[peer, sender]
+        text = f"{self._seed} {self._name} {peer} {kind} {sender} ".encode() + subject
+
+        def chance(purpose: str) -> float:
+            digest = hashlib.blake2b(text, digest_size=8, person=purpose.encode()).digest()
+            return int.from_bytes(digest, "little") / 2**64
+
+        return chance

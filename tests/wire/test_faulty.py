@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ddnn.errors import WireError
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import EVERYONE, FaultyTransport, LinkFault
-from ddnn.wire.messages import Capture
+from ddnn.wire.messages import Capture, Heartbeat
 
 CODEC = Codec(star_topology(), 1)
 
@@ -26,7 +26,8 @@ class Wire:
         return True
 
     def receive(self, _timeout_s: float) -> list[tuple[bytes, str]]:
-        return self.arriving
+        arrived, self.arriving = self.arriving, []
+        return arrived
 
     def close(self) -> None:
         pass
@@ -92,6 +93,28 @@ def test_a_delayed_message_leaves_when_its_time_has_come():
     assert bench.transport.due_s() is None
 
 
+def test_a_delayed_node_hears_late_and_in_order():
+    bench = Bench()
+    bench.transport.set(EVERYONE, LinkFault(kind="delay", delay_s=0.5))
+    bench.wire.arriving = [(message(1), "collector")]
+    assert bench.transport.receive(0) == []
+    bench.transport.clear(EVERYONE, "delay")
+    bench.now_s = 0.4
+    bench.wire.arriving = [(message(2), "collector")]
+    assert bench.transport.receive(0) == []
+    bench.now_s = 0.5
+    assert bench.transport.receive(0) == [(message(1), "collector"), (message(2), "collector")]
+
+
+def test_when_faults_end_what_is_held_leaves_before_what_follows():
+    bench = Bench()
+    bench.transport.set("cam0", LinkFault(kind="latency", delay_s=60))
+    bench.send(1)
+    bench.transport.end_faults()
+    bench.send(2)
+    assert bench.left(0) == [1, 2]
+
+
 def test_a_narrow_link_carries_one_message_after_the_other():
     bench = Bench()
     bits = len(message(0)) * 8
@@ -115,6 +138,39 @@ def test_which_messages_are_lost_follows_from_the_seed_and_not_from_the_order(ki
     assert 0.2 < len(lost(1, samples)) / 500 < 0.4
 
 
+def test_heartbeats_are_hit_by_their_number_whenever_they_are_sent():
+    def taken(start: int) -> list[int]:
+        bench = Bench()
+        bench.transport.set("cam0", LinkFault(kind="loss", share=0.3))
+        for number in range(100):
+            beat = CODEC.encode(Heartbeat(), sender="cam1", epoch=0, sequence=start + 7 * number)
+            bench.transport.send("cam0", beat)
+        return [(int.from_bytes(data[8:12], "little") - start) // 7 for _, data in bench.wire.left]
+
+    assert taken(0) == taken(12345)
+    assert 50 < len(taken(0)) < 90
+
+
+FAULTS = [
+    LinkFault(kind="drop", share=0.5),
+    LinkFault(kind="corrupt", share=0.5),
+    LinkFault(kind="delay", delay_s=0.1, jitter_s=0.1),
+]
+
+
+@given(arriving=st.lists(st.binary(max_size=40) | st.integers(0, 9).map(message), max_size=20))
+def test_hostile_bytes_pass_or_are_lost_and_stop_nothing(arriving):
+    bench = Bench()
+    for fault in FAULTS:
+        bench.transport.set(EVERYONE, fault)
+    bench.wire.arriving = [(data, "cam0") for data in arriving]
+    found = bench.transport.receive(0)
+    bench.now_s = 1
+    found += bench.transport.receive(0)
+    short = [data for data in arriving if len(data) < 16]
+    assert [data for data, _ in found if len(data) < 16] == short
+
+
 def test_what_is_corrupted_is_refused():
     bench = Bench()
     bench.transport.set("cam0", LinkFault(kind="corrupt", share=1))
@@ -134,4 +190,5 @@ def test_a_partitioned_node_neither_hears_nor_is_heard_until_it_is_cleared():
     bench.transport.clear(EVERYONE, "partition")
     bench.send(2)
     assert bench.left() == [2]
+    bench.wire.arriving = [(message(5), "collector")]
     assert len(bench.transport.receive(0)) == 1
