@@ -15,11 +15,10 @@ SETTLE_S = 0.1
 
 
 def run_node(node: Node, mailbox: Mailbox, should_stop: Callable[[], bool]) -> None:
-    """Turns until the collector says stop, or should_stop does. Sends the account at the end."""
+    """Turns until the collector says stop, or should_stop does."""
     while not node.stopped and not should_stop():
         wait_s = max(0.0, node.due_s() - time.monotonic())
         step(node, mailbox, mailbox.receive(wait_s), time.monotonic())
-    send_account(node, mailbox)
 
 
 def step(node: Node, mailbox: Mailbox, received: Iterable[Received], now_s: float) -> bool:

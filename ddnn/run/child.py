@@ -31,7 +31,7 @@ from ddnn.bundle.load import load_bundle
 from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.nodes.build import build_node
 from ddnn.nodes.engine import Engine
-from ddnn.nodes.loop import run_node
+from ddnn.nodes.loop import run_node, send_account
 from ddnn.run.sockets import LAST_WORDS_MS, open_sockets, ticks
 from ddnn.topology import DEVICE
 from ddnn.wire.codec import Codec
@@ -132,6 +132,8 @@ def serve(config: ChildConfig) -> None:
             clock=ticks,
         )
         run_node(node, mailbox, stop.is_set)
+        transport.end_faults()
+        send_account(node, mailbox)
     finally:
         sockets.close(linger_ms=LAST_WORDS_MS)
 

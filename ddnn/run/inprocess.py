@@ -166,6 +166,7 @@ class _InProcess:
             if not self._turn():
                 self._jump()
         for member in self._members.running.values():
+            member.transport.end_faults()
             send_account(member.node, member.mailbox)
         self._receive()
         collector.accounts[COLLECTOR] = mailbox.ledger.account()

@@ -103,6 +103,14 @@ def test_no_process_and_no_port_is_left_behind(train):
     assert_nothing_is_left(trained.bundle.folder, topology)
 
 
+def test_nodes_behind_a_slow_link_hand_over_their_accounts(train):
+    link = {"from": "cloud", "to": COLLECTOR, "latency_ms": 1000}
+    topology = patient(star_topology(2, links=[link]))
+    outcome = launched(train(topology, 30))
+    assert set(outcome.report["bytes"]["kernel"]["nodes"]) == {COLLECTOR, *topology.nodes}
+    assert outcome.report["bytes"]["kernel"]["difference"] == 0
+
+
 def test_devices_die_one_comes_back_and_every_answer_is_of_those_that_are_there(train, tmp_path):
     topology = patient(star_topology(), seconds=2)
     trained = train(topology, SAMPLES)

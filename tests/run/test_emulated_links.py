@@ -10,6 +10,7 @@ from networks import Trainer
 
 from ddnn.nodes.collector import Collector
 from ddnn.run.inprocess import run_inprocess
+from ddnn.run.plan import FailurePlan, parse_failure
 from ddnn.topology import Topology
 from ddnn.wire.codec import HEADER
 from ddnn.wire.messages import Kind
@@ -101,3 +102,13 @@ def test_what_a_link_loses_is_missing_from_the_verdict_and_no_verdict_is_missing
     assert lost == pytest.approx(loss * SAMPLES, abs=SAMPLES / 5)
     assert collector.present_NV[:, [0, 2]].all()
     assert (collector.predicted_N >= 0).all()
+
+
+def test_a_slow_way_to_the_collector_costs_no_account(train):
+    """Neither an emulated one nor one that is delayed while the run ends."""
+    topology = with_links({"from": "cloud", "to": "collector", "latency_ms": WAN_MS})
+    _, bundle, samples = train(topology, SAMPLES)
+    delay = {"at": {"sample": 5}, "node": "gateway", "kind": "delay"}
+    plan = FailurePlan(topology="star", failures=(parse_failure(delay),))
+    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan)
+    assert set(collector.accounts) == {"collector", *topology.nodes}
