@@ -62,19 +62,25 @@ class ControlServer:
 
     def poll(self) -> None:
         """Serves whoever has connected."""
-        with contextlib.suppress(BlockingIOError):
+        try:
             connection, _ = self._socket.accept()
-            with connection:
-                connection.settimeout(VISITOR_S)
-                with contextlib.suppress(OSError):
-                    connection.sendall(self._answer(_read_line(connection)))
+        except BlockingIOError:
+            return
+        with connection:
+            connection.settimeout(VISITOR_S)
+            line = b""
+            with contextlib.suppress(OSError):
+                line = _read_line(connection)
+            answer = self._answer(line)
+            with contextlib.suppress(OSError):
+                connection.sendall(answer)
 
     def _answer(self, line: bytes) -> bytes:
         try:
             answer: dict[str, object] = {"sample": self._act(dict(json.loads(line)))}
         except DdnnError as error:
             answer = {"error": str(error)}
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             answer = {"error": "not a request"}
         return json.dumps(answer).encode() + b"\n"
 
