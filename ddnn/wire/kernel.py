@@ -19,11 +19,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-IS_COUNTED = sys.platform == "linux"
-"""Elsewhere there is no TCP_INFO with byte counts."""
 _STATE, _RECEIVED, _SENT, _RESENT = 0, 128, 200, 208  # offsets in struct tcp_info, linux/tcp.h
 _U64 = struct.Struct("<Q" if sys.byteorder == "little" else ">Q")
 _AFTER_FIN = frozenset({8, 9, 11})  # CLOSE_WAIT, LAST_ACK, CLOSING of net/tcp_states.h
+
+
+def tells_bytes(info: bytes) -> bool:
+    """Whether this TCP_INFO is long enough to count: Linux before 4.19 gives 192 bytes."""
+    return len(info) >= _RESENT + _U64.size
+
+
+def _tcp_info(connection: socket.socket) -> bytes:
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+
+
+def _is_counted() -> bool:
+    if sys.platform != "linux":
+        return False
+    with socket.socket() as unconnected:
+        return tells_bytes(_tcp_info(unconnected))
+
+
+IS_COUNTED = _is_counted()
+"""Whether the system counts bytes in TCP_INFO: Linux since 4.19."""
 
 
 class Traffic(NamedTuple):
@@ -117,7 +135,7 @@ class Connections:
 def tcp_traffic(descriptor: int) -> Traffic:
     """Bytes of a TCP connection that reached the wire once, and that arrived in order."""
     with socket.socket(fileno=os.dup(descriptor)) as connection:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        info = _tcp_info(connection)
     sent, resent, received = (
         _U64.unpack_from(info, offset)[0] for offset in (_SENT, _RESENT, _RECEIVED)
     )

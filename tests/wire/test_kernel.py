@@ -1,7 +1,6 @@
 """Over real sockets: what the ledger counts is what the Linux kernel counts."""
 
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,12 +12,12 @@ from ddnn.errors import TransportError
 from ddnn.nodes.loop import settled_account
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
-from ddnn.wire.kernel import PLAIN, Connections, Event
+from ddnn.wire.kernel import IS_COUNTED, PLAIN, Connections, Event, tells_bytes
 from ddnn.wire.messages import Account, Capture, Heartbeat
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import ZmqTransport
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO counts bytes on Linux")
+pytestmark = pytest.mark.skipif(not IS_COUNTED, reason="the system counts no bytes")
 CODEC = Codec(star_topology(), 1)
 LONGEST = Capture(range(64))  # framed with 9 bytes, the others with 2
 MESSAGES = [Heartbeat(), Capture(range(3)), LONGEST] * 40
@@ -139,6 +138,11 @@ def test_a_connection_that_is_gone_before_it_is_seen_is_reported_as_unread():
     assert connections.traffic.unread == 1
     connections.take([Event(2**20, opened=True)])
     assert connections.traffic.unread == 2
+
+
+@pytest.mark.parametrize(("size", "tells"), [(104, False), (192, False), (216, True), (232, True)])
+def test_an_answer_without_byte_counts_is_told_by_its_length(size, tells):
+    assert tells_bytes(bytes(size)) == tells
 
 
 def test_a_port_in_use_leaves_no_descriptor_open(pair):
