@@ -46,9 +46,9 @@ class ChildConfig:
     """All that a node process is told.
 
     views: .npy file of what a device's camera recorded. endpoints: those that differ from the
-    topology's. epoch: how often the node was started before in this launch. seed: of the failure
-    plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
-    insecure: listen to other machines without CURVE.
+    topology's. epoch: how often the node was started before. seed: of the failure plan. tied: take
+    orders on standard input, end when it closes. keys: folder of key files. insecure: listen to
+    other machines without CURVE.
     """
 
     bundle: str

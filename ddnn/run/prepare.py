@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,11 +131,9 @@ def start_nodes(
     folder: Path,
     samples: MultiView | None,
     options: Options,
-    epochs: Mapping[str, int] | None = None,
 ) -> None:
     """Starts the nodes' processes; folder: where devices find what their cameras recorded.
 
-    epochs: how often nodes were started before, default never.
     Raises TransportError, before any starts, for an address that one cannot have.
     """
     topology = bundle.topology
@@ -149,7 +147,6 @@ def start_nodes(
             bundle=str(bundle.folder),
             node=name,
             views=views,
-            epoch=(epochs or {}).get(name, 0),
             endpoints=endpoints,
             seed=options.plan.seed if options.plan else 0,
             keys=str(options.keys) if options.keys else None,

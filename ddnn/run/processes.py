@@ -16,6 +16,7 @@ from typing import Any
 
 from ddnn.errors import LaunchError
 from ddnn.run.child import ChildConfig
+from ddnn.run.epochs import Epochs
 from ddnn.run.limits import Applied, apply_limits, own_group, remove_group
 from ddnn.topology import Limits
 
@@ -38,9 +39,10 @@ class _Child:
 class Processes:
     """The node processes of one launch. Use as a context manager: none outlives it."""
 
-    def __init__(self, folder: Path) -> None:
-        """folder: where each node's standard error goes, NODE.log."""
+    def __init__(self, folder: Path, epochs: Epochs | None = None) -> None:
+        """folder: where each node's standard error goes, NODE.log. epochs: default from 0."""
         self._folder = folder
+        self._epochs = epochs or Epochs()
         self._children: dict[str, _Child] = {}
         self._group = own_group()
         self._groups: set[Path] = set()
@@ -52,21 +54,26 @@ class Processes:
         self.end_all()
 
     def start(self, config: ChildConfig, limits: Limits | None = None) -> None:
-        """Starts a node within its limits; its log starts anew with epoch 0.
+        """Starts a node, in its next epoch and within its limits.
 
         The child gets a process group of its own, so that Ctrl-C reaches the launcher alone,
         and ends when the pipe to its standard input closes.
+        Raises LaunchError where the system starts no process.
         """
         log = self._folder / f"{config.node}.log"
-        with log.open("wb" if config.epoch == 0 else "ab") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "ddnn.run.child", config.to_argument()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                process_group=0,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            )
+        config = replace(config, epoch=self._epochs.start(config.node))
+        try:
+            with log.open("ab") as stderr:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "ddnn.run.child", config.to_argument()],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    process_group=0,
+                    env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                )
+        except OSError as error:
+            raise LaunchError(f"{config.node}: cannot be started, {error.strerror}") from error
         limits = limits or Limits()
         applied, group = apply_limits(process.pid, config.node, limits, self._group)
         self._groups |= {group} if group else set()
@@ -129,11 +136,11 @@ class Processes:
             raise LaunchError(f"{node}: takes no orders, {error.strerror}") from error
 
     def restart(self, node: str) -> None:
-        """Starts a node again, with the next epoch. Raises LaunchError if it still runs."""
+        """Starts a node again. Raises LaunchError if it still runs."""
         child = self._child(node)
         if child.process.poll() is None:
             raise LaunchError(f"{node}: still runs, want it dead before it starts again")
-        self.start(replace(child.config, epoch=child.config.epoch + 1), child.limits)
+        self.start(child.config, child.limits)
 
     def limits(self, node: str) -> dict[str, Applied]:
         """The node's limits, and whether they hold."""

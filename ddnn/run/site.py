@@ -45,8 +45,8 @@ def serve_host(
     _check(bundle.topology, nodes, samples, options)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-host-")))
-        processes = stack.enter_context(Processes(folder))
         epochs = Epochs(control_folder() / f"{bundle.sha256[:16]}.epochs")
+        processes = stack.enter_context(Processes(folder, epochs))
         start_nodes(
             processes,
             bundle,
@@ -54,12 +54,11 @@ def serve_host(
             folder=folder,
             samples=samples,
             options=options,
-            epochs={name: epochs.start(name) for name in nodes},
         )
         for name in nodes:
             processes.wait_listening(name, READY_S)
             watcher.say(f"{name} listens at {bundle.topology.endpoint(name)}")
-        site = _Site(bundle.topology, nodes, processes, epochs, watcher)
+        site = _Site(bundle.topology, nodes, processes, watcher=watcher)
         control = ControlServer(site.act)
         stack.callback(control.close)
         while not site.is_over:
@@ -94,10 +93,9 @@ class _Site:
         topology: Topology,
         nodes: tuple[str, ...],
         processes: Processes,
-        epochs: Epochs,
+        *,
         watcher: Watcher,
     ) -> None:
-        self._epochs = epochs
         self._topology = topology
         self._nodes = nodes
         self._processes = processes
@@ -134,7 +132,6 @@ class _Site:
         self._ended = ended
         for name in self._operator.due_restarts(_never, self._processes.has_finished):
             self._ended.discard(name)
-            self._epochs.start(name)
             self._watcher.say(f"{name} is started again")
 
 
