@@ -3,8 +3,8 @@
     python experiments/soak.py RUN [--samples 20000] [--seed 0] [--smoke]
 
 Prints and writes CSV: samples asked, answered, degraded, failures by kind, and each process's
-resident memory over the run: its slope must be flat. A sample lost or answered twice would show
-as `answered` below `samples`, since the run only ends when each has its one answer.
+resident memory over the run: its slope must be flat. A run ends when each sample has its answer, so
+that a lost one would keep it from ending; those that came after it are counted as `late_verdicts`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def soak(
         "answered": report["answered"],
         "degraded": report["degraded"],
         "answered_by_prior_class": report["prior_answers"],
+        "late_verdicts": report["late_verdicts"],
         "seconds": round(report["duration_s"], 1),
         "seed": seed,
         "failures": {kind: done[kind] for kind in KINDS},

@@ -45,6 +45,7 @@ class Collector:
 
     Results, by sample: exit_N (index into the topology's exits, -1 for the prior class),
     predicted_N, entropy_N, present_NV, degraded_N, latency_N (seconds from Capture to answer).
+    late_verdicts: final answers to samples that had theirs, or that were never asked for.
     """
 
     def __init__(
@@ -228,9 +229,10 @@ class Collector:
             verdict.final_N,
             strict=True,
         )
+        is_last = number == len(self._holders) - 1
         for sample, views, predicted, entropy, final in rows:
             if sample not in self._open:
-                self.late_verdicts += 1
+                self.late_verdicts += final or is_last
                 continue
             if number < self._exits[sample]:
                 continue  # a provisional answer, overtaken by a deeper exit's
@@ -239,7 +241,7 @@ class Collector:
             self._entropies[sample] = entropy
             self._views[sample] = views
             self._degraded[sample] |= not views
-            if final or number == len(self._holders) - 1:
+            if final or is_last:
                 self._answer(sample, now_s)
             else:
                 self._open[sample] = now_s

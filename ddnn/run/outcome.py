@@ -160,6 +160,7 @@ def build_report(
         "command": "launch",
         **summarize(collect_verdicts(collector, topology, labels_N)),
         "prior_answers": int((collector.exit_N == NO_EXIT).sum()),
+        "late_verdicts": collector.late_verdicts,
         "nodes": {
             name: {
                 "state": state.state,
