@@ -39,9 +39,11 @@ def build_node(
     events: Counter[str] = Counter()
     parts: list[Part] = []
     if topology.nodes[name].role != GATEWAY:
-        parts.append(_section_part(name, bundle, views_NCHW, events, load_engine))
+        parts.append(
+            _section_part(name, bundle, views_NCHW, events=events, load_engine=load_engine)
+        )
     parts += [
-        _exit_part(number, tier, bundle, events, load_engine)
+        _exit_part(number, tier, bundle, events=events, load_engine=load_engine)
         for number, tier in enumerate(topology.tiers)
         if tier.exit is not None and tier.exit.at == name
     ]
@@ -65,6 +67,7 @@ def _section_part(
     name: str,
     bundle: Bundle,
     views_NCHW: NDArray[np.uint8] | None,
+    *,
     events: Counter[str],
     load_engine: LoadEngine,
 ) -> SectionPart:
@@ -139,7 +142,7 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
 
 
 def _exit_part(
-    number: int, tier: Tier, bundle: Bundle, events: Counter[str], load_engine: LoadEngine
+    number: int, tier: Tier, bundle: Bundle, *, events: Counter[str], load_engine: LoadEngine
 ) -> ExitPart:
     assert tier.exit is not None
     topology = bundle.topology
