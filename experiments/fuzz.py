@@ -29,7 +29,6 @@ from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.nodes.gather import SLOTS
-from ddnn.run import inprocess
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
 from ddnn.run.plan import plan_of
@@ -113,53 +112,52 @@ class Fuzzer:
 class FuzzedNetwork(MemoryNetwork):
     """Behind each message come hostile ones; the last device is an insider (see the module)."""
 
-    fuzzer: Fuzzer
-    codec: Codec
-    topology: Topology
-    each: int
-    limit: int
-
-    def __init__(self) -> None:
+    def __init__(self, bundle: Bundle, fuzzer: Fuzzer, *, limit: int) -> None:
         super().__init__()
-        self.insider = self.topology.devices[-1]
+        self._topology = bundle.topology
+        self._codec = Codec(bundle.topology, bundle.session, bundle.tables)
+        self._fuzzer = fuzzer
+        self._each = -(-limit // GOOD)
+        self._limit = limit
+        self._insider = bundle.topology.devices[-1]
         self._sequence = 0
 
     def put(self, sender: str, receiver: str, data: bytes) -> bool:
         """Every good message is known to be its sender's, as with CURVE."""
-        if sender == self.insider:
+        if sender == self._insider:
             return self._put_insider(receiver, data)
         taken = super().put(sender, receiver, data)
         self._queues[receiver][-1] = (data, sender)
-        for _ in range(self.each):
-            if self.fuzzer.thrown.total() < self.limit:
-                self._queues[receiver].append((self.fuzzer.hostile(data), None))
+        for _ in range(self._each):
+            if self._fuzzer.thrown.total() < self._limit:
+                self._queues[receiver].append((self._fuzzer.hostile(data), None))
         return taken
 
     def _put_insider(self, receiver: str, data: bytes) -> bool:
         """Its heartbeats are good, its scores are of samples nobody asked for, or others'."""
         kind = Kind(data[1])
         if kind not in (Kind.SCORES, Kind.FEATURES):
-            _, message = self.codec.decode(data, receiver=receiver)
-            self._queues[receiver].append((self._encode(message, self.insider), self.insider))
+            _, message = self._codec.decode(data, receiver=receiver)
+            self._queues[receiver].append((self._encode(message, self._insider), self._insider))
         elif kind is Kind.SCORES:
-            other = self.topology.devices[0]
+            other = self._topology.devices[0]
             for start in range(0, SLOTS, MAX_ROWS):
                 absurd = self._absurd(start)
-                self._queues[receiver].append((self._encode(absurd, self.insider), self.insider))
-                self._queues[receiver].append((self._encode(absurd, other), self.insider))
-                self.fuzzer.thrown["future sample numbers"] += 1
-                self.fuzzer.thrown["in another's name"] += 1
+                self._queues[receiver].append((self._encode(absurd, self._insider), self._insider))
+                self._queues[receiver].append((self._encode(absurd, other), self._insider))
+                self._fuzzer.thrown["future sample numbers"] += 1
+                self._fuzzer.thrown["in another's name"] += 1
         return True
 
     def _absurd(self, start: int) -> Scores:
         samples_N = range(2**32 - 1 - start, 2**32 - 1 - start - MAX_ROWS, -1)
-        everything = (1 << self.topology.views) - 1
-        scores_NK = np.full((MAX_ROWS, len(self.topology.classes)), 99, np.float32)
+        everything = (1 << self._topology.views) - 1
+        scores_NK = np.full((MAX_ROWS, len(self._topology.classes)), 99, np.float32)
         return Scores(samples_N, [everything] * MAX_ROWS, scores_NK)
 
     def _encode(self, message: Message, sender: str) -> bytes:
         self._sequence += 1
-        return self.codec.encode(message, sender=sender, epoch=0, sequence=self._sequence)
+        return self._codec.encode(message, sender=sender, epoch=0, sequence=self._sequence)
 
 
 class Attacker:
@@ -237,18 +235,13 @@ def in_one_process(bundle: Bundle, messages: int, seed: int) -> tuple[Counter[st
     insider = bundle.topology.devices[-1]
     plan = plan_of(bundle.topology, kills=[f"{insider}@0"])
     wanted = run_inprocess(bundle, views, window=WINDOW, plan=plan)
-    FuzzedNetwork.fuzzer = Fuzzer(list(MUTATIONS), seed)
-    FuzzedNetwork.codec = Codec(bundle.topology, bundle.session, bundle.tables)
-    FuzzedNetwork.topology = bundle.topology
-    FuzzedNetwork.each = -(-messages // GOOD)
-    FuzzedNetwork.limit = messages
-    inprocess.MemoryNetwork = FuzzedNetwork
-    found = run_inprocess(bundle, views, window=WINDOW)
-    inprocess.MemoryNetwork = MemoryNetwork
+    fuzzer = Fuzzer(list(MUTATIONS), seed)
+    network = FuzzedNetwork(bundle, fuzzer, limit=messages)
+    found = run_inprocess(bundle, views, window=WINDOW, network=network)
     for name in ("predicted_N", "exit_N", "present_NV", "entropy_N"):
         check(np.array_equal(getattr(wanted, name), getattr(found, name)), f"{name} changed")
     check(set(found.accounts) == {COLLECTOR, *bundle.topology.nodes}, "a node stopped")
-    thrown = FuzzedNetwork.fuzzer.thrown
+    thrown = fuzzer.thrown
     counted = Counter[str]()
     for account in found.accounts.values():
         counted.update(dict(account.events))

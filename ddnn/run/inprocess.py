@@ -39,15 +39,17 @@ def run_inprocess(
     *,
     window: int | None = None,
     plan: FailurePlan | None = None,
+    network: MemoryNetwork | None = None,
 ) -> Collector:
     """Every sample through every node. Returns the collector with verdicts and accounts.
 
     plan: what fails when; seconds are of the run's own clock, on which nothing but waiting and
-    slowness takes time.
+    slowness takes time. network: what carries the bytes, None: one that leaves them as they are.
     """
     plan = plan or plan_of(bundle.topology)
     check_plan(plan, bundle.topology, len(views_NVCHW))
-    return _InProcess(bundle, views_NVCHW, window, plan).run()
+    network = network or MemoryNetwork()
+    return _InProcess(bundle, views_NVCHW, plan, window=window, network=network).run()
 
 
 @dataclass(slots=True)
@@ -65,7 +67,13 @@ class _Members:
     """The nodes of one process, with what Processes has for those of many."""
 
     def __init__(
-        self, bundle: Bundle, views_NVCHW: NDArray[np.uint8], seed: int, clock: Callable[[], float]
+        self,
+        bundle: Bundle,
+        views_NVCHW: NDArray[np.uint8],
+        *,
+        seed: int,
+        clock: Callable[[], float],
+        network: MemoryNetwork,
     ) -> None:
         self._bundle = bundle
         self._views_NVCHW = views_NVCHW
@@ -73,8 +81,8 @@ class _Members:
         self._clock = clock
         self._codec = Codec(bundle.topology, bundle.session, bundle.tables)
         self._epochs = dict.fromkeys(bundle.topology.nodes, 0)
-        self.network = MemoryNetwork()
-        self.collector_mailbox = Mailbox(COLLECTOR, self._codec, self.network.join(COLLECTOR))
+        self._network = network
+        self.collector_mailbox = Mailbox(COLLECTOR, self._codec, self._network.join(COLLECTOR))
         self.running: dict[str, _Member] = {}
         for name in bundle.topology.nodes:
             self._start(name)
@@ -86,7 +94,7 @@ class _Members:
             views = self._views_NVCHW[:, topology.devices.index(name)]
         node = build_node(name, self._bundle, views, epoch=epoch)
         transport = FaultyTransport(
-            self.network.join(name), name, seed=self._seed, clock=self._clock
+            self._network.join(name), name, seed=self._seed, clock=self._clock
         )
         for peer, fault in emulated_faults(name, topology):
             transport.set(peer, fault)
@@ -103,12 +111,12 @@ class _Members:
 
     def kill(self, node: str) -> None:
         """See Processes."""
-        self.network.cut(node)
+        self._network.cut(node)
         self.running.pop(node, None)
 
     def restart(self, node: str) -> None:
         """See Processes."""
-        self.network.heal(node)
+        self._network.heal(node)
         self._epochs[node] += 1
         self._start(node)
 
@@ -138,12 +146,16 @@ class _InProcess:
         self,
         bundle: Bundle,
         views_NVCHW: NDArray[np.uint8],
-        window: int | None,
         plan: FailurePlan,
+        *,
+        window: int | None,
+        network: MemoryNetwork,
     ) -> None:
         total = len(views_NVCHW)
         self._now_s = 0.0
-        self._members = _Members(bundle, views_NVCHW, plan.seed, lambda: self._now_s)
+        self._members = _Members(
+            bundle, views_NVCHW, seed=plan.seed, clock=lambda: self._now_s, network=network
+        )
         self._operator = Operator(self._members, bundle.topology, clock=lambda: self._now_s)
         self._heartbeat_s = bundle.topology.heartbeat.interval_ms / 1000
         by_sample = [a for a in actions(plan) if a.sample is not None and a.sample < total]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from builders import star_topology
 
-from ddnn.run import inprocess
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import link_counts
 from ddnn.wire.codec import EVENTS
@@ -41,12 +40,11 @@ class HostileNetwork(MemoryNetwork):
 
 
 @pytest.fixture
-def runs(train, monkeypatch):
+def runs(train):
     """The same run undisturbed and on a hostile network."""
     _, bundle, samples = train(star_topology(), SAMPLES)
     quiet = run_inprocess(bundle, samples.views_NVCHW)
-    monkeypatch.setattr(inprocess, "MemoryNetwork", HostileNetwork)
-    return quiet, run_inprocess(bundle, samples.views_NVCHW)
+    return quiet, run_inprocess(bundle, samples.views_NVCHW, network=HostileNetwork())
 
 
 def test_nothing_that_is_damaged_or_repeated_changes_a_verdict(runs):

@@ -25,4 +25,6 @@ def test_an_address_that_is_not_of_this_machine_is_named_with_its_node(endpoint,
 
 def test_free_ports_can_be_had():
     topology = star_topology(2)
-    check_ports(topology.with_endpoints(free_endpoints(topology)), topology.nodes)
+    endpoints = free_endpoints(topology)
+    check_ports(topology.with_endpoints(endpoints), topology.nodes)
+    assert len(set(endpoints.values())) == len(topology.nodes) + 1
