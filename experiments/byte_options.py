@@ -133,7 +133,8 @@ def exported(variant: Variant, run: Run, data: DataSet) -> tuple[Joint, dict[str
             run.joint, changed(raw, absent=variant.trained, features=variant.offload)
         )
     fit_tables(joint.eval(), data.part("train"))
-    return joint, calibrate(joint, data.part("validation"), Goal()).rules
+    validation = data.part("validation")
+    return joint, calibrate(joint, validation, Goal(), prior_class=run.prior_class).rules
 
 
 def moved_to_cloud(joint: Joint, topology: Topology) -> Joint:

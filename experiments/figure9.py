@@ -32,7 +32,8 @@ def measure(study: Study, filters: str, seed: int) -> Rows:
     topology = cameras(study.data, filters=(FIRST_FILTERS, int(filters)))
     trained = study.train(topology, seed=seed)
     goal = Goal(local_share=LOCAL_SHARE)
-    rules = calibrate(trained.joint, study.data.part("validation"), goal).rules
+    validation = study.data.part("validation")
+    rules = calibrate(trained.joint, validation, goal, prior_class=trained.prior_class).rules
     evaluation = evaluated(trained, study.data.part("test"))
     bits = {"device_bits": float(section_bits(topology, topology.devices[0]))}
     return {filters: at_exits(evaluation) | at_rules(with_rules(evaluation, rules)) | bits}

@@ -124,7 +124,7 @@ def spent(topology: Topology, constants: Constants, verdicts: Verdicts) -> dict[
 
 def rules_of(run: Run, validation: MultiView, wanted: Point) -> dict[str, dict[str, ExitRule]]:
     """By row, chosen on validation data."""
-    patterns = loss_patterns(run.joint, validation)
+    patterns = loss_patterns(run.joint, validation, prior_class=run.prior_class)
     cloud_N = patterns.logits["cloud"].argmax(axis=1) == validation.fused_labels_N
     goals = {
         wanted.row: Goal(local_share=wanted.edge_share / 100),

@@ -63,6 +63,7 @@ def with_rules(evaluation: Evaluation, rules: dict[str, ExitRule]) -> Evaluation
         rules,
         samples=evaluation.samples,
         present_NV=evaluation.verdicts.present_NV,
+        prior_class=evaluation.prior_class,
     )
     return replace(evaluation, rules=rules, verdicts=verdicts)
 

@@ -93,6 +93,7 @@ def equal_share(joint: Joint, bundle: Bundle, views: MultiView, outcome: Outcome
         bundle.manifest.exits,
         samples=views,
         present_NV=got.present_NV,
+        prior_class=bundle.manifest.prior_class,
     )
     same_N = (offline.predicted_N == got.predicted_N) & (offline.exit_N == got.exit_N)
     return float(same_N[~got.degraded_N].mean())

@@ -62,7 +62,7 @@ class Point(NamedTuple):
 class Patterns(NamedTuple):
     """Validation samples once with all devices (the first `whole` rows), then without each one.
 
-    payload: of the former.
+    payload: of the former. prior_class: the answer where nobody sees anything.
     """
 
     logits: Logits
@@ -70,6 +70,7 @@ class Patterns(NamedTuple):
     present_NV: NDArray[np.bool_]
     whole: int
     payload: DevicePayload
+    prior_class: int
 
 
 class Calibration(NamedTuple):
@@ -84,13 +85,14 @@ class Calibration(NamedTuple):
         return {"exits": exits, "validation": self.point._asdict()}
 
 
-def calibrate(joint: Joint, samples: MultiView, goal: Goal) -> Calibration:
+def calibrate(joint: Joint, samples: MultiView, goal: Goal, *, prior_class: int) -> Calibration:
     """Temperatures, then one threshold for all exits but the last.
 
+    prior_class: the commonest in training.
     Raises ConfigError for more than one goal, or one that no threshold reaches, naming the
     nearest.
     """
-    return calibrate_patterns(loss_patterns(joint, samples), goal)
+    return calibrate_patterns(loss_patterns(joint, samples, prior_class=prior_class), goal)
 
 
 def calibrate_patterns(patterns: Patterns, goal: Goal) -> Calibration:
@@ -101,7 +103,7 @@ def calibrate_patterns(patterns: Patterns, goal: Goal) -> Calibration:
     return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point)
 
 
-def loss_patterns(joint: Joint, samples: MultiView) -> Patterns:
+def loss_patterns(joint: Joint, samples: MultiView, *, prior_class: int) -> Patterns:
     """All devices, then each one lost: what a network is calibrated for.
 
     A single device is never lost.
@@ -122,6 +124,7 @@ def loss_patterns(joint: Joint, samples: MultiView) -> Patterns:
         present_NV=present_NV,
         whole=len(samples),
         payload=device_payload(joint.topology, whole_NV, feature_bytes(joint, devices, whole_NV)),
+        prior_class=prior_class,
     )
 
 
@@ -165,6 +168,7 @@ def curve(patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
             rules_for(logits, temperatures, threshold),
             samples=patterns.samples,
             present_NV=patterns.present_NV,
+            prior_class=patterns.prior_class,
         )
         exit_N = verdicts.exit_N[: patterns.whole]
         local_N = exit_N == (0 if "local" in logits else None)

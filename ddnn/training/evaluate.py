@@ -6,7 +6,7 @@ Axes: N samples, V views, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Evaluation:
     """What a network makes of N samples under its rules.
 
     feature_bytes: what each node's features take, should they be sent.
+    prior_class: the answer where nobody sees anything.
     """
 
     topology: Topology
@@ -40,6 +41,7 @@ class Evaluation:
     rules: dict[str, ExitRule]
     samples: MultiView
     feature_bytes: FeatureBytes
+    prior_class: int
     verdicts: Verdicts
 
     @property
@@ -107,6 +109,7 @@ def evaluate(
         rules=run.rules,
         samples=samples,
         feature_bytes=feature_bytes(run.joint, devices, present_NV),
+        prior_class=run.prior_class,
         verdicts=verdicts,
     )
 
@@ -153,14 +156,7 @@ def sweep(evaluation: Evaluation) -> list[dict[str, float | int]]:
             rules_for(evaluation.logits, temperatures, threshold),
             samples=evaluation.samples,
             present_NV=evaluation.verdicts.present_NV,
-        )
-        changed = Evaluation(
-            topology=evaluation.topology,
-            logits=evaluation.logits,
-            rules=evaluation.rules,
-            samples=evaluation.samples,
-            feature_bytes=evaluation.feature_bytes,
-            verdicts=verdicts,
+            prior_class=evaluation.prior_class,
         )
         shares: dict[str, float | int] = {
             f"{name}_share": float((verdicts.exit_N == number).mean())
@@ -171,7 +167,7 @@ def sweep(evaluation: Evaluation) -> list[dict[str, float | int]]:
             | shares
             | {
                 "accuracy": float(verdicts.correct_N.mean()),
-                "payload_bytes": changed.payload_bytes,
+                "payload_bytes": replace(evaluation, verdicts=verdicts).payload_bytes,
                 "samples": len(evaluation.samples),
             }
         )

@@ -105,7 +105,7 @@ def failures_run(
 
 
 def every_failure(
-    joint: Joint, samples: MultiView, rules: Mapping[str, ExitRule], *, prior_class: int = 0
+    joint: Joint, samples: MultiView, rules: Mapping[str, ExitRule], *, prior_class: int
 ) -> list[Outcome]:
     """One outcome for each subset of the devices that leaves at least one, fewest lost first.
 
@@ -126,7 +126,7 @@ def failure(
     rules: Mapping[str, ExitRule],
     *,
     lost: tuple[str, ...],
-    prior_class: int = 0,
+    prior_class: int,
 ) -> Outcome:
     """The outcome for one set of lost devices; `devices` comes from `perceive`."""
     here_NV = present_without(joint.topology, lost, len(samples))

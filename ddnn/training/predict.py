@@ -84,7 +84,7 @@ def answer(
     *,
     samples: MultiView,
     present_NV: NDArray[np.bool_],
-    prior_class: int = 0,
+    prior_class: int,
 ) -> Verdicts:
     """Each sample at the lowest exit that is sure of it; the last is always.
 

@@ -177,7 +177,8 @@ def open_run(folder: Path) -> Run:
 
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
-    calibration = calibrate(run.joint, _held_out(run.load_data()), goal)
+    held_out = _held_out(run.load_data())
+    calibration = calibrate(run.joint, held_out, goal, prior_class=run.prior_class)
     write_exits(run.folder / BUNDLE, calibration.rules)
     return calibration
 
@@ -207,14 +208,13 @@ def _finish(
     joint = fit(training, folder, on_epoch)
     fit_tables(joint, data.part("train"))
     save_weights(folder / WEIGHTS, joint)
-    calibration = calibrate(joint, _held_out(data), Goal())
-    labels_N = data.part("train").fused_labels_N
-    counts_K = np.bincount(labels_N, minlength=len(config.topology.classes))
+    prior_class = int(np.bincount(data.part("train").fused_labels_N).argmax())
+    calibration = calibrate(joint, _held_out(data), Goal(), prior_class=prior_class)
     write_bundle(
         folder / BUNDLE,
         joint,
         exits=calibration.rules,
-        prior_class=int(counts_K.argmax()),
+        prior_class=prior_class,
         data={"card": config.card, "name": data.name, "digest": data.digest},
         training={
             "settings": config.settings.model_dump(mode="json"),

@@ -1,5 +1,7 @@
 """N samples, K classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny import make_topology
@@ -85,7 +87,7 @@ def test_faultless_samples_do_not_make_a_classifier_infinitely_sure():
 
 
 def test_calibration_sees_every_device_lost_once(data, topology):
-    patterns = loss_patterns(Joint(topology), data.part("validation"))
+    patterns = loss_patterns(Joint(topology), data.part("validation"), prior_class=0)
     assert patterns.whole == 24
     lost = (~patterns.present_NV).reshape(4, 24, 3)
     assert lost[:, 0].tolist() == [[False] * 3, *np.eye(3, dtype=bool).tolist()]
@@ -94,13 +96,25 @@ def test_calibration_sees_every_device_lost_once(data, topology):
 
 
 def test_a_higher_threshold_answers_more_samples_early_for_fewer_bytes(data, topology):
-    patterns = loss_patterns(Joint(topology), data.part("validation"))
+    patterns = loss_patterns(Joint(topology), data.part("validation"), prior_class=0)
     points = curve(patterns, {"local": 1.0, "cloud": 1.0})
     shares = [point.early_share for point in points]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
     assert points[0].payload_bytes == 12 + 8
     assert points[-1].payload_bytes == 12
+
+
+def test_samples_that_nobody_sees_get_the_commonest_class_in_calibration_too(data):
+    """`absent: skip`: a black view has no part."""
+    joint = Joint(make_topology(absent="skip"))
+    dark = replace(data.part("validation"), views_NVCHW=np.zeros((24, 3, 3, 8, 8), np.uint8))
+    for prior_class in range(3):
+        points = curve(
+            loss_patterns(joint, dark, prior_class=prior_class), {"local": 1.0, "cloud": 1.0}
+        )
+        right = (dark.fused_labels_N == prior_class).mean()
+        assert [point.accuracy for point in points] == pytest.approx([right] * len(points))
 
 
 def test_a_topology_with_one_exit_has_nothing_to_choose(data):
@@ -111,7 +125,7 @@ def test_a_topology_with_one_exit_has_nothing_to_choose(data):
         labels_NV=one.fused_labels_N[:, None],
         classes=one.classes,
     )
-    calibration = calibrate(joint, views, Goal())
+    calibration = calibrate(joint, views, Goal(), prior_class=0)
     assert list(calibration.rules) == ["cloud"]
     assert calibration.rules["cloud"].threshold is None
 

@@ -22,7 +22,9 @@ def logits(*rows: list[float]) -> np.ndarray:
 def test_the_lowest_sure_exit_answers_and_the_last_always_does(data):
     samples = data.samples.take(np.arange(2))
     found = {"local": logits(SURE, UNSURE), "cloud": logits(UNSURE, [0.0, 0.0, 0.2])}
-    verdicts = answer(found, RULES, samples=samples, present_NV=np.ones((2, 3), dtype=bool))
+    verdicts = answer(
+        found, RULES, samples=samples, present_NV=np.ones((2, 3), dtype=bool), prior_class=0
+    )
     assert verdicts.exit_N.tolist() == [0, 1]
     assert verdicts.predicted_N.tolist() == [0, 2]
     assert verdicts.entropy_N[0] < 0.5 < verdicts.entropy_N[1]
@@ -57,11 +59,11 @@ def test_every_subset_but_all_is_lost_once(topology):
 def test_a_failure_counts_what_prediction_without_the_device_counts(data, topology):
     torch.manual_seed(0)
     joint = Joint(topology)
-    outcomes = {x.lost: x for x in every_failure(joint, data.samples, RULES)}
+    outcomes = {x.lost: x for x in every_failure(joint, data.samples, RULES, prior_class=0)}
     present = np.ones(data.samples.labels_NV.shape, dtype=bool)
     present[:, 1] = False
     found = predict(joint, data.samples, present)
     right = found["cloud"].argmax(axis=1) == data.samples.fused_labels_N
     assert outcomes[("cam1",)].accuracy["cloud"] == right.mean()
-    verdicts = answer(found, RULES, samples=data.samples, present_NV=present)
+    verdicts = answer(found, RULES, samples=data.samples, present_NV=present, prior_class=0)
     assert outcomes[("cam1",)].accuracy["overall"] == verdicts.correct_N.mean()

@@ -2,8 +2,10 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -14,7 +16,7 @@ from ddnn.cli.main import ddnn
 from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import RESULTS, TRAINING, remove
-from ddnn.training.evaluate import evaluate
+from ddnn.training.evaluate import evaluate, sweep
 from ddnn.training.fit import Epoch
 from ddnn.training.run import open_run, train_run
 
@@ -90,6 +92,15 @@ def test_evaluate_masks_what_a_plan_silences(run, tmp_path):
     plan.write_text(plan.read_text().replace("sample:", "seconds:").replace("samples:", "seconds:"))
     with pytest.raises(ConfigError, match=r"failures\.0\.at: got seconds, want a sample"):
         call("evaluate", run, "--plan", plan)
+
+
+def test_samples_nobody_delivers_are_answered_alike_in_report_and_thresholds(run):
+    nobody = np.zeros((24, 3), dtype=bool)
+    for prior_class in range(3):
+        opened = replace(open_run(run), prior_class=prior_class)
+        evaluation = evaluate(opened, make_samples(24), nobody)
+        wanted = evaluation.verdicts.correct_N.mean()
+        assert {row["accuracy"] for row in sweep(evaluation)} == {wanted}
 
 
 def test_failures_lists_every_subset(run):

@@ -24,11 +24,13 @@ def make_samples(count: int, seed: int = 0, size: int = 8) -> MultiView:
     )
 
 
-def make_topology(name: str = "c-devices-cloud", size: int = 8) -> Topology:
+def make_topology(name: str = "c-devices-cloud", size: int = 8, **device_tier: str) -> Topology:
+    """A shipped one for these samples. device_tier: its options."""
     document = read_topology(name).model_dump(mode="json")
     document["classes"] = list(CLASSES)
     document["view"] = {"channels": 3, "height": size, "width": size}
     for tier in document["tiers"]:
         for block in tier["section"]["blocks"]:
             block["filters"] = 4
+    document["tiers"][0] |= device_tier
     return Topology.model_validate(document)
