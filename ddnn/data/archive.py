@@ -1,4 +1,4 @@
-"""Opens .npz archives without trusting them: no pickles, bounded sizes, plain errors."""
+"""Opens .npz and .npy files without trusting them: no pickles, bounded sizes, plain errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ddnn.errors import DataError
 
 MAX_UNPACKED_BYTES = 8 << 30
-"""Of one array once unpacked. A small archive can claim far more than a machine holds."""
+"""Of one array once unpacked. A small file can claim far more than a machine holds."""
 
 _FOREIGN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 _FOREIGN_ALL = (*_FOREIGN, NotImplementedError, RuntimeError, MemoryError)  # of zipfile, numpy
@@ -43,30 +43,43 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
             with archive.open(info) as member:
-                _check_header(member, info.file_size)
-            with archive.open(info) as member:
-                array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
-                return array
+                return _read_checked(member, info.file_size)
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: {name}: {_one_line(error) or type(error).__name__}") from error
 
 
-def _check_header(member: IO[bytes], size: int) -> None:
-    """Compares what an array claims to be with what its member holds, before memory is taken."""
-    version = npy.read_magic(member)
+def read_npy(path: Path) -> NDArray[Any]:
+    """The array of a .npy file. Raises DataError as `read_array` does."""
+    try:
+        with path.open("rb") as file:
+            return _read_checked(file, path.stat().st_size)
+    except _FOREIGN_ALL as error:
+        raise DataError(f"{path}: {_one_line(error) or type(error).__name__}") from error
+
+
+def _read_checked(file: IO[bytes], size: int) -> NDArray[Any]:
+    _check_header(file, size)
+    file.seek(0)
+    array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
+
+
+def _check_header(file: IO[bytes], size: int) -> None:
+    """Compares what an array claims to be with what its file holds, before memory is taken."""
+    version = npy.read_magic(file)
     if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(member)
+        shape, _, dtype = npy.read_array_header_1_0(file)
     elif version == (2, 0):
-        shape, _, dtype = npy.read_array_header_2_0(member)
+        shape, _, dtype = npy.read_array_header_2_0(file)
     else:
         raise ValueError(f"npy format {version}, want 1.0 or 2.0")
     if dtype.hasobject:
         raise ValueError("holds pickled objects, want plain numbers (pickles are never read)")
-    claimed, held = math.prod(shape) * dtype.itemsize, size - member.tell()
+    claimed, held = math.prod(shape) * dtype.itemsize, size - file.tell()
     if claimed > MAX_UNPACKED_BYTES:
         raise ValueError(f"unpacks to {claimed} bytes, want at most {MAX_UNPACKED_BYTES}")
     if claimed != held:
-        raise ValueError(f"{dtype} {shape} needs {claimed} bytes, the archive holds {held}")
+        raise ValueError(f"{dtype} {shape} needs {claimed} bytes, there are {held}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ddnn.data.archive import as_integers
+from ddnn.data.archive import as_integers, read_npy
 from ddnn.data.card import AuthorsSplit, FileSplit, FrameSplit, SampleSplit
 from ddnn.data.multiview import Split
 from ddnn.data.source import TEST, TRAIN, VALIDATION, Source
@@ -19,22 +19,29 @@ AUTHORS_TRAIN, AUTHORS_TEST = 680, 171
 """Sizes in Teerapittayanon et al. 2017, section IV-B."""
 AUTHORS_SEED = 2017
 """Seed of the order that stands in where the authors' own is not given."""
+MAX_ORDER_BYTES = 16 << 20
+"""Of a text file of sample indices: two million of them."""
 
 
 def read_order(path: Path) -> Indices:
     """Sample indices from a .npy file or a text file of integers.
 
-    Raises DataError for anything else in it.
+    Raises DataError for anything else in it, or more than any data set has samples.
     """
-    try:
-        if path.suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
-        else:
-            words = path.read_text(encoding="utf-8").replace(",", " ").split()
-            array = np.array([int(word) for word in words], dtype=np.int64)
-    except (OSError, ValueError, EOFError, OverflowError) as error:
-        raise DataError(f"{path}: want whole numbers ({error})") from error
+    array = read_npy(path) if path.suffix == ".npy" else _written_numbers(path)
     return as_integers(array, shape=(array.size,), place=str(path))
+
+
+def _written_numbers(path: Path) -> Indices:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_ORDER_BYTES + 1)
+        if len(content) > MAX_ORDER_BYTES:
+            raise DataError(f"{path}: larger than {MAX_ORDER_BYTES} bytes, want sample indices")
+        words = content.decode().replace(",", " ").split()
+        return np.array([int(word) for word in words], dtype=np.int64)
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}: want whole numbers ({error})") from error
 
 
 def divide(source: Source, rule: SampleSplit | FrameSplit | FileSplit | AuthorsSplit) -> Split:

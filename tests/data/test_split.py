@@ -107,6 +107,22 @@ def test_order_of_anything_but_integers_is_refused(tmp_path: Path, content: str)
         read_order(tmp_path / "order.txt")
 
 
+def test_order_that_claims_or_holds_too_much_is_refused_before_memory_is_taken(
+    tmp_path: Path,
+) -> None:
+    array, text = tmp_path / "order.npy", tmp_path / "order.txt"
+    with array.open("wb") as file:
+        header = {"descr": "<i8", "fortran_order": False, "shape": (10**13,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(8))
+    with pytest.raises(DataError, match=r"order\.npy: unpacks to 80000000000000 bytes"):
+        read_order(array)
+    with text.open("wb") as file:
+        file.truncate(1 << 34)
+    with pytest.raises(DataError, match=r"order\.txt: larger than 16777216 bytes"):
+        read_order(text)
+
+
 def test_wanted_part_without_a_sample_is_refused() -> None:
     samples = MultiView(
         views_NVCHW=np.ones((2, 1, 1, 1, 1), np.uint8),
