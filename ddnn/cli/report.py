@@ -1,4 +1,4 @@
-"""`ddnn report RUN`: the report of a run's last launch, or of its evaluation, again."""
+"""`ddnn report RUN`: the report of a run's last launch or evaluation again."""
 
 from __future__ import annotations
 
@@ -18,23 +18,36 @@ from ddnn.runfolder import check_finished
 @run_argument
 @json_option
 def command(run: Path, as_json: bool) -> None:
-    """Print the newest report in RUN: of its launch if there was one, else of its evaluation."""
-    report = _read(run)
+    """Print the newest report in RUN, of its last launch or evaluation."""
+    path = _newest(run)
+    report = _read(path)
     if as_json:
         click.echo(json.dumps(report, indent=2))
-    elif report.get("command") == "launch":
-        print_launch(report)
-    else:
-        print_offline(report)
+        return
+    try:
+        (print_launch if report.get("command") == "launch" else print_offline)(report)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise DdnnError(f"{path}: no whole report of ddnn, {what}") from error
 
 
-def _read(run: Path) -> dict[str, Any]:
-    for path in (run / "launch" / "report.json", run / "report.json"):
-        if path.exists():
-            try:
-                report: dict[str, Any] = json.loads(path.read_bytes())
-            except ValueError as error:
-                raise DdnnError(f"{path}: not JSON, {error}") from error
-            return report
-    check_finished(run)
-    raise DdnnError(f"{run}: no report, want a folder of ddnn train or ddnn launch")
+def _newest(run: Path) -> Path:
+    """By when it was written. Raises DdnnError where there is none."""
+    both = (run / "launch" / "report.json", run / "report.json")
+    found = [path for path in both if path.exists()]
+    if not found:
+        check_finished(run)
+        raise DdnnError(f"{run}: no report, want a folder of ddnn train or ddnn launch")
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DdnnError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DdnnError(f"{path}: not JSON, {error}") from error
+    if not isinstance(report, dict) or "topology" not in report:
+        raise DdnnError(f"{path}: not a report, want one of ddnn evaluate or ddnn launch")
+    return report
