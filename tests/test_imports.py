@@ -45,7 +45,7 @@ LAYERS = {
     "run": RUNTIME | {"nodes", "data"},
     "model": STRUCTURE | {"coding"},
     "bundle.graph": STRUCTURE | {"model"},
-    "bundle.write": TRAINING - {"data", "bundle.write"},
+    "bundle.write": TRAINING - {"data", "bundle.write"} | {"bundle.split"},
     "training": TRAINING,
     "demo": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},

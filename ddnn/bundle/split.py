@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,22 +32,29 @@ def split_bundle(folder: Path, nodes: Sequence[str], out: Path) -> tuple[str, ..
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
     """A folder that becomes `out` when all that is done with it is done; else it is removed.
 
+    replace: there may be a folder at `out`. It is moved aside, and back where the new one cannot
+        take its place; a crash between the two moves leaves it as `.NAME.*/old`.
     Raises BundleError for a place that cannot be written or is in use.
     """
     try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and not (out.is_dir() and (replace or not any(out.iterdir()))):
             raise BundleError(f"{out}: exists, want a new folder")
         out.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        hidden = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        new, old = hidden / "new", hidden / "old"
         try:
+            new.mkdir()
             yield new
-            os.chmod(new, 0o755)
+            if replace and out.exists():
+                out.rename(old)
             new.rename(out)
         finally:
-            shutil.rmtree(new, ignore_errors=True)
+            if old.exists() and not out.exists():
+                old.rename(out)
+            shutil.rmtree(hidden, ignore_errors=True)
     except OSError as error:
         raise BundleError(f"{out}: cannot be written, {error.strerror or error}") from error
 

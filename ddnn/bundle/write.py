@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,7 @@ from ddnn.bundle.manifest import (
     exit_file,
     section_file,
 )
-from ddnn.errors import BundleError
+from ddnn.bundle.split import new_folder
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_bytes, write_json
 from ddnn.topology import DEVICE
@@ -38,10 +35,10 @@ def write_bundle(
     training: Mapping[str, Any] | None = None,
     versions: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """Exports the network as it would be evaluated; replaces what is at `folder` in one step.
+    """Exports the network as it would be evaluated; replaces the bundle at `folder`, if any.
 
     exits: by exit name, how each decides. Other arguments: see Manifest.
-    Raises BundleError when the folder cannot be written.
+    Raises BundleError when the folder cannot be written; the one before then still stands.
     """
     files = bundle_files(joint)
     manifest = Manifest(
@@ -54,19 +51,10 @@ def write_bundle(
         tables=code_tables(joint),
         sha256={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
     )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
-            for path, content in files.items():
-                write_bytes(new / path, content)
-            write_json(new / MANIFEST, manifest.model_dump(mode="json"))
-            os.chmod(new, 0o755)
-            _replace(folder, new)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise BundleError(f"{folder}: cannot be written, {error.strerror or error}") from error
+    with new_folder(folder, replace=True) as new:
+        for path, content in files.items():
+            write_bytes(new / path, content)
+        write_json(new / MANIFEST, manifest.model_dump(mode="json"))
     return manifest
 
 
@@ -115,14 +103,3 @@ def write_exits(folder: Path, exits: Mapping[str, ExitRule]) -> Manifest:
     manifest = load_bundle(folder).manifest.model_copy(update={"exits": dict(exits)})
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     return manifest
-
-
-def _replace(folder: Path, new: Path) -> None:
-    """Puts `new` in the place of `folder`, which may exist."""
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
-    os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Parts of a bundle are whole in themselves and of one session with the rest."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from builders import star_topology
 from networks import Trainer
 
 from ddnn.bundle.load import load_bundle
-from ddnn.bundle.split import split_bundle
+from ddnn.bundle.split import new_folder, split_bundle
 from ddnn.errors import BundleError, ConfigError
 
 
@@ -67,6 +68,18 @@ def test_nothing_is_overwritten(whole, tmp_path):
     with pytest.raises(BundleError, match=r"part: exists, want a new folder"):
         split_bundle(whole, ["cam0"], tmp_path / "part")
     assert files(tmp_path / "part") == {"notes"}
+
+
+def test_what_was_there_stands_again_where_the_new_cannot_take_its_place(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/notes").write_text("before")
+    with (
+        pytest.raises(BundleError, match="bundle: cannot be written, No such file"),
+        new_folder(tmp_path / "bundle", replace=True) as new,
+    ):
+        shutil.rmtree(new)
+    assert files(tmp_path) == {"bundle/notes"}
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_an_unknown_node_is_named_with_those_that_are_known(whole, tmp_path):
