@@ -97,7 +97,10 @@ def split_codes(packed_NB: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
 
 
 def symbol_counts(packed_NB: NDArray[np.uint8], bits: int) -> NDArray[np.int64]:
-    """How often each symbol occurs: 2^k codes for k bits, 256 byte values for 32 bits."""
+    """How often each symbol occurs: 2^k codes for k bits, 256 byte values for 32 bits.
+
+    What fills up a row counts as well: zeros.
+    """
     if bits == 1:
         ones = int.from_bytes(packed_NB.tobytes(), "little").bit_count()
         return np.array([packed_NB.size * 8 - ones, ones], dtype=np.int64)

@@ -53,6 +53,7 @@ class _Tally:
     payload: int = 0
     symbols: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     symbol_bits: int = 8
+    padding: int = 0  # symbols that fill up each row
     pending: bytearray = field(default_factory=bytearray)
 
     def total(self, cost: Callable[[int], int]) -> int:
@@ -65,6 +66,13 @@ class _Tally:
         counts = symbol_counts(payload[None], self.symbol_bits)
         self.symbols[: len(counts)] += counts
         self.pending.clear()
+
+    def information(self) -> float:
+        """Bytes of an ideal order-0 code of all symbols but the padding, which is zeros."""
+        self.settle()
+        symbols = self.symbols.copy()
+        symbols[0] -= self.rows * self.padding
+        return entropy_bytes(symbols)
 
 
 class Ledger:
@@ -85,8 +93,8 @@ class Ledger:
         key = (link, kind, sent)
         tally = self._tallies.get(key)
         if tally is None:
-            bits = self._codec.payloads.symbol_bits(kind, link[0]) if kind.is_data else 8
-            tally = self._tallies[key] = _Tally(symbol_bits=bits)
+            found = self._codec.payloads.symbols(kind, link[0]) if kind.is_data else (8, 0)
+            tally = self._tallies[key] = _Tally(symbol_bits=found[0], padding=found[1])
         tally.parts[len(data) + self._seal_bytes] += 1
         if isinstance(message, Scores | Features):
             self._count_payload(tally, message, data)
@@ -115,12 +123,10 @@ class Ledger:
 
     def account(self, kernel: KernelCount | None = None) -> Account:
         """All counts so far, as the message that carries them."""
-        for tally in self._tallies.values():
-            tally.settle()
         links = tuple(
             LinkCount(
                 link=link, kind=kind, sent=sent, messages=t.parts.total(), rows=t.rows,
-                information=entropy_bytes(t.symbols), payload=t.payload,
+                information=t.information(), payload=t.payload,
                 zmtp=t.total(zmtp_bytes), ip=t.total(ip_bytes),
             )
             for (link, kind, sent), t in self._tallies.items()

@@ -43,11 +43,17 @@ class Payloads:
         coded = [coder.max_bytes for coder in self._coders.values()]
         return max(*self._score_bytes.values(), *self._feature_bytes.values(), *coded)
 
-    def symbol_bits(self, kind: Kind, sender: str) -> int:
-        """Of the symbols that scores or features of `sender` are made of; 32: of bytes."""
+    def symbols(self, kind: Kind, sender: str) -> tuple[int, int]:
+        """Of scores or features of `sender`: bits of a symbol, and how many fill up a row.
+
+        32 bits: the symbols are bytes.
+        """
         if kind is Kind.SCORES:
-            return 8 if self._score_types[sender] == "int8" else 32
-        return 32 if sender in self._coders else self._bits[sender]
+            return 8 if self._score_types[sender] == "int8" else 32, 0
+        if sender in self._coders:
+            return 32, 0
+        bits = self._bits[sender]
+        return bits, self._feature_bytes[sender] * 8 // bits - self._shapes[sender].values
 
     def wanted_bytes(self, kind: Kind, sender: str, rows: int) -> int | None:
         """What R rows take, None where only the decoder can tell."""

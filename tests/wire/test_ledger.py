@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from builders import star_topology
+from builders import star, star_topology
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ddnn.model.cost import equation_1
-from ddnn.topology import COLLECTOR, read_topology
+from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.ledger import Ledger, ip_bytes, zmtp_bytes
 from ddnn.wire.messages import Capture, Features, Message, Scores, kind_of
@@ -15,9 +15,9 @@ from ddnn.wire.messages import Capture, Features, Message, Scores, kind_of
 SIX = read_topology("six-cameras")
 
 
-def counted(*messages: tuple[str, str, Message]) -> dict[str, float]:
+def counted(*messages: tuple[str, str, Message], topology: Topology = SIX) -> dict[str, float]:
     """Totals of a ledger over messages (sender, receiver, message)."""
-    codec = Codec(SIX, 1)
+    codec = Codec(topology, 1)
     ledger = Ledger(codec)
     for number, (sender, receiver, message) in enumerate(messages):
         data = codec.encode(message, sender=sender, epoch=0, sequence=number)
@@ -69,6 +69,25 @@ def test_information_is_at_most_the_payload():
     mixed.features_NFHW[rng.random(mixed.features_NFHW.shape) < 0.5] = -1
     found = counted(("cam0", "cloud", mixed))
     assert 0.99 * found["payload"] < found["information"] <= found["payload"]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_what_fills_up_the_last_byte_of_a_row_is_no_information(bits):
+    document = star(1, view={"channels": 1, "height": 6, "width": 6})
+    document["tiers"][0]["section"] |= {
+        "blocks": [{"kind": "convp", "filters": 1}], "activation_bits": bits,
+    }  # fmt: skip
+    rows, shape = 64, (1, 3, 3)
+    views = [1] * rows
+    equal = Features(range(rows), views, np.ones((rows, *shape), np.float32))
+    topology = Topology.model_validate(document)
+    found = counted(("cam0", "cloud", equal), topology=topology)
+    assert found["payload"] == rows * -(-9 * bits // 8)
+    assert found["information"] == 0
+    halves = np.random.default_rng(0).integers(0, 2, (rows, *shape)).astype(np.float32)
+    mixed = Features(range(rows), views, halves * 2 - 1 if bits == 1 else halves)
+    found = counted(("cam0", "cloud", mixed), topology=topology)
+    assert found["information"] == pytest.approx(rows * 9 / 8, rel=0.02)
 
 
 @pytest.mark.parametrize(
