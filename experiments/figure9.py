@@ -31,7 +31,7 @@ def measure(study: Study, filters: str, seed: int) -> Rows:
     """Accuracies, bytes and the weights' memory for this many filters."""
     topology = cameras(study.data, filters=(FIRST_FILTERS, int(filters)))
     trained = study.train(topology, seed=seed)
-    goal = Goal(local_share=LOCAL_SHARE)
+    goal = Goal(early_share=LOCAL_SHARE)
     validation = study.data.part("validation")
     rules = calibrate(trained.joint, validation, goal, prior_class=trained.prior_class).rules
     evaluation = evaluated(trained, study.data.part("test"))

@@ -127,7 +127,7 @@ def rules_of(run: Run, validation: MultiView, wanted: Point) -> dict[str, dict[s
     patterns = loss_patterns(run.joint, validation, prior_class=run.prior_class)
     cloud_N = patterns.logits["cloud"].argmax(axis=1) == validation.fused_labels_N
     goals = {
-        wanted.row: Goal(local_share=wanted.edge_share / 100),
+        wanted.row: Goal(early_share=wanted.edge_share / 100),
         ACCURACY: Goal(accuracy=float(cloud_N.mean()) - LOSS),
     }
     return {name: calibrate_patterns(patterns, goal).rules for name, goal in goals.items()}

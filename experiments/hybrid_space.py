@@ -53,7 +53,7 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
     run = open_run(study.options.run) if setting == FULL else trained(study, setting, seed)
     data = run.load_data() if setting == FULL else study.data
     evaluation = evaluate(run, data.part("test"))
-    goal = Goal(local_share=point(study).edge_share / 100)
+    goal = Goal(early_share=point(study).edge_share / 100)
     rules = calibrate(run.joint, data.part("validation"), goal, prior_class=run.prior_class).rules
     return {setting: answered(with_rules(evaluation, rules), constants)} | alone(evaluation)
 

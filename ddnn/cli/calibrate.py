@@ -22,13 +22,15 @@ from ddnn.training.run import calibrate_run, open_run
     type=click.FloatRange(min=0),
     help="Payload budget per device and sample, with the best accuracy.",
 )
-@click.option("--local-share", type=click.FloatRange(0, 1), help="Answered early, at least.")
+@click.option(
+    "--early-share", type=click.FloatRange(0, 1), help="Answered below the last exit, at least."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the rules as JSON.")
 def command(
     run: Path,
     accuracy: float | None,
     payload_bytes: float | None,
-    local_share: float | None,
+    early_share: float | None,
     as_json: bool,
 ) -> None:
     """Choose RUN's thresholds and temperatures from its validation samples.
@@ -36,7 +38,7 @@ def command(
     Without an option: as many early answers as cost at most half a point of accuracy, and at
     most 95 % of the samples.
     """
-    goal = Goal(accuracy=accuracy, payload_bytes=payload_bytes, local_share=local_share)
+    goal = Goal(accuracy=accuracy, payload_bytes=payload_bytes, early_share=early_share)
     calibration = calibrate_run(open_run(run), goal)
     if as_json:
         click.echo(json.dumps(calibration.as_json(), indent=2))

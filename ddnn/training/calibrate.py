@@ -37,13 +37,13 @@ class Goal(NamedTuple):
 
     accuracy: 0 to 1, reached with as few bytes as possible.
     payload_bytes: per device and sample, kept with as much accuracy as possible.
-    local_share: 0 to 1, of samples answered below the last exit, at least.
+    early_share: 0 to 1, of samples answered below the last exit, at least.
     None of them: as many samples as possible answered early, see SLACK and EARLY_AT_MOST.
     """
 
     accuracy: float | None = None
     payload_bytes: float | None = None
-    local_share: float | None = None
+    early_share: float | None = None
 
 
 class Point(NamedTuple):
@@ -199,15 +199,15 @@ def between(entropies_N: NDArray[np.float32], most: int = 200) -> list[float]:
 def choose(points: list[Point], goal: Goal) -> Point:
     """The point that serves the goal best. See Goal for what each asks."""
     if sum(value is not None for value in goal) > 1:
-        raise ConfigError("calibrate: want one of accuracy, payload bytes or local share")
+        raise ConfigError("calibrate: want one of accuracy, payload bytes or early share")
     if goal.payload_bytes is not None:
         cheap = [point for point in points if point.payload_bytes <= goal.payload_bytes]
         least = min(point.payload_bytes for point in points)
         _check(cheap, f"{goal.payload_bytes:g} bytes", f"least is {least:.1f}")
         return max(cheap, key=lambda point: (point.accuracy, -point.threshold))
-    if goal.local_share is not None:
-        early = [point for point in points if point.early_share >= goal.local_share]
-        _check(early, f"a share of {goal.local_share:g}", "want at most 1")
+    if goal.early_share is not None:
+        early = [point for point in points if point.early_share >= goal.early_share]
+        _check(early, f"an early share of {goal.early_share:g}", "want at most 1")
         return min(early, key=lambda point: point.threshold)
     if goal.accuracy is not None:
         good = [point for point in points if point.accuracy >= goal.accuracy]

@@ -44,9 +44,9 @@ def test_temperature_is_found_again(truth):
         (Goal(payload_bytes=50), 0.8),
         (Goal(payload_bytes=12), 1.0),
         (Goal(payload_bytes=500), 0.4),
-        (Goal(local_share=0.5), 0.4),
-        (Goal(local_share=0.6), 0.8),
-        (Goal(local_share=1.0), 1.0),
+        (Goal(early_share=0.5), 0.4),
+        (Goal(early_share=0.6), 0.8),
+        (Goal(early_share=1.0), 1.0),
         (Goal(), 0.4),
     ],
 )
@@ -59,7 +59,7 @@ def test_a_goal_is_served_at_the_least_cost(goal, threshold):
     [
         (Goal(accuracy=0.999), "accuracy of 0.999 on validation data, best is 0.9900"),
         (Goal(payload_bytes=5), "5 bytes on validation data, least is 12.0"),
-        (Goal(accuracy=0.9, local_share=0.5), "want one of"),
+        (Goal(accuracy=0.9, early_share=0.5), "want one of"),
     ],
 )
 def test_a_goal_out_of_reach_names_the_nearest(goal, words):

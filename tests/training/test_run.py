@@ -115,7 +115,7 @@ def test_failures_lists_every_subset(run):
 
 def test_calibrate_writes_the_rules_into_the_bundle(run):
     before = load_bundle(run).manifest
-    rules = json.loads(call("calibrate", run, "--local-share", 1, "--json").stdout)
+    rules = json.loads(call("calibrate", run, "--early-share", 1, "--json").stdout)
     after = load_bundle(run).manifest
     assert after.exits["local"].threshold == rules["exits"]["local"]["threshold"]
     assert rules["validation"]["early_share"] == 1.0
@@ -126,8 +126,8 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
 
 
 def test_calibrate_refuses_two_goals(run):
-    with pytest.raises(ConfigError, match="want one of accuracy, payload bytes or local share"):
-        call("calibrate", run, "--local-share", 0.5, "--bytes", 50)
+    with pytest.raises(ConfigError, match="want one of accuracy, payload bytes or early share"):
+        call("calibrate", run, "--early-share", 0.5, "--bytes", 50)
 
 
 def test_an_empty_split_is_named(run, card, tmp_path):
@@ -220,7 +220,7 @@ def test_a_card_that_has_changed_since_the_training_is_refused_unless_asked_for(
 
 
 def test_resume_says_that_a_run_has_all_its_epochs_and_keeps_its_bundle(run):
-    call("calibrate", run, "--local-share", 1)
+    call("calibrate", run, "--early-share", 1)
     before = (run / "bundle/manifest.json").read_bytes()
     result = call("train", "--resume", run)
     assert (result.exit_code, result.stderr.count("\n")) == (0, 1)
