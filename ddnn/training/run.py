@@ -108,7 +108,7 @@ def train_run(
     """
     if is_run(folder) and not overwrite:
         raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
-    _check_start(settings, folder)
+    settings = _with_start(settings, folder)
     data = load(card) if data is None else data
     check_fits(topology, data.samples, card=card)
     config = Config(
@@ -226,15 +226,19 @@ def _finish(
     return open_run(folder)
 
 
-def _check_start(settings: Settings, folder: Path) -> None:
-    """What is begun with must be there, and not be what is replaced."""
+def _with_start(settings: Settings, folder: Path) -> Settings:
+    """What is begun with by its absolute path, so that the run goes on from anywhere.
+
+    It must be there, and not be what is replaced.
+    """
     if settings.start_from is None:
-        return
-    start = Path(settings.start_from)
+        return settings
+    start = Path(settings.start_from).resolve()
     if not (start / WEIGHTS).is_file():
         raise ConfigError(f"--start-from {start}: no {WEIGHTS} there, want a run of ddnn train")
-    if start.resolve() == folder.resolve():
+    if start == folder.resolve():
         raise ConfigError(f"--start-from {start}: is to be replaced itself, want another --out")
+    return settings.model_copy(update={"start_from": str(start)})
 
 
 def _held_out(data: DataSet) -> MultiView:

@@ -18,7 +18,7 @@ from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import RESULTS, TRAINING, remove
 from ddnn.training.evaluate import evaluate, sweep
 from ddnn.training.fit import Epoch
-from ddnn.training.run import open_run, train_run
+from ddnn.training.run import open_run, resume_run, train_run
 
 
 @pytest.fixture
@@ -337,6 +337,21 @@ def test_a_run_is_not_removed_for_one_that_cannot_begin(run, topology_file, card
     with pytest.raises(ConfigError, match=f"--start-from .*{start}: .* want"):
         call("train", topology_file, "--data", card, *arguments)
     assert load_bundle(run)
+
+
+def test_weights_to_begin_with_are_found_again_from_another_folder(
+    run, topology, card, settings, tmp_path, monkeypatch
+):
+    def interrupt(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(run.parent)
+    settings = settings.model_copy(update={"epochs": 1, "start_from": run.name})
+    with pytest.raises(KeyboardInterrupt):
+        train_run(tmp_path / "next", topology, card, settings, on_epoch=interrupt)
+    remove(tmp_path / "next", TRAINING)  # as if interrupted in the first epoch
+    monkeypatch.chdir("/")
+    assert resume_run(tmp_path / "next").config.settings.start_from == str(run)
 
 
 def test_missing_arguments_are_a_usage_error():
