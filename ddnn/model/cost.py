@@ -6,9 +6,7 @@ All of it follows from the topology alone.
 from __future__ import annotations
 
 from ddnn.model.layers import block_layers, head_layers
-from ddnn.topology import Topology
-
-SCORE_BYTES = 4
+from ddnn.topology import SCORE_BYTES, Topology
 
 
 def equation_1(*, classes: int, local_share: float, filters: int, values: int) -> float:
@@ -18,7 +16,7 @@ def equation_1(*, classes: int, local_share: float, filters: int, values: int) -
     filters: f of the last device layer; values: o, bits per filter of its output.
     Source: paper, section III-E, equation 1.
     """
-    return SCORE_BYTES * classes + (1 - local_share) * filters * values / 8
+    return SCORE_BYTES["float32"] * classes + (1 - local_share) * filters * values / 8
 
 
 def device_payload(topology: Topology, local_share: float) -> float:

@@ -339,19 +339,19 @@ def test_a_run_is_not_removed_for_one_that_cannot_begin(run, topology_file, card
     assert load_bundle(run)
 
 
-def test_weights_to_begin_with_are_found_again_from_another_folder(
-    run, topology, card, settings, tmp_path, monkeypatch
-):
+def test_weights_to_begin_with_are_found_again_from_another_folder(run, card, monkeypatch):
+    opened, following = open_run(run), run.parent / "next"
+
     def interrupt(_: Epoch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.chdir(run.parent)
-    settings = settings.model_copy(update={"epochs": 1, "start_from": run.name})
+    settings = opened.config.settings.model_copy(update={"start_from": run.name})
     with pytest.raises(KeyboardInterrupt):
-        train_run(tmp_path / "next", topology, card, settings, on_epoch=interrupt)
-    remove(tmp_path / "next", TRAINING)  # as if interrupted in the first epoch
+        train_run(following, opened.topology, card, settings, on_epoch=interrupt)
+    remove(following, TRAINING)  # as if interrupted in the first epoch
     monkeypatch.chdir("/")
-    assert resume_run(tmp_path / "next").config.settings.start_from == str(run)
+    assert resume_run(following).config.settings.start_from == str(run)
 
 
 def test_missing_arguments_are_a_usage_error():
