@@ -24,7 +24,7 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import ConfigError
 from ddnn.report.plots import BLUE, ORANGE
 from ddnn.training.evaluate import evaluate
-from ddnn.training.failures import OVERALL, Outcome, by_count, every_failure
+from ddnn.training.failures import OVERALL, SubsetAccuracy, by_count, every_failure
 from ddnn.training.run import Run
 from ddnn.training.settings import PresetName
 
@@ -38,7 +38,7 @@ class Found(NamedTuple):
     """Of one network. without: right answers with no device left, per cent."""
 
     run: Run
-    outcomes: list[Outcome]
+    subsets: list[SubsetAccuracy]
     without: float
 
 
@@ -53,57 +53,56 @@ def found(study: Study, preset: PresetName, seed: int, threshold: float | None =
         exits = list(rules)
         rules = {name: ExitRule(threshold=threshold) for name in exits[:-1]}
         rules[exits[-1]] = ExitRule(threshold=None)
-    outcomes = every_failure(trained.joint, test, rules, prior_class=trained.prior_class)
-    return Found(
-        trained, outcomes, 100 * float((test.fused_labels_N == trained.prior_class).mean())
-    )
+    subsets = every_failure(trained.joint, test, rules, prior_class=trained.prior_class)
+    return Found(trained, subsets, 100 * float((test.fused_labels_N == trained.prior_class).mean()))
 
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
     """A row for each subset, for each number of lost devices and for each survival."""
     preset, _, text = setting.partition(SURVIVAL)
-    run, outcomes, without = found(study, preset, seed)
+    run, subsets, without = found(study, preset, seed)
     after = {
         f"survival {one}": {
-            OVERALL: expected(outcomes, as_list(one, study.cameras), without=without)
+            OVERALL: expected(subsets, as_list(one, study.cameras), without=without)
         }
         for one in ([text] if text else SURVIVALS)
     }
     if text:
         return after
-    rows = subset_rows(outcomes)
+    rows = subset_rows(subsets)
     rows[ALL] |= at_rules(evaluate(run, study.data.part("test")))
     return rows | after
 
 
-def subset_rows(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+def subset_rows(subsets: Sequence[SubsetAccuracy]) -> dict[str, dict[str, float]]:
     """All subsets, then the mean and the worst of each size."""
     rows = {
-        "lost " + ("+".join(outcome.lost) or "none"): {
-            name: 100 * accuracy for name, accuracy in outcome.accuracy.items()
+        "lost " + ("+".join(subset.lost) or "none"): {
+            name: 100 * accuracy for name, accuracy in subset.accuracy.items()
         }
-        for outcome in outcomes
+        for subset in subsets
     }
-    for count, losses in by_count(list(outcomes)).items():
+    for count, losses in by_count(list(subsets)).items():
         rows[f"{count} lost"] = {name: 100 * loss.mean for name, loss in losses.items()}
         rows[f"{count} lost"]["overall_worst"] = 100 * losses[OVERALL].worst
     return rows
 
 
-def expected(outcomes: Sequence[Outcome], survival_V: Sequence[float], *, without: float) -> float:
+def expected(
+    subsets: Sequence[SubsetAccuracy], survival_V: Sequence[float], *, without: float
+) -> float:
     """Expected overall accuracy in per cent, devices failing independently.
 
     survival_V: probability that each device is there, in the order of the views. without: per
     cent right when none is.
     """
-    devices = [name for outcome in outcomes if len(outcome.lost) == 1 for name in outcome.lost]
+    devices = [name for subset in subsets if len(subset.lost) == 1 for name in subset.lost]
     total = without * math.prod(1 - p for p in survival_V)
-    for outcome in outcomes:
+    for subset in subsets:
         chances = (
-            1 - p if name in outcome.lost else p
-            for name, p in zip(devices, survival_V, strict=True)
+            1 - p if name in subset.lost else p for name, p in zip(devices, survival_V, strict=True)
         )
-        total += math.prod(chances) * 100 * outcome.accuracy[OVERALL]
+        total += math.prod(chances) * 100 * subset.accuracy[OVERALL]
     return total
 
 

@@ -30,8 +30,8 @@ BOTH = "both"
 
 def measure(study: Study, _setting: str, seed: int) -> Rows:
     """A row for each number of lost devices."""
-    paper, robust = (by_count(found(study, preset, seed).outcomes) for preset in PRESETS)
-    own_rule = by_count(found(study, "paper", seed, PAPER_THRESHOLD).outcomes)
+    paper, robust = (by_count(found(study, preset, seed).subsets) for preset in PRESETS)
+    own_rule = by_count(found(study, "paper", seed, PAPER_THRESHOLD).subsets)
     test = study.data.part("test")
     rows = {}
     for count in paper:

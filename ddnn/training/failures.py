@@ -36,7 +36,7 @@ OVERALL = "overall"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SubsetAccuracy:
     """What is left when `lost` devices are gone for good.
 
     accuracy: by exit name, that exit answering every sample; `overall` by the run's rules.
@@ -67,17 +67,17 @@ def failures_run(
     """
     data = run.load_data(card)
     samples = data.part(split)
-    outcomes = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
-    whole = outcomes[0].accuracy
+    found = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
+    whole = found[0].accuracy
     document = {
         "samples": len(samples),
         "accuracy": whole[OVERALL],
         "accuracy_interval": wilson_interval(round(whole[OVERALL] * len(samples)), len(samples)),
         "exits": {name: {"all_samples_accuracy": whole[name]} for name in run.topology.exits},
-        "subsets": len(outcomes),
+        "subsets": len(found),
         "lost": {
             count: {name: _loss_json(loss) for name, loss in losses.items()}
-            for count, losses in by_count(outcomes).items()
+            for count, losses in by_count(found).items()
         },
         "data": {"name": data.name, "digest": data.digest, "split": split},
         "topology": run.topology.name,
@@ -86,19 +86,19 @@ def failures_run(
         "versions": run.config.versions,
     }
     write_json(run.folder / FOLDER / REPORT, document)
-    names = list(outcomes[0].accuracy)
+    names = list(found[0].accuracy)
     write_csv(
         run.folder / FOLDER / SUBSETS,
         ["lost", "count", *names, "local_share", "samples"],
         (
             (
-                "+".join(outcome.lost),
-                len(outcome.lost),
-                *(f"{outcome.accuracy[name]:.6f}" for name in names),
-                f"{outcome.local_share:.6f}",
+                "+".join(subset.lost),
+                len(subset.lost),
+                *(f"{subset.accuracy[name]:.6f}" for name in names),
+                f"{subset.local_share:.6f}",
                 len(samples),
             )
-            for outcome in outcomes
+            for subset in found
         ),
     )
     return document
@@ -106,8 +106,8 @@ def failures_run(
 
 def every_failure(
     joint: Joint, samples: MultiView, rules: Mapping[str, ExitRule], *, prior_class: int
-) -> list[Outcome]:
-    """One outcome for each subset of the devices that leaves at least one, fewest lost first.
+) -> list[SubsetAccuracy]:
+    """For each subset of the devices that leaves at least one, fewest lost first.
 
     Raises ConfigError for more than 16 views.
     """
@@ -127,8 +127,8 @@ def failure(
     *,
     lost: tuple[str, ...],
     prior_class: int,
-) -> Outcome:
-    """The outcome for one set of lost devices; `devices` comes from `perceive`."""
+) -> SubsetAccuracy:
+    """For one set of lost devices; `devices` comes from `perceive`."""
     here_NV = present_without(joint.topology, lost, len(samples))
     present_NV = taking_part(joint.topology, samples, here_NV)
     logits = fuse(joint, devices, present_NV)
@@ -136,7 +136,7 @@ def failure(
         logits, rules, samples=samples, present_NV=present_NV, prior_class=prior_class
     )
     local_N = verdicts.exit_N == (verdicts.exits.index("local") if "local" in logits else -2)
-    return Outcome(
+    return SubsetAccuracy(
         lost=lost,
         accuracy=accuracies(logits, samples) | {OVERALL: float(verdicts.correct_N.mean())},
         local_share=float(local_N.mean()),
@@ -155,14 +155,14 @@ def subsets(topology: Topology) -> list[tuple[str, ...]]:
     ]
 
 
-def by_count(outcomes: list[Outcome]) -> dict[int, dict[str, Loss]]:
+def by_count(found: list[SubsetAccuracy]) -> dict[int, dict[str, Loss]]:
     """Mean and worst accuracy over the subsets of each size: by number lost, then exit."""
     result: dict[int, dict[str, Loss]] = {}
-    for count in sorted({len(outcome.lost) for outcome in outcomes}):
-        same = [outcome for outcome in outcomes if len(outcome.lost) == count]
+    for count in sorted({len(subset.lost) for subset in found}):
+        same = [subset for subset in found if len(subset.lost) == count]
         result[count] = {}
         for name in same[0].accuracy:
-            values = [outcome.accuracy[name] for outcome in same]
+            values = [subset.accuracy[name] for subset in same]
             low = int(np.argmin(values))
             result[count][name] = Loss(
                 mean=float(np.mean(values)), worst=values[low], worst_lost=same[low].lost

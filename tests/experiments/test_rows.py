@@ -8,7 +8,7 @@ from rows import RowFile, interval, read_means, write_means
 from study import changes_of
 
 from ddnn.errors import ConfigError
-from ddnn.training.failures import Outcome
+from ddnn.training.failures import SubsetAccuracy
 
 RECORD = {"digest": "abc", "test_samples": "100"}
 
@@ -62,8 +62,8 @@ def test_a_share_of_fewer_samples_has_their_interval(of, tmp_path):
     assert many.low > 89
 
 
-OUTCOMES = [
-    Outcome(lost=lost, accuracy={"overall": accuracy}, local_share=0.0)
+SUBSETS = [
+    SubsetAccuracy(lost=lost, accuracy={"overall": accuracy}, local_share=0.0)
     for lost, accuracy in (((), 0.9), (("cam0",), 0.8), (("cam1",), 0.6))
 ]
 
@@ -78,7 +78,7 @@ OUTCOMES = [
     ],
 )
 def test_expected_accuracy_sums_over_all_subsets(survival_V, wanted):
-    assert expected(OUTCOMES, survival_V, without=50) == pytest.approx(wanted)
+    assert expected(SUBSETS, survival_V, without=50) == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("text", ["", "2", ".9,.9", "x", ".9,.9,.9,nan"])

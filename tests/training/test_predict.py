@@ -59,11 +59,11 @@ def test_every_subset_but_all_is_lost_once(topology):
 def test_a_failure_counts_what_prediction_without_the_device_counts(data, topology):
     torch.manual_seed(0)
     joint = Joint(topology)
-    outcomes = {x.lost: x for x in every_failure(joint, data.samples, RULES, prior_class=0)}
+    found_without = {x.lost: x for x in every_failure(joint, data.samples, RULES, prior_class=0)}
     present = np.ones(data.samples.labels_NV.shape, dtype=bool)
     present[:, 1] = False
     found = predict(joint, data.samples, present)
     right = found["cloud"].argmax(axis=1) == data.samples.fused_labels_N
-    assert outcomes[("cam1",)].accuracy["cloud"] == right.mean()
+    assert found_without[("cam1",)].accuracy["cloud"] == right.mean()
     verdicts = answer(found, RULES, samples=data.samples, present_NV=present, prior_class=0)
-    assert outcomes[("cam1",)].accuracy["overall"] == verdicts.correct_N.mean()
+    assert found_without[("cam1",)].accuracy["overall"] == verdicts.correct_N.mean()
