@@ -27,7 +27,7 @@ from study import Experiment, Means, Rows, Study, main
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
-from ddnn.model.energy import Constants, energy_of, ledgers, read_constants
+from ddnn.model.energy import Constants, comparisons, energy_of, read_constants
 from ddnn.report.plots import BLUE, GRAY, GREEN, INK, ORANGE
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Bits, Topology, read_topology
@@ -45,7 +45,7 @@ JOINT, EDGE_FIRST, TRUNK_FIRST = "joint", "edge first", "trunk first"
 ACCURACY, LAUNCHED = "half a point", "launched"
 
 
-LEDGERS, COLORS = ("edge", "compute", "sent", "kept"), (GRAY, ORANGE, BLUE, GREEN)
+COMPARISONS, COLORS = ("edge", "compute", "sent", "kept"), (GRAY, ORANGE, BLUE, GREEN)
 
 
 class Point(NamedTuple):
@@ -107,15 +107,15 @@ def train(study: Study, topology: Topology, way: str, seed: int) -> Run:
 
 
 def spent(topology: Topology, constants: Constants, verdicts: Verdicts) -> dict[str, float]:
-    """Energy a sample, and how many times less it is than a plain network's, by ledger."""
+    """Energy a sample, and how many times less it is than a plain network's, by comparison."""
     shares = {
         name: float((verdicts.exit_N == number).mean())
         for number, name in enumerate(verdicts.exits)
     }
-    found = ledgers(topology, constants, shares)
+    found = comparisons(topology, constants, shares)
     tiers = [energy_of(topology, tier.name, constants, shares) for tier in topology.tiers]
     return {
-        **{f"{name}_times": ledger.reduction for name, ledger in found.items()},
+        **{f"{name}_times": one.reduction for name, one in found.items()},
         "compute_uj": found["compute"].ours_uj,
         "memory_uj": sum(tier.memory_pj for tier in tiers) / 1e6,
         "radio_uj": sum(tier.radio_pj for tier in tiers) / 1e6,
@@ -212,7 +212,7 @@ def draw(figure: Figure, means: Means) -> None:
         place = at + 0.27 * (number - 1)
         left.bar(place, values, 0.25, yerr=[values - low, high - values], color=color, label=name)
     left.set(ylabel="% of test samples right, 95 % interval", ylim=(0, 115))
-    for number, (name, color) in enumerate(zip(LEDGERS, COLORS, strict=True)):
+    for number, (name, color) in enumerate(zip(COMPARISONS, COLORS, strict=True)):
         values = [rows[row][f"{name}_times"].value for rows in means.values()]
         right.bar(at + 0.2 * (number - 1.5), values, 0.18, color=color, label=name)
     for known in {rows[row]["compute_times"].published for rows in means.values()} - {None}:

@@ -72,10 +72,10 @@ def trained(study: Study, setting: str, seed: int) -> Run:
 
 
 def draw(figure: Figure, means: Means) -> None:
-    for axes, ledger in zip(figure.subplots(1, 2, sharey=True), ("compute", "sent"), strict=True):
+    for axes, name in zip(figure.subplots(1, 2, sharey=True), ("compute", "sent"), strict=True):
         for bits, color in COLORS.items():
             points = {s: rows[s] for s, rows in means.items() if s.endswith(f",{bits}")}
-            x = [values[f"{ledger}_times"].value for values in points.values()]
+            x = [values[f"{name}_times"].value for values in points.values()]
             found = [values["accuracy"] for values in points.values()]
             y = [accuracy.value for accuracy in found]
             ends = ([getattr(accuracy, end) for accuracy in found] for end in ("low", "high"))
@@ -85,9 +85,9 @@ def draw(figure: Figure, means: Means) -> None:
                 axes.annotate(setting.split(",")[0], place, (4, 2), textcoords="offset points")
         if FULL in means:
             full = means[FULL][FULL]
-            place = full[f"{ledger}_times"].value, full["accuracy"].value
+            place = full[f"{name}_times"].value, full["accuracy"].value
             axes.plot(*place, "*", color=INK, ms=12, label="full training")
-        axes.set(xlabel=f"times less energy ({ledger})")
+        axes.set(xlabel=f"times less energy ({name})")
     figure.axes[0].set_ylabel("% of test samples right")
     figure.axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle("Design space: numbers at the points are N")

@@ -61,7 +61,7 @@ class Energy(NamedTuple):
     radio_pj: float = 0.0
 
 
-class Ledger(NamedTuple):
+class Comparison(NamedTuple):
     """Microjoule a sample, ours and of a plain network at 32 bits."""
 
     ours_uj: float
@@ -77,12 +77,12 @@ def read_constants(path: str | Path) -> Constants:
     return read_yaml(Path(path), Constants)
 
 
-def ledgers(topology: Topology, constants: Constants, shares: Shares) -> dict[str, Ledger]:
-    """Four accounts of one system, by name.
+def comparisons(topology: Topology, constants: Constants, shares: Shares) -> dict[str, Comparison]:
+    """One system beside a plain network in four ways, by name.
 
     edge: multiplications below the cloud; plain: the same layers at 32 bits.
-    compute: all multiplications; plain: the network at 32 bits without early exits. This is the
-        account that fits the figures of Long et al. 2020.
+    compute: all multiplications; plain: the network at 32 bits without early exits. This is the one
+        that fits the figures of Long et al. 2020.
     sent: multiplications, memory and radio; plain: as before, in the cloud, which gets raw views.
     kept: the same of ours; plain: as before, all of it on the device, which sends nothing.
     """
@@ -97,10 +97,10 @@ def ledgers(topology: Topology, constants: Constants, shares: Shares) -> dict[st
     raw_bits = topology.views * topology.view.shape.values * PIXEL_BITS
     raw = plain._replace(radio_pj=raw_bits * constants.radio.nj_per_bit * PICO_A_NANO)
     return {
-        "edge": _ledger(edge.compute_pj, _sum(same[:-1]).compute_pj),
-        "compute": _ledger(whole.compute_pj, plain.compute_pj),
-        "sent": _ledger(sum(whole), sum(raw)),
-        "kept": _ledger(sum(whole), sum(plain)),
+        "edge": _compared(edge.compute_pj, _sum(same[:-1]).compute_pj),
+        "compute": _compared(whole.compute_pj, plain.compute_pj),
+        "sent": _compared(sum(whole), sum(raw)),
+        "kept": _compared(sum(whole), sum(plain)),
     }
 
 
@@ -164,5 +164,5 @@ def _sum(energies: Iterable[Energy]) -> Energy:
     return Energy(*map(sum, zip(*energies, strict=True)))
 
 
-def _ledger(ours_pj: float, plain_pj: float) -> Ledger:
-    return Ledger(ours_pj / PICO_A_MICRO, plain_pj / PICO_A_MICRO)
+def _compared(ours_pj: float, plain_pj: float) -> Comparison:
+    return Comparison(ours_pj / PICO_A_MICRO, plain_pj / PICO_A_MICRO)

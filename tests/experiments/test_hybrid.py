@@ -9,7 +9,7 @@ from hybrid import ACCURACY, EDGE_FIRST, JOINT, LAUNCHED, POINTS, RESIDUALS
 from rows import Means
 from study import FOLDER, Experiment, run
 
-from ddnn.model.energy import Constants, ledgers, read_constants
+from ddnn.model.energy import Constants, comparisons, read_constants
 from ddnn.model.layers import block_layers
 from ddnn.topology import Bits, Topology, read_topology
 
@@ -42,7 +42,7 @@ def test_energy_is_what_the_published_figures_come_from(convolutions, column):
     constants = with_pj(read_constants(FOLDER / "energy.yaml"), bits, pj)
     topology = hybrid.hybrid(convolutions, bits, CIFAR10)
     shares = {"local": edge_share, "cloud": 1 - edge_share}
-    found = ledgers(topology, constants, shares)["compute"].reduction
+    found = comparisons(topology, constants, shares)["compute"].reduction
     assert f"{found:.1f}" == str(REDUCTIONS[convolutions][column])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ddnn.errors import ConfigError
-from ddnn.model.energy import energy_of, ledgers, passing, read_constants, working
+from ddnn.model.energy import comparisons, energy_of, passing, read_constants, working
 from ddnn.model.layers import block_layers, head_layers
 from ddnn.topology import Topology, read_topology
 
@@ -67,12 +67,12 @@ def test_the_radio_carries_the_features_that_are_asked_for(constants):
 
 def test_each_account_compares_what_it_says(constants):
     topology = read_topology(SHIPPED)
-    found = ledgers(topology, constants, {"local": 0.65, "cloud": 0.35})
+    found = comparisons(topology, constants, {"local": 0.65, "cloud": 0.35})
     assert found["sent"].ours_uj == found["kept"].ours_uj
     raw_uj = 3072 * 8 * 283e-3
     assert found["sent"].plain_uj - found["kept"].plain_uj == pytest.approx(raw_uj)
     assert found["edge"].reduction > found["compute"].reduction
-    nothing = ledgers(topology, constants, {"local": 0.0, "cloud": 1.0})["compute"]
+    nothing = comparisons(topology, constants, {"local": 0.0, "cloud": 1.0})["compute"]
     assert found["compute"].plain_uj == nothing.plain_uj
     assert found["compute"].ours_uj < nothing.ours_uj
 
@@ -84,7 +84,7 @@ def test_without_few_bits_and_early_exits_nothing_is_saved(constants):
     )
     document["tiers"][0]["exit"] = None
     topology = Topology.model_validate(document)
-    assert ledgers(topology, constants, {"cloud": 1.0})["compute"].reduction == 1
+    assert comparisons(topology, constants, {"cloud": 1.0})["compute"].reduction == 1
 
 
 def test_a_table_without_a_width_is_refused(tmp_path):
