@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,10 @@ def changes_of(texts: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set: got {text!r}, want KEY=VALUE, for example epochs=15")
-        changes[name] = value
+        try:
+            changes[name] = json.loads(value)
+        except ValueError:
+            changes[name] = value  # a word, such as cosine
     return changes
 
 

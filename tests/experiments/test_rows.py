@@ -90,4 +90,5 @@ def test_a_wrong_survival_is_named(text):
 def test_a_wrong_change_of_settings_is_named():
     with pytest.raises(ConfigError, match="--set: got 'epochs', want KEY=VALUE"):
         changes_of(["epochs"])
-    assert changes_of(["epochs=3", "schedule=cosine"]) == {"epochs": "3", "schedule": "cosine"}
+    changes = changes_of(["epochs=3", "learning_rate=1e-3", "schedule=cosine"])
+    assert changes == {"epochs": 3, "learning_rate": 0.001, "schedule": "cosine"}
