@@ -301,6 +301,8 @@ class Launch:
         deadline_s = time.monotonic() + ACCOUNT_S
         while running - set(self._collector.accounts) and time.monotonic() < deadline_s:
             self._turn(POLL_S)
+        for name in sorted(running - set(self._collector.accounts)):
+            self._watcher.say(f"{name}: no account within {ACCOUNT_S:.0f} s, others' counts hold")
         self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
         self._processes.end_all()
         return states
