@@ -9,12 +9,15 @@ Each message says in one line what the thing is, the value got, what was wanted,
     ├── BundleError      a bundle that is damaged or does not fit
     ├── WireError        a message that is refused (counted by `reason`, never fatal)
     ├── TransportError   a socket that cannot be opened
-    └── LaunchError      a node that does not start or stops unasked
+    ├── LaunchError      a node that does not start or stops unasked
+    └── InterruptError   a signal, Ctrl-C or another, that ended what was running
 """
 
 
 class DdnnError(Exception):
-    """Base of all errors that the command line prints as one line and exit code 1."""
+    """Base of all errors that the command line prints as one line and `exit_code`."""
+
+    exit_code = 1
 
 
 class ConfigError(DdnnError):
@@ -47,3 +50,11 @@ class TransportError(DdnnError):
 
 class LaunchError(DdnnError):
     """A node did not start, or stopped unasked: names the node and its last line."""
+
+
+class InterruptError(DdnnError):
+    """A signal ended what was running: says what that means for the user."""
+
+    def __init__(self, said: str, exit_code: int) -> None:
+        super().__init__(said)
+        self.exit_code = exit_code

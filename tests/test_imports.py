@@ -156,7 +156,7 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
     assert {"zmq", "onnxruntime"} <= set(found.stdout.split())
 
 
-RUNTIME_STARTS = ("run.child", "run.launcher", "run.site", "cli.launch", "cli.node", "cli.fault")
+RUNTIME_STARTS = ("run.serve", "run.launcher", "run.site", "cli.launch", "cli.node", "cli.fault")
 
 
 def file_of(module: str) -> str | None:

@@ -11,6 +11,7 @@ import click
 
 from ddnn.cli.options import run_argument
 from ddnn.report.tables import plain_console, table
+from ddnn.run.interrupt import interruptible
 
 
 @click.group(name="bench")
@@ -25,9 +26,11 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def runtime(run: Path, samples: int, rounds: int, as_json: bool) -> None:
     """Latency and throughput of RUN's topology beside sockets, sections alone, the naive way."""
-    result = import_module("ddnn.bench.runtime").measure(
-        run, samples=samples, rounds=rounds, say=lambda line: click.echo(line, err=True)
-    )
+    measure = import_module("ddnn.bench.runtime").measure
+    with interruptible("interrupted; all nodes are stopped"):
+        result = measure(
+            run, samples=samples, rounds=rounds, say=lambda line: click.echo(line, err=True)
+        )
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:

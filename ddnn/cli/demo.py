@@ -13,9 +13,9 @@ from rich.console import Console
 from ddnn.cli.options import seed_option
 from ddnn.cli.train import EpochDisplay
 from ddnn.demo import run_demo
-from ddnn.errors import DdnnError
 from ddnn.report.files import check_writable, write_json
 from ddnn.report.tables import interval, percent, plain_console, print_launch, table
+from ddnn.run.interrupt import interruptible
 from ddnn.training.settings import settings_for
 
 
@@ -36,11 +36,9 @@ def command(out: Path, seed: int, epochs: int | None, as_json: bool) -> None:
     begun_s = time.monotonic()
     settings = settings_for("robust", epochs=epochs)
     console = Console(stderr=True, highlight=False)
-    try:
-        with EpochDisplay(settings.epochs) as display:
-            result = run_demo(out, settings, seed=seed, say=console.print, on_epoch=display.show)
-    except KeyboardInterrupt:
-        raise DdnnError("interrupted; all nodes are stopped") from None
+    said = "interrupted; all nodes are stopped"
+    with interruptible(said), EpochDisplay(settings.epochs) as display:
+        result = run_demo(out, settings, seed=seed, say=console.print, on_epoch=display.show)
     result["seconds"] = time.monotonic() - begun_s
     write_json(out / "demo.json", result)
     if as_json:

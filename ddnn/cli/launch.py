@@ -24,10 +24,11 @@ from ddnn.cli.options import (
     samples_of,
 )
 from ddnn.data.multiview import MultiView
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import ConfigError
 from ddnn.report.files import check_writable
 from ddnn.report.tables import print_launch
 from ddnn.run.hosts import check_host, nodes_of_host
+from ddnn.run.interrupt import interruptible
 from ddnn.run.launcher import launch
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.run.plan import plan_for
@@ -97,11 +98,9 @@ def command(
 
 
 def _launch(bundle: Bundle, part: MultiView, options: Options) -> Outcome:
-    try:
-        with _Display(len(part) * options.rounds) as watcher:
-            return launch(bundle, part, options, watcher)
-    except KeyboardInterrupt:
-        raise DdnnError("interrupted; all nodes are stopped, no report is written") from None
+    said = "interrupted; all nodes are stopped, no report is written"
+    with interruptible(said), _Display(len(part) * options.rounds) as watcher:
+        return launch(bundle, part, options, watcher)
 
 
 def _tell(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
@@ -150,15 +149,13 @@ def _check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
 
 
 def _serve(bundle: Bundle, options: Options, card: str | None, split: str) -> None:
-    """This host's part, until it is told to stop or Ctrl-C."""
+    """This host's part, until it is told to stop, or by a signal."""
     nodes = nodes_of_host(bundle.topology, options.host)
     has_devices = any(name in bundle.topology.devices for name in nodes)
     part = samples_of(bundle, card, split) if has_devices else None
-    try:
-        with _Display(0) as watcher:
-            serve_host(bundle, part, options, watcher)
-    except KeyboardInterrupt:
-        raise DdnnError("interrupted; this host's nodes are stopped") from None
+    said = "interrupted; this host's nodes are stopped"
+    with interruptible(said), _Display(0) as watcher:
+        serve_host(bundle, part, options, watcher)
 
 
 def _first(part: MultiView, samples: int | None) -> MultiView:

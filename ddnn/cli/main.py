@@ -57,9 +57,9 @@ def ddnn() -> None:
 
 
 def main() -> None:
-    """Entry point. A DdnnError becomes one line on standard error and exit code 1."""
+    """Entry point. A DdnnError becomes one line on standard error and its exit code."""
     try:
         ddnn()
     except DdnnError as error:
         click.echo(f"ddnn: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)

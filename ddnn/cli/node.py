@@ -15,8 +15,10 @@ from ddnn.cli.options import (
     run_argument,
     samples_of,
 )
-from ddnn.run.child import ChildConfig, serve
+from ddnn.run.child import ChildConfig
+from ddnn.run.interrupt import interruptible
 from ddnn.run.prepare import save_views
+from ddnn.run.serve import serve
 
 
 @click.command(name="node")
@@ -46,7 +48,8 @@ def command(
     """
     if views is not None and card is not None:
         raise click.UsageError("want --data or --views, got both")
-    with tempfile.TemporaryDirectory(prefix="ddnn-node-") as folder:
+    said = "interrupted; the node is stopped"
+    with interruptible(said), tempfile.TemporaryDirectory(prefix="ddnn-node-") as folder:
         serve(
             ChildConfig(
                 bundle=str(run),

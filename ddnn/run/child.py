@@ -1,42 +1,22 @@
 """One node as a process. Called in the child: `python -m ddnn.run.child CONFIG`.
 
-The launcher holds the child's standard input. A line on it is an order, JSON, answered by a
-line on standard output; its end means that the launcher is gone. Orders make the node fail:
-
-    {"set": PEER, "fault": {...}}     a wire.faulty.LinkFault
-    {"clear": PEER, "kind": KIND}
-    {"slow": FACTOR}                  sections take FACTOR times as long; 1: no longer
+The launcher holds the child's standard input, for orders (see `serve`); its end means that the
+launcher is gone. What a node needs is imported late: a launcher may die while that takes its time.
 """
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import json
 import os
+import select
 import signal
 import sys
 import threading
-import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from importlib import import_module
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ddnn.bundle.load import load_bundle
-from ddnn.errors import ConfigError, DataError, DdnnError
-from ddnn.nodes.build import build_node
-from ddnn.nodes.engine import Engine
-from ddnn.nodes.loop import run_node, send_account
-from ddnn.run.sockets import LAST_WORDS_MS, open_sockets, ticks
-from ddnn.topology import DEVICE
-from ddnn.wire.codec import Codec
-from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
-from ddnn.wire.transport import Mailbox
+from ddnn.errors import DdnnError
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -66,115 +46,28 @@ class ChildConfig:
         return json.dumps(asdict(self))
 
 
-class Pace:
-    """Loads engines that can be slowed down."""
-
-    def __init__(self) -> None:
-        self.factor = 1.0
-
-    def load(self, path: Path) -> Engine:
-        """The engine of an ONNX file, as slow as `factor` says when it runs."""
-        return _PacedEngine(path, self)
-
-
-class _PacedEngine(Engine):
-    def __init__(self, path: Path, pace: Pace) -> None:
-        super().__init__(path)
-        self._pace = pace
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        if self._pace.factor == 1.0:
-            return super().run(inputs)
-        begun_s = time.perf_counter()
-        outputs = super().run(inputs)
-        time.sleep((time.perf_counter() - begun_s) * (self._pace.factor - 1))
-        return outputs
-
-
-def serve(config: ChildConfig) -> None:
-    """Runs the node until it is told to stop.
-
-    Raises DdnnError when the bundle, the views or the address cannot be used.
-    """
-    stop = threading.Event()
-
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
-    name = config.node
-    bundle = load_bundle(Path(config.bundle), [name]).with_endpoints(config.endpoints)
-    topology = bundle.topology
-    if name not in topology.nodes:
-        raise ConfigError(f"node: no node named {name!r} (known: {', '.join(topology.nodes)})")
-    views = _read_views(config) if topology.nodes[name].role == DEVICE else None
-    pace = Pace()
-    node = build_node(name, bundle, views, epoch=config.epoch, load_engine=pace.load)
-    codec = Codec(topology, bundle.session, bundle.tables)
-    keys = None if config.keys is None else Path(config.keys)
-    sockets = open_sockets(name, topology, codec, keys=keys, insecure=config.insecure)
-    transport = FaultyTransport(sockets, name, seed=config.seed, clock=time.monotonic)
-    for peer, fault in emulated_faults(name, topology):
-        transport.set(peer, fault)
-    if config.tied:
-        _die_with_parent()
-        threading.Thread(target=_take_orders, args=(transport, pace), daemon=True).start()
-    gc.freeze()  # what is there now stays: no collection need look at it again
-    try:
-        mailbox = Mailbox(
-            name,
-            codec,
-            transport,
-            epoch=config.epoch,
-            traffic=sockets.traffic,
-            events=sockets.events,
-            clock=ticks,
-        )
-        run_node(node, mailbox, stop.is_set)
-        transport.end_faults()
-        send_account(node, mailbox)
-    finally:
-        sockets.close(linger_ms=LAST_WORDS_MS)
-
-
-def _read_views(config: ChildConfig) -> NDArray[np.uint8]:
-    if config.views is None:
-        raise ConfigError(f"{config.node}: a device needs views, got none")
-    try:
-        views = np.load(config.views, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{config.views}: not an array of views, {error}") from error
-    if not isinstance(views, np.ndarray):
-        raise DataError(f"{config.views}: not an array of views, want a .npy file")
-    return views
-
-
-def _take_orders(transport: FaultyTransport, pace: Pace) -> None:
-    """Until standard input closes: then the launcher is gone, and so is this node."""
-    # unbuffered: a buffered standard input, locked by this thread, would abort Python's exit
-    for line in os.fdopen(0, "rb", buffering=0, closefd=False):
-        order = json.loads(line)
-        if "set" in order:
-            transport.set(order["set"], LinkFault(**order["fault"]))
-        elif "clear" in order:
-            transport.clear(order["clear"], order["kind"])
-        else:
-            pace.factor = float(order["slow"])
-        os.write(1, b"done\n")
-    os._exit(0)
-
-
-def _die_with_parent() -> None:
-    """Even a node that is stopped (hang) goes when the launcher goes; Linux only."""
+def _end_with_launcher() -> None:
+    """This process goes when the launcher does; on Linux also while it is stopped (hang)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_watch_standard_input, daemon=True).start()
+
+
+def _watch_standard_input() -> None:
+    """Until the other end closes. Reads nothing: orders are for `serve`."""
+    watched = select.poll()
+    watched.register(0, 0)  # a hang-up is told in any case
+    watched.poll()
+    os._exit(0)
 
 
 def main() -> None:
     """Reads the config from the command line. An error is one line on standard error."""
+    config = ChildConfig(**json.loads(sys.argv[1]))
+    if config.tied:
+        _end_with_launcher()
     try:
-        serve(ChildConfig(**json.loads(sys.argv[1])))
+        import_module("ddnn.run.serve").serve(config)
     except DdnnError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

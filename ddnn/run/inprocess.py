@@ -131,7 +131,7 @@ class _Members:
             self.running[node].hangs = False
 
     def order(self, node: str, order: dict[str, Any]) -> None:
-        """See Processes and the orders of ddnn.run.child."""
+        """See Processes and the orders of ddnn.run.serve."""
         member = self.running[node]
         if "set" in order:
             member.transport.set(order["set"], LinkFault(**order["fault"]))

@@ -119,7 +119,7 @@ class Processes:
             raise LaunchError(f"{node} did not start: {self.last_words(node)}")
 
     def order(self, node: str, order: dict[str, Any]) -> None:
-        """Tells the node's process to fail in some way (see `child`), waits till it does.
+        """Tells the node's process to fail in some way (see `serve`), waits till it does.
 
         Raises LaunchError if it does not answer in time.
         """

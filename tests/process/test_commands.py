@@ -17,6 +17,7 @@ from builders import star_topology
 from networks import Trained, Trainer
 from waiting import assert_nothing_is_left, is_free, node_processes, wait_until
 
+from ddnn.run.child import ChildConfig
 from ddnn.run.launcher import free_endpoints
 from ddnn.topology import Topology
 
@@ -41,7 +42,7 @@ class Session:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"XDG_RUNTIME_DIR": str(self.folder)}
+        return os.environ | {"XDG_RUNTIME_DIR": str(self.folder), "TMPDIR": str(self.folder)}
 
     def launch(self, *options: str) -> subprocess.Popen[str]:
         bundle, card = str(self.trained.bundle.folder), str(self.folder / "card.yaml")
@@ -179,21 +180,30 @@ def _verdicts(session: Session) -> list[str]:
     return (session.folder / "out/verdicts.csv").read_text().splitlines()[1:]
 
 
-@pytest.mark.parametrize("when", ["while it starts", "while it runs"])
-def test_ctrl_c_ends_everything_and_says_so_in_one_line(session, when):
+@pytest.mark.parametrize(
+    ("number", "when", "wanted"),
+    [
+        (signal.SIGINT, "while it starts", 1),
+        (signal.SIGINT, "while it runs", 1),
+        (signal.SIGTERM, "while it starts", 143),
+        (signal.SIGHUP, "while it runs", 129),
+    ],
+)
+def test_a_signal_ends_everything_and_says_so_in_one_line(session, number, when, wanted):
     process = session.launch()
     if when == "while it runs":
         session.wait_running()
     else:
         wait_until(lambda: node_processes(session.trained.bundle.folder))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     code, out, err = session.finish()
-    assert code == 1
+    assert code == wanted
     assert err.splitlines()[-1] == "ddnn: interrupted; all nodes are stopped, no report is written"
     assert "Traceback" not in err
     assert out == ""
     assert not (session.folder / "out").exists()
     assert list(session.folder.glob("ddnn/*.sock")) == []
+    assert list(session.folder.glob("ddnn-launch-*")) == []
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
 
 
@@ -206,6 +216,19 @@ def test_a_launcher_that_is_killed_takes_its_nodes_with_it(session):
     wait_until(lambda: not node_processes(session.trained.bundle.folder), 10)
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
     assert session.run("kill", "cam0").stderr.startswith("ddnn: no launch of yours is running")
+
+
+def test_a_node_that_has_not_started_yet_goes_with_its_launcher(tmp_path):
+    """It waits for a manifest that nobody writes."""
+    os.mkfifo(tmp_path / "manifest.json")
+    config = ChildConfig(bundle=str(tmp_path), node="cam0").to_argument()
+    command = [sys.executable, "-m", "ddnn.run.child", config]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        try:
+            process.stdin.close()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def test_a_visitor_that_says_nothing_does_not_make_nodes_look_dead(session):
