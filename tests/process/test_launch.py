@@ -155,7 +155,7 @@ def test_with_an_upper_node_gone_every_sample_is_answered(train, victim, left):
 
 
 def test_a_gateway_that_dies_is_started_again(train):
-    document = patient(star_topology(), seconds=2).model_dump(mode="json")
+    document = patient(star_topology()).model_dump(mode="json")
     document["nodes"]["gateway"]["restart"] = "always"
     topology = Topology.model_validate(document)
     trained = train(topology, SAMPLES)
