@@ -15,6 +15,7 @@ from ddnn.bundle.load import load_bundle
 from ddnn.data.contactsheet import spread, write_contact_sheet
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
+from ddnn.errors import DdnnError, LaunchError
 from ddnn.report.plots import plot_losses, plot_thresholds
 from ddnn.report.verdicts import wilson_interval
 from ddnn.run.launcher import Options, Watcher, launch
@@ -101,18 +102,18 @@ def best_device(run: Run, samples: MultiView) -> str:
 
 
 def launch_and_lose(out: Path, samples: MultiView, device: str, say: Say) -> Outcome:
-    """Runs the samples twice in one launch; the device is killed before the second time."""
-    bundle = load_bundle(out)
-    return launch(
-        bundle,
-        samples,
-        Options(
-            plan=plan_of(bundle.topology, kills=[f"{device}@{len(samples)}"]),
-            rounds=2,
-            free_ports=True,
-        ),
-        Watcher(say=say),
-    )
+    """Runs the samples twice in one launch; the device is killed before the second time.
+
+    Raises LaunchError that says how to go on.
+    """
+    bundle, kill = load_bundle(out), f"{device}@{len(samples)}"
+    plan = plan_of(bundle.topology, kills=[kill])
+    options = Options(plan=plan, rounds=2, free_ports=True)
+    try:
+        return launch(bundle, samples, options, Watcher(say=say))
+    except DdnnError as error:
+        again = f"ddnn launch {out} --rounds 2 --kill {kill}"
+        raise LaunchError(f"{error}; {out} is trained, go on with: {again}") from error
 
 
 def before_and_after(outcome: Outcome) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ddnn.yamlfile import to_yaml
 
 COMPOSE, DOCKERFILE = "docker-compose.yaml", "Dockerfile"
 IMAGE, MOUNT, NETWORK = "ddnn", "/ddnn", "ddnn"
-JOIN_S = 120
+READY_S = 120
 _HOW = f"""\
 # From a checkout of ddnn: docker build -t {IMAGE} -f THIS_FOLDER/{DOCKERFILE} .
 # Then here: docker compose up; the report is in {COLLECTOR}/report.
@@ -101,8 +101,8 @@ def compose_document(topology: Topology) -> dict[str, Any]:
         "--host",
         COLLECTOR,
         "--join",
-        "--join-timeout",
-        f"{JOIN_S}",
+        "--ready-timeout",
+        f"{READY_S}",
     ]
     run += ["--data", f"{MOUNT}/data/card.yaml", "--split", "all", "--out", f"{MOUNT}/report"]
     services = {COLLECTOR: _service(COLLECTOR, [*run, *access], mode="rw")}

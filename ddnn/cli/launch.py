@@ -50,13 +50,13 @@ from ddnn.topology import Topology
 @click.option("--host", metavar="NAME", help="Start only the nodes of this host.")
 @click.option("--join", is_flag=True, help="Wait for the nodes of the other hosts.")
 @click.option(
-    "--join-timeout",
-    "join_timeout_s",
+    "--ready-timeout",
+    "ready_s",
     type=click.FloatRange(min=0.1),
     default=READY_S,
     show_default=True,
     metavar="S",
-    help="Seconds to wait for them.",
+    help="Seconds that all nodes get to start and to reach each other.",
 )
 @keys_option
 @insecure_option

@@ -36,9 +36,9 @@ from ddnn.run.outcome import (
     failure_entry,
 )
 from ddnn.run.plan import Action, actions, check_plan, failure_by_hand, plan_of
-from ddnn.run.prepare import READY_S, collector_mailbox, start_nodes
 from ddnn.run.prepare import Options as Options
 from ddnn.run.prepare import Watcher as Watcher
+from ddnn.run.prepare import collector_mailbox, start_nodes
 from ddnn.run.prepare import free_endpoints as free_endpoints
 from ddnn.run.processes import Processes
 from ddnn.run.rollcall import wait_ready
@@ -192,7 +192,7 @@ class Launch:
             {name: len(dead.intersection(peers(self._topology, name))) for name in wanted},
             heard=self._collector.unreached,
             turn=lambda: self._turn_unless_ended(wanted),
-            timeout_s=self._options.join_timeout_s if self._remote else READY_S,
+            timeout_s=self._options.ready_s,
             say=self._watcher.say,
         )
         self._has_joined = True

@@ -27,7 +27,6 @@ from ddnn.wire.codec import Codec
 from ddnn.wire.transport import Mailbox
 
 READY_S = 60.0
-"""Time all nodes get to start and to reach each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class Options:
     window: samples in flight at most, default the topology's. free_ports: listen on ports the
     system chooses instead of the topology's. idle_s: time to do nothing before the first sample,
     to measure what an idle system uses. host: the one host this machine plays, None: all.
-    join_timeout_s: time the nodes of other hosts get to appear. keys: folder of key files.
+    ready_s: time all nodes get to start and to reach each other. keys: folder of key files.
     insecure: listen to other machines without CURVE.
     """
 
@@ -56,7 +55,7 @@ class Options:
     free_ports: bool = False
     idle_s: float = 0.0
     host: str | None = None
-    join_timeout_s: float = READY_S
+    ready_s: float = READY_S
     keys: Path | None = None
     insecure: bool = False
 

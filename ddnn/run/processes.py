@@ -113,7 +113,7 @@ class Processes:
             process.stdin.write(json.dumps({"slow": 1.0}).encode() + b"\n")
             process.stdin.flush()
         if not select.select([process.stdout], [], [], timeout_s)[0]:
-            raise LaunchError(f"{node}: not ready after {timeout_s:.0f} s")
+            raise LaunchError(f"{node}: not ready after {timeout_s:g} s")
         if not process.stdout.readline():
             process.wait()
             raise LaunchError(f"{node} did not start: {self.last_words(node)}")

@@ -44,7 +44,10 @@ def wait_ready(
         missing = _named(sorted(unready | unreached), topology)
         waited_s = time.monotonic() - begun_s
         if waited_s > timeout_s:
-            raise LaunchError(f"not ready after {timeout_s:.0f} s: {missing}")
+            raise LaunchError(
+                f"not ready after {timeout_s:g} s: {missing} (ddnn launch --ready-timeout S waits "
+                "longer)"
+            )
         if missing and waited_s > SAY_S and missing != said:
             said = missing
             say(f"waiting for {missing}")

@@ -22,7 +22,7 @@ from ddnn.run.epochs import Epochs
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.operator import Operator
 from ddnn.run.plan import failure_by_hand
-from ddnn.run.prepare import READY_S, Options, Watcher, start_nodes
+from ddnn.run.prepare import Options, Watcher, start_nodes
 from ddnn.run.processes import Processes
 from ddnn.topology import Topology
 
@@ -56,7 +56,7 @@ def serve_host(
             options=options,
         )
         for name in nodes:
-            processes.wait_listening(name, READY_S)
+            processes.wait_listening(name, options.ready_s)
             watcher.say(f"{name} listens at {bundle.topology.endpoint(name)}")
         site = _Site(bundle.topology, nodes, processes, watcher=watcher)
         control = ControlServer(site.act)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ddnn.demo import run_demo
+from ddnn.data.loading import load
+from ddnn.demo import launch_and_lose, run_demo
+from ddnn.errors import LaunchError
 from ddnn.training.settings import settings_for
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -47,3 +50,12 @@ def test_demo_leaves_a_report_a_contact_sheet_and_two_plots(demo) -> None:
     assert len(pictures) == 3
     for picture in pictures:
         assert picture.read_bytes().startswith(PNG)
+
+
+@pytest.mark.process
+def test_demo_whose_launch_fails_says_how_to_go_on(demo) -> None:
+    folder, samples = demo["folder"], load(demo["folder"].parent / "few.yaml").part("test")
+    lacking = replace(samples, views_NVCHW=samples.views_NVCHW[..., :16])
+    wanted = f"go on with: ddnn launch {folder} --rounds 2 --kill cam4@{len(samples)}"
+    with pytest.raises(LaunchError, match=wanted):
+        launch_and_lose(folder, lacking, "cam4", print)

@@ -196,6 +196,13 @@ def test_a_port_in_use_is_named_with_the_node_that_wants_it(train):
     assert_nothing_is_left(trained.bundle.folder, topology)
 
 
+def test_nodes_that_are_not_ready_in_the_time_they_get_are_named(train):
+    trained = train(star_topology(2), 30)
+    wanted = r"^not ready after 0\.1 s: cam0, .* \(ddnn launch --ready-timeout S waits longer\)$"
+    with pytest.raises(LaunchError, match=wanted):
+        launched(trained, ready_s=0.1)
+
+
 @pytest.mark.parametrize("damage", [damage_a_model, damage_a_file], ids=lambda f: f.__name__)
 def test_a_node_that_does_not_start_is_named_with_its_last_line(tmp_path, damage):
     topology = at_free_ports(star_topology(2))

@@ -106,7 +106,7 @@ def test_two_launchers_answer_as_one_process_does_and_end_together(hosts):
 
 def test_whoever_does_not_join_is_named_with_its_host(hosts):
     with pytest.raises(LaunchError, match=r"not ready after 2 s: .*cloud \(host far\)"):
-        hosts.launch(join_timeout_s=2)
+        hosts.launch(ready_s=2)
     assert_nothing_is_left(hosts.trained.bundle.folder, hosts.topology)
 
 
