@@ -1,4 +1,4 @@
-"""The means of record from their rows, and the tables of README.md from the means.
+"""The means of record from their rows, pictures and the tables of README.md from the means.
 
     python experiments/tables.py
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 
-from rows import Mean, cell, read_means, read_rows, write_means
+from matplotlib.figure import Figure
+from pictures import write_picture
+from rows import Mean, Means, cell, read_means, read_rows, write_means
 from script import FOLDER, RESULTS
 from study import Experiment
 from table_list import TABLES, Column, Table
@@ -72,19 +74,38 @@ def experiments() -> dict[str, Experiment]:
     return {experiment.name: experiment for experiment in found}
 
 
-def write_all_means(folder: Path) -> None:
-    """NAME-CARD-means.csv from each NAME-CARD.csv of record."""
+def of_record() -> dict[Path, Experiment]:
+    """NAME-CARD.csv of each experiment's rows."""
     known = experiments()
-    for rows in RESULTS.glob("*.csv"):
+    found = {}
+    for rows in sorted(RESULTS.glob("*.csv")):
         names = [name for name in known if rows.stem.startswith(f"{name}-")]
         if names and not rows.stem.endswith("-means"):
-            published = known[max(names, key=len)].published
-            write_means(folder / f"{rows.stem}-means.csv", read_rows(rows), published)
+            found[rows] = known[max(names, key=len)]
+    return found
+
+
+def write_all_means(folder: Path) -> None:
+    """NAME-CARD-means.csv of all rows of record."""
+    for rows, experiment in of_record().items():
+        write_means(folder / f"{rows.stem}-means.csv", read_rows(rows), experiment.published)
+
+
+def draw_all(folder: Path) -> None:
+    """NAME-CARD.png from all means of record."""
+    for rows, experiment in of_record().items():
+        means = _means(folder / f"{rows.stem}-means.csv")
+        write_picture(folder / f"{rows.stem}.png", partial(_draw, experiment, means))
+
+
+def _draw(experiment: Experiment, means: Means, figure: Figure) -> None:
+    experiment.draw(figure, means)
 
 
 def main() -> None:
-    """Writes the means, then README.md."""
+    """Writes the means, then pictures and README.md."""
     write_all_means(RESULTS)
+    draw_all(RESULTS)
     write_bytes(README, filled(README.read_text(encoding="utf-8")).encode())
 
 
