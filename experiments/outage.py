@@ -77,7 +77,8 @@ def draw(figure: Figure, means: Means) -> None:
     line(axes, x, rows, "paper_cloud", color=GRAY, name="paper, cloud's exit")
     line(axes, x, rows, "robust", color=BLUE)
     line(axes, x, rows, "sight_limit", color=INK, name="limit of sight")
-    finish(axes, title="Overall, mean over all subsets of lost devices", xlabel="devices lost")
+    title = "Overall, mean over all subsets of lost devices"
+    finish(axes, title=title, xlabel="devices lost", legend="lower left")
 
 
 EXPERIMENT = Experiment(
