@@ -21,7 +21,7 @@ from ddnn.errors import LaunchError, TransportError
 from ddnn.run.child import ChildConfig
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
-from ddnn.run.sockets import LAST_WORDS_MS, open_sockets, ticks
+from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets, ticks
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.transport import Mailbox
@@ -133,10 +133,13 @@ def start_nodes(
 ) -> None:
     """Starts the nodes' processes; folder: where devices find what their cameras recorded.
 
-    Raises TransportError, before any starts, for an address that one cannot have.
+    Raises, before any starts, TransportError for an address that one cannot have, ConfigError for
+    keys that it cannot use.
     """
     topology = bundle.topology
     check_ports(topology, nodes)
+    for name in nodes:
+        load_keys(topology, name, options.keys)
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
     for name in nodes:
         views = None

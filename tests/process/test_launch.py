@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import socket
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from networks import PRIOR_CLASS, Trained, Trainer, offline
 from waiting import assert_nothing_is_left, node_processes
 
 from ddnn.bundle.load import load_bundle
-from ddnn.errors import DdnnError, LaunchError, TransportError
+from ddnn.errors import ConfigError, DdnnError, LaunchError, TransportError
 from ddnn.report.verdicts import COLUMNS
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher import Options, free_endpoints, launch
 from ddnn.run.outcome import Outcome, link_counts, write_outcome
 from ddnn.run.plan import plan_of, presence
 from ddnn.topology import COLLECTOR, Topology, read_topology
+from ddnn.wire.keys import write_keys
+from ddnn.wire.zeromq import make_key_pair
 
 pytestmark = pytest.mark.process
 SAMPLES = 200
@@ -194,6 +197,28 @@ def test_a_port_in_use_is_named_with_the_node_that_wants_it(train):
         ):
             launch(trained.bundle, trained.samples)
     assert_nothing_is_left(trained.bundle.folder, topology)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda key: key.unlink(), "No such file or directory, want a file made by `ddnn keys`"),
+        (lambda key: key.chmod(0o644), "mode 0644, others can read the secret; want 0600"),
+        (
+            lambda key: shutil.copy(key.with_name("cam0.key"), key),
+            "the key of 'cam0', want that of",
+        ),
+        (lambda key: key.write_text("{"), "not JSON, want name, public and secret"),
+    ],
+    ids=["missing", "open to others", "another node's", "cut off"],
+)
+def test_a_wrong_key_is_named_before_anything_starts(train, tmp_path, damage, said):
+    trained = train(star_topology(2, security={"curve": True}), 30)
+    keys = tmp_path / "keys"
+    write_keys(keys, (COLLECTOR, *trained.bundle.topology.nodes), make_key_pair)
+    damage(keys / "cam1.key")
+    with pytest.raises(ConfigError, match=f"^{keys}/cam1.key: {said}"):
+        launched(trained, keys=keys)
 
 
 def test_nodes_that_are_not_ready_in_the_time_they_get_are_named(train):
