@@ -37,6 +37,8 @@ def find(kind: Kind, name: str | Path) -> Path:
     known = names(kind)
     if str(name) in known:
         return folder(kind) / f"{name}.yaml"
+    if path.is_dir():
+        raise ConfigError(f"{name}: a folder, want a YAML file")
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigError(

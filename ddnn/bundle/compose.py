@@ -77,7 +77,10 @@ def _check(topology: Topology, samples: MultiView) -> None:
     check_fits(topology, samples)
     for number, name in enumerate(samples.classes):
         if number not in samples.fused_labels_N:
-            raise DataError(f"class {name!r}: none of the {len(samples)} samples, want at least 1")
+            raise DataError(
+                f"class {name!r}: none of the {len(samples)} samples, want at least 1: more "
+                "--samples, or another --split"
+            )
 
 
 def in_containers(topology: Topology) -> Topology:

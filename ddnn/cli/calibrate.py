@@ -38,6 +38,10 @@ def command(
     Without an option: as many early answers as cost at most half a point of accuracy, and at
     most 95 % of the samples.
     """
+    goals = {"--accuracy": accuracy, "--bytes": payload_bytes, "--early-share": early_share}
+    given = [f"{option} {value:g}" for option, value in goals.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"want one of {', '.join(goals)}; got {', '.join(given)}")
     goal = Goal(accuracy=accuracy, payload_bytes=payload_bytes, early_share=early_share)
     calibration = calibrate_run(open_run(run), goal)
     if as_json:

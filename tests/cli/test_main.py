@@ -29,6 +29,7 @@ def test_a_usage_error_exits_2():
         (("node", "gone", "cam0"), "gone/manifest.json: No such file"),
         (("report", "gone"), "gone: no report, want a folder of ddnn train or ddnn launch"),
         (("topology", "check", "gone"), "gone: no such file and no name in topologies"),
+        (("topology", "check", "folder"), "folder: a folder, want a YAML file"),
         (("kill", "cam0"), "no launch of yours is running here, want one: ddnn launch RUN"),
         (("fault", "cam0", "kill", "--pid", "1"), "no launch of yours is running here"),
         (("fault", "cam0", "delay", "--delay-ms", "-1"), "delay_ms: got -1.0, want greater than 0"),
@@ -42,6 +43,7 @@ def test_an_error_is_one_line_and_exits_1(tmp_path, monkeypatch, capsys, argumen
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
     monkeypatch.setattr("sys.argv", ["ddnn", *arguments])
     with pytest.raises(SystemExit) as caught:
         main()
@@ -50,6 +52,14 @@ def test_an_error_is_one_line_and_exits_1(tmp_path, monkeypatch, capsys, argumen
     assert out == ""
     assert err.startswith(f"ddnn: {said}")
     assert err.count("\n") == 1
+
+
+def test_calibrate_takes_one_goal():
+    result = CliRunner().invoke(ddnn, ["calibrate", "gone", "--accuracy", "0.9", "--bytes", "20"])
+    assert result.exit_code == 2
+    assert "want one of --accuracy, --bytes, --early-share; got --accuracy 0.9, --bytes 20" in (
+        result.output
+    )
 
 
 def test_the_strengths_of_a_fault_are_listed_with_their_defaults():
