@@ -19,8 +19,8 @@ def run(tmp_path_factory) -> Path:
     return Trainer(tmp_path_factory.mktemp("run"))(star_topology(), 40).bundle.folder
 
 
-def rows(script: str, run: Path, out: Path, *options: str) -> list[list[str]]:
-    """Of the CSV that the script writes."""
+def rows(script: str, run: Path, out: Path, *options: str) -> list[dict[str, str]]:
+    """Of the CSV that the script writes, by column."""
     command = [sys.executable, str(EXPERIMENTS / f"{script}.py"), str(run), "--out", str(out)]
     done = subprocess.run(
         [*command, *options], capture_output=True, text=True, timeout=120, check=False
@@ -28,23 +28,25 @@ def rows(script: str, run: Path, out: Path, *options: str) -> list[list[str]]:
     assert done.returncode == 0, done.stderr
     assert node_processes(out) == []
     with (out / f"{script}.csv").open() as file:
-        return [line for line in csv.reader(file) if not line[0].startswith("#")][1:]
+        return list(csv.DictReader(file))
 
 
 def test_hostile_messages_stop_nothing_and_change_nothing(run, tmp_path):
     found = rows("fuzz", run, tmp_path, "--messages", "500")
-    thrown = {name for _, what, name, _ in found if what == "thrown"}
-    counted = {name for _, what, name, _ in found if what == "counted"}
+    thrown, counted = (
+        {row["name"] for row in found if row["what"] == what} for what in ("thrown", "counted")
+    )
     assert {"oversized", "replayed", "wrong shape", "in another's name"} <= thrown
     assert {"impersonated", "replayed", "not-finite", "session", "version"} <= counted
 
 
 def test_slow_and_far_links_cost_at_least_what_bytes_and_distance_allow(run, tmp_path):
     found = rows("links", run, tmp_path, "--smoke")
-    assert {links for links, *_ in found} == {"none", "radio 250 kbit/s", "cloud 40 ms", "both"}
-    for _, _, _, p50_ms, _, least_ms in found:
-        assert float(p50_ms) >= float(least_ms)
-    assert any(float(least_ms) > 80 for *_, least_ms in found)
+    links = {row["links"] for row in found}
+    assert links == {"none", "radio 250 kbit/s", "cloud 40 ms", "both"}
+    for row in found:
+        assert float(row["p50_ms"]) >= float(row["least_ms"])
+    assert any(float(row["least_ms"]) > 80 for row in found)
 
 
 def test_more_devices_keep_the_promises(tmp_path):
