@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from script import FOLDER
@@ -34,8 +35,14 @@ from ddnn.training.run import BUNDLE, Run, open_run
 
 TOPOLOGY, PRESET, CARD = "eeoi-resnet20", "images", "cifar10-jpeg"
 SMOKE_CARD = FOLDER / "smoke-images.yaml"
-EPOCHS = 14
 EXIT_WEIGHTS = {"local": 0.3, "edge": 0.3}
+FIRST: dict[str, Any] = {"epochs": 14, "exit_weights": EXIT_WEIGHTS}
+SECOND: dict[str, Any] = {
+    "epochs": 24,
+    "learning_rate": 0.1,
+    "exit_weights": {"local": 0.2, "edge": 0.25},
+}
+"""Begins with the first one's weights: two cycles of the learning rate."""
 STEPS = 41
 """Thresholds that are tried at each exit, beside 0 and 1."""
 Rules = Mapping[str, ExitRule]
@@ -57,7 +64,8 @@ def trained(study: Study, seed: int) -> Run:
     """The network with features of 32 bits: the run of --run, or trained."""
     if study.options.run is None:
         topology = read_topology(TOPOLOGY)
-        return study.train(topology, seed=seed, epochs=EPOCHS, exit_weights=EXIT_WEIGHTS)
+        begun = study.train(topology, seed=seed, **FIRST)
+        return study.train(topology, seed=seed, start_from=str(begun.folder), **SECOND)
     run = open_run(study.options.run)
     if run.config.seed != seed:
         raise ConfigError(f"--run {run.folder}: of seed {run.config.seed}, want --seeds 1 and 0")
