@@ -24,8 +24,10 @@ from ddnn.bench import floor
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.manifest import MANIFEST
 from ddnn.data.multiview import MultiView
+from ddnn.errors import ConfigError
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.gather import SLOTS
+from ddnn.run.hosts import check_host
 from ddnn.run.launcher import Options, launch
 from ddnn.topology import Topology
 
@@ -35,8 +37,14 @@ Say = Callable[[str], None]
 
 
 def measure(run: Path, *, samples: int, rounds: int, say: Say) -> dict[str, Any]:
-    """Everything once. samples: for each latency. rounds: of 500 samples for throughput."""
+    """Everything once. samples: for each latency. rounds: of 500 samples for throughput.
+
+    Raises ConfigError for a topology that one machine cannot play without keys.
+    """
     bundle = load_bundle(run)
+    check_host(bundle.topology, None)
+    if bundle.topology.security.curve:
+        raise ConfigError(f"{run}: its topology has security.curve, want one without")
     views = random_views(bundle.topology, 500)
     say("plain TCP, bare pyzmq")
     result: dict[str, Any] = {

@@ -19,7 +19,7 @@ import numpy as np
 from ddnn.bundle.load import Bundle
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
-from ddnn.errors import LaunchError
+from ddnn.errors import ConfigError, LaunchError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all, settled_account
@@ -53,6 +53,8 @@ POLL_S = 0.05
 """How long the launcher waits for a message before it looks at processes and operators."""
 MEMORY_S = 1.0
 """Time between two looks at the nodes' memory."""
+MAX_SAMPLES = 10**8
+"""In one launch: each one's verdict is kept in memory."""
 ACCOUNT_S = 3.0
 """Time stopping nodes get to hand over their accounts."""
 
@@ -65,10 +67,14 @@ def launch(
 ) -> Outcome:
     """Runs every sample through real processes, ends them, and reports.
 
-    Raises DataError for views that do not fit, TransportError for a port in use, LaunchError
-    naming a node that does not start or join.
+    Raises ConfigError for too many rounds or a wrong key, DataError for views that do not fit,
+    TransportError for a port in use, LaunchError naming a node that does not start or join.
     """
     options = options or Options()
+    if len(samples) * options.rounds > MAX_SAMPLES:
+        raise ConfigError(
+            f"rounds: got {options.rounds}, want at most {MAX_SAMPLES} samples in all"
+        )
     check_fits(bundle.topology, samples)
     check_host(bundle.topology, options.host)
     with ExitStack() as stack:

@@ -78,7 +78,7 @@ def serve(config: ChildConfig) -> None:
     topology = bundle.topology
     if name not in topology.nodes:
         raise ConfigError(f"node: no node named {name!r} (known: {', '.join(topology.nodes)})")
-    views = _read_views(config) if topology.nodes[name].role == DEVICE else None
+    views = _read_views(config, is_device=topology.nodes[name].role == DEVICE)
     pace = Pace()
     node = build_node(name, bundle, views, epoch=config.epoch, load_engine=pace.load)
     codec = Codec(topology, bundle.session, bundle.tables)
@@ -107,7 +107,11 @@ def serve(config: ChildConfig) -> None:
         sockets.close(linger_ms=LAST_WORDS_MS)
 
 
-def _read_views(config: ChildConfig) -> NDArray[np.uint8]:
+def _read_views(config: ChildConfig, *, is_device: bool) -> NDArray[np.uint8] | None:
+    if not is_device:
+        if config.views is not None:
+            raise ConfigError(f"{config.node}: is no device, want no views; got {config.views}")
+        return None
     if config.views is None:
         raise ConfigError(f"{config.node}: a device needs views, got none")
     try:

@@ -79,3 +79,14 @@ def test_a_topology_with_curve_wants_keys(tmp_path):
     message = refused("node", run, "gateway", "--keys", tmp_path / "gone")
     assert message == f"{tmp_path / 'gone'}: no such folder, want one made by `ddnn keys`"
     assert "did not start" not in message
+
+
+def test_a_node_without_a_camera_takes_no_views(run, tmp_path):
+    message = refused("node", run, "gateway", "--views", tmp_path / "views.npy")
+    assert message == f"gateway: is no device, want no views; got {tmp_path / 'views.npy'}"
+
+
+def test_what_one_machine_cannot_play_is_not_measured(run, tmp_path):
+    assert "has hosts site, far" in refused("bench", "runtime", run)
+    local = Trainer(tmp_path)(two_hosts(), 8).bundle.folder
+    assert refused("bench", "runtime", local).endswith("has security.curve, want one without")

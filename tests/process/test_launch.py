@@ -238,6 +238,11 @@ def test_a_node_that_does_not_start_is_named_with_its_last_line(tmp_path, damage
     assert_nothing_is_left(trained.bundle.folder, topology)
 
 
+def test_more_rounds_than_memory_holds_are_refused(train):
+    with pytest.raises(ConfigError, match=r"rounds: got 10+, want at most 10+ samples in all"):
+        launched(train(star_topology(2), 30), rounds=10**14)
+
+
 def test_wrong_views_are_refused_before_anything_starts(train):
     trained = train(star_topology(2), 30)
     other = train(star_topology(3), 30)
