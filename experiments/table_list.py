@@ -24,7 +24,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """results: NAME-CARD of a means file. rows: setting and row in it, by the label shown."""
+    """results: NAME-CARD of a means file. rows: setting and row in it, by the label shown; none: all
+    of the file, labelled by row."""
 
     results: str
     first: str
@@ -52,10 +53,6 @@ SURVIVAL = (".99", ".95", ".9", ".8")
 TILES = (
     "all", "without 0", "without 1", "without 2", "without 3", "without 4", "without 5", "only 0",
     "only 0-1", "only 0-2", "only 0-3", "only 0-4",
-)  # fmt: skip
-KILLED = (
-    "none", "cam0", "cam1", "cam2", "cam3", "cam4", "cam5", "cam4+cam5", "cam3+cam4+cam5",
-    "cam1+cam3+cam4+cam5", "cam1+cam2+cam3+cam4+cam5",
 )  # fmt: skip
 WHOLE = "all test samples"
 EEOI_T = ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.7", "1")
@@ -144,7 +141,7 @@ TABLES = {
     "launched": Table(
         "launched-rendered",
         "killed",
-        same(KILLED),
+        {},
         [
             *exits("launched", "offline", "equal_verdicts"),
             Column("payload", "payload_bytes"),

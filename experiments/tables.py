@@ -46,7 +46,9 @@ def markdown(table: Table, folder: Path = RESULTS) -> str:
         [table.first, *(column.heading for column in table.columns)],
         ["---"] * (1 + len(table.columns)),
     ]
-    for label, (setting, row) in table.rows.items():
+    every = _means(folder / f"{table.results}-means.csv")
+    rows = table.rows or {row: (name, row) for name, found in every.items() for row in found}
+    for label, (setting, row) in rows.items():
         cells = []
         for column in table.columns:
             means = _means(folder / f"{column.results or table.results}-means.csv")
