@@ -24,8 +24,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """results: NAME-CARD of a means file. rows: setting and row in it, by the label shown; none: all
-    of the file, labelled by row."""
+    """results: NAME-CARD of a means file. rows: setting and row in it, by the label shown; none:
+    all of the file, labelled by row."""
 
     results: str
     first: str
