@@ -125,11 +125,6 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
     assert report["bytes"]["per_device_sample"]["payload"] == 12
 
 
-def test_calibrate_refuses_two_goals(run):
-    with pytest.raises(ConfigError, match="want one of accuracy, payload bytes or early share"):
-        call("calibrate", run, "--early-share", 0.5, "--bytes", 50)
-
-
 def test_an_empty_split_is_named(run, card, tmp_path):
     other = tmp_path / "no-test.yaml"
     other.write_text(card.read_text().replace("{by: file}", "{by: sample, test: 0.0}"))
