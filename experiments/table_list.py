@@ -75,6 +75,31 @@ def outage(results: str) -> Table:
     return Table(results, "lost", of("both", LOST), columns)
 
 
+def bits(results: str) -> Table:
+    """Features of fewer bits, of one trained network."""
+    return Table(
+        results,
+        "bits, rule",
+        {
+            f"{bits}, {row}": (bits, row)
+            for bits in ("32", "32, trained on", "8", "4", "2", "1")
+            for row in ("all offloaded", "per exit", "per exit, coded")
+            if bits in CODED or row != "per exit, coded"
+        },
+        [
+            Column("accuracy", "accuracy"),
+            Column("payload B, both links", "payload_bytes", digits=0),
+            Column("loss, points", "loss_points", digits=2),
+            Column(
+                "answered at device / edge / cloud, %",
+                "local_share / edge_share / cloud_share",
+                short=True,
+                digits=0,
+            ),
+        ],
+    )
+
+
 TABLES = {
     "table1": Table(
         "table1-rendered",
@@ -222,27 +247,8 @@ TABLES = {
             for share in ("74.76", "26.25", "0.14")
         ],
     ),
-    "eeoi-bits": Table(
-        "eeoi-bits-cifar10-jpeg",
-        "bits, rule",
-        {
-            f"{bits}, {row}": (bits, row)
-            for bits in ("32", "32, trained on", "8", "4", "2", "1")
-            for row in ("all offloaded", "per exit", "per exit, coded")
-            if bits in CODED or row != "per exit, coded"
-        },
-        [
-            Column("accuracy", "accuracy"),
-            Column("payload B, both links", "payload_bytes", digits=0),
-            Column("loss, points", "loss_points", digits=2),
-            Column(
-                "answered at device / edge / cloud, %",
-                "local_share / edge_share / cloud_share",
-                short=True,
-                digits=0,
-            ),
-        ],
-    ),
+    "eeoi-bits": bits("eeoi-bits-cifar10-jpeg"),
+    "eeoi-bits-14-epochs": bits("eeoi-bits-cifar10-jpeg-14-epochs"),
     "hybrid": Table(
         "hybrid-cifar10-jpeg",
         "rule",
