@@ -34,7 +34,6 @@ ScoreType = Literal["float32", "float16", "int8"]
 AbsentViews = Literal["send", "skip"]
 FeatureCode = Literal["raw-bits", "entropy-coded", "jpeg"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-
 Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
 MAX_NODES = 1024

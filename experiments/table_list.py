@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import eeoi_bits
+import eeoi_limits
+import tiles
 from byte_options import STEPS
+from eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
+from failures import SURVIVALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +54,8 @@ def exits(*names: str) -> list[Column]:
 
 
 LOST = tuple("012345")
-SURVIVAL = (".99", ".95", ".9", ".8")
-TILES = (
-    "all", "without 0", "without 1", "without 2", "without 3", "without 4", "without 5", "only 0",
-    "only 0-1", "only 0-2", "only 0-3", "only 0-4",
-)  # fmt: skip
-WHOLE = "all test samples"
 EEOI_T = ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.7", "1")
-CODED = ("4", "2", "1")
-CONTAINERS = (
-    "512 MB, 100 %", "1000 MB, 100 %", "2000 MB, 100 %", "3000 MB, 100 %", "32000 MB, 100 %",
-    "2000 MB, 70 %", "1000 MB, 50 %",
-)  # fmt: skip
+"""Of eeoi.py's thresholds, those shown."""
 
 
 def outage(results: str) -> Table:
@@ -82,9 +77,8 @@ def bits(results: str) -> Table:
         "bits, rule",
         {
             f"{bits}, {row}": (bits, row)
-            for bits in ("32", "32, trained on", "8", "4", "2", "1")
-            for row in ("all offloaded", "per exit", "per exit, coded")
-            if bits in CODED or row != "per exit, coded"
+            for bits in (eeoi_bits.WHOLE, eeoi_bits.TRAINED_ON, "8", "4", "2", "1")
+            for row in (eeoi_bits.ALL, eeoi_bits.PER_EXIT, eeoi_bits.CODED)
         },
         [
             Column("accuracy", "accuracy"),
@@ -156,7 +150,7 @@ TABLES = {
             for preset in ("paper", "robust")
             for row in (
                 *(f"{count} lost" for count in LOST[1:]),
-                *(f"survival {chance}" for chance in SURVIVAL),
+                *(f"survival {chance}" for chance in SURVIVALS),
             )
         },
         [*exits("local", "cloud", "overall"), Column("worst", "overall_worst")],
@@ -206,7 +200,7 @@ TABLES = {
     "tiles": Table(
         "tiles-digits-tiles",
         "tiles",
-        of("plain", TILES),
+        of("plain", tiles.PUBLISHED),
         [
             Column("plain", "cloud"),
             Column("devices dropped in training", "cloud", setting="dropout"),
@@ -216,7 +210,7 @@ TABLES = {
         "eeoi-cifar10-jpeg",
         "exit",
         {
-            f"{exit_}, wanted {wanted}": ("all test samples", f"exit {exit_}")
+            f"{exit_}, wanted {wanted}": (OFFLINE, f"exit {exit_}")
             for exit_, wanted in (("local", 65), ("edge", 80), ("cloud", 88))
         },
         exits("accuracy"),
@@ -224,13 +218,13 @@ TABLES = {
     "eeoi": Table(
         "eeoi-cifar10-jpeg",
         "T",
-        of("launched", (*(f"T {t}" for t in EEOI_T), "per exit", "per exit, 64 in flight")),
+        of(LAUNCHED, (*(f"T {t}" for t in EEOI_T), PER_EXIT, PIPELINED)),
         [
-            Column("accuracy", "accuracy", setting=WHOLE),
+            Column("accuracy", "accuracy", setting=OFFLINE),
             Column(
                 "answered at device / edge / cloud, %",
                 "local_share / edge_share / cloud_share",
-                setting=WHOLE,
+                setting=OFFLINE,
                 short=True,
                 digits=0,
             ),
@@ -241,10 +235,10 @@ TABLES = {
     "eeoi-limits": Table(
         "eeoi-limits-cifar10-jpeg",
         "memory, processor",
-        {container: (container, "") for container in CONTAINERS},
+        {container: (container, "") for container in eeoi_limits.PUBLISHED_MS},
         [
             Column(f"{share} % leave", "mean_ms", row=f"{share} % leave")
-            for share in ("74.76", "26.25", "0.14")
+            for share in eeoi_limits.LEAVING
         ],
     ),
     "eeoi-bits": bits("eeoi-bits-cifar10-jpeg"),
