@@ -24,6 +24,10 @@ def test_byte_options_are_measured_at_all_levels_beside_accuracy(tmp_path):
         levels = [row[f"{name}_bytes"].value for name in ("information", "payload", "zmtp", "ip")]
         assert levels == sorted(levels)
         assert row["equal_verdicts"].value > 90
+        behind = row["all_cloud"].value - row["overall"].value
+        assert row["behind_points"].value == pytest.approx(behind, abs=0.02)  # rounded
+        few_and_right = row["payload_bytes"].value <= 12 and behind <= 0.5
+        assert row["meets"].value == 100 * few_and_right
     assert small["payload_bytes"].value < pictures["payload_bytes"].value / 5
 
 
