@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ddnn.bundle.load import load_bundle
-from ddnn.data.contactsheet import spread, write_contact_sheet
+from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import DdnnError, LaunchError
@@ -54,7 +54,7 @@ def run_demo(
     data = load(card)
     out.mkdir(parents=True, exist_ok=True)
     sheet = out / "contact-sheet.png"
-    write_contact_sheet(data, spread(data, SHEET_ROWS), sheet)
+    write_contact_sheet(data, chosen_samples(data, SHEET_ROWS), sheet)
     say("2/5  training six devices, the local exit and the cloud as one network")
     run = train_run(
         out,

@@ -13,7 +13,7 @@ from rich.table import Table
 from ddnn import share
 from ddnn.data import load, load_card
 from ddnn.data.available import availability
-from ddnn.data.contactsheet import spread, write_contact_sheet
+from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
 from ddnn.data.rendered import render_to
 from ddnn.data.summary import PARTS, Summary, summarise
 from ddnn.errors import DdnnError
@@ -52,7 +52,7 @@ def show(card: str, out: Path | None, samples: int, as_json: bool) -> None:
     """
     data_set = load(card)
     path = out or Path(f"{data_set.name}.png")
-    write_contact_sheet(data_set, spread(data_set, samples), path)
+    write_contact_sheet(data_set, chosen_samples(data_set, samples), path)
     summary = summarise(data_set)
     if as_json:
         _print_json({**summary.as_json(), "contact_sheet": str(path)})

@@ -21,7 +21,7 @@ GAP, LABEL_WIDTH, HEADER_HEIGHT = 4, 116, 22
 PAPER, INK, ABSENT_INK = (24, 24, 26), (230, 230, 226), (110, 110, 112)
 
 
-def spread(data_set: DataSet, count: int) -> NDArray[np.int64]:
+def chosen_samples(data_set: DataSet, count: int) -> NDArray[np.int64]:
     """Sample indices that show every class, evenly over the data set."""
     labels_N = data_set.samples.fused_labels_N
     classes = [np.flatnonzero(labels_N == k) for k in range(len(data_set.samples.classes))]

@@ -24,7 +24,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class ViewCounts:
     """One camera. present: share of all samples in which it sees the object.
 
     classes: views of each class.
@@ -45,7 +45,7 @@ class Summary:
     view_shape: tuple[int, int, int]
     classes: dict[str, int]
     parts: dict[str, Part]
-    views: tuple[View, ...]
+    views: tuple[ViewCounts, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain dictionaries and lists."""
@@ -57,7 +57,7 @@ def summarise(data_set: DataSet) -> Summary:
     samples = data_set.samples
     channels, height, width = samples.views_NVCHW.shape[2:]
     views = tuple(
-        View(
+        ViewCounts(
             name=name,
             present=float(np.mean(labels_N >= 0)),
             classes=_counts(labels_N, samples.classes),

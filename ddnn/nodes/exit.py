@@ -13,7 +13,7 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.decision import decide, is_sure
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.engine import Engine
-from ddnn.nodes.gather import Batch, Gather
+from ddnn.nodes.gather import ClosedWindows, Gather
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Ask, Expect, Heartbeat, Message, Scores, Verdict
 
@@ -70,7 +70,7 @@ class ExitPart:
         """See Part."""
         return self._gather.due_s(self._now_s)
 
-    def _decide(self, batch: Batch) -> list[Outgoing]:
+    def _decide(self, batch: ClosedWindows) -> list[Outgoing]:
         logits_NK = self._engine.run(
             {
                 "scores": np.stack(batch.values, axis=1),
@@ -100,7 +100,7 @@ class ExitPart:
         return outgoing
 
 
-def _go_deeper(deeper: Deeper, batch: Batch, unsure: list[int]) -> list[Outgoing]:
+def _go_deeper(deeper: Deeper, batch: ClosedWindows, unsure: list[int]) -> list[Outgoing]:
     """unsure: rows of the batch."""
     samples_N = [batch.samples_N[row] for row in unsure]
     expect = Expect(samples_N, [batch.views_N[row] for row in unsure])

@@ -34,7 +34,7 @@ _NONE = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class ClosedWindows:
     """Windows that closed together.
 
     views_N: the views that the rows of each stand for. delivered_NM: which members brought some.
@@ -141,7 +141,7 @@ class Gather:
                 self._awaited_R[slot] = sum(1 << place for place, v in behind if v & views)
                 self._touched.add(sample)
 
-    def close(self, now_s: float) -> list[Batch]:
+    def close(self, now_s: float) -> list[ClosedWindows]:
         """The windows that are complete or overdue, oldest sample first, at most MAX_ROWS each."""
         if not self._windows:
             self._touched.clear()
@@ -170,7 +170,7 @@ class Gather:
         is_complete = not alive & awaited & ~window.delivered
         return is_complete or now_s >= window.opened_s + self._deadline_s
 
-    def _batch(self, samples_N: list[int]) -> Batch:
+    def _batch(self, samples_N: list[int]) -> ClosedWindows:
         """Takes these windows away; what still comes for them is late."""
         windows = [self._windows.pop(sample) for sample in samples_N]
         for sample, window in zip(samples_N, windows, strict=True):
@@ -184,7 +184,7 @@ class Gather:
             for views in window.views_M:
                 views_N[number] |= views
         delivered_NM = np.array([window.views_M for window in windows], dtype=bool)
-        return Batch(samples_N, views_N, delivered_NM, tuple(self._values(windows)))
+        return ClosedWindows(samples_N, views_N, delivered_NM, tuple(self._values(windows)))
 
     def _values(self, windows: list[_Window]) -> list[NDArray[np.float32]]:
         found = []

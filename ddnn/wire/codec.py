@@ -60,7 +60,7 @@ from ddnn.wire.messages import (
     kind_of,
     row_count,
 )
-from ddnn.wire.payloads import Payloads, filled, filled_count, spread
+from ddnn.wire.payloads import Payloads, every_row, filled, filled_count
 from ddnn.wire.routes import routes
 
 VERSION = 1
@@ -251,9 +251,9 @@ class Codec:
         payload = body[head_bytes:]
         if header.kind is Kind.SCORES:
             scores_RK = self.payloads.unpack_scores(header.sender, payload)
-            return Scores(samples_N, views_N, spread(scores_RK, views_N))
+            return Scores(samples_N, views_N, every_row(scores_RK, views_N))
         values = self.payloads.unpack_features(header.sender, payload, rows)
-        return Features(samples_N, views_N, spread(values, views_N))
+        return Features(samples_N, views_N, every_row(values, views_N))
 
     def _views_of(self, body: memoryview, rows: int) -> Views:
         views_N = unpack_views(body[4 * rows : self.head_bytes * rows], self._mask_bytes)

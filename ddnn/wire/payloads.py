@@ -96,7 +96,7 @@ def filled(values: NDArray[np.float32], views_N: Views) -> NDArray[np.float32]:
     return values[np.array(views_N, dtype=bool)] if 0 in views_N else values
 
 
-def spread(values: NDArray[np.float32], views_N: Views) -> NDArray[np.float32]:
+def every_row(values: NDArray[np.float32], views_N: Views) -> NDArray[np.float32]:
     """(N, ...): the rows as received, with zeros for those that brought nothing."""
     if 0 not in views_N:
         return values

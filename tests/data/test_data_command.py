@@ -14,7 +14,7 @@ from PIL import Image
 
 from ddnn.cli.main import ddnn, main
 from ddnn.data import DataSet, MultiView, Split, load
-from ddnn.data.contactsheet import spread, write_contact_sheet
+from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
 from ddnn.errors import DataError
 
 CardWriter = Callable[..., Path]
@@ -114,6 +114,6 @@ def test_views_that_are_no_images_are_not_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 50])
 def test_spread_shows_every_class_it_can(count: int) -> None:
     shown = data_set(small_arrays()["X"])
-    chosen = spread(shown, count)
+    chosen = chosen_samples(shown, count)
     assert len(set(chosen.tolist())) == len(chosen) == min(count, 20)
     assert len(np.unique(shown.samples.fused_labels_N[chosen])) == min(count, 2)

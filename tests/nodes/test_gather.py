@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddnn.nodes.gather import SLOTS, Batch, Gather
+from ddnn.nodes.gather import SLOTS, ClosedWindows, Gather
 from ddnn.wire.messages import MAX_ROWS
 
 MEMBERS = ("a", "b", "c")
@@ -56,7 +56,7 @@ def row(member: str, samples: Sequence[int]) -> np.ndarray:
     return np.array(rows, dtype=np.float32).reshape(-1, 2)
 
 
-def assert_rows_belong(batch: Batch) -> None:
+def assert_rows_belong(batch: ClosedWindows) -> None:
     """Each row is the one that its member delivered for its sample, or zeros."""
     bits_M = 1 << np.arange(len(MEMBERS))
     np.testing.assert_array_equal(batch.views_N, batch.delivered_NM @ bits_M)
