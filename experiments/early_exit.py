@@ -35,14 +35,11 @@ from ddnn.training.run import BUNDLE, Run, open_run
 
 TOPOLOGY, PRESET, CARD = "eeoi-resnet20", "images", "cifar10-jpeg"
 SMOKE_CARD = FOLDER / "smoke-images.yaml"
-EXIT_WEIGHTS = {"local": 0.3, "edge": 0.3}
-FIRST: dict[str, Any] = {"epochs": 14, "exit_weights": EXIT_WEIGHTS}
-SECOND: dict[str, Any] = {
-    "epochs": 24,
-    "learning_rate": 0.1,
-    "exit_weights": {"local": 0.2, "edge": 0.25},
-}
-"""Begins with the first one's weights: two cycles of the learning rate."""
+CYCLES: tuple[dict[str, Any], ...] = (
+    {"epochs": 14, "exit_weights": {"local": 0.3, "edge": 0.3}},
+    {"epochs": 24, "learning_rate": 0.1, "exit_weights": {"local": 0.2, "edge": 0.25}},
+)
+"""Of the learning rate; each begins with the weights of the one before."""
 STEPS = 41
 """Thresholds that are tried at each exit, beside 0 and 1."""
 Rules = Mapping[str, ExitRule]
@@ -63,16 +60,22 @@ experiment = partial(
 def trained(study: Study, seed: int) -> Run:
     """The network with features of 32 bits: the run of --run, or trained."""
     if study.options.run is None:
-        topology = read_topology(TOPOLOGY)
-        begun = study.train(topology, seed=seed, **FIRST)
-        return study.train(topology, seed=seed, start_from=str(begun.folder), **SECOND)
+        return _trained_in_cycles(study, seed)
     run = open_run(study.options.run)
     if run.config.seed != seed:
         raise ConfigError(f"--run {run.folder}: of seed {run.config.seed}, want --seeds 1 and 0")
     return run
 
 
-def spread(study: Study) -> MultiView:
+def _trained_in_cycles(study: Study, seed: int) -> Run:
+    topology, before = read_topology(TOPOLOGY), None
+    for cycle in CYCLES:
+        run = study.train(topology, seed=seed, start_from=before, **cycle)
+        before = str(run.folder)
+    return run
+
+
+def samples_to_launch(study: Study) -> MultiView:
     """Test samples to launch: evenly spaced, since files lie sorted by class."""
     test = study.data.part("test")
     count = 20 if study.is_smoke else min(study.options.launched, len(test))

@@ -18,8 +18,8 @@ from early_exit import (
     experiment,
     launched,
     link_bytes,
+    samples_to_launch,
     share,
-    spread,
     summed,
     thresholds,
     timed,
@@ -83,7 +83,7 @@ def offline(study: Study, run: Run) -> Rows:
 
 def as_processes(study: Study, run: Run) -> Rows:
     """Every rule on fewer test samples, by processes, held against the offline verdicts."""
-    samples = spread(study)
+    samples = samples_to_launch(study)
     evaluation = evaluate(run, samples)
     wanted = rules_of(study, run)
     if study.is_smoke:

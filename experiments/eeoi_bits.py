@@ -2,8 +2,9 @@
 
     python experiments/eeoi_bits.py --run RUN
 
-Both links carry k bits a value. Each network starts from the one of 32 bits and is trained on
-for a few epochs at a low rate (FINE_TUNING), all tiers, the same for all; so is one of 32 bits.
+Both links carry k bits a value, or the device's fewer than the edge's. Each network starts from
+the one of 32 bits and is trained on for a few epochs at a low rate (FINE_TUNING), all tiers, the
+same for all; so is one of 32 bits.
 Thresholds, one an exit: the fewest bytes for at most half a point less than all samples offloaded
 at 32 bits, on validation data. Accuracies are of all test samples; bytes are those that real
 processes sent for evenly spaced ones, over all of these: who exits early sends none. `coded`:
@@ -12,12 +13,13 @@ features entropy-coded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from early_exit import (
-    EXIT_WEIGHTS,
+    CYCLES,
     Rules,
     cheapest,
     counted,
@@ -25,8 +27,8 @@ from early_exit import (
     experiment,
     launched,
     link_bytes,
+    samples_to_launch,
     share,
-    spread,
     summed,
     thresholds,
     trained,
@@ -48,7 +50,8 @@ from ddnn.training.predict import predict
 from ddnn.training.run import BUNDLE, Run
 
 WHOLE, TRAINED_ON = "32", "32, trained on"
-BITS = (WHOLE, "1", "2", "4", "8", TRAINED_ON)
+BITS = (WHOLE, TRAINED_ON, "8", "4", "2 and 4", "2", "1")
+"""A value, on both links or on the device's and the edge's."""
 MAX_CODED_BITS = 4
 FINE_TUNING = {"epochs": 2, "learning_rate": 0.02}
 RAW_BYTES = 3072
@@ -56,28 +59,34 @@ LOSS = 0.005
 ALL, PER_EXIT, CODED = "all offloaded", "per exit", "per exit, coded"
 
 
-def with_bits(topology: Topology, bits: int, features: str = "raw-bits") -> Topology:
-    """The same with k bits a value on both links."""
+def bits_of(setting: str) -> tuple[int, int]:
+    """On the device's link and on the edge's."""
+    both = [int(bits) for bits in setting.partition(",")[0].split(" and ")]
+    return both[0], both[-1]
+
+
+def with_bits(topology: Topology, bits: Sequence[int], features: str = "raw-bits") -> Topology:
+    """The same with so many bits a value on each link, the lowest first."""
     document = topology.model_dump(mode="json")
-    for tier in document["tiers"][:-1]:
-        tier["section"]["feature_bits"] = bits
+    for tier, its_bits in zip(document["tiers"], bits, strict=False):  # none leaves the last
+        tier["section"]["feature_bits"] = its_bits
         tier["features"] = features
     return Topology.model_validate(document)
 
 
-def fine_tuned(study: Study, whole: Run, bits: int, seed: int) -> Run:
+def fine_tuned(study: Study, whole: Run, bits: Sequence[int], seed: int) -> Run:
     """The network of 32 bits trained on with so many."""
     own = study if study.is_smoke else replace(study, changes={})  # options are of the 32 bits
     return own.train(
         with_bits(whole.topology, bits),
         seed=seed,
-        exit_weights=EXIT_WEIGHTS,
+        exit_weights=CYCLES[-1]["exit_weights"],
         start_from=str(whole.folder),
         **FINE_TUNING,
     )
 
 
-def coded(study: Study, run: Run, bits: int, folder: Path) -> Run:
+def coded(study: Study, run: Run, bits: Sequence[int], folder: Path) -> Run:
     """The same network with its features entropy-coded, its bundle in `folder`."""
     topology = with_bits(run.topology, bits, "entropy-coded")
     joint = Joint(topology)
@@ -90,7 +99,7 @@ def coded(study: Study, run: Run, bits: int, folder: Path) -> Run:
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
     """All samples offloaded, and a threshold an exit with raw bits and coded."""
-    bits, whole = int(setting.partition(",")[0]), trained(study, seed)
+    bits, whole = bits_of(setting), trained(study, seed)
     run = whole if setting == WHOLE else fine_tuned(study, whole, bits, seed)
     validation, test = (study.data.part(name) for name in ("validation", "test"))
     floor = accuracies(predict(whole.joint, validation), validation)["cloud"] - LOSS
@@ -102,13 +111,13 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
     correct_N = evaluation.logits["cloud"].argmax(axis=1) == test.fused_labels_N
     everything = share(int(correct_N.sum()), len(test))
     early = summed(with_rules(evaluation, rules).verdicts) | thresholds(rules)
-    samples = spread(study)
+    samples = samples_to_launch(study)
     wanted = with_rules(evaluate(run, samples), rules).verdicts
     found: dict[str, dict[str, float]] = {
         ALL: everything | {"payload_bytes": sum(sent_bytes)},
         PER_EXIT: early | sent(run, rules, samples, wanted),
     }
-    if bits <= MAX_CODED_BITS:
+    if max(bits) <= MAX_CODED_BITS:
         with TemporaryDirectory() as temporary:
             same = coded(study, run, bits, Path(temporary))
             found[CODED] = early | sent(same, rules, samples, wanted)

@@ -15,7 +15,7 @@ import numpy as np
 from early_exit import (
     experiment,
     launched,
-    spread,
+    samples_to_launch,
     summed,
     timed,
     trained,
@@ -51,7 +51,7 @@ def limits_of(container: str) -> Limits:
 
 def measure(study: Study, container: str, seed: int) -> Rows:
     """One launch for each share of samples that leave the device."""
-    run, samples = trained(study, seed), spread(study)
+    run, samples = trained(study, seed), samples_to_launch(study)
     local = predict(run.joint, samples)["local"]
     entropy_N = decide(local, run.rules["local"].temperature).entropy_N
     rows = {}

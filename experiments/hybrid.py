@@ -15,10 +15,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from early_exit import CARD, PRESET, SMOKE_CARD, counted, equal, launched, share, spread, summed
+from early_exit import (
+    CARD,
+    PRESET,
+    SMOKE_CARD,
+    counted,
+    equal,
+    launched,
+    samples_to_launch,
+    share,
+    summed,
+)
 from matplotlib.figure import Figure
 from measures import with_rules
 from script import FOLDER
@@ -38,8 +48,9 @@ from ddnn.training.run import Run, open_run
 SHIPPED = "hybrid-resnet32-n17-k1"
 RESIDUALS = {10: 5, 17: 8, 21: 10, 26: 12}
 """Residual blocks on the edge, by N, the convolutions of few bits (1x1 shortcuts counted)."""
-EPOCHS = 8
 EXIT_WEIGHTS = {"local": 0.6, "cloud": 0.4}
+RECIPE: dict[str, Any] = {"epochs": 10, "learning_rate": 0.1, "weight_decay": 1e-4}
+"""The authors' rate, decay and batch; 10 of their 150 epochs, in one cycle of the rate."""
 LOSS = 0.005
 JOINT, EDGE_FIRST, TRUNK_FIRST = "joint", "edge first", "trunk first"
 ACCURACY, LAUNCHED = "half a point", "launched"
@@ -89,7 +100,7 @@ def train(study: Study, topology: Topology, way: str, seed: int) -> Run:
     """Jointly, or in two steps of as many epochs each."""
     alone = {EDGE_FIRST: {"cloud": 0.0}, TRUNK_FIRST: {"local": 0.0}}
     weights = alone.get(way, EXIT_WEIGHTS)
-    first = study.train(topology, seed=seed, epochs=EPOCHS, exit_weights=weights)
+    first = study.train(topology, seed=seed, exit_weights=weights, **RECIPE)
     if way == JOINT:
         return first
     frozen, other = {
@@ -99,10 +110,10 @@ def train(study: Study, topology: Topology, way: str, seed: int) -> Run:
     return study.train(
         topology,
         seed=seed,
-        epochs=EPOCHS,
         exit_weights=other,
         start_from=str(first.folder),
         freeze=(frozen,),
+        **RECIPE,
     )
 
 
@@ -177,7 +188,7 @@ def as_processes(study: Study, run: Run, rules: dict[str, ExitRule]) -> dict[str
 
     message_bytes: payload of a sample's features, where they travel.
     """
-    samples = spread(study)
+    samples = samples_to_launch(study)
     outcome = launched(run, rules, samples)
     offline = with_rules(evaluate(run, samples), rules).verdicts
     found = summed(outcome.verdicts)

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from pictures import bars
 from PIL import Image
 from study import Experiment, Means, Rows, Study, main
 from variants import cameras
 
 from ddnn.data.multiview import MultiView
-from ddnn.report.plots import BLUE
 from ddnn.training.fit import accuracies
 from ddnn.training.predict import predict
 
@@ -77,12 +77,15 @@ def through(code: Code | None, samples: MultiView) -> tuple[MultiView, NDArray[n
 
 def draw(figure: Figure, means: Means) -> None:
     axes = figure.subplots()
-    for name, rows in means.items():
-        size, right = rows[name]["view_bytes"].value, rows[name]["all_cloud"]
-        axes.vlines(size, right.low or 0.0, right.high or 100.0, color=BLUE, lw=1, alpha=0.4)
-        axes.plot(size, right.value, "o", color=BLUE)
-        axes.annotate(name, (size, right.value), (5, 3), textcoords="offset points")
-    axes.set(title="Views as image files", xlabel="bytes a view", ylabel="% right in the cloud")
+    rows = {name: found[name] for name, found in means.items()}
+    bars(axes, rows, ("view_bytes",))
+    for place, values in enumerate(rows.values()):
+        right, height = values["all_cloud"].value, values["view_bytes"].value
+        axes.annotate(
+            f"{right:.1f} %", (place, height), (0, 3), textcoords="offset points", ha="center"
+        )
+    axes.set_xticks(range(len(rows)), [name.replace(" ", "\n", 1) for name in rows])
+    axes.set(title="Bytes a view as an image file; right in the cloud above", ylim=(0, None))
 
 
 EXPERIMENT = Experiment(

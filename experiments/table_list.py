@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import eeoi_bits
 import eeoi_limits
+import image_codes
 import tiles
 from byte_options import STEPS
 from eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
@@ -58,6 +59,16 @@ EEOI_T = ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.7", "1")
 """Of eeoi.py's thresholds, those shown."""
 
 
+def thresholds(results: str) -> Table:
+    """Table II on one card."""
+    return Table(
+        results,
+        "T",
+        of("paper", ("0.1", "0.3", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0", "calibrated")),
+        [*exits("local_share", "overall"), Column("bytes", "payload_bytes")],
+    )
+
+
 def outage(results: str) -> Table:
     """Both presets' curves on one card."""
     short = {
@@ -77,7 +88,7 @@ def bits(results: str) -> Table:
         "bits, rule",
         {
             f"{bits}, {row}": (bits, row)
-            for bits in (eeoi_bits.WHOLE, eeoi_bits.TRAINED_ON, "8", "4", "2", "1")
+            for bits in eeoi_bits.BITS
             for row in (eeoi_bits.ALL, eeoi_bits.PER_EXIT, eeoi_bits.CODED)
         },
         [
@@ -101,12 +112,8 @@ TABLES = {
         same(f"{local}-{cloud}" for local in ("MP", "AP", "CC") for cloud in ("MP", "CC", "AP")),
         exits("local", "cloud"),
     ),
-    "table2": Table(
-        "table2-rendered",
-        "T",
-        of("paper", ("0.1", "0.3", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0", "calibrated")),
-        [*exits("local_share", "overall"), Column("bytes", "payload_bytes")],
-    ),
+    "table2": thresholds("table2-rendered"),
+    "table2-epfl": thresholds("table2-epfl"),
     "figure8": Table(
         "figure8-rendered",
         "devices",
@@ -156,6 +163,7 @@ TABLES = {
         [*exits("local", "cloud", "overall"), Column("worst", "overall_worst")],
     ),
     "outage-epfl": outage("outage-epfl"),
+    "outage-epfl-by-sample": outage("outage-epfl-by-sample"),
     "outage-rendered": outage("outage-rendered"),
     "launched": Table(
         "launched-rendered",
@@ -194,6 +202,20 @@ TABLES = {
                 Column("overall", "overall", f"byte-options-{card}", short=True),
                 Column("cloud", "all_cloud", f"byte-options-{card}", short=True),
                 Column("seeds that meet, %", "meets", f"byte-options-{card}", short=True, digits=0),
+            )
+        ],
+    ),
+    "image-codes": Table(
+        "image-codes-epfl",
+        "code",
+        same((image_codes.RAW, *image_codes.CODES)),
+        [
+            column
+            for card, name in (("epfl", "EPFL"), ("rendered", "rendered"))
+            for column in (
+                Column(f"{name}: bytes", "view_bytes", f"image-codes-{card}", short=True, digits=0),
+                Column("none black", "sent_bytes", f"image-codes-{card}", short=True, digits=0),
+                Column("cloud", "all_cloud", f"image-codes-{card}"),
             )
         ],
     ),

@@ -8,7 +8,7 @@ import eeoi
 import numpy as np
 import pytest
 from early_exit import cheapest, link_bytes, thresholds, trained
-from eeoi_bits import with_bits
+from eeoi_bits import bits_of, with_bits
 from rows import Means
 from study import run, study_of
 
@@ -72,10 +72,16 @@ def test_everything_is_offloaded_where_no_threshold_gives_the_floor():
 
 
 @pytest.mark.parametrize(
-    ("bits", "sizes"), [(32, [65536, 32768]), (4, [8192, 4096]), (1, [2048, 1024])]
+    ("setting", "sizes"),
+    [
+        ("32, trained on", [65536, 32768]),
+        ("4", [8192, 4096]),
+        ("2 and 4", [4096, 4096]),
+        ("1", [2048, 1024]),
+    ],
 )
-def test_features_take_so_many_bytes_on_both_links(bits, sizes):
-    assert link_bytes(with_bits(read_topology("eeoi-resnet20"), bits)) == sizes
+def test_features_take_so_many_bytes_on_both_links(setting, sizes):
+    assert link_bytes(with_bits(read_topology("eeoi-resnet20"), bits_of(setting))) == sizes
 
 
 @pytest.fixture(scope="session")
