@@ -42,6 +42,13 @@ class Liveness:
         place = self._place.get(name)
         return place is None or bool(self.alive(now_s) >> place & 1)
 
+    def fell_silent(self, name: str, now_s: float, *, started_s: float, start_s: float) -> bool:
+        """Whether it is dead, and either spoke since it was started or had start_s to do so."""
+        if self.is_alive(name, now_s):
+            return False
+        has_spoken = now_s - self.silence_s(name, now_s) > started_s
+        return has_spoken or now_s >= started_s + start_s
+
     def silence_s(self, name: str, now_s: float) -> float:
         """How long nothing has come from this member."""
         self._begin(now_s)

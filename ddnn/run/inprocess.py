@@ -8,6 +8,7 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -206,7 +207,7 @@ class _InProcess:
     def _act(self) -> None:
         while self._timed and _seconds(self._timed[0]) <= self._now_s:
             self._carry_out(self._timed.pop(0))
-        self._operator.due_restarts(self._is_silent)
+        self._operator.due_restarts(self._fell_silent)
         halted_at = self._collector.halted_at
         if halted_at is None:
             return
@@ -222,8 +223,10 @@ class _InProcess:
     def _carry_out(self, action: Action) -> None:
         (self._operator.end if action.ends else self._operator.begin)(action.failure)
 
-    def _is_silent(self, name: str) -> bool:
-        return not self._collector.liveness.is_alive(name, self._now_s)
+    def _fell_silent(self, name: str, started_s: float) -> bool:
+        return self._collector.liveness.fell_silent(
+            name, self._now_s, started_s=started_s, start_s=math.inf
+        )
 
     def _jump(self) -> None:
         """Nothing can happen before the next deadline, heartbeat or release: go there."""

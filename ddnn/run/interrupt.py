@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from ddnn.errors import InterruptError
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 0.01
+"""After an interrupt that was lost, the next attempt."""
 
 
 @contextmanager
 def interruptible(said: str) -> Iterator[None]:
-    """In the block, SIGTERM and SIGHUP do what Ctrl-C does: all that it opened is closed.
+    """In the block, SIGTERM and SIGHUP do what Ctrl-C does: all that it opened is closed, which
+    no further signal interrupts.
 
     A signal that is ignored (nohup) stays so. Call it in the main thread.
     Raises InterruptError, with what is said.
@@ -24,16 +28,31 @@ def interruptible(said: str) -> Iterator[None]:
     def interrupt(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         for each in handlers:
-            signal.signal(each, signal.SIG_IGN)  # closing is not interrupted
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
+
+    def raise_again(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    def not_raised(what: sys.UnraisableHookArgs) -> None:
+        """Python drops what is raised in a destructor or a callback from C: so it may be ours."""
+        if what.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        else:
+            before(what)
 
     handlers = {n: signal.getsignal(n) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
     for number in handlers:
         signal.signal(number, interrupt)
+    alarm, before = signal.signal(signal.SIGALRM, raise_again), sys.unraisablehook
+    sys.unraisablehook = not_raised
     try:
         yield
     except KeyboardInterrupt:
-        raise InterruptError(said, 128 + received[0] if received else 1) from None
+        by_terminal = not received or received[0] == signal.SIGINT
+        raise InterruptError(said, 1 if by_terminal else 128 + received[0]) from None
     finally:
-        for number, handler in handlers.items():
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = before
+        for number, handler in [*handlers.items(), (signal.SIGALRM, alarm)]:
             signal.signal(number, handler)

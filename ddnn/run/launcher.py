@@ -282,9 +282,8 @@ class Launch:
                 self._stopped.add(name)
                 self._watcher.say(f"{name} stopped: {self._processes.last_words(name)}")
                 self._note_event(name, "stopped")
-        for name in self._operator.due_restarts(self._is_silent):
+        for name in self._operator.due_restarts(self._fell_silent):
             self._stopped.discard(name)
-            self._collector.liveness.hear(name, time.monotonic())
             self._note_event(name, "restarted")
 
     def _note_memory(self, seconds: float) -> None:
@@ -297,6 +296,11 @@ class Launch:
 
     def _is_silent(self, name: str) -> bool:
         return not self._collector.liveness.is_alive(name, time.monotonic())
+
+    def _fell_silent(self, name: str, started_s: float) -> bool:
+        return self._collector.liveness.fell_silent(
+            name, time.monotonic(), started_s=started_s, start_s=self._options.ready_s
+        )
 
     def _stop_all(self) -> dict[str, NodeState]:
         """Takes the accounts and ends the processes, here and on other hosts."""

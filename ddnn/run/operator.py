@@ -5,6 +5,7 @@ The one place that carries failures out: a plan's, and those of `ddnn fault` whi
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -49,6 +50,7 @@ class Operator:
         self._topology = topology
         self._active: list[Failure] = []
         self._restarts: dict[str, int] = {}
+        self._begun_s = clock()
         self._started_s: dict[str, float] = {}
         self._hung: dict[str, list[dict[str, object]]] = {}  # and what to say when it goes on
 
@@ -128,12 +130,13 @@ class Operator:
 
     def due_restarts(
         self,
-        silent: Callable[[str], bool],
+        silent: Callable[[str, float], bool],
         finished: Callable[[str], bool] = lambda _name: False,
     ) -> list[str]:
         """Starts again the nodes that ended or fell silent where their policy says so.
 
-        finished: nodes that were told to end.
+        silent: whether a node that was last started at that time fell silent since (-inf: it was
+        never started again). finished: nodes that were told to end.
         """
         started = []
         for name in self._nodes:
@@ -141,9 +144,10 @@ class Operator:
             if finished(name):
                 continue
             most = {"never": 0, "always": None}.get(str(node.restart), node.restart)
-            ended = not self._processes.is_running(name) or silent(name)
+            started_s = self._started_s.get(name, -math.inf)
+            ended = not self._processes.is_running(name) or silent(name, started_s)
             spent = most is not None and self._restarts.get(name, 0) >= int(most)
-            early = self._clock() < self._started_s.get(name, 0.0) + RESTART_PAUSE_S
+            early = self._clock() < max(started_s, self._begun_s) + RESTART_PAUSE_S
             if not ended or spent or early:
                 continue
             self._restarts[name] = self._restarts.get(name, 0) + 1

@@ -135,6 +135,6 @@ class _Site:
             self._watcher.say(f"{name} is started again")
 
 
-def _never(_name: str) -> bool:
+def _never(_name: str, _started_s: float) -> bool:
     """That a process runs but its loop does not turn, only those who hear it can tell."""
     return False

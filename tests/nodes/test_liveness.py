@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from ddnn.nodes.liveness import Liveness
@@ -40,3 +42,31 @@ def test_the_next_change_is_when_the_longest_silent_is_given_up(heard_b_s, now_s
     liveness.hear("a", 0)
     liveness.hear("b", heard_b_s)
     assert liveness.next_change_s(now_s) == change_s
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "now_s", "fell_silent"),
+    [
+        pytest.param(None, 10.9, False, id="just started"),
+        pytest.param(None, 12, False, id="still starting"),
+        pytest.param(None, 40, True, id="never came up"),
+        pytest.param(13, 13.9, False, id="came up"),
+        pytest.param(13, 14.1, True, id="came up and fell silent"),
+        pytest.param(9, 10.5, False, id="spoke before it was started again"),
+    ],
+)
+def test_a_node_that_starts_has_time_to_speak_before_it_counts_as_silent(
+    heard_s, now_s, fell_silent
+):
+    liveness = Liveness(["a"], patience_s=1)
+    liveness.alive(0)
+    if heard_s is not None:
+        liveness.hear("a", heard_s)
+    assert liveness.fell_silent("a", now_s, started_s=10, start_s=30) == fell_silent
+
+
+def test_a_node_that_was_never_started_again_falls_silent_after_the_patience():
+    liveness = Liveness(["a"], patience_s=1)
+    liveness.hear("a", 0)
+    assert not liveness.fell_silent("a", 0.9, started_s=-math.inf, start_s=30)
+    assert liveness.fell_silent("a", 1, started_s=-math.inf, start_s=30)
