@@ -49,8 +49,18 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+MAX_CLASS_NAME = 100
+
+
+def _printable(name: str) -> str:
+    """What a table's cell can hold."""
+    if not name.isprintable() or not 1 <= len(name) <= MAX_CLASS_NAME:
+        raise ValueError(f"got {name[:40]!r}, want 1 to {MAX_CLASS_NAME} printable letters")
+    return name
+
+
 ClassNames = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
+    tuple[Annotated[str, AfterValidator(_printable)], ...],
     Field(strict=False, min_length=2, max_length=1000),
     AfterValidator(_each_once),
 ]

@@ -102,9 +102,9 @@ def _check_fallback(topology: Topology, name: str) -> None:
     node = topology.nodes[name]
     parent = topology.nodes[node.parent or ""]
     if node.fallback != parent.parent:
+        wanted = f"its parent {parent.parent!r}" if parent.parent else "none, it has no parent"
         raise ConfigError(
-            f"nodes.{name}.fallback: got {node.fallback!r}, want {node.parent}'s parent "
-            f"{parent.parent!r}"
+            f"nodes.{name}.fallback: got {node.fallback!r}, beyond {node.parent} want {wanted}"
         )
     if next(tier for tier in topology.tiers if tier.name == node.role).exit is None:
         raise ConfigError(f"nodes.{name}.fallback: tier {node.role} has no exit, want one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from ddnn.bundle.split import copy_files, new_folder
 from ddnn.errors import ConfigError
 from ddnn.topology import Topology
 
+MAX_SHOWN = 60
+"""Letters of a value in a message."""
 _TOPOLOGY = ("name", "collector", "links", "heartbeat", "security")
 _NODE = ("endpoint", "host", "restart", "limits")
 _TIER = ("deadline_ms",)
@@ -35,13 +38,18 @@ def place_bundle(folder: Path, topology: Topology, out: Path) -> Bundle:
 
 def _check_same_network(own: Topology, other: Topology) -> None:
     wanted, found = _network(own), _network(other)
-    differing = [key for key in wanted if wanted[key] != found.get(key)]
-    differing += [key for key in found if key not in wanted]
-    if differing:
-        raise ConfigError(
-            f"topology {other.name}: {differing[0]} is not that of the network trained for "
-            f"{own.name}, want a topology that differs in places, links and times alone"
-        )
+    for key in dict.fromkeys((*wanted, *found)):
+        if wanted.get(key) != found.get(key):
+            raise ConfigError(
+                f"{key} of the new topology: got {_short(found.get(key))}, the network was trained "
+                f"for {_short(wanted.get(key))}; want one that differs in places, links and times"
+            )
+
+
+def _short(value: Any) -> str:
+    """Of what may be a whole section."""
+    text = "none" if value is None else json.dumps(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _network(topology: Topology) -> dict[str, Any]:

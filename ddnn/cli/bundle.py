@@ -40,6 +40,7 @@ def split(run: Path, nodes: tuple[str, ...], host: str | None, out: Path) -> Non
         raise click.UsageError("want either --host NAME or --node NAME, which may be given again")
     if host is not None:
         nodes = nodes_of_host(load_bundle(run, ()).topology, host)
+    nodes = tuple(dict.fromkeys(nodes))
     files = split_bundle(run, nodes, out)
     click.echo(f"{out}: {', '.join(nodes) or 'no node'}; {len(files)} files and the manifest")
 

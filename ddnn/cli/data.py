@@ -16,7 +16,7 @@ from ddnn.data.available import availability
 from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
 from ddnn.data.rendered import render_to
 from ddnn.data.summary import PARTS, Summary, summarise
-from ddnn.errors import DdnnError
+from ddnn.errors import ConfigError, DdnnError
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, nothing else")
 
@@ -68,6 +68,8 @@ def show(card: str, out: Path | None, samples: int, as_json: bool) -> None:
 @JSON
 def render(samples: int, seed: int, out: Path, as_json: bool) -> None:
     """Render samples into an .npz with `X` and `y`, which a card of kind npz reads."""
+    if out.suffix != ".npz":
+        raise ConfigError(f"--out {out}: want a name that ends in .npz")
     digest = render_to(out, samples=samples, seed=seed)
     if as_json:
         _print_json({"out": str(out), "samples": samples, "seed": seed, "sha256": digest})

@@ -39,8 +39,11 @@ def check_writable(folder: Path) -> None:
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir():
         raise DdnnError(f"{folder}: cannot be written, {there} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise DdnnError(f"{folder}: cannot be written, {there} is not open to you")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise DdnnError(f"{folder}: cannot be written, {there}: {error.strerror}") from error
 
 
 def write_json(path: Path, document: Any) -> None:
