@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.cli.options import data_options, json_option, plan_option, run_argument
+from ddnn.report.files import check_writable
 from ddnn.report.tables import print_offline
 from ddnn.run.outcome import failure_entry
 from ddnn.run.plan import actions, plan_for, presence
@@ -30,6 +31,7 @@ def command(
 
     A plan's devices are masked at the samples for which it kills, hangs or cuts them off.
     """
+    check_writable(run)
     trained = open_run(run)
 
     def losses(samples: int) -> tuple[NDArray[np.bool_], list[dict[str, Any]]]:

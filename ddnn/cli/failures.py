@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from ddnn.cli.options import data_options, json_option, run_argument
+from ddnn.report.files import check_writable
 from ddnn.report.tables import percent, plain_console, table
 from ddnn.training.failures import FOLDER, REPORT, SUBSETS, failures_run
 from ddnn.training.run import open_run
@@ -21,6 +22,7 @@ from ddnn.training.run import open_run
 @json_option
 def command(run: Path, card: str | None, split: str, as_json: bool) -> None:
     """Measure RUN's network with every set of its devices lost."""
+    check_writable(run / FOLDER)
     document = failures_run(open_run(run), card=card, split=split)
     if as_json:
         click.echo(json.dumps(document, indent=2))

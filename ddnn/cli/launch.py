@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.cli.options import (
+    FiniteRange,
     data_options,
     insecure_option,
     json_option,
@@ -52,7 +53,7 @@ from ddnn.topology import Topology
 @click.option(
     "--ready-timeout",
     "ready_s",
-    type=click.FloatRange(min=0.1),
+    type=FiniteRange(min=0.1),
     default=READY_S,
     show_default=True,
     metavar="S",

@@ -54,6 +54,13 @@ def test_an_error_is_one_line_and_exits_1(tmp_path, monkeypatch, capsys, argumen
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_number_is_finite(value):
+    result = CliRunner().invoke(ddnn, ["launch", "gone", "--ready-timeout", value])
+    assert result.exit_code == 2
+    assert f"{value} is no finite number" in result.output
+
+
 def test_calibrate_takes_one_goal():
     result = CliRunner().invoke(ddnn, ["calibrate", "gone", "--accuracy", "0.9", "--bytes", "20"])
     assert result.exit_code == 2
