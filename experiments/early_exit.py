@@ -38,6 +38,7 @@ SMOKE_CARD = FOLDER / "smoke-images.yaml"
 CYCLES: tuple[dict[str, Any], ...] = (
     {"epochs": 14, "exit_weights": {"local": 0.3, "edge": 0.3}},
     {"epochs": 24, "learning_rate": 0.1, "exit_weights": {"local": 0.2, "edge": 0.25}},
+    {"epochs": 16, "learning_rate": 0.05, "exit_weights": {"local": 0.1, "edge": 0.2}},
 )
 """Of the learning rate; each begins with the weights of the one before."""
 STEPS = 41
