@@ -28,13 +28,29 @@ RESULTS = (
 
 
 def is_run(folder: Path) -> bool:
-    """Whether `ddnn train` has begun here."""
-    return (folder / CONFIG).exists()
+    """Whether `ddnn train` has begun here: other programs write a config.json too."""
+    return epochs_wanted(folder) is not None
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Raises DdnnError where a new run has no place: it would be mixed with what is there."""
+    if is_run(folder):
+        if not overwrite:
+            raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
+    elif not _is_empty(folder):
+        raise ConfigError(f"{folder}: not empty and no run of ddnn train, want a new folder")
 
 
 def is_finished(folder: Path) -> bool:
     """Whether `ddnn train` has come to its end here: the bundle is written last."""
     return (folder / RESULTS[0]).exists()
+
+
+def epochs_wanted(folder: Path) -> int | None:
+    """How many epochs `ddnn train` was asked for here, in all; None: this is no run."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        return int(json.loads((folder / CONFIG).read_bytes())["settings"]["epochs"])
+    return None
 
 
 def epochs_done(folder: Path) -> int:
@@ -47,14 +63,13 @@ def epochs_done(folder: Path) -> int:
 
 def check_finished(folder: Path) -> None:
     """Raises ConfigError for a run whose training was interrupted."""
-    if is_finished(folder) or not is_run(folder):
+    wanted = epochs_wanted(folder)
+    if wanted is None or is_finished(folder):
         return
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        wanted = json.loads((folder / CONFIG).read_bytes())["settings"]["epochs"]
-        raise ConfigError(
-            f"{folder}: training stopped at epoch {epochs_done(folder)} of {wanted}, finish it "
-            f"with ddnn train --resume {folder}"
-        )
+    raise ConfigError(
+        f"{folder}: training stopped at epoch {epochs_done(folder)} of {wanted}, finish it "
+        f"with ddnn train --resume {folder}"
+    )
 
 
 def remove(folder: Path, patterns: tuple[str, ...]) -> None:
@@ -72,3 +87,10 @@ def remove(folder: Path, patterns: tuple[str, ...]) -> None:
         if parent != folder:
             with contextlib.suppress(OSError):  # it holds something else
                 parent.rmdir()
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not folder.is_dir() or not any(folder.iterdir())
+    except OSError as error:
+        raise DdnnError(f"{folder}: cannot be read, {error.strerror}") from error

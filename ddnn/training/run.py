@@ -36,9 +36,9 @@ from ddnn.runfolder import (
     RESULTS,
     TRAINING,
     WEIGHTS,
+    check_free,
     epochs_done,
     is_finished,
-    is_run,
     remove,
 )
 from ddnn.topology import Model, Topology
@@ -104,10 +104,9 @@ def train_run(
     """Trains, calibrates and writes the bundle; what an earlier run has left here is removed.
 
     data: the card's data set where it is loaded already.
-    Raises ConfigError when `folder` holds a run and `overwrite` is not set.
+    Raises ConfigError when `folder` holds a run and `overwrite` is not set, or anything else.
     """
-    if is_run(folder) and not overwrite:
-        raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
+    check_free(folder, overwrite=overwrite)
     settings = _with_start(settings, folder)
     data = load(card) if data is None else data
     check_fits(topology, data.samples, card=card)

@@ -139,6 +139,23 @@ def test_a_run_is_not_overwritten_unasked(run, topology_file, card):
     assert call(*arguments, "--overwrite").exit_code == 0
 
 
+@pytest.mark.parametrize("option", [(), ("--overwrite",)], ids=["", "--overwrite"])
+@pytest.mark.parametrize("own", ["mine.txt", "config.json"])
+def test_a_folder_that_is_no_run_is_not_written_into(tmp_path, topology_file, card, own, option):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / own).write_text("{}")
+    with pytest.raises(ConfigError, match="mine: not empty and no run of ddnn train, want a new"):
+        call("train", topology_file, "--data", card, "--out", folder, "--epochs", 1, *option)
+    assert files_of(folder) == {own: b"{}"}
+
+
+def test_an_empty_folder_becomes_a_run(tmp_path, topology_file, card):
+    (tmp_path / "empty").mkdir()
+    arguments = ("--out", tmp_path / "empty", "--epochs", 1)
+    assert call("train", topology_file, "--data", card, *arguments).exit_code == 0
+
+
 def files_of(folder: Path) -> dict[str, bytes]:
     """Of a run, by name."""
     found = (path for path in folder.rglob("*") if path.is_file())
