@@ -12,11 +12,12 @@ from pathlib import Path
 from ddnn.errors import ConfigError, DdnnError
 
 CONFIG, BUNDLE = "config.json", "bundle"
-WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
-TRAINING = (CHECKPOINT, WEIGHTS, HISTORY)
+CHECKPOINT, HISTORY = "checkpoint.safetensors", "history.jsonl"
+TRAINING = (CHECKPOINT, HISTORY)
 RESULTS = (
     f"{BUNDLE}/manifest.json",  # first: without it the rest is no bundle
-    f"{BUNDLE}/{WEIGHTS}",
+    f"{BUNDLE}/weights.safetensors",
+    "weights.safetensors",  # of folders written before the bundle's were read
     f"{BUNDLE}/sections/*.onnx",
     f"{BUNDLE}/exits/*.onnx",
     *("report.json", "verdicts.csv", "thresholds.csv"),
@@ -62,13 +63,18 @@ def epochs_done(folder: Path) -> int:
 
 
 def check_finished(folder: Path) -> None:
-    """Raises ConfigError for a run whose training was interrupted."""
-    wanted = epochs_wanted(folder)
+    """Raises ConfigError for a run without a bundle, saying how to come by one."""
+    done, wanted = epochs_done(folder), epochs_wanted(folder)
     if wanted is None or is_finished(folder):
         return
+    if done >= wanted:
+        raise ConfigError(
+            f"{folder}: has all its {wanted} epochs but no bundle, make it with "
+            f"ddnn train --resume {folder}"
+        )
     raise ConfigError(
-        f"{folder}: training stopped at epoch {epochs_done(folder)} of {wanted}, finish it "
-        f"with ddnn train --resume {folder}"
+        f"{folder}: training stopped at epoch {done} of {wanted}, finish it with "
+        f"ddnn train --resume {folder}"
     )
 
 

@@ -3,9 +3,8 @@
 RUN/
   config.json               settings, seed, topology, card, versions
   history.jsonl             one line an epoch
-  checkpoint.safetensors    the last epoch, to go on
-  weights.safetensors       the chosen epoch
-  bundle/                   for the runtime (ddnn.bundle.manifest)
+  checkpoint.safetensors    the last epoch and the chosen one, to go on
+  bundle/                   the chosen epoch, also for the runtime (ddnn.bundle.manifest)
   report.json, verdicts.csv, thresholds.csv   the evaluation on the test split
 """
 
@@ -20,13 +19,13 @@ import torch
 from pydantic import Field
 
 from ddnn import __version__
-from ddnn.bundle.load import load_bundle
-from ddnn.bundle.manifest import ExitRule
+from ddnn.bundle.load import load_bundle, read_weights
+from ddnn.bundle.manifest import WEIGHTS, ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
 from ddnn.data.fits import check_fits, check_unchanged
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
-from ddnn.errors import ConfigError
+from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
 from ddnn.runfolder import (
@@ -35,7 +34,6 @@ from ddnn.runfolder import (
     CONFIG,
     RESULTS,
     TRAINING,
-    WEIGHTS,
     check_free,
     epochs_done,
     is_finished,
@@ -43,7 +41,7 @@ from ddnn.runfolder import (
 )
 from ddnn.topology import Model, Topology
 from ddnn.training.calibrate import Calibration, Goal, calibrate
-from ddnn.training.checkpoint import load_weights, save_weights
+from ddnn.training.checkpoint import load_weights
 from ddnn.training.fit import OnEpoch, Training, fit, prepare
 from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
@@ -163,7 +161,7 @@ def open_run(folder: Path) -> Run:
     config = read_config(folder)
     bundle = load_bundle(folder)
     joint = Joint(config.topology)
-    load_weights(folder / WEIGHTS, joint)
+    load_weights(read_weights(bundle), joint, source=bundle.folder / WEIGHTS)
     return Run(
         folder=folder,
         config=config,
@@ -206,7 +204,6 @@ def _finish(
 ) -> Run:
     joint = fit(training, folder, on_epoch)
     fit_tables(joint, data.part("train"))
-    save_weights(folder / WEIGHTS, joint)
     prior_class = int(np.bincount(data.part("train").fused_labels_N).argmax())
     calibration = calibrate(joint, _held_out(data), Goal(), prior_class=prior_class)
     write_bundle(
@@ -233,9 +230,11 @@ def _with_start(settings: Settings, folder: Path) -> Settings:
     if settings.start_from is None:
         return settings
     start = Path(settings.start_from).resolve()
-    if not (start / WEIGHTS).is_file():
-        raise ConfigError(f"--start-from {start}: no {WEIGHTS} there, want a run of ddnn train")
-    if start == folder.resolve():
+    try:
+        load_bundle(start, nodes=())
+    except DdnnError as error:
+        raise ConfigError(f"--start-from {error}") from error
+    if folder.resolve() in (start, start.parent):
         raise ConfigError(f"--start-from {start}: is to be replaced itself, want another --out")
     return settings.model_copy(update={"start_from": str(start)})
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tiny import make_samples, make_topology
 
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
-from ddnn.errors import ConfigError, DataError, DdnnError
+from ddnn.errors import BundleError, ConfigError, DataError, DdnnError
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import RESULTS, TRAINING, remove
 from ddnn.training.evaluate import evaluate, sweep
@@ -47,9 +48,9 @@ def run(tmp_path: Path, topology_file: Path, card: Path) -> Path:
 def test_train_leaves_a_whole_run_folder(run):
     names = {path.name for path in run.iterdir()}
     assert {
-        "config.json", "history.jsonl", "checkpoint.safetensors", "weights.safetensors",
+        "config.json", "history.jsonl", "checkpoint.safetensors",
         "bundle", "report.json", "verdicts.csv", "thresholds.csv",
-    } <= names  # fmt: skip
+    } == names  # fmt: skip
     bundle = load_bundle(run)
     report = json.loads((run / "report.json").read_bytes())
     assert report["bundle_sha256"] == bundle.sha256
@@ -176,8 +177,8 @@ def test_a_training_that_cannot_start_leaves_the_run_as_it_is(
     run, tmp_path, topology_file, card, mistake
 ):
     options, words = mistake
-    (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged/weights.safetensors").write_bytes(b"x" * 40)
+    shutil.copytree(run, tmp_path / "damaged")
+    (tmp_path / "damaged/bundle/weights.safetensors").write_bytes(b"x" * 40)
     given = [tmp_path / "damaged" if x == "DAMAGED" else x for x in options]
     before = files_of(run)
     arguments = ("train", topology_file, "--data", card, "--epochs", 1, *given)
@@ -200,9 +201,31 @@ def test_resume_without_a_sound_checkpoint_leaves_the_run_as_it_is(run, checkpoi
 
 
 def test_a_training_cut_in_its_first_epoch_starts_again(run):
-    for name in ("checkpoint.safetensors", "history.jsonl", "weights.safetensors"):
+    for name in TRAINING:
         (run / name).unlink()
     whole = load_bundle(run).sha256
+    assert call("train", "--resume", run).exit_code == 0
+    assert load_bundle(run).sha256 == whole
+
+
+@pytest.mark.parametrize("command", ["evaluate", "launch", "calibrate", "failures"])
+def test_weights_that_are_not_the_bundles_are_refused(run, command):
+    path = run / "bundle/weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"bundle/weights\.safetensors: sha256 .*…, want "):
+        call(command, run)
+
+
+def test_a_bundle_that_is_gone_is_made_again(run):
+    whole = load_bundle(run).sha256
+    shutil.rmtree(run / "bundle")
+    said = f"{run}: has all its 2 epochs but no bundle, make it with ddnn train --resume {run}"
+    for command in ("evaluate", "launch"):
+        with pytest.raises(ConfigError) as caught:
+            call(command, run)
+        assert str(caught.value) == said
     assert call("train", "--resume", run).exit_code == 0
     assert load_bundle(run).sha256 == whole
 
@@ -300,7 +323,7 @@ def test_a_new_training_removes_what_followed_from_the_old_weights(run, topology
 
     train_run(run, topology, card, settings, overwrite=True, on_epoch=look)
     trained = ["checkpoint.safetensors", "config.json", "failures/notes.txt", "history.jsonl"]
-    assert left[0] == [*trained, "weights.safetensors"]
+    assert left[0] == trained
     assert (run / "bundle/manifest.json").exists()
 
 
@@ -346,7 +369,7 @@ def test_data_that_do_not_fit_are_named_with_the_file_that_wants_others(
 @pytest.mark.parametrize("start", ["gone", "run"])
 def test_a_run_is_not_removed_for_one_that_cannot_begin(run, topology_file, card, start):
     arguments = ("--out", run, "--overwrite", "--start-from", run.parent / start)
-    with pytest.raises(ConfigError, match=f"--start-from .*{start}: .* want"):
+    with pytest.raises(ConfigError, match=f"--start-from .*{start}.*: .* want"):
         call("train", topology_file, "--data", card, *arguments)
     assert load_bundle(run)
 
