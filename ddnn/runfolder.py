@@ -1,5 +1,11 @@
 """What ddnn writes into a run's folder, and whether its training has come to its end.
 
+config.json says how many epochs are wanted, history.jsonl how many are done, the bundle's manifest
+of how many the bundle is. The bundle is what is evaluated, calibrated and launched, and reports are
+of it; all of them stand until the training comes to its end, which replaces the bundle in one step
+and then removes the reports. So a run that is gone on with, and interrupted, is used as it was
+before; it is finished when its bundle is of all the epochs wanted.
+
 Known without torch: the runtime says of an unfinished run what it is, not what it lacks.
 """
 
@@ -14,18 +20,21 @@ from ddnn.errors import ConfigError, DdnnError
 CONFIG, BUNDLE = "config.json", "bundle"
 CHECKPOINT, HISTORY = "checkpoint.safetensors", "history.jsonl"
 TRAINING = (CHECKPOINT, HISTORY)
-RESULTS = (
-    f"{BUNDLE}/manifest.json",  # first: without it the rest is no bundle
+MANIFEST = f"{BUNDLE}/manifest.json"
+BUNDLED = (
+    MANIFEST,  # first: without it the rest is no bundle
     f"{BUNDLE}/weights.safetensors",
-    "weights.safetensors",  # of folders written before the bundle's were read
     f"{BUNDLE}/sections/*.onnx",
     f"{BUNDLE}/exits/*.onnx",
+)
+REPORTS = (
+    "weights.safetensors",  # of folders written before the bundle's were read
     *("report.json", "verdicts.csv", "thresholds.csv"),
     *("demo.json", "thresholds.png", "devices-lost.png"),
     *("failures/report.json", "failures/subsets.csv"),
     *(f"launch/{name}" for name in ("report.json", "verdicts.csv", "links.csv", "memory.csv")),
 )
-"""What follows from the weights: of no use once they change."""
+"""What follows from the bundle: of no use once it changes."""
 
 
 def is_run(folder: Path) -> bool:
@@ -43,15 +52,14 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether `ddnn train` has come to its end here: the bundle is written last."""
-    return (folder / RESULTS[0]).exists()
+    """Whether `ddnn train` has come to its end here: the bundle is of all epochs wanted."""
+    wanted = epochs_wanted(folder)
+    return wanted is not None and wanted == _epochs(folder / MANIFEST, "training")
 
 
 def epochs_wanted(folder: Path) -> int | None:
     """How many epochs `ddnn train` was asked for here, in all; None: this is no run."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        return int(json.loads((folder / CONFIG).read_bytes())["settings"]["epochs"])
-    return None
+    return _epochs(folder / CONFIG)
 
 
 def epochs_done(folder: Path) -> int:
@@ -65,7 +73,7 @@ def epochs_done(folder: Path) -> int:
 def check_finished(folder: Path) -> None:
     """Raises ConfigError for a run without a bundle, saying how to come by one."""
     done, wanted = epochs_done(folder), epochs_wanted(folder)
-    if wanted is None or is_finished(folder):
+    if wanted is None or (folder / MANIFEST).exists():
         return
     if done >= wanted:
         raise ConfigError(
@@ -93,6 +101,16 @@ def remove(folder: Path, patterns: tuple[str, ...]) -> None:
         if parent != folder:
             with contextlib.suppress(OSError):  # it holds something else
                 parent.rmdir()
+
+
+def _epochs(path: Path, *keys: str) -> int | None:
+    """Of the settings under these keys; None: they are not there."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        document = json.loads(path.read_bytes())
+        for key in (*keys, "settings", "epochs"):
+            document = document[key]
+        return int(document)
+    return None
 
 
 def _is_empty(folder: Path) -> bool:

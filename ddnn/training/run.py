@@ -30,9 +30,10 @@ from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
 from ddnn.runfolder import (
     BUNDLE,
+    BUNDLED,
     CHECKPOINT,
     CONFIG,
-    RESULTS,
+    REPORTS,
     TRAINING,
     check_free,
     epochs_done,
@@ -61,7 +62,7 @@ class Config(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A finished run, opened."""
+    """A run that has a bundle, opened: `joint`, `rules` and the prior are the bundle's."""
 
     folder: Path
     config: Config
@@ -117,7 +118,7 @@ def train_run(
         versions=versions(),
     )
     training = prepare(data, topology, settings, seed=seed)
-    remove(folder, (*RESULTS, *TRAINING))
+    remove(folder, (*BUNDLED, *REPORTS, *TRAINING))
     write_json(folder / CONFIG, config.model_dump(mode="json"))
     return _finish(folder, config, data, training, on_epoch)
 
@@ -127,7 +128,8 @@ def resume_run(
 ) -> Run:
     """Goes on after the last finished epoch; `epochs` changes how many there are in all.
 
-    A run that has all of them is opened as it is.
+    A run that has all of them is opened as it is; another keeps its bundle and reports until
+    the new bundle is written.
     Raises DdnnError when the folder holds no run, its data is no longer the same, or more
     epochs are done than wanted, or the checkpoint is gone or damaged; then nothing is changed.
     """
@@ -148,13 +150,12 @@ def resume_run(
         seed=config.seed,
         checkpoint=folder / CHECKPOINT if done else None,
     )
-    remove(folder, RESULTS)
     write_json(folder / CONFIG, config.model_dump(mode="json"))
     return _finish(folder, config, data, training, on_epoch)
 
 
 def open_run(folder: Path) -> Run:
-    """A run that has been trained to its end.
+    """A run as its bundle is: see ddnn.runfolder for when that is of fewer epochs than wanted.
 
     Raises DdnnError naming the file that is missing or damaged.
     """
@@ -219,6 +220,7 @@ def _finish(
         },
         versions=config.versions,
     )
+    remove(folder, REPORTS)
     return open_run(folder)
 
 

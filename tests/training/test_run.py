@@ -16,7 +16,7 @@ from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
 from ddnn.errors import BundleError, ConfigError, DataError, DdnnError
 from ddnn.run.outcome import Outcome, write_outcome
-from ddnn.runfolder import RESULTS, TRAINING, remove
+from ddnn.runfolder import BUNDLED, REPORTS, TRAINING, is_finished, remove
 from ddnn.training.evaluate import evaluate, sweep
 from ddnn.training.fit import Epoch
 from ddnn.training.run import open_run, resume_run, train_run
@@ -230,6 +230,27 @@ def test_a_bundle_that_is_gone_is_made_again(run):
     assert load_bundle(run).sha256 == whole
 
 
+def test_a_run_gone_on_with_and_interrupted_is_used_as_it_was(run):
+    call("calibrate", run, "--early-share", 1)
+    report = json.loads(call("evaluate", run, "--json").stdout)
+    before = {name: content for name, content in files_of(run).items() if "/" in name}
+
+    def interrupt(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(run, epochs=4, on_epoch=interrupt)
+    assert not is_finished(run)
+    assert before.items() <= files_of(run).items()
+    assert json.loads((run / "report.json").read_bytes()) == report
+    assert json.loads(call("evaluate", run, "--json").stdout) == report
+    call("failures", run)
+    assert call("train", "--resume", run).exit_code == 0
+    assert is_finished(run)
+    assert load_bundle(run).sha256 != report["bundle_sha256"]
+    assert not (run / "failures").exists()
+
+
 def test_resume_goes_on_to_more_epochs(run):
     result = call("train", "--resume", run, "--epochs", 3)
     assert result.exit_code == 0, result.output
@@ -306,7 +327,7 @@ def test_every_file_of_a_run_is_known(run):
     call("failures", run)
     found = evaluate(open_run(run), make_samples(4)).verdicts
     write_outcome(run / "launch", Outcome(report={"bytes": {"links": []}}, verdicts=found))
-    remove(run, (*RESULTS, *TRAINING))
+    remove(run, (*BUNDLED, *REPORTS, *TRAINING))
     assert [path.name for path in run.iterdir()] == ["config.json"]
 
 
