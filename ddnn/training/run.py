@@ -22,7 +22,7 @@ from ddnn import __version__
 from ddnn.bundle.load import load_bundle, read_weights
 from ddnn.bundle.manifest import WEIGHTS, ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
-from ddnn.data.fits import check_fits, check_unchanged
+from ddnn.data.fits import check_fits, check_unchanged, part_of
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DdnnError
@@ -103,12 +103,14 @@ def train_run(
     """Trains, calibrates and writes the bundle; what an earlier run has left here is removed.
 
     data: the card's data set where it is loaded already.
-    Raises ConfigError when `folder` holds a run and `overwrite` is not set, or anything else.
+    Raises ConfigError when `folder` holds a run and `overwrite` is not set, or anything else,
+    DataError when the card keeps nothing to test on.
     """
     check_free(folder, overwrite=overwrite)
     settings = _with_start(settings, folder)
     data = load(card) if data is None else data
     check_fits(topology, data.samples, card=card)
+    part_of(data, "test", card=card)  # what the network is to be tried on
     config = Config(
         topology=topology,
         settings=settings,

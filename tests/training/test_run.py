@@ -129,8 +129,14 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
 def test_an_empty_split_is_named(run, card, tmp_path):
     other = tmp_path / "no-test.yaml"
     other.write_text(card.read_text().replace("{by: file}", "{by: sample, test: 0.0}"))
-    with pytest.raises(DataError, match="no samples in this split"):
-        call("evaluate", run, "--data", other)
+    said = r"no-test\.yaml: no samples in its split 'test', want at least one"
+    for command in ("evaluate", "failures"):
+        with pytest.raises(DataError, match=said):
+            call(command, run, "--data", other)
+    topology = tmp_path / "tiny-topology.yaml"
+    with pytest.raises(DataError, match=said):
+        call("train", topology, "--data", other, "--out", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_run_is_not_overwritten_unasked(run, topology_file, card):
