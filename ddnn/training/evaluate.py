@@ -140,6 +140,7 @@ def report(run: Run, evaluation: Evaluation) -> dict[str, Any]:
             ],
         },
         "topology": run.topology.name,
+        "calibrated_on": run.calibrated_on,
         "bundle_sha256": run.bundle_sha256,
         "seed": run.config.seed,
         "versions": run.config.versions,

@@ -81,6 +81,7 @@ def failures_run(
         },
         "data": {"name": data.name, "digest": data.digest, "split": split},
         "topology": run.topology.name,
+        "calibrated_on": run.calibrated_on,
         "bundle_sha256": run.bundle_sha256,
         "seed": run.config.seed,
         "versions": run.config.versions,

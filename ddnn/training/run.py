@@ -24,7 +24,7 @@ from ddnn.bundle.manifest import WEIGHTS, ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
 from ddnn.data.fits import check_fits, check_unchanged, part_of
 from ddnn.data.loading import load
-from ddnn.data.multiview import DataSet, MultiView
+from ddnn.data.multiview import DataSet
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
@@ -41,7 +41,7 @@ from ddnn.runfolder import (
     remove,
 )
 from ddnn.topology import Model, Topology
-from ddnn.training.calibrate import Calibration, Goal, calibrate
+from ddnn.training.calibrate import Calibration, CalibrationSplit, Goal, calibrate
 from ddnn.training.checkpoint import load_weights
 from ddnn.training.fit import OnEpoch, Training, fit, prepare
 from ddnn.training.payload import fit_tables
@@ -62,13 +62,18 @@ class Config(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A run that has a bundle, opened: `joint`, `rules` and the prior are the bundle's."""
+    """A run that has a bundle, opened: `joint`, `rules` and the prior are the bundle's.
+
+    calibrated_on: the split that the rules were chosen from, `train` where the card holds no
+        validation samples out.
+    """
 
     folder: Path
     config: Config
     joint: Joint
     rules: dict[str, ExitRule]
     prior_class: int
+    calibrated_on: str
     bundle_sha256: str
 
     @property
@@ -171,14 +176,14 @@ def open_run(folder: Path) -> Run:
         joint=joint.eval(),
         rules={name: bundle.manifest.exits[name] for name in config.topology.exits},
         prior_class=bundle.manifest.prior_class,
+        calibrated_on="train" if "train" in bundle.manifest.training else "validation",
         bundle_sha256=bundle.sha256,
     )
 
 
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
-    held_out = _held_out(run.load_data())
-    calibration = calibrate(run.joint, held_out, goal, prior_class=run.prior_class)
+    calibration = _calibrate(run.joint, run.load_data(), goal, prior_class=run.prior_class)
     write_exits(run.folder / BUNDLE, calibration.rules)
     return calibration
 
@@ -208,7 +213,7 @@ def _finish(
     joint = fit(training, folder, on_epoch)
     fit_tables(joint, data.part("train"))
     prior_class = int(np.bincount(data.part("train").fused_labels_N).argmax())
-    calibration = calibrate(joint, _held_out(data), Goal(), prior_class=prior_class)
+    calibration = _calibrate(joint, data, Goal(), prior_class=prior_class)
     write_bundle(
         folder / BUNDLE,
         joint,
@@ -218,7 +223,7 @@ def _finish(
         training={
             "settings": config.settings.model_dump(mode="json"),
             "seed": config.seed,
-            "validation": calibration.point._asdict(),
+            calibration.split: calibration.point._asdict(),
         },
         versions=config.versions,
     )
@@ -243,10 +248,10 @@ def _with_start(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"start_from": str(start)})
 
 
-def _held_out(data: DataSet) -> MultiView:
-    """The validation samples; the training samples where a card holds none out."""
-    validation = data.part("validation")
-    return validation if len(validation) else data.part("train")
+def _calibrate(joint: Joint, data: DataSet, goal: Goal, *, prior_class: int) -> Calibration:
+    """From the validation samples; from the training samples where a card holds none out."""
+    split: CalibrationSplit = "validation" if len(data.split.validation) else "train"
+    return calibrate(joint, data.part(split), goal, prior_class=prior_class, split=split)
 
 
 def _lasting(card: str | Path) -> str:

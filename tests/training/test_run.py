@@ -54,6 +54,7 @@ def test_train_leaves_a_whole_run_folder(run):
     bundle = load_bundle(run)
     report = json.loads((run / "report.json").read_bytes())
     assert report["bundle_sha256"] == bundle.sha256
+    assert report["calibrated_on"] == "validation"
     assert report["samples"] == report["answered"] == 24
     with (run / "verdicts.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -124,6 +125,20 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
     report = json.loads(call("evaluate", run, "--split", "validation", "--json").stdout)
     assert report["exits"]["local"]["share"] == 1.0
     assert report["bytes"]["per_device_sample"]["payload"] == 12
+
+
+def test_thresholds_from_training_samples_are_told_as_such(tmp_path, topology_file, card):
+    card.write_text(card.read_text().replace("{by: file}", "{by: sample, validation: 0}"))
+    folder = tmp_path / "run"
+    trained = call("train", topology_file, "--data", card, "--out", folder, "--epochs", 1)
+    said = "T chosen on training data: the card holds no validation samples out"
+    assert said in trained.stdout
+    assert said in call("report", folder).stdout
+    assert json.loads((folder / "report.json").read_bytes())["calibrated_on"] == "train"
+    assert json.loads(call("calibrate", folder, "--json").stdout).keys() == {"exits", "train"}
+    assert "\non training data: " in call("calibrate", folder).stdout
+    with pytest.raises(ConfigError, match="5 bytes on training data, least is"):
+        call("calibrate", folder, "--bytes", 5)
 
 
 def test_an_empty_split_is_named(run, card, tmp_path):
