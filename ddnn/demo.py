@@ -21,6 +21,7 @@ from ddnn.report.verdicts import wilson_interval
 from ddnn.run.launcher import Options, Watcher, launch
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.run.plan import plan_of
+from ddnn.runfolder import check_free
 from ddnn.topology import read_topology
 from ddnn.training import evaluate, failures
 from ddnn.training.fit import OnEpoch
@@ -50,11 +51,9 @@ def run_demo(
     on_epoch: OnEpoch = lambda _epoch: None,
 ) -> dict[str, Any]:
     """Does everything once and returns what `demo.json` holds. `out` becomes a run folder."""
+    check_free(out, overwrite=True)
     say("1/5  rendering what six cameras see")
     data = load(card)
-    out.mkdir(parents=True, exist_ok=True)
-    sheet = out / "contact-sheet.png"
-    write_contact_sheet(data, chosen_samples(data, SHEET_ROWS), sheet)
     say("2/5  training six devices, the local exit and the cloud as one network")
     run = train_run(
         out,
@@ -66,6 +65,8 @@ def run_demo(
         data=data,
         on_epoch=on_epoch,
     )
+    sheet = out / "contact-sheet.png"
+    write_contact_sheet(data, chosen_samples(data, SHEET_ROWS), sheet)
     say("3/5  evaluating, also under every set of lost devices")
     offline = evaluate.evaluate_run(run)
     failures.failures_run(run)

@@ -1,5 +1,11 @@
 """What ddnn writes into a run's folder, and whether its training has come to its end.
 
+config.json says how many epochs are wanted, history.jsonl how many are done, the bundle's manifest
+of how many the bundle is. The bundle is what is evaluated, calibrated and launched, and reports are
+of it; all of them stand until the training comes to its end, which replaces the bundle in one step
+and then removes the reports. So a run that is gone on with, and interrupted, is used as it was
+before; it is finished when its bundle is of all the epochs wanted.
+
 Known without torch: the runtime says of an unfinished run what it is, not what it lacks.
 """
 
@@ -12,29 +18,48 @@ from pathlib import Path
 from ddnn.errors import ConfigError, DdnnError
 
 CONFIG, BUNDLE = "config.json", "bundle"
-WEIGHTS, CHECKPOINT, HISTORY = "weights.safetensors", "checkpoint.safetensors", "history.jsonl"
-TRAINING = (CHECKPOINT, WEIGHTS, HISTORY)
-RESULTS = (
-    f"{BUNDLE}/manifest.json",  # first: without it the rest is no bundle
-    f"{BUNDLE}/{WEIGHTS}",
+CHECKPOINT, HISTORY = "checkpoint.safetensors", "history.jsonl"
+TRAINING = (CHECKPOINT, HISTORY)
+MANIFEST = f"{BUNDLE}/manifest.json"
+BUNDLED = (
+    MANIFEST,  # first: without it the rest is no bundle
+    f"{BUNDLE}/weights.safetensors",
     f"{BUNDLE}/sections/*.onnx",
     f"{BUNDLE}/exits/*.onnx",
+)
+REPORTS = (
+    "weights.safetensors",  # of folders written before the bundle's were read
     *("report.json", "verdicts.csv", "thresholds.csv"),
     *("demo.json", "thresholds.png", "devices-lost.png"),
     *("failures/report.json", "failures/subsets.csv"),
     *(f"launch/{name}" for name in ("report.json", "verdicts.csv", "links.csv", "memory.csv")),
 )
-"""What follows from the weights: of no use once they change."""
+"""What follows from the bundle: of no use once it changes."""
 
 
 def is_run(folder: Path) -> bool:
-    """Whether `ddnn train` has begun here."""
-    return (folder / CONFIG).exists()
+    """Whether `ddnn train` has begun here: other programs write a config.json too."""
+    return epochs_wanted(folder) is not None
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Raises DdnnError where a new run has no place: it would be mixed with what is there."""
+    if is_run(folder):
+        if not overwrite:
+            raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
+    elif not _is_empty(folder):
+        raise ConfigError(f"{folder}: not empty and no run of ddnn train, want a new folder")
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether `ddnn train` has come to its end here: the bundle is written last."""
-    return (folder / RESULTS[0]).exists()
+    """Whether `ddnn train` has come to its end here: the bundle is of all epochs wanted."""
+    wanted = epochs_wanted(folder)
+    return wanted is not None and wanted == _epochs(folder / MANIFEST, "training")
+
+
+def epochs_wanted(folder: Path) -> int | None:
+    """How many epochs `ddnn train` was asked for here, in all; None: this is no run."""
+    return _epochs(folder / CONFIG)
 
 
 def epochs_done(folder: Path) -> int:
@@ -46,15 +71,19 @@ def epochs_done(folder: Path) -> int:
 
 
 def check_finished(folder: Path) -> None:
-    """Raises ConfigError for a run whose training was interrupted."""
-    if is_finished(folder) or not is_run(folder):
+    """Raises ConfigError for a run without a bundle, saying how to come by one."""
+    done, wanted = epochs_done(folder), epochs_wanted(folder)
+    if wanted is None or (folder / MANIFEST).exists():
         return
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        wanted = json.loads((folder / CONFIG).read_bytes())["settings"]["epochs"]
+    if done >= wanted:
         raise ConfigError(
-            f"{folder}: training stopped at epoch {epochs_done(folder)} of {wanted}, finish it "
-            f"with ddnn train --resume {folder}"
+            f"{folder}: has all its {wanted} epochs but no bundle, make it with "
+            f"ddnn train --resume {folder}"
         )
+    raise ConfigError(
+        f"{folder}: training stopped at epoch {done} of {wanted}, finish it with "
+        f"ddnn train --resume {folder}"
+    )
 
 
 def remove(folder: Path, patterns: tuple[str, ...]) -> None:
@@ -72,3 +101,20 @@ def remove(folder: Path, patterns: tuple[str, ...]) -> None:
         if parent != folder:
             with contextlib.suppress(OSError):  # it holds something else
                 parent.rmdir()
+
+
+def _epochs(path: Path, *keys: str) -> int | None:
+    """Of the settings under these keys; None: they are not there."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        document = json.loads(path.read_bytes())
+        for key in (*keys, "settings", "epochs"):
+            document = document[key]
+        return int(document)
+    return None
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not folder.is_dir() or not any(folder.iterdir())
+    except OSError as error:
+        raise DdnnError(f"{folder}: cannot be read, {error.strerror}") from error

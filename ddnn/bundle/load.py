@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 
 from pydantic import ValidationError
 
-from ddnn.bundle.manifest import MANIFEST, Manifest, exit_file, files_of, section_file
+from ddnn.bundle.manifest import MANIFEST, WEIGHTS, Manifest, exit_file, files_of, section_file
 from ddnn.errors import BundleError, DdnnError
 from ddnn.runfolder import BUNDLE, check_finished
 from ddnn.topology import Topology
@@ -86,6 +86,13 @@ def read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:
     if found != wanted:
         raise BundleError(f"{folder / name}: sha256 {found[:12]}…, want {wanted[:12]}…")
     return content
+
+
+def read_weights(bundle: Bundle) -> bytes:
+    """The trained network as safetensors. Raises BundleError where it is missing or damaged."""
+    if WEIGHTS not in bundle.manifest.sha256:
+        raise BundleError(f"{bundle.folder / MANIFEST}: sha256: no {WEIGHTS}, want a trained run's")
+    return read_checked(bundle.folder, bundle.manifest, WEIGHTS)
 
 
 def _parse(path: Path, content: bytes) -> Manifest:

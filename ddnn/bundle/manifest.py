@@ -4,7 +4,7 @@
       manifest.json
       sections/NODE.onnx     one a node with a section
       exits/EXIT.onnx        one a tier with an exit
-      weights.safetensors    to go on training; the runtime never reads it
+      weights.safetensors    what training and evaluation read; the runtime never does
 
 ONNX inputs and outputs (N is the batch, always first):
 

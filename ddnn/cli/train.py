@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ddnn.data.loading import load
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_offline
 from ddnn.runfolder import epochs_done, is_finished
+from ddnn.topology import Topology
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.fit import Epoch
 from ddnn.training.run import Run, read_config, resume_run, train_run
@@ -143,7 +145,9 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
         freeze=options["freeze"] or None,
         exit_weights=dict(options["exit_weights"]) or None,
     )
-    checked, data = topology_of(topology), load(card)
+    checked = topology_of(topology)
+    _check_exit_weights(checked, settings.exit_weights)
+    data = load(card)
     check_fits(checked, data.samples, card=card, wanted_by=topology)
     with EpochDisplay(settings.epochs) as display:
         return train_run(
@@ -156,6 +160,13 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
             data=data,
             on_epoch=display.show,
         )
+
+
+def _check_exit_weights(topology: Topology, weights: Mapping[str, float]) -> None:
+    """Raises ConfigError where no exit is left that learns."""
+    if not any(weights.get(name, 1.0) for name in topology.exits):
+        got = " ".join(f"--exit-weight {name} 0" for name in topology.exits)
+        raise ConfigError(f"{got}: no exit learns, want at least one above 0")
 
 
 def _resume(folder: Path, topology: str | None, card: str | None, epochs: int | None) -> Run:

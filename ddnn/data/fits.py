@@ -38,6 +38,17 @@ def check_fits(
         raise DataError(f"{card}: no samples in this split, want at least one")
 
 
+def part_of(data: DataSet, split: str, *, card: object) -> MultiView:
+    """The samples of `train`, `validation`, `test` or `all`.
+
+    Raises DataError naming card and split where there is none.
+    """
+    samples = data.part(split)
+    if not len(samples):
+        raise DataError(f"{card}: no samples in its split {split!r}, want at least one")
+    return samples
+
+
 def check_unchanged(data: DataSet, digest: str, *, card: object, wanted_by: object) -> None:
     """Raises ConfigError where data or split are no longer those of this digest.
 

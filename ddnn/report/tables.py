@@ -88,6 +88,8 @@ def print_offline(report: dict[str, Any], console: Console | None = None) -> Non
     console.print(f"right by class: {classes}")
     payload = report["bytes"]["per_device_sample"]["payload"]
     console.print(f"payload: {payload:.1f} bytes per device and sample")
+    if report.get("calibrated_on") == "train":
+        console.print("T chosen on training data: the card holds no validation samples out")
     for failure in report["failures"]:
         console.print(f"  {failure_line(failure)}")
 

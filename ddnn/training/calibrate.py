@@ -1,4 +1,7 @@
-"""Chooses how exits decide, from validation samples only: temperatures, then thresholds.
+"""Chooses how exits decide, never from test samples: temperatures, then thresholds.
+
+They are validation samples; training samples only where a card holds none out, and then the result
+says so: a network is surer of them than of what it has not seen.
 
 Axes: N samples, V views, K classes.
 """
@@ -6,7 +9,7 @@ Axes: N samples, V views, K classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +33,11 @@ EARLY_AT_MOST = 0.95
 """Without a goal, early exits may cost half a point of validation accuracy, and at least one
 validation sample in twenty goes on: validation frames look like the training's, so that exits
 are surer of them than of what comes later."""
+
+
+CalibrationSplit = Literal["validation", "train"]
+SAMPLES: dict[CalibrationSplit, str] = {"validation": "validation data", "train": "training data"}
+"""In words."""
 
 
 class Goal(NamedTuple):
@@ -74,33 +82,44 @@ class Patterns(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """The rules, and what they cost and give on validation data. The last has no threshold."""
+    """The rules, and what they cost and give on the split's samples. The last has no threshold."""
 
     rules: dict[str, ExitRule]
     point: Point
+    split: CalibrationSplit
 
     def as_json(self) -> dict[str, Any]:
-        """With keys by name."""
+        """With keys by name; the point's is its split."""
         exits = {name: rule.model_dump(mode="json") for name, rule in self.rules.items()}
-        return {"exits": exits, "validation": self.point._asdict()}
+        return {"exits": exits, self.split: self.point._asdict()}
 
 
-def calibrate(joint: Joint, samples: MultiView, goal: Goal, *, prior_class: int) -> Calibration:
+def calibrate(
+    joint: Joint,
+    samples: MultiView,
+    goal: Goal,
+    *,
+    prior_class: int,
+    split: CalibrationSplit = "validation",
+) -> Calibration:
     """Temperatures, then one threshold for all exits but the last.
 
-    prior_class: the commonest in training.
+    prior_class: the commonest in training. split: what the samples are.
     Raises ConfigError for more than one goal, or one that no threshold reaches, naming the
     nearest.
     """
-    return calibrate_patterns(loss_patterns(joint, samples, prior_class=prior_class), goal)
+    patterns = loss_patterns(joint, samples, prior_class=prior_class)
+    return calibrate_patterns(patterns, goal, split)
 
 
-def calibrate_patterns(patterns: Patterns, goal: Goal) -> Calibration:
+def calibrate_patterns(
+    patterns: Patterns, goal: Goal, split: CalibrationSplit = "validation"
+) -> Calibration:
     """As `calibrate`, of what is computed once for several goals."""
     labels_N = patterns.samples.fused_labels_N
     temperatures = {name: temperature(x_NK, labels_N) for name, x_NK in patterns.logits.items()}
-    point = choose(curve(patterns, temperatures), goal)
-    return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point)
+    point = choose(curve(patterns, temperatures), goal, split)
+    return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point, split)
 
 
 def loss_patterns(joint: Joint, samples: MultiView, *, prior_class: int) -> Patterns:
@@ -196,23 +215,23 @@ def between(entropies_N: NDArray[np.float32], most: int = 200) -> list[float]:
     return [float(found[n] + gaps[n] / 2) for n in widest if gaps[n] > TIE]
 
 
-def choose(points: list[Point], goal: Goal) -> Point:
+def choose(points: list[Point], goal: Goal, split: CalibrationSplit = "validation") -> Point:
     """The point that serves the goal best. See Goal for what each asks."""
     if sum(value is not None for value in goal) > 1:
         raise ConfigError("calibrate: want one of accuracy, payload bytes or early share")
     if goal.payload_bytes is not None:
         cheap = [point for point in points if point.payload_bytes <= goal.payload_bytes]
         least = min(point.payload_bytes for point in points)
-        _check(cheap, f"{goal.payload_bytes:g} bytes", f"least is {least:.1f}")
+        _check(cheap, f"{goal.payload_bytes:g} bytes", split, f"least is {least:.1f}")
         return max(cheap, key=lambda point: (point.accuracy, -point.threshold))
     if goal.early_share is not None:
         early = [point for point in points if point.early_share >= goal.early_share]
-        _check(early, f"an early share of {goal.early_share:g}", "want at most 1")
+        _check(early, f"an early share of {goal.early_share:g}", split, "want at most 1")
         return min(early, key=lambda point: point.threshold)
     if goal.accuracy is not None:
         good = [point for point in points if point.accuracy >= goal.accuracy]
         best = max(point.accuracy for point in points)
-        _check(good, f"an accuracy of {goal.accuracy:g}", f"best is {best:.4f}")
+        _check(good, f"an accuracy of {goal.accuracy:g}", split, f"best is {best:.4f}")
         return max(good, key=lambda point: point.threshold)
     allowed = [point for point in points if point.early_share <= EARLY_AT_MOST]
     best = max(point.accuracy for point in allowed)
@@ -220,6 +239,7 @@ def choose(points: list[Point], goal: Goal) -> Point:
     return max(sound, key=lambda point: point.threshold)
 
 
-def _check(points: list[Point], wanted: str, nearest: str) -> None:
+def _check(points: list[Point], wanted: str, split: CalibrationSplit, nearest: str) -> None:
     if not points:
-        raise ConfigError(f"calibrate: no threshold gives {wanted} on validation data, {nearest}")
+        where = SAMPLES[split]
+        raise ConfigError(f"calibrate: no threshold gives {wanted} on {where}, {nearest}")

@@ -1,89 +1,122 @@
 """Saves and restores a training after each epoch: safetensors with JSON in its header, no pickle.
 
-One file holds weights, optimizer state and progress, so that they always belong together.
+One file holds weights, those of the chosen epoch, optimizer state and history, so that they always
+belong together; its header has the sha256 of all of them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from ddnn.errors import DdnnError
 from ddnn.report.files import write_bytes
 
-WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
+WEIGHTS, CHOSEN, OPTIMIZER = "weights/", "chosen/", "optimizer/"
+
+State = Mapping[str, Tensor]
+History = list[dict[str, Any]]
 
 
-def save_weights(path: Path, module: nn.Module) -> None:
-    """Weights and running statistics alone."""
-    write_bytes(path, save(_state(module)))
+class Progress(NamedTuple):
+    """chosen: the weights of the best epoch so far. history: a line an epoch."""
+
+    chosen: State
+    history: History
 
 
-def load_weights(path: Path, module: nn.Module) -> None:
-    """Raises DdnnError naming the file when it is missing, damaged or for another network."""
-    tensors, _ = _read(path)
-    _fill(path, module, tensors)
+def state_of(module: nn.Module) -> State:
+    """Weights and running statistics as they are now, on the CPU."""
+    return {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
 
 
-def load_known_weights(path: Path, module: nn.Module) -> None:
+def load_weights(content: bytes, module: nn.Module, *, source: Path) -> None:
+    """Raises DdnnError naming the source when it is damaged or of another network."""
+    tensors = _parse(content, source)
+    _check(source, module, tensors)
+    module.load_state_dict(tensors)
+
+
+def load_known_weights(content: bytes, module: nn.Module, *, source: Path) -> None:
     """Takes over what agrees in name and shape; the rest stays as it is.
 
-    Raises DdnnError naming the file when it is missing, damaged, or nothing agrees.
+    Raises DdnnError naming the source when it is damaged, or nothing agrees.
     """
-    tensors, _ = _read(path)
     own = module.state_dict()
+    tensors = _parse(content, source)
     known = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
     if not known:
-        raise DdnnError(f"{path}: nothing agrees in name and shape, want a run of the same nodes")
+        raise DdnnError(f"{source}: nothing agrees in name and shape, want a run of the same nodes")
     module.load_state_dict(known, strict=False)
 
 
 def save_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """progress: whatever else is needed to go on, as JSON."""
-    tensors = {WEIGHTS + key: value for key, value in _state(module).items()}
+    """All that is needed to go on."""
+    tensors = {WEIGHTS + key: value for key, value in state_of(module).items()}
+    tensors |= {CHOSEN + key: value for key, value in progress.chosen.items()}
     for number, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             tensors[f"{OPTIMIZER}{number}/{key}"] = torch.as_tensor(value).cpu().contiguous()
-    write_bytes(path, save(tensors, metadata={"progress": json.dumps(progress)}))
+    history = json.dumps(progress.history)
+    metadata = {"history": history, "sha256": _sha256(tensors, history)}
+    write_bytes(path, safetensors.torch.save(tensors, metadata))
 
 
-def load_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
+def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Restores both and gives the progress back.
 
-    Raises DdnnError naming the file when it is missing, damaged or for another network.
+    Raises DdnnError naming the file when it is missing, damaged or of another network.
     """
     tensors, metadata = _read(path)
-    weights = {k.removeprefix(WEIGHTS): v for k, v in tensors.items() if k.startswith(WEIGHTS)}
-    _fill(path, module, weights)
+    wanted, history = metadata.get("sha256", "none"), metadata.get("history", "")
+    if wanted != (found := _sha256(tensors, history)):
+        raise DdnnError(f"{path}: damaged, sha256 {found[:12]}…, want {wanted[:12]}…")
+    weights, chosen = _part(tensors, WEIGHTS), _part(tensors, CHOSEN)
+    for state in (weights, chosen):
+        _check(path, module, state)
     states: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith(OPTIMIZER):
-            number, name = key.removeprefix(OPTIMIZER).split("/")
-            states.setdefault(int(number), {})[name] = value
+    for key, value in _part(tensors, OPTIMIZER).items():
+        number, name = key.split("/")
+        states.setdefault(int(number), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    module.load_state_dict(weights)
+    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    return Progress(chosen, json.loads(history))
+
+
+def _sha256(tensors: State, history: str) -> str:
+    """Of names, types, shapes, values and history."""
+    digest = hashlib.sha256(history.encode())
+    for key in sorted(tensors):
+        value = tensors[key]
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _part(tensors: State, prefix: str) -> State:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _parse(content: bytes, source: Path) -> State:
     try:
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": states, "param_groups": groups})
-        progress: dict[str, Any] = json.loads(metadata["progress"])
-    except (KeyError, ValueError) as error:
-        raise DdnnError(f"{path}: damaged, want a checkpoint of ddnn train ({error})") from error
-    return progress
+        state: State = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise DdnnError(f"{source}: damaged, want a safetensors file ({error})") from error
+    return state
 
 
-def _state(module: nn.Module) -> dict[str, Tensor]:
-    return {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read(path: Path) -> tuple[State, dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -94,13 +127,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise DdnnError(f"{path}: damaged, want a safetensors file ({error})") from error
 
 
-def _fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+def _check(source: Path, module: nn.Module, tensors: State) -> None:
+    """Whether the module can take them over."""
     own = module.state_dict()
     for key in sorted(own.keys() ^ tensors.keys()):
         word = "missing" if key in own else "unknown"
-        raise DdnnError(f"{path}: {key} is {word}, want the weights of this topology")
+        raise DdnnError(f"{source}: {key} is {word}, want the weights of this topology")
     for key, value in own.items():
         if value.shape != tensors[key].shape:
             got, wanted = tuple(tensors[key].shape), tuple(value.shape)
-            raise DdnnError(f"{path}: {key} has shape {got}, want {wanted}")
-    module.load_state_dict(tensors)
+            raise DdnnError(f"{source}: {key} has shape {got}, want {wanted}")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
-from ddnn.data.fits import check_fits
+from ddnn.data.fits import check_fits, part_of
 from ddnn.data.multiview import MultiView
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, write_verdicts
@@ -79,7 +79,7 @@ def evaluate_run(
     card: another data set than the run's own. losses: devices that fail, default none.
     """
     data = run.load_data(card)
-    samples = data.part(split)
+    samples = part_of(data, split, card=card or run.config.card)
     present_NV, failures = losses(len(samples))
     evaluation = evaluate(run, samples, present_NV)
     document = report(run, evaluation)
@@ -140,6 +140,7 @@ def report(run: Run, evaluation: Evaluation) -> dict[str, Any]:
             ],
         },
         "topology": run.topology.name,
+        "calibrated_on": run.calibrated_on,
         "bundle_sha256": run.bundle_sha256,
         "seed": run.config.seed,
         "versions": run.config.versions,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
-from ddnn.data.fits import check_fits
+from ddnn.data.fits import check_fits, part_of
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
@@ -66,7 +66,7 @@ def failures_run(
     Raises ConfigError for more than 16 views.
     """
     data = run.load_data(card)
-    samples = data.part(split)
+    samples = part_of(data, split, card=card or run.config.card)
     found = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
     whole = found[0].accuracy
     document = {
@@ -81,6 +81,7 @@ def failures_run(
         },
         "data": {"name": data.name, "digest": data.digest, "split": split},
         "topology": run.topology.name,
+        "calibrated_on": run.calibrated_on,
         "bundle_sha256": run.bundle_sha256,
         "seed": run.config.seed,
         "versions": run.config.versions,

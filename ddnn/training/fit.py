@@ -18,21 +18,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ddnn.bundle.load import load_bundle, read_weights
+from ddnn.bundle.manifest import WEIGHTS
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_bytes
-from ddnn.runfolder import CHECKPOINT, HISTORY, WEIGHTS
+from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology, exit_name
 from ddnn.training.batches import Batch, batches, drop_bypassed, drop_devices, tensors
 from ddnn.training.checkpoint import (
+    History,
+    Progress,
+    State,
     load_checkpoint,
     load_known_weights,
-    load_weights,
     save_checkpoint,
-    save_weights,
+    state_of,
 )
 from ddnn.training.loss import JointLoss
 from ddnn.training.predict import Logits, fuse, perceive
@@ -74,7 +78,7 @@ OnEpoch = Callable[[Epoch], None]
 class Training:
     """A network about to be trained: whatever can be refused has been.
 
-    history: of the epochs done.
+    chosen, history: of the epochs done; none before the first.
     """
 
     joint: Joint
@@ -83,7 +87,8 @@ class Training:
     train: Batch
     validation: MultiView
     seed: int
-    history: list[dict[str, Any]]
+    chosen: State
+    history: History
 
 
 def prepare(
@@ -108,11 +113,12 @@ def prepare(
     joint = Joint(topology).to(torch_device)
     freeze(joint, settings.freeze)
     optimizer = make_optimizer(joint, settings)
-    history: list[dict[str, Any]] = []
+    progress = Progress({}, [])
     if checkpoint is not None:
-        history = load_checkpoint(checkpoint, joint, optimizer)["history"]
+        progress = load_checkpoint(checkpoint, joint, optimizer)
     elif settings.start_from is not None:
-        load_known_weights(Path(settings.start_from) / WEIGHTS, joint)
+        start = load_bundle(Path(settings.start_from), nodes=())
+        load_known_weights(read_weights(start), joint, source=start.folder / WEIGHTS)
     everything = tensors(train, torch_device)
     return Training(
         joint=joint,
@@ -121,16 +127,18 @@ def prepare(
         train=everything,
         validation=validation if len(validation) else train,
         seed=seed,
-        history=history,
+        chosen=progress.chosen,
+        history=progress.history,
     )
 
 
 def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) -> Joint:
-    """The trained network; `folder` gets weights, a checkpoint and history after each epoch.
+    """The trained network; `folder` gets a checkpoint and history after each epoch.
 
     Equal arguments give equal weights on the same machine, resumed or not.
     """
-    joint, history, settings = training.joint, training.history, training.loss_of.settings
+    joint, settings = training.joint, training.loss_of.settings
+    chosen, history = training.chosen, training.history
     for number in range(len(history), settings.epochs):
         started_s = time.perf_counter()
         torch.manual_seed(_epoch_seed(training.seed, number))
@@ -146,12 +154,12 @@ def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) ->
         )
         history.append(_as_json(epoch))
         if epoch.is_best or settings.keep == "last":
-            save_weights(folder / WEIGHTS, joint)
-        save_checkpoint(folder / CHECKPOINT, joint, training.optimizer, {"history": history})
+            chosen = state_of(joint)
+        save_checkpoint(folder / CHECKPOINT, joint, training.optimizer, Progress(chosen, history))
         lines = "".join(json.dumps(line) + "\n" for line in history)
         write_bytes(folder / HISTORY, lines.encode())
         on_epoch(epoch)
-    load_weights(folder / WEIGHTS, joint)
+    joint.load_state_dict(chosen)
     return joint.eval()
 
 
@@ -276,7 +284,7 @@ def accuracies(logits: Logits, samples: MultiView) -> dict[str, float]:
 def _judge(
     joint: Joint,
     samples: MultiView,
-    history: list[dict[str, Any]],
+    history: History,
     *,
     loss: float,
     learning_rate: float,

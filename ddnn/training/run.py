@@ -3,9 +3,8 @@
 RUN/
   config.json               settings, seed, topology, card, versions
   history.jsonl             one line an epoch
-  checkpoint.safetensors    the last epoch, to go on
-  weights.safetensors       the chosen epoch
-  bundle/                   for the runtime (ddnn.bundle.manifest)
+  checkpoint.safetensors    the last epoch and the chosen one, to go on
+  bundle/                   the chosen epoch, also for the runtime (ddnn.bundle.manifest)
   report.json, verdicts.csv, thresholds.csv   the evaluation on the test split
 """
 
@@ -20,30 +19,30 @@ import torch
 from pydantic import Field
 
 from ddnn import __version__
-from ddnn.bundle.load import load_bundle
-from ddnn.bundle.manifest import ExitRule
+from ddnn.bundle.load import load_bundle, read_weights
+from ddnn.bundle.manifest import WEIGHTS, ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
-from ddnn.data.fits import check_fits, check_unchanged
+from ddnn.data.fits import check_fits, check_unchanged, part_of
 from ddnn.data.loading import load
-from ddnn.data.multiview import DataSet, MultiView
-from ddnn.errors import ConfigError
+from ddnn.data.multiview import DataSet
+from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
 from ddnn.runfolder import (
     BUNDLE,
+    BUNDLED,
     CHECKPOINT,
     CONFIG,
-    RESULTS,
+    REPORTS,
     TRAINING,
-    WEIGHTS,
+    check_free,
     epochs_done,
     is_finished,
-    is_run,
     remove,
 )
 from ddnn.topology import Model, Topology
-from ddnn.training.calibrate import Calibration, Goal, calibrate
-from ddnn.training.checkpoint import load_weights, save_weights
+from ddnn.training.calibrate import Calibration, CalibrationSplit, Goal, calibrate
+from ddnn.training.checkpoint import load_weights
 from ddnn.training.fit import OnEpoch, Training, fit, prepare
 from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
@@ -63,13 +62,18 @@ class Config(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A finished run, opened."""
+    """A run that has a bundle, opened: `joint`, `rules` and the prior are the bundle's.
+
+    calibrated_on: the split that the rules were chosen from, `train` where the card holds no
+        validation samples out.
+    """
 
     folder: Path
     config: Config
     joint: Joint
     rules: dict[str, ExitRule]
     prior_class: int
+    calibrated_on: str
     bundle_sha256: str
 
     @property
@@ -104,13 +108,14 @@ def train_run(
     """Trains, calibrates and writes the bundle; what an earlier run has left here is removed.
 
     data: the card's data set where it is loaded already.
-    Raises ConfigError when `folder` holds a run and `overwrite` is not set.
+    Raises ConfigError when `folder` holds a run and `overwrite` is not set, or anything else,
+    DataError when the card keeps nothing to test on.
     """
-    if is_run(folder) and not overwrite:
-        raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
+    check_free(folder, overwrite=overwrite)
     settings = _with_start(settings, folder)
     data = load(card) if data is None else data
     check_fits(topology, data.samples, card=card)
+    part_of(data, "test", card=card)  # what the network is to be tried on
     config = Config(
         topology=topology,
         settings=settings,
@@ -120,7 +125,7 @@ def train_run(
         versions=versions(),
     )
     training = prepare(data, topology, settings, seed=seed)
-    remove(folder, (*RESULTS, *TRAINING))
+    remove(folder, (*BUNDLED, *REPORTS, *TRAINING))
     write_json(folder / CONFIG, config.model_dump(mode="json"))
     return _finish(folder, config, data, training, on_epoch)
 
@@ -130,7 +135,8 @@ def resume_run(
 ) -> Run:
     """Goes on after the last finished epoch; `epochs` changes how many there are in all.
 
-    A run that has all of them is opened as it is.
+    A run that has all of them is opened as it is; another keeps its bundle and reports until
+    the new bundle is written.
     Raises DdnnError when the folder holds no run, its data is no longer the same, or more
     epochs are done than wanted, or the checkpoint is gone or damaged; then nothing is changed.
     """
@@ -151,34 +157,33 @@ def resume_run(
         seed=config.seed,
         checkpoint=folder / CHECKPOINT if done else None,
     )
-    remove(folder, RESULTS)
     write_json(folder / CONFIG, config.model_dump(mode="json"))
     return _finish(folder, config, data, training, on_epoch)
 
 
 def open_run(folder: Path) -> Run:
-    """A run that has been trained to its end.
+    """A run as its bundle is: see ddnn.runfolder for when that is of fewer epochs than wanted.
 
     Raises DdnnError naming the file that is missing or damaged.
     """
     config = read_config(folder)
     bundle = load_bundle(folder)
     joint = Joint(config.topology)
-    load_weights(folder / WEIGHTS, joint)
+    load_weights(read_weights(bundle), joint, source=bundle.folder / WEIGHTS)
     return Run(
         folder=folder,
         config=config,
         joint=joint.eval(),
         rules={name: bundle.manifest.exits[name] for name in config.topology.exits},
         prior_class=bundle.manifest.prior_class,
+        calibrated_on="train" if "train" in bundle.manifest.training else "validation",
         bundle_sha256=bundle.sha256,
     )
 
 
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
-    held_out = _held_out(run.load_data())
-    calibration = calibrate(run.joint, held_out, goal, prior_class=run.prior_class)
+    calibration = _calibrate(run.joint, run.load_data(), goal, prior_class=run.prior_class)
     write_exits(run.folder / BUNDLE, calibration.rules)
     return calibration
 
@@ -207,9 +212,8 @@ def _finish(
 ) -> Run:
     joint = fit(training, folder, on_epoch)
     fit_tables(joint, data.part("train"))
-    save_weights(folder / WEIGHTS, joint)
     prior_class = int(np.bincount(data.part("train").fused_labels_N).argmax())
-    calibration = calibrate(joint, _held_out(data), Goal(), prior_class=prior_class)
+    calibration = _calibrate(joint, data, Goal(), prior_class=prior_class)
     write_bundle(
         folder / BUNDLE,
         joint,
@@ -219,10 +223,11 @@ def _finish(
         training={
             "settings": config.settings.model_dump(mode="json"),
             "seed": config.seed,
-            "validation": calibration.point._asdict(),
+            calibration.split: calibration.point._asdict(),
         },
         versions=config.versions,
     )
+    remove(folder, REPORTS)
     return open_run(folder)
 
 
@@ -234,17 +239,19 @@ def _with_start(settings: Settings, folder: Path) -> Settings:
     if settings.start_from is None:
         return settings
     start = Path(settings.start_from).resolve()
-    if not (start / WEIGHTS).is_file():
-        raise ConfigError(f"--start-from {start}: no {WEIGHTS} there, want a run of ddnn train")
-    if start == folder.resolve():
+    try:
+        load_bundle(start, nodes=())
+    except DdnnError as error:
+        raise ConfigError(f"--start-from {error}") from error
+    if folder.resolve() in (start, start.parent):
         raise ConfigError(f"--start-from {start}: is to be replaced itself, want another --out")
     return settings.model_copy(update={"start_from": str(start)})
 
 
-def _held_out(data: DataSet) -> MultiView:
-    """The validation samples; the training samples where a card holds none out."""
-    validation = data.part("validation")
-    return validation if len(validation) else data.part("train")
+def _calibrate(joint: Joint, data: DataSet, goal: Goal, *, prior_class: int) -> Calibration:
+    """From the validation samples; from the training samples where a card holds none out."""
+    split: CalibrationSplit = "validation" if len(data.split.validation) else "train"
+    return calibrate(joint, data.part(split), goal, prior_class=prior_class, split=split)
 
 
 def _lasting(card: str | Path) -> str:

@@ -35,6 +35,7 @@ def test_a_usage_error_exits_2():
         (("fault", "cam0", "delay", "--delay-ms", "-1"), "delay_ms: got -1.0, want greater than 0"),
         (("fault", "cam0", "kill", "--share", "1"), "kill: has no share (that is for drop, corr"),
         (("demo", "--out", "file"), "file: cannot be written, "),
+        (("demo", "--out", "."), ".: not empty and no run of ddnn train, want a new folder"),
         (("fault", "cam0:gateway", "kill"), "kill: fails a node, not a link; want node"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",

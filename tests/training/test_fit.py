@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,11 +8,13 @@ import torch
 from builders import random_views
 from tiny import make_samples, make_topology
 
+from ddnn.bundle.manifest import ExitRule
+from ddnn.bundle.write import write_bundle
 from ddnn.data.multiview import DataSet, Split
 from ddnn.errors import ConfigError, DataError, DdnnError
 from ddnn.model.blocks import Layer
 from ddnn.model.joint import Joint
-from ddnn.runfolder import CHECKPOINT, HISTORY, WEIGHTS
+from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology
 from ddnn.training.batches import tensors
 from ddnn.training.fit import accuracies, fit, prepare
@@ -31,6 +35,13 @@ def trained(data, topology, settings, *, seed, folder, resume=False, on_epoch=la
     checkpoint = folder / CHECKPOINT if resume else None
     training = prepare(data, topology, settings, seed=seed, checkpoint=checkpoint)
     return fit(training, folder, on_epoch)
+
+
+def bundled(joint: Joint, folder: Path) -> str:
+    """A place to start from."""
+    rules = {name: ExitRule(threshold=None) for name in joint.topology.exits}
+    write_bundle(folder, joint, exits=rules, prior_class=0)
+    return str(folder)
 
 
 class StopError(Exception):
@@ -184,12 +195,29 @@ def test_too_few_training_samples_are_named(tmp_path, data, topology, settings):
         trained(few, topology, settings, seed=0, folder=tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "other network"])
+def test_the_best_epochs_weights_outlive_an_interruption(tmp_path, data, topology):
+    labels_NV = data.samples.labels_NV.copy()
+    held_out_NV = labels_NV[data.split.validation]
+    labels_NV[data.split.validation] = np.where(held_out_NV < 0, -1, (held_out_NV + 1) % 3)
+    misled = replace(data, samples=replace(data.samples, labels_NV=labels_NV))
+    settings = settings_for("robust", epochs=4, batch=8, learning_rate=0.01)
+    whole = trained(misled, topology, settings, seed=0, folder=tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / HISTORY).read_text().splitlines()]
+    assert not lines[-1]["is_best"]
+    again = trained(misled, topology, settings, seed=0, folder=tmp_path, resume=True)
+    assert weights_equal(whole, again)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "other network"])
 def test_a_damaged_checkpoint_is_named(tmp_path, data, topology, settings, damage):
     trained(data, topology, settings, seed=0, folder=tmp_path)
     path = tmp_path / CHECKPOINT
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "flipped":
+        content = bytearray(path.read_bytes())
+        content[-100] ^= 1
+        path.write_bytes(content)
     else:
         topology = make_topology("c-devices-cloud", size=8)
         document = topology.model_dump(mode="json")
@@ -201,10 +229,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path, data, topology, settings, damag
 
 def test_no_file_of_a_run_is_a_pickle(tmp_path, data, topology, settings):
     trained(data, topology, settings, seed=0, folder=tmp_path)
-    for name in (WEIGHTS, CHECKPOINT):
-        content = (tmp_path / name).read_bytes()
-        size = int.from_bytes(content[:8], "little")
-        assert json.loads(content[8 : 8 + size])
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    assert json.loads(content[8 : 8 + size])
 
 
 def test_an_impossible_knob_is_named():
@@ -226,10 +253,9 @@ def test_one_cycle_rises_for_a_quarter_and_falls_to_nothing():
 
 
 def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, settings):
-    before = trained(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
-    again = settings_for(
-        "robust", epochs=1, batch=16, start_from=str(tmp_path / "first"), freeze=("device",)
-    )
+    first = trained(data, topology, settings, seed=0, folder=tmp_path / "first")
+    before, start = first.state_dict(), bundled(first, tmp_path / "bundle")
+    again = settings_for("robust", epochs=1, batch=16, start_from=start, freeze=("device",))
     after = trained(data, topology, again, seed=5, folder=tmp_path / "second").state_dict()
     changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert changed
@@ -240,13 +266,14 @@ def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, sett
 def test_without_a_weight_on_the_last_exit_the_cloud_stays(
     tmp_path, data, topology, settings, frozen
 ):
-    before = trained(data, topology, settings, seed=0, folder=tmp_path / "first").state_dict()
+    first = trained(data, topology, settings, seed=0, folder=tmp_path / "first")
+    before, start = first.state_dict(), bundled(first, tmp_path / "bundle")
     step = settings_for(
         "robust",
         epochs=1,
         batch=16,
         keep="last",
-        start_from=str(tmp_path / "first"),
+        start_from=start,
         exit_weights={"cloud": 0.0},
         freeze=frozen,
     )
@@ -270,11 +297,11 @@ def test_nothing_is_computed_above_the_last_exit_asked_for():
 
 
 def test_a_network_with_one_more_layer_starts_from_what_it_shares(tmp_path, data, settings):
-    trained(data, make_topology(), settings, seed=0, folder=tmp_path / "first")
+    first = trained(data, make_topology(), settings, seed=0, folder=tmp_path / "first")
     document = make_topology().model_dump(mode="json")
     document["tiers"][0]["section"]["feature_bits"] = 2
     other = settings_for("robust", epochs=1, batch=16, learning_rate=1e-9)
-    started = other.model_copy(update={"start_from": str(tmp_path / "first")})
+    started = other.model_copy(update={"start_from": bundled(first, tmp_path / "bundle")})
     topology = Topology.model_validate(document)
     joint = trained(data, topology, started, seed=1, folder=tmp_path / "second")
     test = data.part("test")
@@ -291,5 +318,5 @@ def test_what_cannot_be_frozen_or_started_from_is_named(tmp_path, data, topology
     with pytest.raises(ConfigError, match=r"exit_weights: got 'clod', want exits \(local, cloud\)"):
         trained(data, topology, wrong, seed=0, folder=tmp_path)
     wrong = settings.model_copy(update={"start_from": str(tmp_path / "nowhere")})
-    with pytest.raises(DdnnError, match=r"nowhere.*no such file"):
+    with pytest.raises(DdnnError, match=r"nowhere.*No such file"):
         trained(data, topology, wrong, seed=0, folder=tmp_path)

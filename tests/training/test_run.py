@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from tiny import make_samples, make_topology
 
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
-from ddnn.errors import ConfigError, DataError, DdnnError
+from ddnn.errors import BundleError, ConfigError, DataError, DdnnError
 from ddnn.run.outcome import Outcome, write_outcome
-from ddnn.runfolder import RESULTS, TRAINING, remove
+from ddnn.runfolder import BUNDLED, REPORTS, TRAINING, is_finished, remove
 from ddnn.training.evaluate import evaluate, sweep
 from ddnn.training.fit import Epoch
 from ddnn.training.run import open_run, resume_run, train_run
@@ -47,12 +48,13 @@ def run(tmp_path: Path, topology_file: Path, card: Path) -> Path:
 def test_train_leaves_a_whole_run_folder(run):
     names = {path.name for path in run.iterdir()}
     assert {
-        "config.json", "history.jsonl", "checkpoint.safetensors", "weights.safetensors",
+        "config.json", "history.jsonl", "checkpoint.safetensors",
         "bundle", "report.json", "verdicts.csv", "thresholds.csv",
-    } <= names  # fmt: skip
+    } == names  # fmt: skip
     bundle = load_bundle(run)
     report = json.loads((run / "report.json").read_bytes())
     assert report["bundle_sha256"] == bundle.sha256
+    assert report["calibrated_on"] == "validation"
     assert report["samples"] == report["answered"] == 24
     with (run / "verdicts.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -125,11 +127,31 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
     assert report["bytes"]["per_device_sample"]["payload"] == 12
 
 
+def test_thresholds_from_training_samples_are_told_as_such(tmp_path, topology_file, card):
+    card.write_text(card.read_text().replace("{by: file}", "{by: sample, validation: 0}"))
+    folder = tmp_path / "run"
+    trained = call("train", topology_file, "--data", card, "--out", folder, "--epochs", 1)
+    said = "T chosen on training data: the card holds no validation samples out"
+    assert said in trained.stdout
+    assert said in call("report", folder).stdout
+    assert json.loads((folder / "report.json").read_bytes())["calibrated_on"] == "train"
+    assert json.loads(call("calibrate", folder, "--json").stdout).keys() == {"exits", "train"}
+    assert "\non training data: " in call("calibrate", folder).stdout
+    with pytest.raises(ConfigError, match="5 bytes on training data, least is"):
+        call("calibrate", folder, "--bytes", 5)
+
+
 def test_an_empty_split_is_named(run, card, tmp_path):
     other = tmp_path / "no-test.yaml"
     other.write_text(card.read_text().replace("{by: file}", "{by: sample, test: 0.0}"))
-    with pytest.raises(DataError, match="no samples in this split"):
-        call("evaluate", run, "--data", other)
+    said = r"no-test\.yaml: no samples in its split 'test', want at least one"
+    for command in ("evaluate", "failures"):
+        with pytest.raises(DataError, match=said):
+            call(command, run, "--data", other)
+    topology = tmp_path / "tiny-topology.yaml"
+    with pytest.raises(DataError, match=said):
+        call("train", topology, "--data", other, "--out", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_run_is_not_overwritten_unasked(run, topology_file, card):
@@ -137,6 +159,23 @@ def test_a_run_is_not_overwritten_unasked(run, topology_file, card):
     with pytest.raises(ConfigError, match="holds a run already"):
         call(*arguments)
     assert call(*arguments, "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize("option", [(), ("--overwrite",)], ids=["", "--overwrite"])
+@pytest.mark.parametrize("own", ["mine.txt", "config.json"])
+def test_a_folder_that_is_no_run_is_not_written_into(tmp_path, topology_file, card, own, option):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / own).write_text("{}")
+    with pytest.raises(ConfigError, match="mine: not empty and no run of ddnn train, want a new"):
+        call("train", topology_file, "--data", card, "--out", folder, "--epochs", 1, *option)
+    assert files_of(folder) == {own: b"{}"}
+
+
+def test_an_empty_folder_becomes_a_run(tmp_path, topology_file, card):
+    (tmp_path / "empty").mkdir()
+    arguments = ("--out", tmp_path / "empty", "--epochs", 1)
+    assert call("train", topology_file, "--data", card, *arguments).exit_code == 0
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -148,6 +187,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 WRONG_OPTIONS = [
     (("--exit-weight", "edge", "0.5"), "exit_weights: got 'edge', want exits"),
     (("--exit-weight", "local", "inf"), "exit_weights"),
+    (
+        ("--exit-weight", "local", "0", "--exit-weight", "cloud", "0"),
+        "^--exit-weight local 0 --exit-weight cloud 0: no exit learns, want at least one above 0",
+    ),
     (("--freeze", "edge"), "freeze: got 'edge', want any of"),
     (("--freeze", "device", "--freeze", "cloud"), "want a part left to train"),
     (("--start-from", "DAMAGED"), "weights.safetensors"),
@@ -159,8 +202,8 @@ def test_a_training_that_cannot_start_leaves_the_run_as_it_is(
     run, tmp_path, topology_file, card, mistake
 ):
     options, words = mistake
-    (tmp_path / "damaged").mkdir()
-    (tmp_path / "damaged/weights.safetensors").write_bytes(b"x" * 40)
+    shutil.copytree(run, tmp_path / "damaged")
+    (tmp_path / "damaged/bundle/weights.safetensors").write_bytes(b"x" * 40)
     given = [tmp_path / "damaged" if x == "DAMAGED" else x for x in options]
     before = files_of(run)
     arguments = ("train", topology_file, "--data", card, "--epochs", 1, *given)
@@ -183,11 +226,54 @@ def test_resume_without_a_sound_checkpoint_leaves_the_run_as_it_is(run, checkpoi
 
 
 def test_a_training_cut_in_its_first_epoch_starts_again(run):
-    for name in ("checkpoint.safetensors", "history.jsonl", "weights.safetensors"):
+    for name in TRAINING:
         (run / name).unlink()
     whole = load_bundle(run).sha256
     assert call("train", "--resume", run).exit_code == 0
     assert load_bundle(run).sha256 == whole
+
+
+@pytest.mark.parametrize("command", ["evaluate", "launch", "calibrate", "failures"])
+def test_weights_that_are_not_the_bundles_are_refused(run, command):
+    path = run / "bundle/weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"bundle/weights\.safetensors: sha256 .*…, want "):
+        call(command, run)
+
+
+def test_a_bundle_that_is_gone_is_made_again(run):
+    whole = load_bundle(run).sha256
+    shutil.rmtree(run / "bundle")
+    said = f"{run}: has all its 2 epochs but no bundle, make it with ddnn train --resume {run}"
+    for command in ("evaluate", "launch"):
+        with pytest.raises(ConfigError) as caught:
+            call(command, run)
+        assert str(caught.value) == said
+    assert call("train", "--resume", run).exit_code == 0
+    assert load_bundle(run).sha256 == whole
+
+
+def test_a_run_gone_on_with_and_interrupted_is_used_as_it_was(run):
+    call("calibrate", run, "--early-share", 1)
+    report = json.loads(call("evaluate", run, "--json").stdout)
+    before = {name: content for name, content in files_of(run).items() if "/" in name}
+
+    def interrupt(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(run, epochs=4, on_epoch=interrupt)
+    assert not is_finished(run)
+    assert before.items() <= files_of(run).items()
+    assert json.loads((run / "report.json").read_bytes()) == report
+    assert json.loads(call("evaluate", run, "--json").stdout) == report
+    call("failures", run)
+    assert call("train", "--resume", run).exit_code == 0
+    assert is_finished(run)
+    assert load_bundle(run).sha256 != report["bundle_sha256"]
+    assert not (run / "failures").exists()
 
 
 def test_resume_goes_on_to_more_epochs(run):
@@ -266,7 +352,7 @@ def test_every_file_of_a_run_is_known(run):
     call("failures", run)
     found = evaluate(open_run(run), make_samples(4)).verdicts
     write_outcome(run / "launch", Outcome(report={"bytes": {"links": []}}, verdicts=found))
-    remove(run, (*RESULTS, *TRAINING))
+    remove(run, (*BUNDLED, *REPORTS, *TRAINING))
     assert [path.name for path in run.iterdir()] == ["config.json"]
 
 
@@ -283,7 +369,7 @@ def test_a_new_training_removes_what_followed_from_the_old_weights(run, topology
 
     train_run(run, topology, card, settings, overwrite=True, on_epoch=look)
     trained = ["checkpoint.safetensors", "config.json", "failures/notes.txt", "history.jsonl"]
-    assert left[0] == [*trained, "weights.safetensors"]
+    assert left[0] == trained
     assert (run / "bundle/manifest.json").exists()
 
 
@@ -329,7 +415,7 @@ def test_data_that_do_not_fit_are_named_with_the_file_that_wants_others(
 @pytest.mark.parametrize("start", ["gone", "run"])
 def test_a_run_is_not_removed_for_one_that_cannot_begin(run, topology_file, card, start):
     arguments = ("--out", run, "--overwrite", "--start-from", run.parent / start)
-    with pytest.raises(ConfigError, match=f"--start-from .*{start}: .* want"):
+    with pytest.raises(ConfigError, match=f"--start-from .*{start}.*: .* want"):
         call("train", topology_file, "--data", card, *arguments)
     assert load_bundle(run)
 
