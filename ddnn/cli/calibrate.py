@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ddnn.cli.options import run_argument
+from ddnn.cli.options import FiniteRange, run_argument
 from ddnn.report.tables import percent
 from ddnn.training.calibrate import SAMPLES, Goal
 from ddnn.training.run import calibrate_run, open_run
@@ -15,15 +15,15 @@ from ddnn.training.run import calibrate_run, open_run
 
 @click.command(name="calibrate")
 @run_argument
-@click.option("--accuracy", type=click.FloatRange(0, 1), help="Wanted, with the fewest bytes.")
+@click.option("--accuracy", type=FiniteRange(0, 1), help="Wanted, with the fewest bytes.")
 @click.option(
     "--bytes",
     "payload_bytes",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     help="Payload budget per device and sample, with the best accuracy.",
 )
 @click.option(
-    "--early-share", type=click.FloatRange(0, 1), help="Answered below the last exit, at least."
+    "--early-share", type=FiniteRange(0, 1), help="Answered below the last exit, at least."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the rules as JSON.")
 def command(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ddnn.bundle.load import Bundle
-from ddnn.data.fits import check_fits, check_unchanged
+from ddnn.data.fits import check_fits, check_unchanged, part_of
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
@@ -81,7 +81,7 @@ def samples_of(bundle: Bundle, card: str | None, split: str) -> MultiView:
     if card is None and not isinstance(own, str):
         raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
     data = load(card or str(own))
-    part = data.part(split)
+    part = part_of(data, split, card=card or own)
     check_fits(bundle.topology, part, card=card or own, wanted_by=bundle.folder)
     if card is None:
         check_unchanged(data, str(digest), card=own, wanted_by=bundle.folder)

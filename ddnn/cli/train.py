@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ddnn.cli.options import seed_option, topology_of
+from ddnn.cli.options import FiniteRange, seed_option, topology_of
 from ddnn.data.fits import check_fits
 from ddnn.data.loading import load
 from ddnn.errors import ConfigError, DdnnError
@@ -75,10 +75,10 @@ class EpochDisplay:
 @seed_option
 @click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
 @click.option("--batch", type=click.IntRange(min=2), help="Samples an update.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True))
-@click.option("--device-dropout", type=click.FloatRange(0, 1, max_open=True))
-@click.option("--view-mixing", type=click.FloatRange(0, 1))
-@click.option("--weight-decay", type=click.FloatRange(0, 1))
+@click.option("--learning-rate", type=FiniteRange(min=0, min_open=True))
+@click.option("--device-dropout", type=FiniteRange(0, 1, max_open=True))
+@click.option("--view-mixing", type=FiniteRange(0, 1))
+@click.option("--weight-decay", type=FiniteRange(0, 1))
 @click.option(
     "--start-from",
     metavar="RUN",
@@ -93,7 +93,7 @@ class EpochDisplay:
 @click.option(
     "--exit-weight",
     "exit_weights",
-    type=(str, click.FloatRange(min=0)),
+    type=(str, FiniteRange(min=0)),
     multiple=True,
     metavar="EXIT WEIGHT",
     help="Of that exit's loss, 1 by default; repeatable.",

@@ -56,8 +56,17 @@ def test_an_error_is_one_line_and_exits_1(tmp_path, monkeypatch, capsys, argumen
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
-def test_a_number_is_finite(value):
-    result = CliRunner().invoke(ddnn, ["launch", "gone", "--ready-timeout", value])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("launch", "gone", "--ready-timeout"),
+        ("calibrate", "gone", "--bytes"),
+        ("train", "--learning-rate"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_number_is_finite(arguments, value):
+    result = CliRunner().invoke(ddnn, [*arguments, value])
     assert result.exit_code == 2
     assert f"{value} is no finite number" in result.output
 
