@@ -81,30 +81,6 @@ def outage(results: str) -> Table:
     return Table(results, "lost", of("both", LOST), columns)
 
 
-def bits(results: str) -> Table:
-    """Features of fewer bits, of one trained network."""
-    return Table(
-        results,
-        "bits, rule",
-        {
-            f"{bits}, {row}": (bits, row)
-            for bits in eeoi_bits.BITS
-            for row in (eeoi_bits.ALL, eeoi_bits.PER_EXIT, eeoi_bits.CODED)
-        },
-        [
-            Column("accuracy", "accuracy"),
-            Column("payload B, both links", "payload_bytes", digits=0),
-            Column("loss, points", "loss_points", digits=2),
-            Column(
-                "answered at device / edge / cloud, %",
-                "local_share / edge_share / cloud_share",
-                short=True,
-                digits=0,
-            ),
-        ],
-    )
-
-
 TABLES = {
     "table1": Table(
         "table1-rendered",
@@ -263,8 +239,26 @@ TABLES = {
             for share in eeoi_limits.LEAVING
         ],
     ),
-    "eeoi-bits": bits("eeoi-bits-cifar10-jpeg"),
-    "eeoi-bits-14-epochs": bits("eeoi-bits-cifar10-jpeg-14-epochs"),
+    "eeoi-bits": Table(
+        "eeoi-bits-cifar10-jpeg",
+        "bits, rule",
+        {
+            f"{bits}, {row}": (bits, row)
+            for bits in eeoi_bits.BITS
+            for row in (eeoi_bits.ALL, eeoi_bits.PER_EXIT, eeoi_bits.CODED)
+        },
+        [
+            Column("accuracy", "accuracy"),
+            Column("payload B, both links", "payload_bytes", digits=0),
+            Column("loss, points", "loss_points", digits=2),
+            Column(
+                "answered at device / edge / cloud, %",
+                "local_share / edge_share / cloud_share",
+                short=True,
+                digits=0,
+            ),
+        ],
+    ),
     "hybrid": Table(
         "hybrid-cifar10-jpeg",
         "rule",
