@@ -61,9 +61,10 @@ def test_an_error_is_one_line_and_exits_1(tmp_path, monkeypatch, capsys, argumen
     [
         ("launch", "gone", "--ready-timeout"),
         ("calibrate", "gone", "--bytes"),
+        ("train", "--exit-weight", "local"),
         ("train", "--learning-rate"),
     ],
-    ids=lambda arguments: arguments[0],
+    ids=" ".join,
 )
 def test_a_number_is_finite(arguments, value):
     result = CliRunner().invoke(ddnn, [*arguments, value])

@@ -186,7 +186,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 WRONG_OPTIONS = [
     (("--exit-weight", "edge", "0.5"), "exit_weights: got 'edge', want exits"),
-    (("--exit-weight", "local", "inf"), "exit_weights"),
+    (("--exit-weight", "local", "1e9"), "exit_weights"),
     (
         ("--exit-weight", "local", "0", "--exit-weight", "cloud", "0"),
         "^--exit-weight local 0 --exit-weight cloud 0: no exit learns, want at least one above 0",
