@@ -153,7 +153,7 @@ def test_a_failure_that_the_run_never_reaches_is_reported_as_such(session):
 
 def test_a_report_never_replaces_that_of_a_training(session):
     (session.folder / "out").mkdir()
-    (session.folder / "out/config.json").write_text("{}")
+    (session.folder / "out/config.json").write_text(json.dumps({"settings": {"epochs": 1}}))
     session.launch()
     code, out, err = session.finish()
     folder = session.folder / "out"
