@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from early_exit import (
-    CYCLES,
+    RECIPE,
     Rules,
     cheapest,
     counted,
@@ -53,7 +53,7 @@ WHOLE, TRAINED_ON = "32", "32, trained on"
 BITS = (WHOLE, TRAINED_ON, "8", "4", "2 and 4", "2", "1")
 """A value, on both links or on the device's and the edge's."""
 MAX_CODED_BITS = 4
-FINE_TUNING = {"epochs": 2, "learning_rate": 0.02}
+FINE_TUNING = RECIPE | {"epochs": 2, "learning_rate": 0.02}
 RAW_BYTES = 3072
 LOSS = 0.005
 ALL, PER_EXIT, CODED = "all offloaded", "per exit", "per exit, coded"
@@ -80,7 +80,6 @@ def fine_tuned(study: Study, whole: Run, bits: Sequence[int], seed: int) -> Run:
     return own.train(
         with_bits(whole.topology, bits),
         seed=seed,
-        exit_weights=CYCLES[-1]["exit_weights"],
         start_from=str(whole.folder),
         **FINE_TUNING,
     )

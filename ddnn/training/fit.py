@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -232,13 +233,21 @@ def train_step(
     """One update on one batch; gives its loss."""
     share = loss_of.settings.device_dropout
     gone = drop_bypassed(joint.topology, batch.present_NV, share) if share else None
-    output = joint(batch.views_NVCHW, batch.present_NV, gone, last_exit=loss_of.last_exit)
+    with forward_precision(loss_of.settings, batch.fused_N.device):
+        output = joint(batch.views_NVCHW, batch.present_NV, gone, last_exit=loss_of.last_exit)
     loss = loss_of(output, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     clip_weights(joint, norms=loss_of.settings.clip_norms)
     return loss.detach()
+
+
+def forward_precision(settings: Settings, torch_device: torch.device) -> AbstractContextManager[Any]:
+    """What the forward pass, and the backward pass behind it, compute in."""
+    if settings.precision == "float32":
+        return nullcontext()
+    return torch.autocast(torch_device.type, torch.bfloat16)
 
 
 def learning_rate(settings: Settings, epoch: float) -> float:

@@ -49,7 +49,7 @@ class JointLoss:
         """The loss of one batch, a scalar."""
         exits = [
             self.settings.exit_weights.get(name, 1.0)
-            * F.cross_entropy(logits_NK, batch.fused_N, weight=self._weights_K)
+            * F.cross_entropy(logits_NK.float(), batch.fused_N, weight=self._weights_K)
             for name, logits_NK in output.logits.items()
         ]
         devices = [
@@ -62,7 +62,7 @@ class JointLoss:
     def _own(self, scores_NK: Tensor, labels_N: Tensor) -> Tensor:
         """Mean over the views that show the object; 0 when none does."""
         total = F.cross_entropy(
-            scores_NK, labels_N, weight=self._weights_K, ignore_index=-1, reduction="sum"
+            scores_NK.float(), labels_N, weight=self._weights_K, ignore_index=-1, reduction="sum"
         )
         weights_N = self._weights_K[labels_N.clamp_min(0)] * (labels_N >= 0)
         return total / weights_N.sum().clamp_min(1)

@@ -44,6 +44,11 @@ class Settings(Model):
         default_factory=dict, description="weight of an exit's loss by its name, 1 where unnamed"
     )
     device_weight: LossWeight = Field(1.0, description="weight of the devices' own losses")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of layers and maps in a training step; weights, losses and all that comes "
+        "after the training stay float32",
+    )
     start_from: str | None = Field(
         None, description="run whose weights to begin with, as far as names and shapes agree"
     )

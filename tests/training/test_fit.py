@@ -17,7 +17,7 @@ from ddnn.model.joint import Joint
 from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology
 from ddnn.training.batches import tensors
-from ddnn.training.fit import accuracies, fit, prepare
+from ddnn.training.fit import accuracies, fit, prepare, train_step
 from ddnn.training.fit import learning_rate as rate_at
 from ddnn.training.loss import JointLoss, class_weights
 from ddnn.training.predict import predict
@@ -61,6 +61,28 @@ def test_training_learns_the_tiny_problem(tmp_path, data, topology):
     joint = trained(data, topology, settings, seed=0, folder=tmp_path)
     test = data.part("test")
     assert accuracies(predict(joint, test), test)["cloud"] >= 0.8
+
+
+@pytest.mark.parametrize("device_bits", [1, 4, 32])
+def test_bfloat16_learns_as_well_and_leaves_float32_weights(tmp_path, data, device_bits):
+    document = make_topology().model_dump(mode="json")
+    document["tiers"][0]["section"] |= {"weight_bits": device_bits, "activation_bits": device_bits}
+    topology = Topology.model_validate(document)
+    settings = settings_for("robust", epochs=12, batch=8, learning_rate=0.01, precision="bfloat16")
+    joint = trained(data, topology, settings, seed=0, folder=tmp_path)
+    test = data.part("test")
+    assert accuracies(predict(joint, test), test)["cloud"] >= 0.8
+    assert {tensor.dtype for tensor in joint.parameters()} == {torch.float32}
+
+
+def test_bfloat16_is_what_layers_compute_in_and_not_the_loss(data, topology):
+    settings = settings_for("robust", precision="bfloat16")
+    training = prepare(data, topology, settings, seed=0)
+    convolved = []
+    first = training.joint.sections["cam0"].blocks[0].conv
+    first.register_forward_hook(lambda *call: convolved.append(call[-1].dtype))
+    loss = train_step(training.joint, training.optimizer, training.train, training.loss_of)
+    assert (convolved, loss.dtype) == ([torch.bfloat16], torch.float32)
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path, data, topology, settings):
