@@ -243,7 +243,9 @@ def train_step(
     return loss.detach()
 
 
-def forward_precision(settings: Settings, torch_device: torch.device) -> AbstractContextManager[Any]:
+def forward_precision(
+    settings: Settings, torch_device: torch.device
+) -> AbstractContextManager[Any]:
     """What the forward pass, and the backward pass behind it, compute in."""
     if settings.precision == "float32":
         return nullcontext()
