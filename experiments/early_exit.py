@@ -46,6 +46,9 @@ STEPS = 41
 Rules = Mapping[str, ExitRule]
 
 
+OPTIONS = ("run", "launched")
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Of all scripts of this network."""
     parser.add_argument("--run", type=Path, help="a finished run, trained when it is not given")
@@ -53,7 +56,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 experiment = partial(
-    Experiment, preset=PRESET, seeds=1, card=CARD, smoke_card=SMOKE_CARD, options=add_options
+    Experiment,
+    preset=PRESET,
+    seeds=1,
+    card=CARD,
+    smoke_card=SMOKE_CARD,
+    options=add_options,
+    follow_from=OPTIONS,
 )
 """What the scripts of this network describe; each adds its rows and its picture."""
 

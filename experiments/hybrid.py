@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from early_exit import (
     CARD,
+    OPTIONS,
     PRESET,
     SMOKE_CARD,
+    add_options,
     counted,
     equal,
     launched,
@@ -242,8 +244,7 @@ def draw(figure: Figure, means: Means) -> None:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", type=Path, help="a finished joint run, trained when not given")
-    parser.add_argument("--launched", type=int, default=1000, help="samples of each launch")
+    add_options(parser)
     parser.add_argument("--way", action="append", choices=(EDGE_FIRST, TRUNK_FIRST), default=[])
     parser.add_argument("--energy", type=Path, default=FOLDER / "energy.yaml", metavar="YAML")
 
@@ -266,6 +267,7 @@ EXPERIMENT = Experiment(
     card=CARD,
     smoke_card=SMOKE_CARD,
     options=options,
+    follow_from=(*OPTIONS, "energy"),
 )
 
 if __name__ == "__main__":

@@ -105,6 +105,7 @@ EXPERIMENT = Experiment(
     card=str(FOLDER / "cifar10-few.yaml"),
     smoke_card=SMOKE_CARD,
     options=options,
+    follow_from=("run", "energy"),
 )
 
 if __name__ == "__main__":

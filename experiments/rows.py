@@ -36,8 +36,9 @@ UNITS = (
     "temperature",
     "camera",
 )
-RECORD = ("test_samples", "preset", "changed", "data", "digest", "versions")
-"""Columns that say what a row follows from; equal in all rows of a file."""
+RECORD = ("test_samples", "preset", "changed", "options", "data", "digest", "versions")
+"""Columns that say what a row follows from. All but VERSIONS are equal in all rows of a file."""
+VERSIONS = "versions"
 Rows = Mapping[str, Mapping[str, float]]
 """By row name, by measure."""
 Published = Mapping[tuple[str, str], Mapping[str, float]]
@@ -61,21 +62,29 @@ Means = Mapping[str, Mapping[str, Mapping[str, Mean]]]
 class RowFile:
     """The CSV of result rows: grows by one setting and seed at a time, always in one order."""
 
-    def __init__(self, path: Path, settings: Sequence[str], record: Mapping[str, str]) -> None:
-        """record: columns that say what all rows follow from.
+    def __init__(
+        self,
+        path: Path,
+        settings: Sequence[str],
+        record: Mapping[str, str],
+        *,
+        is_fresh: bool = False,
+    ) -> None:
+        """record: columns that say what all rows follow from, and with which versions new ones
+        are measured. is_fresh: the first new row replaces those that are there.
 
         Raises ConfigError where the file holds rows that follow from something else.
         """
         self.path = path
         self._places = {setting: place for place, setting in enumerate(settings)}
         self._record = dict(record)
-        self._lines = read_csv(path) if path.exists() else []
+        self._lines = read_csv(path) if path.exists() and not is_fresh else []
         for line in self._lines:
             for column, wanted in record.items():
-                if line.get(column) != wanted:
+                if column != VERSIONS and line.get(column) != wanted:
                     raise ConfigError(
-                        f"{path}: {column} is {line.get(column)}, this call's is {wanted}: "
-                        "want another --out, or --fresh"
+                        f"{path}: {column} is {line.get(column)!r}, this call's is {wanted!r}: "
+                        "want another --out, or --fresh to replace these rows"
                     )
 
     @property
@@ -132,7 +141,7 @@ def write_means(path: Path, table: RowFile, published: Published) -> None:
             samples = round(mean(of)) if of else table.test_samples
             found = interval(values, *bounds(measure), samples=samples)
             cells = [mean(values), found.low, found.high, found.of, known.get(measure)]
-            texts = [f"{x:.2f}" if isinstance(x, float) else x for x in cells]
+            texts = [f"{x:.4f}" if isinstance(x, float) else x for x in cells]
             lines.append([setting, row, measure, *texts, len(values)])
     write_csv(path, MEAN_COLUMNS, (["" if x is None else x for x in line] for line in lines))
 

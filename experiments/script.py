@@ -12,17 +12,19 @@ from ddnn.report.files import write_csv
 from ddnn.training.run import versions
 
 FOLDER = Path(__file__).parent
-RESULTS, SMOKE_RESULTS = FOLDER / "results", Path("runs/smoke")
+OF_RECORD = FOLDER / "results"
+"""Rows of record, means and pictures, committed; a script writes there with --out alone."""
+RESULTS, SMOKE_RESULTS = Path("runs/results"), Path("runs/smoke")
 
 
 def add_places(parser: argparse.ArgumentParser, *, smoke: str) -> None:
     """--out and --smoke. smoke: what is shortened."""
-    parser.add_argument("--out", type=Path, help="folder of the results")
+    parser.add_argument("--out", type=Path, help=f"folder of the results, default {RESULTS}")
     parser.add_argument("--smoke", action="store_true", help=smoke)
 
 
 def results_folder(given: argparse.Namespace) -> Path:
-    """Of --out; without it a shortened run never touches the results of record."""
+    """Of --out; without it no run touches the results of record."""
     default = SMOKE_RESULTS if given.smoke else RESULTS
     return given.out or default
 

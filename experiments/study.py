@@ -25,6 +25,7 @@ from rows import Means as Means
 from rows import Rows as Rows
 from script import FOLDER, add_places, command, results_folder, versions_text
 
+from ddnn.bundle.load import load_bundle
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
 from ddnn.errors import ConfigError
@@ -33,6 +34,8 @@ from ddnn.topology import Topology
 from ddnn.training.run import Run, open_run, resume_run, train_run
 from ddnn.training.settings import PresetName, Settings, settings_for
 
+DIGITS = 12
+"""Of a sha256 in names and cells."""
 SMOKE_CARD = FOLDER / "smoke.yaml"
 
 
@@ -41,7 +44,7 @@ class Study:
     """One call of a script: what it works on and how long.
 
     changes: of the preset's settings. runs: folder of trained networks, shared by all scripts.
-    options: the script's own.
+    options: all of the call. own_options: those of `Experiment.follow_from` that were given.
     """
 
     card: str
@@ -53,6 +56,7 @@ class Study:
     out: Path
     is_smoke: bool
     options: argparse.Namespace
+    own_options: str
 
     @property
     def cameras(self) -> int:
@@ -78,8 +82,8 @@ class Study:
         folder = self.runs / _run_name(topology, settings, data, seed)
         if is_finished(folder):
             return open_run(folder)
-        if is_run(folder) and data is self.data:
-            return resume_run(folder)
+        if is_run(folder):
+            return resume_run(folder, data=data)
         return train_run(
             folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
         )
@@ -90,7 +94,8 @@ class Experiment:
     """A figure or table.
 
     settings: what is trained or tried, by name, from the data set. measure: rows of one setting
-    and seed. draw: fills a figure with the means. options: adds the script's own options.
+    and seed. draw: fills a figure with the means. options: adds the script's own options, of
+    which `follow_from` are those that rows follow from.
     """
 
     name: str
@@ -104,6 +109,7 @@ class Experiment:
     card: str = "rendered"
     smoke_card: Path = SMOKE_CARD
     options: Callable[[argparse.ArgumentParser], None] = lambda _: None
+    follow_from: Sequence[str] = ()
 
 
 def main(experiment: Experiment) -> None:
@@ -116,10 +122,12 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
     study = study_of(experiment, arguments)
     name = f"{experiment.name}-{Path(study.card).stem}"
     settings = experiment.settings(study)
-    path = study.out / f"{name}.csv"
-    if study.options.fresh or study.is_smoke:
-        path.unlink(missing_ok=True)
-    table = RowFile(path, settings, _columns_of_record(study))
+    table = RowFile(
+        study.out / f"{name}.csv",
+        settings,
+        _columns_of_record(study),
+        is_fresh=study.options.fresh or study.is_smoke,
+    )
     means_file = study.out / f"{name}-means.csv"
     for seed in range(study.seeds):
         for setting in settings:
@@ -166,6 +174,11 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
         out=results_folder(given),
         is_smoke=given.smoke,
         options=given,
+        own_options=" ".join(
+            f"{name}={_option_text(getattr(given, name))}"
+            for name in experiment.follow_from
+            if getattr(given, name) != parser.get_default(name)
+        ),
     )
 
 
@@ -183,11 +196,24 @@ def changes_of(texts: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
+def _option_text(value: object) -> str:
+    """A run by its bundle and a file by its content, whatever they are called."""
+    if isinstance(value, Path):
+        content = load_bundle(value, nodes=()).sha256 if value.is_dir() else _sha256(value)
+        return content[:DIGITS]
+    return str(value)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _columns_of_record(study: Study) -> dict[str, str]:
     values = (
         str(len(study.data.split.test)),
         study.preset,
         " ".join(f"{name}={value}" for name, value in study.changes.items()),
+        study.own_options,
         study.data.name,
         study.data.digest[:16],
         versions_text(),
@@ -197,8 +223,11 @@ def _columns_of_record(study: Study) -> dict[str, str]:
 
 def _run_name(topology: Topology, settings: Settings, data: DataSet, seed: int) -> str:
     """Equal for equal trainings, whatever settings of their defaults come to exist."""
+    start = settings.start_from
+    if start is not None:  # the network, not its place
+        start = load_bundle(Path(start), nodes=()).sha256
     structure = topology.model_dump_json(exclude_defaults=True)
-    knobs = settings.model_dump_json(exclude_defaults=True)
+    knobs = settings.model_copy(update={"start_from": start}).model_dump_json(exclude_defaults=True)
     parts = (structure, knobs, data.digest, str(seed))
-    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:DIGITS]
     return f"{topology.name}-{data.name}-{settings.preset}-{seed}-{digest}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from pictures import write_picture
 from rows import Mean, Means, cell, read_means, read_rows, write_means
-from script import FOLDER, RESULTS
+from script import FOLDER, OF_RECORD
 from study import Experiment
 from table_list import TABLES, Column, Table
 
@@ -40,7 +40,7 @@ def filled(text: str) -> str:
     return PLACE.sub(table, text)
 
 
-def markdown(table: Table, folder: Path = RESULTS) -> str:
+def markdown(table: Table, folder: Path = OF_RECORD) -> str:
     """The lines of a table. folder: of the means files."""
     lines = [
         [table.first, *(column.heading for column in table.columns)],
@@ -80,7 +80,7 @@ def of_record() -> dict[Path, Experiment]:
     """NAME-CARD.csv of each experiment's rows."""
     known = experiments()
     found = {}
-    for rows in sorted(RESULTS.glob("*.csv")):
+    for rows in sorted(OF_RECORD.glob("*.csv")):
         names = [name for name in known if rows.stem.startswith(f"{name}-")]
         if names and not rows.stem.endswith("-means"):
             found[rows] = known[max(names, key=len)]
@@ -106,8 +106,8 @@ def _draw(experiment: Experiment, means: Means, figure: Figure) -> None:
 
 def main() -> None:
     """Writes the means, then pictures and README.md."""
-    write_all_means(RESULTS)
-    draw_all(RESULTS)
+    write_all_means(OF_RECORD)
+    draw_all(OF_RECORD)
     write_bytes(README, filled(README.read_text(encoding="utf-8")).encode())
 
 

@@ -131,10 +131,15 @@ def train_run(
 
 
 def resume_run(
-    folder: Path, *, epochs: int | None = None, on_epoch: OnEpoch = lambda _: None
+    folder: Path,
+    *,
+    epochs: int | None = None,
+    data: DataSet | None = None,
+    on_epoch: OnEpoch = lambda _: None,
 ) -> Run:
     """Goes on after the last finished epoch; `epochs` changes how many there are in all.
 
+    data: as in `train_run`.
     A run that has all of them is opened as it is; another keeps its bundle and reports until
     the new bundle is written.
     Raises DdnnError when the folder holds no run, its data is no longer the same, or more
@@ -146,7 +151,7 @@ def resume_run(
         raise ConfigError(f"--epochs {wanted}: {folder} has {done}, want at least as many")
     if wanted == done and is_finished(folder):
         return open_run(folder)
-    data = load(config.card)
+    data = load(config.card) if data is None else data
     check_unchanged(data, config.data_digest, card=config.card, wanted_by=folder)
     settings = config.settings.model_copy(update={"epochs": wanted})
     config = config.model_copy(update={"settings": settings})

@@ -1,7 +1,7 @@
 """The tables of experiments/README.md are those of the CSVs, and the means those of the rows."""
 
 import pytest
-from script import RESULTS
+from script import OF_RECORD
 from table_list import TABLES, Column, Table
 from tables import README, filled, markdown, write_all_means
 
@@ -11,7 +11,7 @@ from ddnn.errors import ConfigError
 def test_the_means_are_those_of_the_rows(tmp_path):
     write_all_means(tmp_path)
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert written == {path.name: path.read_text() for path in RESULTS.glob("*-means.csv")}
+    assert written == {path.name: path.read_text() for path in OF_RECORD.glob("*-means.csv")}
 
 
 def test_the_readme_says_what_the_means_say():

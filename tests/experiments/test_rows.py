@@ -4,7 +4,7 @@ import math
 
 import pytest
 from failures import as_list, expected
-from rows import RowFile, interval, read_means, write_means
+from rows import RowFile, interval, read_csv, read_means, write_means
 from study import changes_of
 
 from ddnn.errors import ConfigError
@@ -30,8 +30,21 @@ def test_an_interrupted_study_goes_on_and_its_file_is_the_same(tmp_path):
 def test_rows_of_other_data_are_not_mixed_in(tmp_path):
     path = tmp_path / "rows.csv"
     RowFile(path, ["a"], RECORD).add("a", 0, {"r": {"overall": 1.0}})
-    with pytest.raises(ConfigError, match=r"rows\.csv: digest is abc, this call's is xyz"):
+    with pytest.raises(ConfigError, match=r"rows\.csv: digest is 'abc', this call's is 'xyz'"):
         RowFile(path, ["a"], RECORD | {"digest": "xyz"})
+
+
+def test_rows_of_other_versions_are_kept_beside_new_ones_until_all_are_to_be_fresh(tmp_path):
+    path = tmp_path / "rows.csv"
+    rows = {"r": {"overall": 1.0}}
+    RowFile(path, ["a"], RECORD | {"versions": "torch=1"}).add("a", 0, rows)
+    newer = RECORD | {"versions": "torch=2"}
+    RowFile(path, ["a"], newer).add("a", 1, rows)
+    assert [line["versions"] for line in read_csv(path)] == ["torch=1", "torch=2"]
+    fresh = RowFile(path, ["a"], newer, is_fresh=True)
+    assert (fresh.has("a", 0), len(read_csv(path))) == (False, 2)
+    fresh.add("a", 0, rows)
+    assert [line["versions"] for line in read_csv(path)] == ["torch=2"]
 
 
 def test_means_have_intervals_and_published_values_beside_them(tmp_path):
