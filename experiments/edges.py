@@ -9,7 +9,7 @@ processes. (d) has one device: the camera that is most accurate alone.
 from __future__ import annotations
 
 from figure8 import order
-from launched import compared, launched
+from launched import compared, with_killed
 from matplotlib.figure import Figure
 from measures import at_exits, at_rules, evaluated
 from pictures import bars, finish
@@ -29,7 +29,7 @@ def measure(study: Study, configuration: str, seed: int) -> Rows:
     trained = study.train(shipped(configuration, data), seed=seed, data=data)
     test = data.part("test")
     evaluation = evaluated(trained, test)
-    run = compared(launched(trained, test), evaluation)
+    run = compared(with_killed(trained, test), evaluation)
     return {
         configuration: at_exits(evaluation)
         | at_rules(evaluation)

@@ -2,7 +2,8 @@
 
     python experiments/eeoi_limits.py --run RUN
 
-Each setting is a published container of the device; edge and cloud have no limits, as published.
+Each setting is a published container of the device; edge and cloud have 32 GB and one processor
+each, as published.
 Each row is a share of samples that leave the device, made as published by the local threshold: a
 quantile of these very samples' entropies, for only time is measured here. The edge answers none,
 as theirs did. `memory_held`, `cpu_held`: 100 where the system holds the limit, 0 where it does not
@@ -12,15 +13,10 @@ and the time is that without it; the reason is printed.
 from __future__ import annotations
 
 import numpy as np
-from early_exit import (
-    experiment,
-    launched,
-    samples_to_launch,
-    summed,
-    timed,
-    trained,
-)
+from early_exit import experiment, trained
+from launches import launched, samples_to_launch, timed
 from matplotlib.figure import Figure
+from measures import summed
 from pictures import line
 from study import Means, Rows, Study, main
 
@@ -28,7 +24,8 @@ from ddnn.decision import decide
 from ddnn.topology import Limits
 from ddnn.training.predict import predict
 
-DEVICE = "cam0"
+DEVICE, UPPER = "cam0", ("edge0", "cloud")
+UPPER_CONTAINER = "32000 MB, 100 %"
 LEAVING = (74.76, 26.25, 0.14)
 """Published per cent of samples that leave the device, at T = 1e-15, 1e-3 and 1."""
 PUBLISHED_MS = {
@@ -51,6 +48,7 @@ def limits_of(container: str) -> Limits:
 
 def measure(study: Study, container: str, seed: int) -> Rows:
     """One launch for each share of samples that leave the device."""
+    limits = {DEVICE: limits_of(container)} | dict.fromkeys(UPPER, limits_of(UPPER_CONTAINER))
     run, samples = trained(study, seed), samples_to_launch(study)
     local = predict(run.joint, samples)["local"]
     entropy_N = decide(local, run.rules["local"].temperature).entropy_N
@@ -61,7 +59,7 @@ def measure(study: Study, container: str, seed: int) -> Rows:
             name: rule.model_copy(update={"threshold": thresholds.get(name)})
             for name, rule in run.rules.items()
         }
-        outcome = launched(run, rules, samples, limits={DEVICE: limits_of(container)})
+        outcome = launched(run, rules, samples, limits=limits)
         node = outcome.report["nodes"][DEVICE]
         held = {key: limit["by"] for key, limit in node["limits"].items()}
         print(container, f"{leaving} % leave", *(f"{k}: {by}" for k, by in held.items()), sep="; ")
@@ -87,7 +85,8 @@ def draw(figure: Figure, means: Means) -> None:
         line(
             axes, x, rows, "mean_ms", name=f"{leaving} % leave", color=f"C{LEAVING.index(leaving)}"
         )
-    axes.set(title="Mean time a sample; dashed: published", ylabel="ms", yscale="log")
+    title = "Mean time a sample; dashed: published"
+    axes.set(title=title, xlabel="memory and processor of the device", ylabel="ms", yscale="log")
     axes.set_xticks(x, list(means), rotation=30)
     axes.legend(frameon=False)
 

@@ -18,21 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from early_exit import (
-    CARD,
-    OPTIONS,
-    PRESET,
-    SMOKE_CARD,
-    add_options,
-    counted,
-    equal,
-    launched,
-    samples_to_launch,
-    share,
-    summed,
-)
+from early_exit import CARD, HALF_POINT, PRESET, SMOKE_CARD
+from launches import OPTIONS, add_options, counted, equal, launched, samples_to_launch
 from matplotlib.figure import Figure
-from measures import with_rules
+from measures import exit_rows, share, summed, with_rules
 from script import FOLDER
 from study import Experiment, Means, Rows, Study, main
 
@@ -58,10 +47,8 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 1e-4,
 }
 """The authors' rate, decay and batch; 16 of their 150 epochs, in one cycle of the rate."""
-LOSS = 0.005
 JOINT, EDGE_FIRST, TRUNK_FIRST = "joint", "edge first", "trunk first"
 ACCURACY, LAUNCHED = "half a point", "launched"
-
 
 COMPARISONS, COLORS = ("edge", "compute", "sent", "kept"), (GRAY, ORANGE, BLUE, GREEN)
 
@@ -105,8 +92,8 @@ def point(study: Study) -> Point:
 
 def train(study: Study, topology: Topology, way: str, seed: int) -> Run:
     """Jointly, or in two steps of as many epochs each."""
-    alone = {EDGE_FIRST: {"cloud": 0.0}, TRUNK_FIRST: {"local": 0.0}}
-    weights = alone.get(way, EXIT_WEIGHTS)
+    one_exit = {EDGE_FIRST: {"cloud": 0.0}, TRUNK_FIRST: {"local": 0.0}}
+    weights = one_exit.get(way, EXIT_WEIGHTS)
     first = study.train(topology, seed=seed, exit_weights=weights, **RECIPE)
     if way == JOINT:
         return first
@@ -146,18 +133,9 @@ def rules_of(run: Run, validation: MultiView, wanted: Point) -> dict[str, dict[s
     cloud_N = patterns.logits["cloud"].argmax(axis=1) == validation.fused_labels_N
     goals = {
         wanted.row: Goal(early_share=wanted.edge_share / 100),
-        ACCURACY: Goal(accuracy=float(cloud_N.mean()) - LOSS),
+        ACCURACY: Goal(accuracy=float(cloud_N.mean()) - HALF_POINT),
     }
     return {name: calibrate_patterns(patterns, goal).rules for name, goal in goals.items()}
-
-
-def alone(evaluation: Evaluation) -> dict[str, dict[str, float]]:
-    """A row for each exit: every sample answered there."""
-    labels_N = evaluation.samples.fused_labels_N
-    return {
-        f"exit {name}": share(int((logits_NK.argmax(axis=1) == labels_N).sum()), len(labels_N))
-        for name, logits_NK in evaluation.logits.items()
-    }
 
 
 def answered(evaluation: Evaluation, constants: Constants) -> dict[str, float]:
@@ -184,7 +162,7 @@ def measure(study: Study, way: str, seed: int) -> Rows:
     rules = rules_of(run, study.data.part("validation"), point(study))
     evaluation = evaluate(run, study.data.part("test"))
     return (
-        alone(evaluation)
+        exit_rows(evaluation)
         | {n: answered(with_rules(evaluation, chosen), constants) for n, chosen in rules.items()}
         | {LAUNCHED: as_processes(study, run, rules[ACCURACY])}
     )
@@ -198,12 +176,10 @@ def as_processes(study: Study, run: Run, rules: dict[str, ExitRule]) -> dict[str
     samples = samples_to_launch(study)
     outcome = launched(run, rules, samples)
     offline = with_rules(evaluate(run, samples), rules).verdicts
-    found = summed(outcome.verdicts)
-    found |= {name: counted(outcome)[name] for name in ("payload_bytes", "zmtp_bytes")}
-    return found | {
-        "equal_verdicts": equal(outcome.verdicts, offline),
-        "message_bytes": found["payload_bytes"] / max(found["cloud_share"] / 100, 1e-9),
-    }
+    sent = counted(outcome, run.topology)
+    found = summed(outcome.verdicts) | {x: sent[x] for x in ("payload_bytes", "zmtp_bytes")}
+    found["message_bytes"] = sent["payload_bytes"] / max(found["cloud_share"] / 100, 1e-9)
+    return found | equal(outcome.verdicts, offline)
 
 
 def trained(study: Study, way: str, seed: int) -> Run:

@@ -15,14 +15,13 @@ from early_exit import PRESET, SMOKE_CARD
 from hybrid import (
     EXIT_WEIGHTS,
     RESIDUALS,
-    alone,
     answered,
     hybrid,
     options,
     point,
 )
 from matplotlib.figure import Figure
-from measures import with_rules
+from measures import exit_rows, with_rules
 from script import FOLDER
 from study import Experiment, Means, Rows, Study, main
 
@@ -55,7 +54,7 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
     evaluation = evaluate(run, data.part("test"))
     goal = Goal(early_share=point(study).edge_share / 100)
     rules = calibrate(run.joint, data.part("validation"), goal, prior_class=run.prior_class).rules
-    return {setting: answered(with_rules(evaluation, rules), constants)} | alone(evaluation)
+    return {setting: answered(with_rules(evaluation, rules), constants)} | exit_rows(evaluation)
 
 
 def trained(study: Study, setting: str, seed: int) -> Run:

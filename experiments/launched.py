@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from early_exit import equal
 from figure8 import network, order
+from launches import equal
 from matplotlib.figure import Figure
 from measures import evaluated, overall
 from pictures import bars, finish
@@ -35,10 +35,10 @@ def measure(study: Study, lost: str, seed: int) -> Rows:
     test = study.data.part("test")
     names = [] if lost == NONE else lost.split("+")
     evaluation = evaluated(trained, test, lost=names)
-    return {lost: compared(launched(trained, test, names), evaluation)}
+    return {lost: compared(with_killed(trained, test, names), evaluation)}
 
 
-def launched(run: Run, samples: MultiView, lost: Collection[str] = ()) -> Outcome:
+def with_killed(run: Run, samples: MultiView, lost: Collection[str] = ()) -> Outcome:
     """The run as processes, the lost devices killed before the first sample."""
     plan = plan_of(run.topology, kills=[f"{name}@0" for name in lost])
     return launch(load_bundle(run.folder / BUNDLE), samples, Options(plan=plan, free_ports=True))
@@ -52,7 +52,7 @@ def compared(outcome: Outcome, evaluation: Evaluation) -> dict[str, float]:
         "answered": 100 * outcome.report["answered"] / len(wanted.labels_N),
         "launched": 100 * outcome.report["accuracy"],
         "offline": overall(evaluation),
-        "equal_verdicts": equal(outcome.verdicts, wanted),
+        **equal(outcome.verdicts, wanted),
         "payload_bytes": sent["per_device_sample"]["payload"],
         "equation_bytes": sent["per_device_sample_equation"],
     }

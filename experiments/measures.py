@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
+from ddnn.report.verdicts import Verdicts
 from ddnn.training.calibrate import rules_for
 from ddnn.training.evaluate import Evaluation, evaluate
 from ddnn.training.failures import present_without
@@ -43,6 +44,32 @@ def at_rules(evaluation: Evaluation) -> dict[str, float]:
         "local_share": 100 * evaluation.local_share,
         "payload_bytes": evaluation.payload_bytes,
     }
+
+
+def share(part: int, whole: int, name: str = "accuracy") -> dict[str, float]:
+    """Per cent, and of how many samples."""
+    return {name: 100 * part / whole, f"{name}_samples": whole}
+
+
+def exit_rows(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """A row for each exit: every sample answered there, and its temperature."""
+    rows = {}
+    for name, logits_NK in evaluation.logits.items():
+        correct_N = logits_NK.argmax(axis=1) == evaluation.samples.fused_labels_N
+        rows[f"exit {name}"] = share(int(correct_N.sum()), len(correct_N)) | {
+            "temperature": evaluation.rules[name].temperature
+        }
+    return rows
+
+
+def summed(verdicts: Verdicts) -> dict[str, float]:
+    """Accuracy, and the share that each exit answers, per cent; of how many samples."""
+    shares = {
+        f"{name}_share": 100 * float((verdicts.exit_N == number).mean())
+        for number, name in enumerate(verdicts.exits)
+    }
+    accuracy = 100 * float(verdicts.correct_N.mean())
+    return {"accuracy": accuracy} | shares | {"samples": len(verdicts.labels_N)}
 
 
 def overall(evaluation: Evaluation) -> float:

@@ -2,6 +2,7 @@
 
 Measures are per cent of the test samples unless their name ends in another unit (UNITS). Where a
 share is of fewer samples, its row says of how many: NAME_samples, or samples for the whole row.
+Other measures may bring their own interval over the test samples: NAME_error is half of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ UNITS = (
     "_points",
     "_saved",
     "_ms",
+    "_per_s",
+    "_error",
     "_mb",
     "_threshold",
     "_times",
@@ -126,6 +129,8 @@ class RowFile:
 
 
 MEAN_COLUMNS = ("setting", "row", "measure", "mean", "low", "high", "of", "published", "seeds")
+ERROR = "_error"
+"""Ends the name of half a 95 % interval over the test samples, of the measure so begun."""
 SEEDS, SAMPLES = "seeds", "samples"
 FEW_SEEDS = 3
 """With fewer, an interval over seeds says nothing: Student's t is 12.7 for two."""
@@ -137,9 +142,13 @@ def write_means(path: Path, table: RowFile, published: Published) -> None:
     for (setting, row), measures in table.values().items():
         known = published.get((setting, row), {})
         for measure, values in measures.items():
+            if measure.endswith(ERROR):
+                continue
             of = measures.get(f"{measure}_samples") or measures.get("samples")
             samples = round(mean(of)) if of else table.test_samples
             found = interval(values, *bounds(measure), samples=samples)
+            if error := measures.get(measure + ERROR):
+                found = found if found.of else Interval.around(mean(values), mean(error))
             cells = [mean(values), found.low, found.high, found.of, known.get(measure)]
             texts = [f"{x:.4f}" if isinstance(x, float) else x for x in cells]
             lines.append([setting, row, measure, *texts, len(values)])
@@ -159,6 +168,11 @@ class Interval(NamedTuple):
     low: float | None = None
     high: float | None = None
     of: str = ""
+
+    @classmethod
+    def around(cls, value: float, error: float) -> Interval:
+        """Of a measure that came with its own error over the test samples."""
+        return cls(value - error, value + error, SAMPLES)
 
 
 def interval(values: Sequence[float], least: float, most: float, *, samples: int) -> Interval:

@@ -77,7 +77,10 @@ def outage(results: str) -> Table:
         "over T = 0.8": "gained_over_rule_points", "in the cloud": "gained_cloud_points",
         "limit of sight": "sight_limit",
     }  # fmt: skip
-    columns = [Column(heading, measure, short=True) for heading, measure in short.items()]
+    columns = [
+        Column(heading, measure, short=not measure.startswith("gained"))
+        for heading, measure in short.items()
+    ]
     return Table(results, "lost", of("both", LOST), columns)
 
 
@@ -227,6 +230,7 @@ TABLES = {
                 digits=0,
             ),
             Column("mean ms", "mean_ms"),
+            Column("samples/s", "samples_per_s", digits=0),
             Column("payload B to edge / to cloud", "device_bytes / edge_bytes", digits=0),
         ],
     ),
@@ -257,6 +261,7 @@ TABLES = {
                 short=True,
                 digits=0,
             ),
+            Column("equal", "equal_verdicts"),
         ],
     ),
     "hybrid": Table(
@@ -276,6 +281,7 @@ TABLES = {
             Column("right in the cloud", "cloud_answers"),
             *(Column(f"`{x}`", f"{x}_times") for x in ("compute", "edge", "sent", "kept")),
             Column("payload B", "payload_bytes", digits=0),
+            Column("equal", "equal_verdicts"),
         ],
     ),
 }

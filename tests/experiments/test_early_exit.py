@@ -8,7 +8,7 @@ import eeoi
 import numpy as np
 import pytest
 from early_exit import cheapest, link_bytes, thresholds, trained
-from eeoi_bits import bits_of, with_bits
+from eeoi_bits import bits_of, lost, with_bits
 from rows import Means
 from study import run, study_of
 
@@ -82,6 +82,14 @@ def test_everything_is_offloaded_where_no_threshold_gives_the_floor():
 )
 def test_features_take_so_many_bytes_on_both_links(setting, sizes):
     assert link_bytes(with_bits(read_topology("eeoi-resnet20"), bits_of(setting))) == sizes
+
+
+def test_a_loss_is_of_the_same_samples_and_so_is_its_interval():
+    best_N, right_N = np.arange(100) < 90, np.arange(100) < 86
+    found = lost(best_N, right_N)
+    assert found["loss_points"] == pytest.approx(4)
+    assert found["loss_points_error"] == pytest.approx(196 * np.sqrt(0.04 * 0.96 / 100))
+    assert lost(best_N, best_N) == {"loss_points": 0, "loss_points_error": 0}
 
 
 @pytest.fixture(scope="session")

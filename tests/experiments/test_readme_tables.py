@@ -1,9 +1,10 @@
 """The tables of experiments/README.md are those of the CSVs, and the means those of the rows."""
 
 import pytest
+from rows import read_csv
 from script import OF_RECORD
 from table_list import TABLES, Column, Table
-from tables import README, filled, markdown, write_all_means
+from tables import README, filled, markdown, of_record, write_all_means
 
 from ddnn.errors import ConfigError
 
@@ -19,6 +20,13 @@ def test_the_readme_says_what_the_means_say():
     assert filled(text) == text
     for name in TABLES:
         assert f"<!-- table {name} -->" in text
+
+
+def test_every_launch_of_record_answered_as_the_offline_network():
+    for path in of_record():
+        for line in read_csv(path):
+            place = f"{path.name}: {line['setting']}, {line['row']}"
+            assert float(line.get("equal_verdicts") or 100) == 100, place
 
 
 def test_a_cell_is_mean_interval_and_published_value_and_no_row_is_empty(tmp_path):
