@@ -162,6 +162,7 @@ def counted(bundle: Bundle, samples: MultiView, window: int) -> dict[str, Any]:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Bars of the bytes of each step, overall accuracy above them."""
     axes = figure.subplots()
     rows = {text: means[name][name] for name, text in STEPS.items() if name in means}
     shown = {text: values for text, values in rows.items() if text != RAW}
@@ -172,7 +173,11 @@ def draw(figure: Figure, means: Means) -> None:
         text = f"{values['overall'].value:.1f} %"
         axes.annotate(text, (place, high), (0, 3), textcoords="offset points", ha="center")
     axes.set_xticks(range(len(shown)), [text.replace(" ", "\n", 1) for text in shown])
-    axes.set(title="Payload, bytes a device and sample; overall accuracy above", ylim=(0, None))
+    axes.set(
+        title="Payload, bytes a device and sample; overall accuracy above",
+        ylim=(0, None),
+        ylabel="bytes",
+    )
 
 
 EXPERIMENT = Experiment(

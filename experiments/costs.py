@@ -59,6 +59,7 @@ def memory(topology: Topology) -> dict[str, float]:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Bytes against T and bits against filters, published values as crosses."""
     left, right = figure.subplots(1, 2)
     for axes, setting, measured in (
         (left, TABLE, "sent_bytes"),

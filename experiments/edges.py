@@ -54,6 +54,7 @@ def by_tier(evaluation: Evaluation) -> dict[str, float]:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Bars of each exit and overall, a group a configuration."""
     axes = figure.subplots()
     rows = {name[:1]: found[name] for name, found in means.items()}
     bars(axes, rows, ("local", "edge", "cloud", "overall"))

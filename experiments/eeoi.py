@@ -93,6 +93,7 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Accuracy and time against the share of samples that leave the device."""
     left, right = figure.subplots(1, 2)
     figure.suptitle("ResNet-20 with exits at device, edge and cloud")
     _against_share(left, means, OFFLINE, "accuracy", [row[1] for row in CURVE])

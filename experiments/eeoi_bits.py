@@ -135,6 +135,7 @@ def sent(run: Run, rules: Rules, samples: MultiView, wanted: Verdicts) -> dict[s
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Accuracy against payload, a point a number of bits and rule."""
     axes = figure.subplots()
     for name, color in ((ALL, GRAY), (PER_EXIT, BLUE), (CODED, ORANGE)):
         rows = {bits: rows[name] for bits, rows in means.items() if name in rows}

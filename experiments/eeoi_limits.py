@@ -78,6 +78,7 @@ def _flag(by: str) -> float:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Time a sample against the container, a line a share of samples."""
     axes = figure.subplots()
     x = list(range(len(means)))
     for leaving in LEAVING:

@@ -48,6 +48,7 @@ def measure(study: Study, _setting: str, _seed: int) -> Rows:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Stacked bars of views by class, a bar a device."""
     axes = figure.subplots()
     rows = means[ALL]
     measures = [name for name in next(iter(rows.values())) if name.endswith("_views")]

@@ -60,6 +60,7 @@ def measure(study: Study, count: str, seed: int) -> Rows:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Accuracy against the number of devices."""
     axes = figure.subplots()
     rows = [found[count] for count, found in means.items()]
     for measured in MEASURES:

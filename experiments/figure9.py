@@ -40,6 +40,7 @@ def measure(study: Study, filters: str, seed: int) -> Rows:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Accuracy and bytes against filters."""
     axes = figure.subplots()
     rows = [found[filters] for filters, found in means.items()]
     x = [int(filters) for filters in means]

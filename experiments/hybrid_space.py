@@ -33,7 +33,16 @@ from ddnn.training.evaluate import evaluate
 from ddnn.training.run import Run, open_run
 
 BITS: tuple[Bits, ...] = (1, 2, 4, 8)
+LABEL_AT: dict[int, tuple[int, int]] = {
+    1: (4, -9),
+    2: (4, 4),
+    4: (-11, -9),
+    8: (-11, 4),
+    32: (4, 4),
+}
+"""Points right of and above a point, by bits: labels of neighbours stay apart."""
 COLORS = dict(zip((*BITS, 32), (BLUE, GREEN, ORANGE, GRAY, INK), strict=True))
+KNOWN_BITS: dict[str, Bits] = {str(bits): bits for bits in (*BITS, 32)}
 EPOCHS, BATCH, LEARNING_RATE = 3, 32, 0.1
 FULL = "full"
 
@@ -59,9 +68,9 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
 
 def trained(study: Study, setting: str, seed: int) -> Run:
     """The network of `N,k`, trained jointly."""
-    convolutions, bits = map(int, setting.split(","))
+    convolutions, bits = setting.split(",")
     return study.train(
-        hybrid(convolutions, bits, study.data.samples.classes),  # type: ignore[arg-type]
+        hybrid(int(convolutions), KNOWN_BITS[bits], study.data.samples.classes),
         seed=seed,
         epochs=EPOCHS,
         batch=BATCH,
@@ -71,6 +80,7 @@ def trained(study: Study, setting: str, seed: int) -> Run:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Accuracy against energy, a point a network."""
     for axes, name in zip(figure.subplots(1, 2, sharey=True), ("compute", "sent"), strict=True):
         for bits, color in COLORS.items():
             points = {s: rows[s] for s, rows in means.items() if s.endswith(f",{bits}")}
@@ -81,7 +91,10 @@ def draw(figure: Figure, means: Means) -> None:
             axes.vlines(x, *ends, color=color, lw=1, alpha=0.4)
             axes.plot(x, y, "o", color=color, ms=5, label=f"k = {bits}")
             for setting, *place in zip(points, x, y, strict=True):
-                axes.annotate(setting.split(",")[0], place, (4, 2), textcoords="offset points")
+                axes.annotate(
+                    setting.split(",")[0], place, LABEL_AT[bits], textcoords="offset points",
+                    color=color, fontsize=7,
+                )  # fmt: skip
         if FULL in means:
             full = means[FULL][FULL]
             place = full[f"{name}_times"].value, full["accuracy"].value

@@ -76,6 +76,7 @@ def through(code: Code | None, samples: MultiView) -> tuple[MultiView, NDArray[n
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Bars of the bytes a view, a bar a code; accuracy above."""
     axes = figure.subplots()
     rows = {name: found[name] for name, found in means.items()}
     bars(axes, rows, ("view_bytes",))
@@ -85,7 +86,11 @@ def draw(figure: Figure, means: Means) -> None:
             f"{right:.1f} %", (place, height), (0, 3), textcoords="offset points", ha="center"
         )
     axes.set_xticks(range(len(rows)), [name.replace(" ", "\n", 1) for name in rows])
-    axes.set(title="Bytes a view as an image file; right in the cloud above", ylim=(0, None))
+    axes.set(
+        title="Bytes a view as an image file; right in the cloud above",
+        ylim=(0, None),
+        ylabel="bytes",
+    )
 
 
 EXPERIMENT = Experiment(

@@ -69,6 +69,7 @@ def sets(study: Study) -> list[str]:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Bars of launched and offline accuracy, a group a set of killed devices."""
     axes = figure.subplots()
     bars(axes, {lost: rows[lost] for lost, rows in means.items()}, ("launched", "offline"))
     axes.tick_params(axis="x", labelrotation=60)

@@ -70,6 +70,7 @@ def sight_limit(samples: MultiView, *, lost: int) -> float:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Accuracy of both presets against devices lost, with the limit of sight."""
     axes = figure.subplots()
     rows, x = list(means[BOTH].values()), [int(count) for count in means[BOTH]]
     line(axes, x, rows, "paper", color=ORANGE)

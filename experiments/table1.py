@@ -31,6 +31,7 @@ def measure(study: Study, pair: str, seed: int) -> Rows:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Bars of both exits, a group a pair."""
     axes = figure.subplots()
     bars(axes, {pair: rows[pair] for pair, rows in means.items()}, ("local", "cloud"))
     finish(axes, title="Table I: aggregators LOCAL-CLOUD; black: published", xlabel="")

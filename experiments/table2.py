@@ -33,6 +33,7 @@ def measure(study: Study, preset: str, seed: int) -> Rows:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Accuracy, local share and bytes against T, a plot a preset."""
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, (preset, found) in zip((left, right), means.items(), strict=True):
         rows, x = [found[t] for t in PUBLISHED], [float(t) for t in PUBLISHED]

@@ -72,6 +72,7 @@ def missing(row: str) -> list[int]:
 
 
 def draw(figure: Figure, means: Means) -> None:
+    """Bars of both trainings, a group a set of missing tiles."""
     axes = figure.subplots()
     rows = {
         row: {training: found[row]["cloud"] for training, found in means.items()}
