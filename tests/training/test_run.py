@@ -14,6 +14,7 @@ from tiny import make_samples, make_topology
 
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
+from ddnn.data.loading import load
 from ddnn.errors import BundleError, ConfigError, DataError, DdnnError
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import BUNDLED, REPORTS, TRAINING, is_finished, remove
@@ -280,6 +281,24 @@ def test_resume_goes_on_to_more_epochs(run):
     result = call("train", "--resume", run, "--epochs", 3)
     assert result.exit_code == 0, result.output
     assert len((run / "history.jsonl").read_text().splitlines()) == 3
+
+
+def test_resume_goes_on_with_the_data_that_the_card_alone_does_not_give(
+    tmp_path, card, topology, settings
+):
+    chosen = load(card).seen_by([2, 0, 1])
+    folders = tmp_path / "whole", tmp_path / "cut"
+    whole = train_run(folders[0], topology, card, settings, data=chosen)
+
+    def interrupt(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(folders[1], topology, card, settings, data=chosen, on_epoch=interrupt)
+    with pytest.raises(ConfigError, match="the data's digest is"):
+        resume_run(folders[1])
+    assert resume_run(folders[1], data=chosen).bundle_sha256 == whole.bundle_sha256
 
 
 def test_resume_refuses_changed_data_and_leaves_the_run_as_it_is(run, card):
