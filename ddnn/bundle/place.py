@@ -12,6 +12,7 @@ from ddnn.bundle.split import copy_files, new_folder
 from ddnn.errors import ConfigError
 from ddnn.topology import Topology
 
+ORDER = "nodes: order"
 MAX_SHOWN = 60
 """Letters of a value in a message."""
 _TOPOLOGY = ("name", "collector", "links", "heartbeat", "security")
@@ -38,7 +39,8 @@ def place_bundle(folder: Path, topology: Topology, out: Path) -> Bundle:
 
 def _check_same_network(own: Topology, other: Topology) -> None:
     wanted, found = _network(own), _network(other)
-    for key in dict.fromkeys((*wanted, *found)):
+    keys = dict.fromkeys((*wanted, *found))
+    for key in sorted(keys, key=lambda key: key.startswith(ORDER)):  # a new node changes both
         if wanted.get(key) != found.get(key):
             raise ConfigError(
                 f"{key} of the new topology: got {_short(found.get(key))}, the network was trained "
@@ -65,4 +67,8 @@ def _network(topology: Topology) -> dict[str, Any]:
                 found[f"tiers.{number}.{key}"] = value
     for name, node in document["nodes"].items():
         found[f"nodes.{name}"] = {k: v for k, v in node.items() if k not in _NODE}
+    for name in topology.section_nodes:  # a section's inputs are numbered, not named
+        found[f"{ORDER} of {name}'s children"] = list(topology.children(name))
+    for tier in topology.tiers:
+        found[f"{ORDER} of tier {tier.name}"] = list(topology.members(tier.name))
     return found

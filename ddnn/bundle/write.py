@@ -95,11 +95,16 @@ def bundle_files(joint: Joint) -> dict[str, bytes]:
     return files
 
 
-def write_exits(folder: Path, exits: Mapping[str, ExitRule]) -> Manifest:
+def write_exits(
+    folder: Path, exits: Mapping[str, ExitRule], point: Mapping[str, Any] | None = None
+) -> Manifest:
     """Changes only how the exits of a bundle decide; its other files and hashes stay.
 
+    point: by split, what the rules cost and give there, in the summary of the training.
     Raises BundleError when the bundle is damaged.
     """
-    manifest = load_bundle(folder).manifest.model_copy(update={"exits": dict(exits)})
+    manifest = load_bundle(folder).manifest
+    training = manifest.training | dict(point or {})
+    manifest = manifest.model_copy(update={"exits": dict(exits), "training": training})
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     return manifest

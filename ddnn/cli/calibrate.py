@@ -15,7 +15,11 @@ from ddnn.training.run import calibrate_run, open_run
 
 @click.command(name="calibrate")
 @run_argument
-@click.option("--accuracy", type=FiniteRange(0, 1), help="Wanted, with the fewest bytes.")
+@click.option(
+    "--accuracy",
+    type=FiniteRange(0, 1),
+    help="Wanted, as the mean of all devices present and each one lost; with the fewest bytes.",
+)
 @click.option(
     "--bytes",
     "payload_bytes",
@@ -53,8 +57,9 @@ def command(
         click.echo(f"{name}: {threshold}, temperature {rule.temperature:.3f}")
     point, samples = calibration.point, SAMPLES[calibration.split]
     click.echo(
-        f"on {samples}: {percent(point.accuracy)} right, {percent(point.early_share)} early, "
-        f"{point.payload_bytes:.1f} payload bytes per device and sample"
+        f"on {samples}: {percent(point.accuracy)} right (mean of all devices present and each one "
+        f"lost); with all present {percent(point.early_share)} early, {point.payload_bytes:.1f} "
+        "payload bytes per device and sample"
     )
     if calibration.split == "train":
         click.echo("the card holds no validation samples out: on new data expect less")

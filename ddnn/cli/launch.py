@@ -167,7 +167,7 @@ class _Display:
     """A progress bar on a terminal, a line an event elsewhere; both on standard error."""
 
     def __init__(self, samples: int) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._samples = samples
 
     def __enter__(self) -> Watcher:

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import json_option, run_argument
 from ddnn.errors import DdnnError
 from ddnn.report.tables import print_launch, print_offline
-from ddnn.runfolder import check_finished
+from ddnn.runfolder import MANIFEST, check_finished
 
 
 @click.command(name="report")
@@ -21,6 +22,8 @@ def command(run: Path, as_json: bool) -> None:
     """Print the newest report in RUN, of its last launch or evaluation."""
     path = _newest(run)
     report = _read(path)
+    if _is_of_before(report, run):
+        click.echo(f"{path}: the bundle has changed since, this is of the one before", err=True)
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
@@ -29,6 +32,13 @@ def command(run: Path, as_json: bool) -> None:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise DdnnError(f"{path}: no whole report of ddnn, {what}") from error
+
+
+def _is_of_before(report: dict[str, Any], run: Path) -> bool:
+    """Whether the bundle is another than the report's: calibrated again, or trained on."""
+    if not (run / MANIFEST).is_file():
+        return False
+    return bool(report.get("bundle_sha256") != load_bundle(run, nodes=()).sha256)
 
 
 def _newest(run: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -16,7 +17,7 @@ from ddnn.data.fits import check_fits
 from ddnn.data.loading import load
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_offline
-from ddnn.runfolder import epochs_done, is_finished
+from ddnn.runfolder import epochs_done, is_finished, is_run
 from ddnn.topology import Topology
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.fit import Epoch
@@ -28,7 +29,7 @@ class EpochDisplay:
     """A progress bar on a terminal, a line an epoch elsewhere; both on standard error."""
 
     def __init__(self, epochs: int) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._epochs = epochs
         self._progress: Progress | None = None
         if self._console.is_terminal:
@@ -120,12 +121,15 @@ def command(
     folder = resume or out
     try:
         if resume is not None:
-            run = _resume(resume, topology, card, options["epochs"])
+            _check_alone(topology)
+            run = _resume(resume, options["epochs"])
         elif topology is None or card is None or out is None:
             raise click.UsageError("want TOPOLOGY, --data CARD and --out RUN, or --resume RUN")
         else:
             run = _train(topology, card, out, options)
     except KeyboardInterrupt:
+        if folder is None or not is_run(folder):
+            raise DdnnError("interrupted before the first epoch; nothing is kept") from None
         raise DdnnError(
             f"interrupted; the last finished epoch is kept, go on with ddnn train --resume {folder}"
         ) from None
@@ -175,9 +179,29 @@ def _check_exit_weights(topology: Topology, weights: Mapping[str, float]) -> Non
         raise ConfigError(f"{got}: no exit learns, want at least one above 0")
 
 
-def _resume(folder: Path, topology: str | None, card: str | None, epochs: int | None) -> Run:
-    if topology is not None or card is not None:
-        raise ConfigError(f"--resume {folder}: takes topology and data from the run, want neither")
+WITH_RESUME = ("resume", "epochs", "as_json")
+"""Options that a run which is gone on with takes; the others are its own."""
+
+
+def _check_alone(topology: str | None) -> None:
+    """Raises UsageError for what --resume would not follow."""
+    context = click.get_current_context()
+    given = [
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        and parameter.name not in WITH_RESUME
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if topology is not None:
+        given.insert(0, topology)
+    if given:
+        raise click.UsageError(
+            f"--resume takes topology, data and settings from the run, want no {', '.join(given)}"
+        )
+
+
+def _resume(folder: Path, epochs: int | None) -> Run:
     total = epochs or read_config(folder).settings.epochs
     if is_finished(folder) and epochs_done(folder) == total:
         click.echo(

@@ -65,18 +65,19 @@ def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
 
 
 def augment(views_NVCHW: Tensor, labels_NV: Tensor) -> Tensor:
-    """Mirrors, shifts, zooms and re-lights samples, all views of a sample alike.
+    """Mirrors, shifts, zooms and, where they are grey or RGB, re-lights samples, all views of a
+    sample alike.
 
     Absent views stay black. Groups of 8 samples share one draw.
     """
-    height, width = views_NVCHW.shape[-2:]
-    change = v2.Compose(
-        [
-            v2.RandomHorizontalFlip(),
-            v2.RandomResizedCrop((height, width), scale=(0.7, 1.0), ratio=(0.8, 1.25)),
-            v2.ColorJitter(brightness=0.3, contrast=0.3),
-        ]
-    )
+    channels, height, width = views_NVCHW.shape[-3:]
+    changes: list[torch.nn.Module] = [
+        v2.RandomHorizontalFlip(),
+        v2.RandomResizedCrop((height, width), scale=(0.7, 1.0), ratio=(0.8, 1.25)),
+    ]
+    if channels in (1, 3):
+        changes.append(v2.ColorJitter(brightness=0.3, contrast=0.3))
+    change = v2.Compose(changes)
     changed = torch.cat([change(group) for group in torch.split(views_NVCHW, GROUP)])
     return changed * (labels_NV >= 0)[:, :, None, None, None]
 

@@ -195,7 +195,7 @@ def curve(patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
             Point(
                 threshold,
                 float(verdicts.correct_N.mean()),
-                float((exit_N < len(logits) - 1).mean()),
+                float(((exit_N >= 0) & (exit_N < len(logits) - 1)).mean()),
                 patterns.payload.mean(np.asarray(local_N)),
             )
         )
@@ -226,7 +226,8 @@ def choose(points: list[Point], goal: Goal, split: CalibrationSplit = "validatio
         return max(cheap, key=lambda point: (point.accuracy, -point.threshold))
     if goal.early_share is not None:
         early = [point for point in points if point.early_share >= goal.early_share]
-        _check(early, f"an early share of {goal.early_share:g}", split, "want at most 1")
+        most = max(point.early_share for point in points)
+        _check(early, f"an early share of {goal.early_share:g}", split, f"most is {most:.4f}")
         return min(early, key=lambda point: point.threshold)
     if goal.accuracy is not None:
         good = [point for point in points if point.accuracy >= goal.accuracy]

@@ -137,6 +137,7 @@ def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) ->
     """The trained network; `folder` gets a checkpoint and history after each epoch.
 
     Equal arguments give equal weights on the same machine, resumed or not.
+    Raises DataError where the loss is no longer finite; the epochs before it are kept.
     """
     joint, settings = training.joint, training.loss_of.settings
     chosen, history = training.chosen, training.history
@@ -153,6 +154,7 @@ def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) ->
             learning_rate=training.optimizer.param_groups[0]["lr"],
             started_s=started_s,
         )
+        _check_finite(epoch)
         history.append(_as_json(epoch))
         if epoch.is_best or settings.keep == "last":
             chosen = state_of(joint)
@@ -276,6 +278,8 @@ def clip_weights(joint: Joint, *, norms: bool) -> None:
     norms: batch norm's parameters as well, as the authors' code does on a GPU.
     """
     for module in joint.modules():
+        if not isinstance(module, Layer | Norm1d | Norm2d) or not module.weight.requires_grad:
+            continue  # frozen parts stay as they are
         if isinstance(module, Layer) and module.bits != 32:
             module.weight.clamp_(-1, 1)
         elif norms and isinstance(module, Norm1d | Norm2d):
@@ -328,6 +332,15 @@ def _judge(
         trend=trend,
         is_best=all(trend <= line["trend"] for line in history),
     )
+
+
+def _check_finite(epoch: Epoch) -> None:
+    """Raises DataError: weights that are no numbers are neither kept nor gone on with."""
+    if not (math.isfinite(epoch.loss) and math.isfinite(epoch.validation_loss)):
+        raise DataError(
+            f"training: epoch {epoch.epoch}: the loss is {epoch.loss:g}, in validation "
+            f"{epoch.validation_loss:g}, want finite ones; a lower learning rate may help"
+        )
 
 
 def _as_json(epoch: Epoch) -> dict[str, Any]:

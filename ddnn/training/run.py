@@ -46,7 +46,7 @@ from ddnn.training.checkpoint import load_weights
 from ddnn.training.fit import OnEpoch, Training, fit, prepare
 from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
-from ddnn.yamlfile import read_json
+from ddnn.yamlfile import check_values, read_json
 
 
 class Config(Model):
@@ -149,11 +149,12 @@ def resume_run(
     done, wanted = epochs_done(folder), epochs or config.settings.epochs
     if wanted < done:
         raise ConfigError(f"--epochs {wanted}: {folder} has {done}, want at least as many")
-    if wanted == done and is_finished(folder):
+    if wanted == config.settings.epochs and is_finished(folder):
         return open_run(folder)
     data = load(config.card) if data is None else data
     check_unchanged(data, config.data_digest, card=config.card, wanted_by=folder)
-    settings = config.settings.model_copy(update={"epochs": wanted})
+    changed = config.settings.model_dump() | {"epochs": wanted}
+    settings = check_values(changed, Settings, source=f"--epochs {wanted}")
     config = config.model_copy(update={"settings": settings})
     training = prepare(
         data,
@@ -189,7 +190,8 @@ def open_run(folder: Path) -> Run:
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
     calibration = _calibrate(run.joint, run.load_data(), goal, prior_class=run.prior_class)
-    write_exits(run.folder / BUNDLE, calibration.rules)
+    point = {calibration.split: calibration.point._asdict()}
+    write_exits(run.folder / BUNDLE, calibration.rules, point)
     return calibration
 
 

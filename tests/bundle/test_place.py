@@ -10,7 +10,7 @@ from networks import Trained, Trainer
 from ddnn.bundle.place import place_bundle
 from ddnn.errors import BundleError, ConfigError
 from ddnn.run.inprocess import run_inprocess
-from ddnn.topology import Topology
+from ddnn.topology import Topology, read_topology
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,18 @@ def test_another_network_is_refused_by_its_first_difference(trained, tmp_path, c
     with pytest.raises(ConfigError, match=f"^{said} of the new topology: got .+, the network"):
         place_bundle(trained.bundle.folder, topology, tmp_path / "placed")
     assert not (tmp_path / "placed").exists()
+
+
+def test_edges_in_another_order_are_another_network(tmp_path):
+    document = patient(read_topology("f-edges-cloud"), seconds=9).model_dump(mode="json")
+    whole = Trainer(tmp_path / "whole")(Topology.model_validate(document), 4)
+    nodes = document["nodes"]
+    for name in ("edge0", "edge1"):
+        nodes[name] = nodes.pop(name)
+    place_bundle(whole.bundle.folder, Topology.model_validate(document), tmp_path / "same")
+    nodes["edge0"] = nodes.pop("edge0")
+    with pytest.raises(ConfigError, match=r"^nodes: order of cloud's children of the new topology"):
+        place_bundle(whole.bundle.folder, Topology.model_validate(document), tmp_path / "other")
 
 
 def test_nothing_is_overwritten(trained, tmp_path: Path):

@@ -1,5 +1,6 @@
 """N samples, V views, C image channels, H, W."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,13 @@ def test_absent_views_stay_black(data):
     everything = tensors(data.samples, CPU)
     changed = augment(everything.views_NVCHW, everything.labels_NV)
     assert not changed[everything.labels_NV < 0].any()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_views_of_other_channels_than_grey_or_colour_are_moved_alone(channels):
+    views = torch.full((3, 2, channels, 8, 8), 100, dtype=torch.uint8)
+    changed = augment(views, torch.zeros(3, 2, dtype=torch.int64))
+    assert torch.equal(changed, views)
 
 
 def test_an_epoch_visits_every_sample_once(data):

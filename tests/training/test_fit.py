@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from builders import random_views
 from tiny import make_samples, make_topology
@@ -123,9 +124,28 @@ def test_weights_of_few_bits_stay_between_minus_one_and_one(tmp_path, data, topo
 
 def test_the_paper_preset_updates_once_an_epoch_and_keeps_the_last(tmp_path, data, topology):
     settings = settings_for("paper", epochs=4)
-    assert (settings.learning_rate, settings.schedule) == (1e-3, "constant")
-    trained(data, topology, settings, seed=0, folder=tmp_path)
+    joint = trained(data, topology, settings, seed=0, folder=tmp_path)
+    state = safetensors.torch.load_file(tmp_path / CHECKPOINT)
+    steps = {int(value) for key, value in state.items() if key.endswith("/step")}
+    assert steps == {4}
+    last = {key.removeprefix("weights/"): value for key, value in state.items()}
+    assert all(torch.equal(value, last[key]) for key, value in joint.state_dict().items())
     assert settings_for("paper").epochs == 100
+
+
+def test_a_training_that_diverges_is_told_and_what_was_before_is_kept(tmp_path, data, topology):
+    settings = settings_for("robust", epochs=3, batch=16)
+
+    def spoil(epoch):
+        if epoch.epoch == 1:
+            with torch.no_grad():
+                training.joint.sections["cloud"].head.norm.weight.fill_(torch.inf)
+
+    training = prepare(data, topology, settings, seed=0)
+    with pytest.raises(DataError, match=r"epoch 2: the loss is nan, .* want finite ones"):
+        fit(training, tmp_path, spoil)
+    lines = (tmp_path / HISTORY).read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1]
 
 
 def test_absent_views_teach_their_device_nothing(data, topology):
@@ -274,10 +294,13 @@ def test_one_cycle_rises_for_a_quarter_and_falls_to_nothing():
     assert rates == pytest.approx([0, 0.2, 0.4, 0.2, 0])
 
 
-def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, settings):
+@pytest.mark.parametrize("preset", ["robust", "paper"])
+def test_frozen_tiers_keep_weights_and_statistics(tmp_path, data, topology, settings, preset):
     first = trained(data, topology, settings, seed=0, folder=tmp_path / "first")
+    for norm in (block.norm for block in first.sections["cam0"].blocks):
+        torch.nn.init.constant_(norm.weight, 2.5)  # what the paper's preset would clip
     before, start = first.state_dict(), bundled(first, tmp_path / "bundle")
-    again = settings_for("robust", epochs=1, batch=16, start_from=start, freeze=("device",))
+    again = settings_for(preset, epochs=1, batch=16, start_from=start, freeze=("device",))
     after = trained(data, topology, again, seed=5, folder=tmp_path / "second").state_dict()
     changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert changed

@@ -328,6 +328,36 @@ def test_resume_says_that_a_run_has_all_its_epochs_and_keeps_its_bundle(run):
     assert (run / "bundle/manifest.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--learning-rate", 5), "--learning-rate"),
+        (("--freeze", "device", "--seed", 0), "--seed, --freeze"),
+        (("--data", "rendered"), "--data"),
+        (("c-devices-cloud",), "c-devices-cloud"),
+    ],
+)
+def test_resume_refuses_what_it_would_not_follow(run, given, named):
+    result = call("train", "--resume", run, *given)
+    assert result.exit_code == 2
+    assert f"want no {named}\n" in result.output
+
+
+def test_resume_checks_how_many_epochs_are_wanted_before_it_writes(run):
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(ConfigError, match="--epochs 200000: epochs: got 200000, want less than"):
+        resume_run(run, epochs=200_000)
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_a_report_from_before_the_last_calibration_says_so(run):
+    assert call("report", run).stderr == ""
+    call("calibrate", run, "--early-share", 1)
+    assert "report.json: the bundle has changed since" in call("report", run).stderr
+    training = load_bundle(run).manifest.training
+    assert training["validation"]["early_share"] == 1
+
+
 def test_resume_refuses_fewer_epochs_than_are_done(run):
     with pytest.raises(ConfigError, match=r"--epochs 1: .*run has 2, want at least as many"):
         call("train", "--resume", run, "--epochs", 1)
@@ -400,7 +430,6 @@ def test_a_new_training_removes_what_followed_from_the_old_weights(run, topology
         (("train", "TOPOLOGY", "--data", "CARD", "--out", "CARD/x"), "cannot be written"),
         (("evaluate", "OUT"), "want a folder of ddnn train"),
         (("train", "--resume", "OUT"), "want a folder of ddnn train"),
-        (("train", "TOPOLOGY", "--resume", "OUT"), "want neither"),
     ],
 )
 def test_mistakes_are_told_in_one_line(tmp_path, card, topology_file, arguments, words):
