@@ -105,7 +105,8 @@ def remove(folder: Path, patterns: tuple[str, ...]) -> None:
 
 def _epochs(path: Path, *keys: str) -> int | None:
     """Of the settings under these keys; None: they are not there."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    foreign = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+    with contextlib.suppress(*foreign):
         document = json.loads(path.read_bytes())
         for key in (*keys, "settings", "epochs"):
             document = document[key]

@@ -17,6 +17,7 @@ GATEWAY, DEVICE, CLOUD = "gateway", "device", "cloud"
 MAX_CODED_BITS = 8
 MAX_JPEG_VALUES = 30_000
 """Then every code fits into 64 KiB."""
+MAX_WEIGHTS = 1 << 26  # of one fully connected layer; 256 MiB at 32 bits
 MAX_VALUES = 1 << 22  # values in one feature map; 16 MiB at 32 bits
 
 
@@ -52,7 +53,9 @@ def _check_counts(topology: Topology) -> None:
             f"nodes: {len(topology.members(CLOUD))} with role cloud, want exactly one"
         )
     views = sorted(topology.nodes[name].view or 0 for name in topology.members(DEVICE))
-    if not views or views != list(range(len(views))):
+    if not views:
+        raise ConfigError("nodes: none with role device, want at least one")
+    if views != list(range(len(views))):
         raise ConfigError(
             f"nodes: devices have views {views}, want 0 to {len(views) - 1} once each"
         )
@@ -68,6 +71,8 @@ def _check_roles(topology: Topology) -> None:
             )
         if (node.view is not None) != (node.role == DEVICE):
             raise ConfigError(f"{where}.view: got {node.view}, want one for a device and no other")
+        if node.role == GATEWAY and node.section is not None:
+            raise ConfigError(f"{where}.section: a gateway runs none, want it at another node")
         if name == COLLECTOR:
             raise ConfigError(f"{where}: the name is taken, want another")
 
@@ -77,8 +82,9 @@ def _check_parents(topology: Topology) -> None:
     for name, node in topology.nodes.items():
         where = f"nodes.{name}"
         if node.role in (GATEWAY, CLOUD):
-            if node.parent is not None:
-                raise ConfigError(f"{where}.parent: got {node.parent!r}, want none for {node.role}")
+            for key in ("parent", "fallback"):
+                if (got := getattr(node, key)) is not None:
+                    raise ConfigError(f"{where}.{key}: got {got!r}, want none for {node.role}")
             continue
         if node.parent not in topology.nodes:
             raise ConfigError(
@@ -174,8 +180,7 @@ def _check_shapes(topology: Topology) -> None:
         if not section.blocks and (node.role != DEVICE or tier.exit is not None):
             raise ConfigError(f"{where}.blocks: got none, want at least one (or a device, no exit)")
         _check_code(topology, name, where)
-        if topology.feature_shape(name).values > MAX_VALUES:
-            raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
+        _check_sizes(topology, name, where)
         if tier.exit is None:
             continue
         size = min(tier.exit.head(section).output(topology.feature_shape(name))[1:])
@@ -184,6 +189,24 @@ def _check_shapes(topology: Topology) -> None:
                 f"tier {node.role}: exit.pool: got {tier.exit.pool}, want at most {size}, the "
                 f"size of {name}'s maps"
             )
+
+
+def _check_sizes(topology: Topology, name: str, where: str) -> None:
+    """What a block gives, and the weights of a fully connected one, must fit into memory."""
+    shape = topology.input_shape(name)
+    for number, block in enumerate(topology.section(name).blocks):
+        before, shape = shape, block.output(shape)
+        if shape.values > MAX_VALUES:
+            raise ConfigError(
+                f"{where}.blocks.{number}: maps of {shape.values} values, want at most {MAX_VALUES}"
+            )
+        if block.kind == "fc" and before.values * shape.values > MAX_WEIGHTS:
+            weights = before.values * shape.values
+            raise ConfigError(
+                f"{where}.blocks.{number}: {weights} weights, want at most {MAX_WEIGHTS}"
+            )
+    if shape.values > MAX_VALUES:
+        raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
 
 
 def _check_code(topology: Topology, name: str, where: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,8 +97,12 @@ def _load(text: str, source: str) -> Any:
         raise ConfigError(f"{source}: {_place(error)}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, *_OF_TAGS) as error:
         raise ConfigError(f"{source}: not YAML: {_one_line(error)}") from error
+
+
+_OF_TAGS = (IndexError, KeyError, AttributeError)
+"""What PyYAML lets through where a value does not fit its tag, such as `!!int ""`."""
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:
@@ -123,7 +127,8 @@ _OPENINGS = {
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """safe_load that refuses a key given twice and aliases that grow without bound."""
+    """safe_load that refuses a key given twice and aliases that grow without bound: before
+    anything is made of it, since merge keys (<<) then change the nodes."""
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
@@ -131,21 +136,23 @@ class _StrictLoader(yaml.SafeLoader):
             _expanded_size(node, {})
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if (key.tag, key.value) in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep=deep)
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    seen = set()
+    for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        if (key.tag, key.value) in seen:
+            raise yaml.MarkedYAMLError(
+                problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark
+            )
+        seen.add((key.tag, key.value))
 
 
 def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
     if id(node) in sizes:
         return sizes[id(node)]
     sizes[id(node)] = MAX_VALUES  # what an alias to itself meets
+    if isinstance(node, yaml.MappingNode):
+        _check_keys(node)
     children = [] if isinstance(node, yaml.ScalarNode) else node.value
     flat = [n for child in children for n in (child if isinstance(child, tuple) else (child,))]
     size = 1 + sum(_expanded_size(child, sizes) for child in flat)
@@ -289,7 +296,10 @@ def _alternatives(root: dict[str, Any], place: dict[str, Any]) -> list[dict[str,
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        text = f"a {type(value).__name__} too long to show"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

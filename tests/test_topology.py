@@ -80,7 +80,12 @@ WRONG = {
     "maps that differ": ("nodes.cam1.section", {"blocks": [CONVP | {"pool_stride": 1}]}, "nodes.cloud: children's maps differ (cam0 2x4x4, cam1 2x8x8, cam2 2x4x4), want equal sizes for concat"),
     "no blocks": ("tiers.1.section.blocks", [], "tier cloud: section.blocks: got none, want at least one"),
     "exit pool": ("tiers.0.exit.pool", 5, "tier device: exit.pool: got 5, want at most 4, the size of cam0's maps"),
-    "too large": ("tiers.0.section.blocks", [{"kind": "fc", "units": 65536}, {"kind": "residual", "filters": 1024, "stride": 9}], "tiers.0.section.blocks.1.stride: got 9, want less than or equal to 4"),
+    "stride": ("tiers.0.section.blocks", [CONVP | {"stride": 9}], "tiers.0.section.blocks.0.stride: got 9, want less than or equal to 4"),
+    "many weights": ("tiers.0.section.blocks", [CONVP | {"filters": 1024, "pool_stride": 1}, {"kind": "fc", "units": 65536}], "tier device: section.blocks.1: 4294967296 weights, want at most 67108864"),
+    "no devices": ("nodes", {name: node for name, node in star()["nodes"].items() if node["role"] != "device"}, "nodes: none with role device, want at least one"),
+    "fallback of a gateway": ("nodes.gateway.fallback", "cloud", "nodes.gateway.fallback: got 'cloud', want none for gateway"),
+    "fallback of the cloud": ("nodes.cloud.fallback", "cloud", "nodes.cloud.fallback: got 'cloud', want none for cloud"),
+    "section of a gateway": ("nodes.gateway.section", {"blocks": [CONVP]}, "nodes.gateway.section: a gateway runs none, want it at another node"),
     "no window": ("collector.window", 257, "collector.window: got 257, want less than or equal to 256"),
     "yes for a count": ("nodes.cam1.view", True, "nodes.cam1.view: got True, want an integer"),
     "yes for a width": ("tiers.0.section.weight_bits", True, "tiers.0.section.weight_bits: got True, want an integer"),
@@ -102,6 +107,13 @@ def test_a_mistake_is_told_in_one_line_with_its_place(tmp_path, key_path, value,
     assert "\n" not in message
 
 
+def test_maps_inside_a_section_are_bounded_too():
+    large = changed(star(), "view", {"channels": 1, "height": 256, "width": 256})
+    blocks = [CONVP | {"filters": 256, "pool_stride": 1}, {"kind": "fc", "units": 2}]
+    with pytest.raises(ConfigError, match=r"section\.blocks\.0: maps of 16777216 values, want at"):
+        Topology.model_validate(changed(large, "tiers.0.section.blocks", blocks))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -112,8 +124,24 @@ def test_a_mistake_is_told_in_one_line_with_its_place(tmp_path, key_path, value,
         ("a: !!python/object/apply:os.system [ls]", "line 1: could not determine a constructor"),
         ("a: " + "[" * 1500, "nested too deeply"),
         ("a: \x00", "not YAML"),
+        ('a: !!int ""', "not YAML"),
+        ("a: !!bool maybe", "not YAML"),
+        ("a: !!timestamp maybe", "not YAML"),
+        (f"name: 0x{'f' * 5000}", "got a int too long to show, want"),
     ],
-    ids=["empty", "a list", "cut off", "key twice", "code", "deep", "binary"],
+    ids=[
+        "empty",
+        "a list",
+        "cut off",
+        "key twice",
+        "code",
+        "deep",
+        "binary",
+        "no number",
+        "no truth",
+        "no time",
+        "digits",
+    ],
 )
 def test_what_is_no_topology_is_told_in_one_line(tmp_path, text, said):
     path = tmp_path / "mine.yaml"

@@ -113,7 +113,11 @@ def _check_names(folder: Path, manifest: Manifest) -> None:
         outside = path.is_absolute() or windows.anchor or ".." in windows.parts
         if outside or "\\" in name or not path.parts or "\0" in name:
             raise BundleError(f"{folder / MANIFEST}: file {name!r}, want a path in the bundle")
-        if not (folder / path).resolve().is_relative_to(folder.resolve()):
+        try:
+            inside = (folder / path).resolve().is_relative_to(folder.resolve())
+        except (OSError, RuntimeError) as error:  # a loop of links
+            raise BundleError(f"{folder / name}: {error}, want a plain file") from error
+        if not inside:
             raise BundleError(f"{folder / name}: leads out of the bundle, want a file in it")
     topology = manifest.topology
     for name in files_of(topology, topology.nodes):

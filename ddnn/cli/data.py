@@ -51,7 +51,7 @@ def show(card: str, out: Path | None, samples: int, as_json: bool) -> None:
     CARD is a card's path or the name of one that `ddnn data list` shows.
     """
     data_set = load(card)
-    path = out or Path(f"{data_set.name}.png")
+    path = out or Path(f"{Path(data_set.name).name}.png")
     write_contact_sheet(data_set, chosen_samples(data_set, samples), path)
     summary = summarise(data_set)
     if as_json:

@@ -57,9 +57,15 @@ def ddnn() -> None:
 
 
 def main() -> None:
-    """Entry point. A DdnnError becomes one line on standard error and its exit code."""
+    """Entry point. A DdnnError becomes one line on standard error and its exit code; so does a
+    path that cannot even be looked at (a folder without permission, a name too long)."""
     try:
         ddnn()
     except DdnnError as error:
         click.echo(f"ddnn: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"ddnn: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)

@@ -18,7 +18,9 @@ MAX_UNPACKED_BYTES = 8 << 30
 """Of one array once unpacked. A small file can claim far more than a machine holds."""
 
 _FOREIGN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-_FOREIGN_ALL = (*_FOREIGN, NotImplementedError, RuntimeError, MemoryError)  # of zipfile, numpy
+_FOREIGN_ALL = (  # of zipfile, numpy
+    *_FOREIGN, NotImplementedError, RuntimeError, MemoryError, OverflowError, TypeError,
+)  # fmt: skip
 
 
 def array_names(path: Path) -> list[str]:
@@ -90,6 +92,8 @@ def as_integers(array: NDArray[Any], *, shape: tuple[int, ...], place: str) -> N
     """The array as int64. Raises DataError for another kind of number or another shape."""
     if array.dtype.kind not in "iu":
         raise DataError(f"{place}: {array.dtype}, want integers")
+    if array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise DataError(f"{place}: got {int(array.max())}, want at most {np.iinfo(np.int64).max}")
     if array.shape != shape:
         raise DataError(f"{place}: shape {array.shape}, want {shape}")
     return array.astype(np.int64)

@@ -125,6 +125,13 @@ class FolderCard(_Card):
     size: PixelSize | None = None
     channels: Channels = 3
 
+    @model_validator(mode="after")
+    def _views_are_named_once(self) -> FolderCard:
+        for name in self.views or ():
+            if (self.views or ()).count(name) > 1:
+                raise ConfigError(f"views: {name!r} is given twice, want each once")
+        return self
+
 
 class TilesCard(_Card):
     """A set of single images, each cut in rows x columns, one tile a view, read row by row.

@@ -17,6 +17,8 @@ from ddnn.errors import DataError
 
 VIEW_PIXELS = 96
 """Views are enlarged by whole factors up to about this size."""
+MAX_PIXELS = 100_000_000
+"""Of a sheet: 300 MB while it is drawn."""
 GAP, LABEL_WIDTH, HEADER_HEIGHT = 4, 116, 22
 PAPER, INK, ABSENT_INK = (24, 24, 26), (230, 230, 226), (110, 110, 112)
 
@@ -35,17 +37,20 @@ def chosen_samples(data_set: DataSet, count: int) -> NDArray[np.int64]:
 def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Path) -> None:
     """Writes the samples as one PNG.
 
-    Raises DataError where the views are no images or the file cannot be written.
+    Of more than three channels the first three are drawn, of two the first.
+    Raises DataError where the sheet would be too large or cannot be written.
     """
-    if data_set.samples.views_NVCHW.shape[2] not in (1, 3):
-        channels = data_set.samples.views_NVCHW.shape[2]
-        raise DataError(f"{data_set.name}: views of {channels} channels, want 1 or 3 to draw them")
     pillow, drawing = require("PIL.Image", "a contact sheet"), require("PIL.ImageDraw", "drawing")
     views_NVCHW = data_set.samples.views_NVCHW[samples]
     count, views, _, height, width = views_NVCHW.shape
     shown = _shown_size(height, width)
     column, row = shown[1] + GAP, shown[0] + GAP
     size = (LABEL_WIDTH + views * column + GAP, HEADER_HEIGHT + count * row + GAP)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {size[0]}x{size[1]} pixels for {count} samples of {views} views, "
+            f"want at most {MAX_PIXELS} in all: fewer samples"
+        )
     sheet = pillow.new("RGB", size, PAPER)
     pen = drawing.Draw(sheet)
     for v, name in enumerate(data_set.view_names):
@@ -86,7 +91,8 @@ def _shown_size(height: int, width: int) -> tuple[int, int]:
 
 
 def _picture(pillow: Any, view_CHW: NDArray[np.uint8], shown: tuple[int, int]) -> Any:
-    rgb_HWC = np.broadcast_to(view_CHW[:3], (3, *view_CHW.shape[1:])).transpose(1, 2, 0)
+    shown_CHW = view_CHW[: 3 if len(view_CHW) >= 3 else 1]
+    rgb_HWC = np.broadcast_to(shown_CHW, (3, *view_CHW.shape[1:])).transpose(1, 2, 0)
     image = pillow.fromarray(np.ascontiguousarray(rgb_HWC))
     grows = shown[0] >= image.height
     method = pillow.Resampling.NEAREST if grows else pillow.Resampling.BILINEAR

@@ -38,6 +38,7 @@ def read_image(path: Path, *, channels: int, size: int | None) -> NDArray[np.uin
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             with pillow.open(path, formats=("PNG", "JPEG")) as image:
                 _check_size(path, image.size)
+                _check_depth(path, image.mode)
                 return _pixels(image, channels, size)
     except (*_FOREIGN, pillow.DecompressionBombError) as error:
         what = re.sub(r" <_io\..*| '.*'$", "", " ".join(str(error).split()))
@@ -81,6 +82,12 @@ def resize(image_CHW: NDArray[np.uint8], height: int, width: int) -> NDArray[np.
 def _check_size(path: Path, size: tuple[int, int]) -> None:
     if size[0] * size[1] > MAX_PIXELS:
         raise DataError(f"{path}: {size[0]}x{size[1]} pixels, want at most {MAX_PIXELS} in all")
+
+
+def _check_depth(path: Path, mode: str) -> None:
+    """More than 8 bits a channel would be cut at white, not scaled."""
+    if mode.startswith(("I", "F")):
+        raise DataError(f"{path}: pixels of mode {mode}, want 8 bits a channel")
 
 
 def _pixels(image: Any, channels: int, size: int | None) -> NDArray[np.uint8]:

@@ -32,6 +32,9 @@ TORCHVISION_FOLDERS = {
 }
 """Where torchvision puts a set, below its root."""
 
+MAX_SIDE = 8192
+"""Pixels, of an image that is resized before it is cut."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Singles:
@@ -98,12 +101,19 @@ def _all_tiles(
     singles: Singles, chosen: NDArray[np.int64], card: TilesCard
 ) -> list[NDArray[np.uint8]]:
     tiles: list[NDArray[np.uint8]] = []
+    first: tuple[int, ...] = ()
+    sides = card.rows * (card.size or 0), card.columns * (card.size or 0)
+    if max(sides) > MAX_SIDE:
+        raise DataError(f"tiles join to {sides[1]}x{sides[0]} pixels, want sides of {MAX_SIDE}")
     for n in chosen:
         image_CHW = _in_channels(singles.image(int(n)), card.channels)
         if card.size is not None:
             image_CHW = resize(image_CHW, card.rows * card.size, card.columns * card.size)
-        if tiles and image_CHW.size != tiles[0].size:
-            raise DataError(f"image {n}: {image_CHW.shape}, others differ; want size in the card")
+        first = first or image_CHW.shape
+        if image_CHW.shape != first:
+            raise DataError(
+                f"image {n}: {image_CHW.shape}, the first is {first}; want size in the card"
+            )
         if image_CHW.size * len(chosen) > MAX_UNPACKED_BYTES:
             raise DataError(f"{len(chosen)} images need more than 8 GiB: set samples or size")
         tiles.append(cut(image_CHW, card.rows, card.columns))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -190,7 +191,7 @@ def open_run(folder: Path) -> Run:
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
     calibration = _calibrate(run.joint, run.load_data(), goal, prior_class=run.prior_class)
-    point = {calibration.split: calibration.point._asdict()}
+    point: dict[str, Any] = {calibration.split: calibration.point._asdict()}
     write_exits(run.folder / BUNDLE, calibration.rules, point)
     return calibration
 

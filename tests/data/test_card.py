@@ -39,6 +39,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {**NPZ, "split": {"by": "sample", "seed": True}},
         "split.seed: got True, want an integer",
     ),
+    "view twice": (
+        {**NPZ, "kind": "folder", "views": ["left", "right", "left"]},
+        "views: 'left' is given twice, want each once",
+    ),
     "yes for channels": ({**TILES, "channels": True}, "channels: got True, want an integer"),
     "text for a size": ({**TILES, "size": "16"}, "size: got '16', want an integer"),
     "hash": ({**NPZ, "sha256": "abc"}, "sha256: got 'abc'"),

@@ -105,11 +105,37 @@ def test_views_of_any_size_are_drawn(tmp_path: Path, shape: tuple[int, int, int]
         assert sheet.width < 600
 
 
-def test_views_that_are_no_images_are_not_drawn(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="views of 5 channels, want 1 or 3"):
-        write_contact_sheet(
-            data_set(np.zeros((2, 1, 5, 4, 4), np.uint8)), np.arange(2), tmp_path / "x.png"
-        )
+@pytest.mark.parametrize("channels", [2, 5])
+def test_views_of_other_channels_are_drawn_by_their_first(tmp_path: Path, channels: int) -> None:
+    shown = data_set(np.zeros((2, 1, channels, 4, 4), np.uint8))
+    write_contact_sheet(shown, np.arange(2), tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as sheet:
+        assert sheet.height > 200
+
+
+def test_a_sheet_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    many = data_set(np.zeros((2, 1500, 1, 1, 1), np.uint8))
+    with pytest.raises(DataError, match=r"pixels for 1000 samples of 1500 views, want at most"):
+        write_contact_sheet(many, np.zeros(1000, np.int64), tmp_path / "x.png")
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(
+    npz_card: CardWriter, tmp_path: Path
+) -> None:
+    card = npz_card({}, classes=["[/x]", "car [blue]"])
+    shown = run("show", str(card), "--out", str(tmp_path / "x.png"))
+    assert "[/x]" in shown.output
+    assert "car [blue]" in shown.output
+
+
+def test_a_path_that_cannot_be_looked_at_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ddnn", "data", "show", "x" * 300])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == f"ddnn: {'x' * 300}: File name too long\n"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 50])

@@ -104,6 +104,10 @@ def large(path: Path) -> None:
     Image.new("1", (10_000, 6_000)).save(path)
 
 
+def deep(path: Path) -> None:
+    Image.fromarray(np.full((4, 6), 700, np.uint16)).save(path)
+
+
 def gif(path: Path) -> None:
     Image.new("L", (6, 4)).save(path, format="GIF")
 
@@ -116,6 +120,11 @@ WRONG: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
         "bus/0003/left.png: unreadable, want a PNG or JPEG image",
     ),
     "gif": (lambda r: gif(r / "bus/0003/left.png"), {}, "bus/0003/left.png: unreadable"),
+    "16 bits": (
+        lambda r: deep(r / "bus/0003/left.png"),
+        {},
+        "bus/0003/left.png: pixels of mode I;16, want 8 bits a channel",
+    ),
     "bomb": (lambda r: bomb(r / "bus/0003/left.png"), {}, "bus/0003/left.png: unreadable"),
     "large": (
         lambda r: large(r / "bus/0003/left.png"),

@@ -48,6 +48,11 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "infinite": (floats(np.inf), {}, "X: sample 3 view 1: inf, want a value in [0, 1]"),
     "above 1": (floats(1.5), {}, "X: sample 3 view 1: 1.5, want a value in [0, 1]"),
     "below 0": (floats(-0.5), {}, "X: sample 3 view 1: -0.5, want a value in [0, 1]"),
+    "y beyond 64 bits": (
+        {"y": np.full((20, 2), 2**64 - 1, np.uint64)},
+        {},
+        "y: got 18446744073709551615, want at most",
+    ),
     "y type": ({"y": np.zeros((20, 2))}, {}, "y: float64, want integers"),
     "y shape": ({"y": np.zeros(20, int)}, {}, "y: shape (20,), want (20, 2)"),
     "label": (changed("y", at=(4, 0), to=9), {}, "sample 4 view 0: label 9, want -1 (absent) to 1"),

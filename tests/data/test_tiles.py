@@ -81,6 +81,21 @@ def test_images_of_different_sizes_need_a_size(folder: Path, write_card: CardWri
     assert len(load(write_card(**FOLDER, rows=2, columns=3, split=split, size=4)).samples) == 17
 
 
+def test_images_of_as_many_pixels_in_another_shape_need_a_size_too(
+    folder: Path, write_card: CardWriter
+) -> None:
+    Image.new("RGB", (4, 6)).save(folder / "train" / "cat" / "upright.png")
+    with pytest.raises(DataError, match=r"\(3, 6, 4\), the first is \(3, 4, 6\); want size"):
+        load(write_card(**FOLDER, rows=2, columns=2, split={"by": "file"}))
+
+
+def test_tiles_that_join_to_a_huge_image_are_refused_before_it_is_made(
+    write_card: CardWriter,
+) -> None:
+    with pytest.raises(DataError, match="tiles join to 65536x65536 pixels, want sides of 8192"):
+        load(write_card(kind="tiles", images="digits", rows=64, columns=64, size=1024))
+
+
 def test_set_that_is_not_there_says_how_to_get_it(write_card: CardWriter) -> None:
     card = write_card(kind="tiles", images="MNIST", rows=2, columns=2)
     with pytest.raises(ConfigError, match=r"MNIST not in .*, want download: true or a copy"):

@@ -154,6 +154,16 @@ def test_aliases_within_bounds_are_kept() -> None:
     assert tree.nodes["cam0"] == tree.nodes["cam1"]
 
 
+def test_merged_keys_may_be_given_again() -> None:
+    text = (
+        "name: x\nnodes:\n  cam0: &one {role: device, filters: 4}\n"
+        "  cam1: &two {<<: *one, filters: 5}\n  cam2: {<<: *two, filters: 6}"
+    )
+    tree = parse_yaml(text, Tree, source="text")
+    filters = [node.filters for node in tree.nodes.values() if isinstance(node, Device)]
+    assert filters == [4, 5, 6]
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: No such file"):
         read_yaml(tmp_path / "none.yaml", Tree)
