@@ -104,7 +104,8 @@ def measure(study: Study, name: str, seed: int) -> Rows:
         bundle = load_bundle(folder)
         single, batched = (counted(bundle, test, window) for window in (1, 64))
     overall = 100 * float(offline.correct_N.mean())
-    alone = {f"all_{exit_}": 100 * right for exit_, right in accuracies(logits, test).items()}
+    exits = accuracies(logits, test, present_NV, run.prior_class)
+    alone = {f"all_{exit_}": 100 * right for exit_, right in exits.items()}
     behind, payload = alone["all_cloud"] - overall, single["bytes"]["payload"]
     meets = payload <= TARGET_BYTES and behind <= TARGET_POINTS
     share = {"local_share": 100 * float((offline.exit_N == 0).mean())} if len(alone) > 1 else {}

@@ -124,8 +124,7 @@ def lost(best_N: NDArray[np.bool_], right_N: NDArray[np.bool_]) -> dict[str, flo
 
 
 def _right_in_the_cloud(evaluation: Evaluation) -> NDArray[np.bool_]:
-    predicted_N = evaluation.logits["cloud"].argmax(axis=1)
-    return np.asarray(predicted_N == evaluation.samples.fused_labels_N)
+    return np.asarray(evaluation.classes_at_exits["cloud"] == evaluation.samples.fused_labels_N)
 
 
 def sent(run: Run, rules: Rules, samples: MultiView, wanted: Verdicts) -> dict[str, float]:

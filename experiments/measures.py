@@ -17,7 +17,6 @@ from ddnn.report.verdicts import Verdicts
 from ddnn.training.calibrate import rules_for
 from ddnn.training.evaluate import Evaluation, evaluate
 from ddnn.training.failures import present_without
-from ddnn.training.fit import accuracies
 from ddnn.training.predict import answer, perceive
 from ddnn.training.run import Run
 
@@ -33,8 +32,9 @@ def evaluated(run: Run, samples: MultiView, lost: Collection[str] = ()) -> Evalu
 
 def at_exits(evaluation: Evaluation) -> dict[str, float]:
     """Accuracy of each exit answering every sample."""
-    found = accuracies(evaluation.logits, evaluation.samples)
-    return {name: 100 * accuracy for name, accuracy in found.items()}
+    labels_N = evaluation.samples.fused_labels_N
+    found = evaluation.classes_at_exits
+    return {name: 100 * float((k_N == labels_N).mean()) for name, k_N in found.items()}
 
 
 def at_rules(evaluation: Evaluation) -> dict[str, float]:
@@ -54,8 +54,8 @@ def share(part: int, whole: int, name: str = "accuracy") -> dict[str, float]:
 def exit_rows(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     """A row for each exit: every sample answered there, and its temperature."""
     rows = {}
-    for name, logits_NK in evaluation.logits.items():
-        correct_N = logits_NK.argmax(axis=1) == evaluation.samples.fused_labels_N
+    for name, predicted_N in evaluation.classes_at_exits.items():
+        correct_N = predicted_N == evaluation.samples.fused_labels_N
         rows[f"exit {name}"] = share(int(correct_N.sum()), len(correct_N)) | {
             "temperature": evaluation.rules[name].temperature
         }

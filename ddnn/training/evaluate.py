@@ -21,7 +21,7 @@ from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, wr
 from ddnn.topology import Topology
 from ddnn.training.calibrate import rules_for
 from ddnn.training.payload import FeatureBytes, device_payload, feature_bytes, link_payload
-from ddnn.training.predict import Logits, answer, fuse, perceive, taking_part
+from ddnn.training.predict import Logits, answer, classes_at, fuse, perceive, taking_part
 from ddnn.training.run import Run
 
 REPORT, VERDICTS, THRESHOLDS = "report.json", "verdicts.csv", "thresholds.csv"
@@ -43,6 +43,11 @@ class Evaluation:
     feature_bytes: FeatureBytes
     prior_class: int
     verdicts: Verdicts
+
+    @property
+    def classes_at_exits(self) -> dict[str, NDArray[np.int64]]:
+        """By exit: its class of every sample, as if it answered all."""
+        return classes_at(self.logits, self.verdicts.present_NV, self.prior_class)
 
     @property
     def local_N(self) -> NDArray[np.bool_]:
@@ -118,8 +123,8 @@ def report(run: Run, evaluation: Evaluation) -> dict[str, Any]:
     """The content of report.json: names as in every report of ddnn."""
     document = summarize(evaluation.verdicts)
     labels_N = evaluation.samples.fused_labels_N
-    for name, logits_NK in evaluation.logits.items():
-        correct_N = logits_NK.argmax(axis=1) == labels_N
+    for name, predicted_N in evaluation.classes_at_exits.items():
+        correct_N = predicted_N == labels_N
         exit_part = document["exits"][name]
         exit_part["all_samples_accuracy"] = ratio(int(correct_N.sum()), len(labels_N))
         exit_part["all_samples_interval"] = wilson_interval(int(correct_N.sum()), len(labels_N))

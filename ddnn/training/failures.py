@@ -139,7 +139,8 @@ def failure(
     local_N = verdicts.exit_N == (verdicts.exits.index("local") if "local" in logits else -2)
     return SubsetAccuracy(
         lost=lost,
-        accuracy=accuracies(logits, samples) | {OVERALL: float(verdicts.correct_N.mean())},
+        accuracy=accuracies(logits, samples, present_NV, prior_class)
+        | {OVERALL: float(verdicts.correct_N.mean())},
         local_share=float(local_N.mean()),
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -40,7 +41,7 @@ from ddnn.training.checkpoint import (
     state_of,
 )
 from ddnn.training.loss import JointLoss
-from ddnn.training.predict import Logits, fuse, perceive
+from ddnn.training.predict import Logits, classes_at, fuse, perceive
 from ddnn.training.settings import Settings
 from ddnn.training.threads import threads_for
 
@@ -287,13 +288,17 @@ def clip_weights(joint: Joint, *, norms: bool) -> None:
             module.bias.clamp_(-1, 1)
 
 
-def accuracies(logits: Logits, samples: MultiView) -> dict[str, float]:
-    """Of each exit, answering every sample."""
-    labels_N = samples.fused_labels_N
-    return {
-        name: float((logits_NK.argmax(axis=1) == labels_N).mean())
-        for name, logits_NK in logits.items()
-    }
+def accuracies(
+    logits: Logits,
+    samples: MultiView,
+    present_NV: NDArray[np.bool_] | None = None,
+    prior_class: int = 0,
+) -> dict[str, float]:
+    """Of each exit, answering every sample. All devices are present by default."""
+    if present_NV is None:
+        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
+    found = classes_at(logits, present_NV, prior_class)
+    return {name: float((k_N == samples.fused_labels_N).mean()) for name, k_N in found.items()}
 
 
 def _judge(

@@ -78,6 +78,17 @@ def predict(
     return fuse(joint, perceive(joint, samples), present_NV)
 
 
+def classes_at(
+    logits: Logits, present_NV: NDArray[np.bool_], prior_class: int
+) -> dict[str, NDArray[np.int64]]:
+    """By exit, the class it gives every sample, (N,); `prior_class` where no device is present."""
+    nobody_N = ~present_NV.any(axis=1)
+    return {
+        name: np.where(nobody_N, prior_class, logits_NK.argmax(axis=1))
+        for name, logits_NK in logits.items()
+    }
+
+
 def answer(
     logits: Logits,
     rules: Mapping[str, ExitRule],

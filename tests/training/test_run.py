@@ -18,7 +18,7 @@ from ddnn.data.loading import load
 from ddnn.errors import BundleError, ConfigError, DataError, DdnnError
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import BUNDLED, REPORTS, TRAINING, is_finished, remove
-from ddnn.training.evaluate import evaluate, sweep
+from ddnn.training.evaluate import evaluate, report, sweep
 from ddnn.training.fit import Epoch
 from ddnn.training.run import open_run, resume_run, train_run
 
@@ -104,6 +104,8 @@ def test_samples_nobody_delivers_are_answered_alike_in_report_and_thresholds(run
         evaluation = evaluate(opened, make_samples(24), nobody)
         wanted = evaluation.verdicts.correct_N.mean()
         assert {row["accuracy"] for row in sweep(evaluation)} == {wanted}
+        exits = report(opened, evaluation)["exits"].values()
+        assert {part["all_samples_accuracy"] for part in exits} == {wanted}
 
 
 def test_failures_lists_every_subset(run):
