@@ -167,7 +167,7 @@ class Heartbeat(Model):
     """How fast a silent node is noticed: after interval_ms x patience."""
 
     interval_ms: float = Field(100, ge=5, le=60_000)
-    patience: int = Field(3, ge=1, le=100)
+    patience: int = Field(3, ge=2, le=100, description="beats come up to 1.5 intervals apart")
 
 
 class Security(Model):

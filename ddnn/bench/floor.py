@@ -99,7 +99,7 @@ def _tcp_peer() -> Iterator[socket.socket]:
 @contextmanager
 def _child(role: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen(
-        [sys.executable, "-m", "ddnn.bench.floor", role, str(port)], stdout=subprocess.PIPE
+        [sys.executable, "-P", "-m", "ddnn.bench.floor", role, str(port)], stdout=subprocess.PIPE
     )
     try:
         yield child

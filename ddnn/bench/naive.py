@@ -32,7 +32,8 @@ def samples_per_s(run: Path, views_NVCHW: NDArray[np.uint8]) -> float:
         sockets = []
         for name in devices:
             child = subprocess.Popen(
-                [sys.executable, "-m", "ddnn.bench.naive", str(run), name], stdout=subprocess.PIPE
+                [sys.executable, "-P", "-m", "ddnn.bench.naive", str(run), name],
+                stdout=subprocess.PIPE,
             )
             stack.callback(_end, child)
             assert child.stdout is not None

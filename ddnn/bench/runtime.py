@@ -29,6 +29,7 @@ from ddnn.nodes.engine import Engine
 from ddnn.nodes.gather import SLOTS
 from ddnn.run.hosts import check_host
 from ddnn.run.launcher import Options, launch
+from ddnn.runfolder import is_run
 from ddnn.topology import Topology
 
 CEILING_BATCH = 16
@@ -45,6 +46,10 @@ def measure(run: Path, *, samples: int, rounds: int, say: Say) -> dict[str, Any]
     check_host(bundle.topology, None)
     if bundle.topology.security.curve:
         raise ConfigError(f"{run}: its topology has security.curve, want one without")
+    if bundle.topology.tiers[0].exit is None:
+        raise ConfigError(
+            f"{run}: its devices have no exit, want one: the local answer is measured"
+        )
     views = random_views(bundle.topology, 500)
     say("plain TCP, bare pyzmq")
     result: dict[str, Any] = {
@@ -170,7 +175,9 @@ def _launch(
 
 
 def _naive(run: Path, views_NVCHW: NDArray[np.uint8]) -> float | None:
-    """None without torch."""
+    """None without torch, or for a bundle alone."""
+    if not is_run(run):
+        return None
     try:
         naive = import_module("ddnn.bench.naive")
     except ModuleNotFoundError:

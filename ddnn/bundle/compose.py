@@ -129,7 +129,7 @@ def _service(name: str, command: list[str], *, mode: str) -> dict[str, Any]:
 def _restart(restart: Restart) -> str:
     """A node that was told to stop ends without failure, and stays ended."""
     match restart:
-        case "never":
+        case "never" | 0:  # on-failure:0 would be without end
             return "no"
         case "always":
             return "on-failure"

@@ -37,7 +37,7 @@ def list_cards(as_json: bool) -> None:
     table = Table("card", "kind", "classes", "split by", "data")
     for row in rows:
         table.add_row(*(row[key] for key in ("name", "kind", "classes", "split", "data")))
-    Console(markup=False).print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 @command.command()
@@ -103,7 +103,7 @@ def _print_summary(summary: Summary) -> None:
     for view in summary.views:
         present = f"{100 * view.present:.1f} % present"
         table.add_row(view.name, *map(str, view.classes.values()), present)
-    Console(markup=False).print(table)
+    Console(markup=False, emoji=False).print(table)
     click.echo(f"digest: {summary.digest}")
 
 

@@ -35,7 +35,7 @@ def command(out: Path, seed: int, epochs: int | None, as_json: bool) -> None:
     check_writable(out)
     begun_s = time.monotonic()
     settings = settings_for("robust", epochs=epochs)
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     said = "interrupted; all nodes are stopped"
     with interruptible(said), EpochDisplay(settings.epochs) as display:
         result = run_demo(out, settings, seed=seed, say=console.print, on_epoch=display.show)

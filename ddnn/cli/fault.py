@@ -38,4 +38,12 @@ def command(where: str, kind: str, pid: int | None, **strengths: float | None) -
     asked |= {"kind": kind}
     asked |= {key: value for key, value in strengths.items() if value is not None}
     failure = parse_failure(asked | {"at": {"sample": 0}})
-    click.echo(failure_line(failure_entry(failure, request(asked, pid))))
+    tell(failure, request(asked, pid))
+
+
+def tell(failure: Failure, sample: int | None) -> None:
+    """What was done, and from which sample on where that is known."""
+    if sample is None:
+        click.echo(f"{failure.where}: {failure.text}")
+    else:
+        click.echo(failure_line(failure_entry(failure, sample)))

@@ -14,4 +14,4 @@ from ddnn.run.control import request
 def command(node: str, pid: int | None) -> None:
     """Kill NODE's process in a running launch."""
     sample = request({"node": node, "kind": "kill"}, pid)
-    click.echo(f"{node} killed before sample {sample}")
+    click.echo(f"{node} killed" if sample is None else f"{node} killed before sample {sample}")

@@ -105,12 +105,14 @@ def _launch(bundle: Bundle, part: MultiView, options: Options) -> Outcome:
 
 
 def _tell(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
-    """Prints before it writes: a full disk must not cost what was measured."""
-    if as_json:
-        click.echo(json.dumps(outcome.report, indent=2))
-    else:
-        print_launch(outcome.report)
-    write_outcome(folder, outcome)
+    """Prints and writes: neither a full disk nor a closed terminal costs what was measured."""
+    try:
+        if as_json:
+            click.echo(json.dumps(outcome.report, indent=2))
+        else:
+            print_launch(outcome.report)
+    finally:
+        write_outcome(folder, outcome)
     if not as_json:
         click.echo(f"report: {folder / 'report.json'}")
 
@@ -167,7 +169,7 @@ class _Display:
     """A progress bar on a terminal, a line an event elsewhere; both on standard error."""
 
     def __init__(self, samples: int) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._samples = samples
 
     def __enter__(self) -> Watcher:

@@ -57,15 +57,14 @@ def ddnn() -> None:
 
 
 def main() -> None:
-    """Entry point. A DdnnError becomes one line on standard error and its exit code; so does a
-    path that cannot even be looked at (a folder without permission, a name too long)."""
+    """Entry point. A DdnnError becomes one line on standard error and its exit code; so does what
+    the system refuses: a path that cannot even be looked at, a standard output that is full."""
     try:
         ddnn()
     except DdnnError as error:
         click.echo(f"ddnn: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.filename is None:
-            raise
-        click.echo(f"ddnn: {error.filename}: {error.strerror}", err=True)
+        place = "standard output" if error.filename is None else error.filename
+        click.echo(f"ddnn: {place}: {error.strerror or error}", err=True)
         sys.exit(1)

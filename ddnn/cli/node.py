@@ -15,6 +15,7 @@ from ddnn.cli.options import (
     run_argument,
     samples_of,
 )
+from ddnn.errors import ConfigError
 from ddnn.run.child import ChildConfig
 from ddnn.run.interrupt import interruptible
 from ddnn.run.prepare import save_views
@@ -67,5 +68,7 @@ def _recorded(run: Path, name: str, card: str | None, split: str, folder: Path) 
     """The file of a device's views; None for another node."""
     bundle = load_bundle(run, [name])
     if name not in bundle.topology.devices:
+        if card is not None:
+            raise ConfigError(f"--data: {name} is no device, it sees nothing")
         return None
     return save_views(folder, name, bundle.topology, samples_of(bundle, card, split))

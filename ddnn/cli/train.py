@@ -29,7 +29,7 @@ class EpochDisplay:
     """A progress bar on a terminal, a line an epoch elsewhere; both on standard error."""
 
     def __init__(self, epochs: int) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._epochs = epochs
         self._progress: Progress | None = None
         if self._console.is_terminal:

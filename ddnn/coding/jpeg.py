@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +23,18 @@ QUALITY = 75
 LENGTH = struct.Struct("<H")
 MAX_BYTES = (1 << 16) - 1
 _STEPS = np.float32(255)
-_FOREIGN = (OSError, SyntaxError, ValueError, EOFError, MemoryError, struct.error, IndexError)
+_FOREIGN = (
+    OSError, SyntaxError, ValueError, EOFError, MemoryError, struct.error, IndexError,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
+
+
+@contextmanager
+def _no_bombs() -> Iterator[None]:
+    """Pillow's warning of a picture that claims too many pixels, as an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 class JpegCoder:
@@ -70,7 +84,7 @@ class JpegCoder:
         channels, height, width = self._shape
         mode = "L" if channels == 1 else "RGB"
         try:
-            with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            with _no_bombs(), Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
                 if image.size != (width, height) or image.mode != mode:
                     raise WireError("bad-value", f"a view of {image.size} {image.mode}")
                 pixels = np.asarray(image)

@@ -27,8 +27,12 @@ def with_values(what: str, values: Mapping[str, float]) -> str:
 
 def plain_console() -> Console:
     """Standard output: the terminal's width, or enough for our tables where it is a file."""
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=110)
+    console = Console(highlight=False, markup=False, emoji=False)
+    return (
+        console
+        if console.is_terminal
+        else Console(highlight=False, markup=False, emoji=False, width=110)
+    )
 
 
 def table(title: str, *columns: str) -> Table:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ TIMEOUT_S = 30.0
 VISITOR_S = 0.2
 """How long a visitor may take to say what it wants; the launch stands still meanwhile."""
 
-Act = Callable[[dict[str, Any]], int]
-"""Makes a failure happen; returns the sample from which it holds. Raises DdnnError."""
+Act = Callable[[dict[str, Any]], int | None]
+"""Makes a failure happen; returns the sample from which it holds, None where samples are counted on
+another host. Raises DdnnError."""
 
 
 def control_folder() -> Path:
@@ -90,11 +93,11 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
 
 
-def request(failure: dict[str, Any], pid: int | None = None) -> int:
+def request(failure: dict[str, Any], pid: int | None = None) -> int | None:
     """Asks the running launch (the one with process id `pid`, or the only one) for a failure.
 
-    Returns the sample from which the failure holds. Raises LaunchError when there is no such
-    launch or it refuses.
+    Returns the sample from which the failure holds, if it is known here. Raises LaunchError when
+    there is no such launch or it refuses.
     """
     with _connect(pid) as connection:
         try:
@@ -104,7 +107,8 @@ def request(failure: dict[str, Any], pid: int | None = None) -> int:
             raise LaunchError("the launch gave no answer, it may just have ended") from error
     if "error" in answer:
         raise LaunchError(str(answer["error"]))
-    return int(answer["sample"])
+    sample = answer["sample"]
+    return None if sample is None else int(sample)
 
 
 @contextlib.contextmanager
@@ -136,8 +140,11 @@ def _connect(pid: int | None) -> Iterator[socket.socket]:
 
 
 def _read_line(connection: socket.socket) -> bytes:
-    line = b""
+    """All of it within the connection's timeout."""
+    line, deadline_s = b"", time.monotonic() + (connection.gettimeout() or math.inf)
     while not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+        if time.monotonic() > deadline_s:
+            raise TimeoutError("the line took too long")
         part = connection.recv(MAX_LINE_BYTES)
         if not part:
             break

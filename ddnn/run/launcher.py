@@ -124,6 +124,8 @@ class Launch:
         self._local = nodes_of_host(bundle.topology, options.host)
         self._remote = tuple(name for name in bundle.topology.nodes if name not in self._local)
         self._has_joined = False
+        self._heard_s = time.monotonic()
+        """Up to when messages were taken in: time spent elsewhere is no node's silence."""
         self._operator = Operator(processes, bundle.topology, nodes=self._local)
         for failure in plan.failures:
             self._operator.check_reach(failure)
@@ -244,6 +246,7 @@ class Launch:
             timeout_s = min(timeout_s, max(0.0, due_s - time.monotonic()))
         for sender, message in self._mailbox.receive(timeout_s):
             self._collector.handle(sender, message, time.monotonic())
+        self._heard_s = time.monotonic()
 
     def _act_at(self, sample: int) -> None:
         """Everything the plan has for this sample; nodes that come back are waited for."""
@@ -251,8 +254,16 @@ class Launch:
         for action in due:
             self._act(action)
         if any(action.ends or action.failure.kind == "recover" for action in due):
-            self._wait_ready()
+            self._wait_back()
         self._collector.release()
+
+    def _wait_back(self) -> None:
+        """As `_wait_ready`, for nodes that come back: one that does not ends no run, since silence
+        is what deadlines are for."""
+        try:
+            self._wait_ready()
+        except LaunchError as error:
+            self._watcher.say(f"going on without: {error}")
 
     def _act(self, action: Action) -> None:
         failure = action.failure
@@ -295,11 +306,11 @@ class Launch:
                 self._memory.append((seconds, name, resident_mb))
 
     def _is_silent(self, name: str) -> bool:
-        return not self._collector.liveness.is_alive(name, time.monotonic())
+        return not self._collector.liveness.is_alive(name, self._heard_s)
 
     def _fell_silent(self, name: str, started_s: float) -> bool:
         return self._collector.liveness.fell_silent(
-            name, time.monotonic(), started_s=started_s, start_s=self._options.ready_s
+            name, self._heard_s, started_s=started_s, start_s=self._options.ready_s
         )
 
     def _stop_all(self) -> dict[str, NodeState]:
@@ -307,7 +318,7 @@ class Launch:
         states = {name: self._state(name) for name in self._topology.nodes}
         running = set(self._processes.pids())
         running |= {name for name in self._remote if not self._is_silent(name)}
-        self._tell_to_stop(running)
+        self._tell_to_stop(running.union(self._remote))  # one that hangs ends when it goes on
         deadline_s = time.monotonic() + ACCOUNT_S
         while running - set(self._collector.accounts) and time.monotonic() < deadline_s:
             self._turn(POLL_S)

@@ -57,7 +57,7 @@ class Operator:
     @property
     def unreachable(self) -> set[str]:
         """Nodes that cannot answer now, because of a failure in force or because they ended."""
-        silenced = {f.at_node for f in self._active if f.kind in SILENT and f.node is not None}
+        silenced = {failure.at_node for failure in self._active if _silences(failure)}
         running = self._processes.pids().keys()
         return silenced | {name for name in self._nodes if name not in running}
 
@@ -186,3 +186,8 @@ class Operator:
             self._hung[node].append(order)
         elif self._processes.is_running(node):
             self._processes.order(node, order)
+
+
+def _silences(failure: Failure) -> bool:
+    """Whether nothing of what the node says arrives, or nothing on the way that the link is."""
+    return failure.kind in SILENT or (failure.kind in ("drop", "corrupt") and failure.share == 1)

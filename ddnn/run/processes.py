@@ -57,7 +57,8 @@ class Processes:
         """Starts a node, in its next epoch and within its limits.
 
         The child gets a process group of its own, so that Ctrl-C reaches the launcher alone,
-        and ends when the pipe to its standard input closes.
+        and ends when the pipe to its standard input closes. -P: modules never come from the folder
+        it happens to be started in.
         Raises LaunchError where the system starts no process.
         """
         log = self._folder / f"{config.node}.log"
@@ -65,7 +66,7 @@ class Processes:
         try:
             with log.open("ab") as stderr:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "ddnn.run.child", config.to_argument()],
+                    [sys.executable, "-P", "-m", "ddnn.run.child", config.to_argument()],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=stderr,

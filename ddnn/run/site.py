@@ -115,12 +115,11 @@ class _Site:
         given_up = time.monotonic() > self._running_s + EMPTY_S
         return told or (given_up and "killed" not in states)
 
-    def act(self, request: dict[str, Any]) -> int:
-        """A failure asked for on this host; samples are counted elsewhere: 0."""
+    def act(self, request: dict[str, Any]) -> None:
+        """A failure asked for on this host; samples are counted elsewhere."""
         failure = failure_by_hand(request, self._topology, 0)
         self._operator.begin_by_hand(failure)
         self._watcher.say(f"{failure.where}: {failure.text}")
-        return 0
 
     def supervise(self) -> None:
         """Names nodes that ended, starts those again whose policy says so."""

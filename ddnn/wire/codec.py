@@ -8,7 +8,7 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
          2     1  rows       N, 1 to MAX_ROWS; 0 for a kind that speaks of no sample
          3     1  epoch      how often the sender was restarted, modulo 256
          4     2  sender     place in (collector, *topology.nodes)
-         6     2  session    first bytes of the bundle's digest: other bundles do not talk
+         6     2  session    16 bits of the bundle's digest: other bundles do not talk
          8     4  sequence   grows with each message on this link within an epoch
         12     4  checksum   CRC-32 of the message with this field 0
 

@@ -126,7 +126,10 @@ class Connections:
 
     def _messages(self, descriptor: int) -> Traffic:
         """Nothing before the handshake is done."""
-        counted = tcp_traffic(descriptor)
+        try:
+            counted = tcp_traffic(descriptor)
+        except OSError:
+            return Traffic(unread=1)
         sent = counted.sent - self._handshake.sent
         received = counted.received - self._handshake.received
         return Traffic(sent, received, 1) if min(sent, received) >= 0 else Traffic()
@@ -134,8 +137,11 @@ class Connections:
 
 def tcp_traffic(descriptor: int) -> Traffic:
     """Bytes of a TCP connection that reached the wire once, and that arrived in order."""
-    with socket.socket(fileno=os.dup(descriptor)) as connection:
+    connection = socket.socket(fileno=descriptor)
+    try:
         info = _tcp_info(connection)
+    finally:
+        connection.detach()  # the descriptor stays open
     sent, resent, received = (
         _U64.unpack_from(info, offset)[0] for offset in (_SENT, _RESENT, _RECEIVED)
     )

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import stat
+import string
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from ddnn.errors import ConfigError
 
 PUBLIC = "public.json"
 MAX_FILE_BYTES = 1 << 20
-_Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+Z85_DIGITS = string.digits + string.ascii_letters + ".-:+=^!/*?&<>()[]{}@%$#"
+_Z85 = re.compile(f"[{re.escape(Z85_DIGITS)}]{{40}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,17 @@ def _read_pair(path: Path, name: str) -> KeyPair:
 
 
 def _check_key(path: Path, what: str, key: str) -> None:
-    if not _Z85.fullmatch(key):
+    groups = [key[place : place + 5] for place in range(0, len(key), 5)]
+    if not _Z85.fullmatch(key) or any(_z85_value(group) >= 1 << 32 for group in groups):
         raise ConfigError(f"{path}: {what}: not a key, want 40 characters of Z85")
+
+
+def _z85_value(group: str) -> int:
+    """Of five characters: those of a key are 32 bits (rfc.zeromq.org/spec/32)."""
+    value = 0
+    for character in group:
+        value = 85 * value + Z85_DIGITS.index(character)
+    return value
 
 
 def _check_mode(path: Path, forbidden: int, why: str) -> None:

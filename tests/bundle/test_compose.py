@@ -32,6 +32,7 @@ def limited(**changes) -> Topology:
     """Two devices; the first has limits, the gateway comes back three times, the cloud always."""
     document = star_topology(2, **changes).model_dump(mode="json")
     document["nodes"]["cam0"]["limits"] = {"cpu": 0.5, "memory_mb": 512}
+    document["nodes"]["cam1"]["restart"] = 0  # never, which Docker says otherwise
     document["nodes"]["gateway"]["restart"] = 3
     document["nodes"]["cloud"]["restart"] = "always"
     return Topology.model_validate(document)

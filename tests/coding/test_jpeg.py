@@ -48,7 +48,15 @@ def damaged(kind: str) -> bytes:
         "one too many": code + b"x",
         "not an image": LENGTH.pack(4) + b"abcd",
         "another size": other,
+        "large": claiming(code, 10_000),
+        "bomb": claiming(code, 65_535),
     }[kind]
+
+
+def claiming(code: bytes, side: int) -> bytes:
+    """The same picture with another size in its header (the segment SOF0, height and width)."""
+    place = code.index(b"\xff\xc0") + 5
+    return code[:place] + 2 * side.to_bytes(2, "big") + code[place + 4 :]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +69,8 @@ def damaged(kind: str) -> bytes:
         "one too many",
         "not an image",
         "another size",
+        "large",
+        "bomb",
     ],
 )
 def test_what_is_no_view_is_refused(kind):

@@ -19,7 +19,7 @@ from ddnn.report.verdicts import COLUMNS
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher import Options, free_endpoints, launch
 from ddnn.run.outcome import Outcome, link_counts, write_outcome
-from ddnn.run.plan import plan_of, presence
+from ddnn.run.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.keys import write_keys
 from ddnn.wire.zeromq import make_key_pair
@@ -167,6 +167,21 @@ def test_a_gateway_that_dies_is_started_again(train):
     whole = run_inprocess(trained.bundle, trained.samples.views_NVCHW)
     np.testing.assert_array_equal(outcome.verdicts.predicted_N, whole.predicted_N)
     assert outcome.report["nodes"]["gateway"]["state"] == "running"
+
+
+def test_a_node_comes_back_while_another_cannot_be_heard(train):
+    topology = patient(star_topology())
+    trained = train(topology, SAMPLES)
+    silent = {"at": {"sample": 20}, "node": "cam0", "kind": "drop", "share": 1}
+    gone = {"at": {"sample": 40}, "node": "cam1", "kind": "kill", "for": {"samples": 30}}
+    plan = FailurePlan(
+        topology=topology.name, failures=[parse_failure(entry) for entry in (silent, gone)]
+    )
+    verdicts = launched(trained, plan=plan).verdicts
+    assert len(verdicts.predicted_N) == SAMPLES
+    assert not verdicts.present_NV[20:, 0].any()
+    assert not verdicts.present_NV[40:70, 1].any()
+    assert verdicts.present_NV[70:, 1].all()
 
 
 def damage_a_model(folder: Path) -> str:

@@ -136,6 +136,22 @@ def test_of_two_failures_the_one_that_lasts_longer_stays(operator, processes, ki
     assert processes.done == done
 
 
+@pytest.mark.parametrize(
+    ("asked", "silent"),
+    [
+        ({"node": "cam0", "kind": "hang"}, {"cam0"}),
+        ({"node": "cam0", "kind": "drop", "share": 1}, {"cam0"}),
+        ({"link": ["cam0", "cloud"], "kind": "partition"}, {"cam0"}),
+        ({"node": "cam0", "kind": "drop", "share": 0.5}, set()),
+        ({"node": "cam0", "kind": "slow"}, set()),
+    ],
+    ids=["hang", "drops all", "a link", "drops half", "slow"],
+)
+def test_nobody_waits_for_a_node_that_a_failure_silences(operator, asked, silent):
+    operator.begin(parse_failure(asked | {"at": {"sample": 0}}))
+    assert operator.unreachable == silent
+
+
 def test_a_node_that_is_started_again_counts_as_running(operator):
     """Whoever waits for the nodes waits for it too: a new process is not stopped."""
     for kind in ("hang", "kill"):

@@ -68,6 +68,14 @@ DAMAGES = {
         r"the key of 'cloud', want.*'cam0'",
     ),
     "short": (lambda f: change(f / "cam0.key", secret="x" * 39), r"cam0\.key: secret: not a key"),
+    "beyond 32 bits": (
+        lambda f: change(f / "cam0.key", secret="#" * 40),
+        r"cam0\.key: secret: not a key",
+    ),
+    "public beyond 32 bits": (
+        lambda f: change(f / "public.json", cloud="#" * 40),
+        r"public\.json: cloud: not a key",
+    ),
     "no public": (lambda f: (f / "public.json").unlink(), r"public\.json: No such file"),
     "unknown": (lambda f: change(f / "public.json", cloud=None), r"public\.json: no key of cloud"),
     "changed": (
