@@ -6,7 +6,6 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -42,6 +41,7 @@ from ddnn.run.prepare import collector_mailbox, start_nodes
 from ddnn.run.prepare import free_endpoints as free_endpoints
 from ddnn.run.processes import Processes
 from ddnn.run.rollcall import wait_ready
+from ddnn.run.workplace import own_folder
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Stop
 from ddnn.wire.routes import peers
@@ -80,7 +80,7 @@ def launch(
     with ExitStack() as stack:
         if options.free_ports:
             bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-launch-")))
+        folder = stack.enter_context(own_folder())
         processes = stack.enter_context(Processes(folder))
         mailbox = stack.enter_context(collector_mailbox(bundle, options))
         run = Launch(

@@ -7,10 +7,8 @@ is killed, is started again where its policy says so. Only its own launcher can 
 
 from __future__ import annotations
 
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from ddnn.bundle.load import Bundle
@@ -24,6 +22,7 @@ from ddnn.run.operator import Operator
 from ddnn.run.plan import failure_by_hand
 from ddnn.run.prepare import Options, Watcher, start_nodes
 from ddnn.run.processes import Processes
+from ddnn.run.workplace import own_folder
 from ddnn.topology import Topology
 
 POLL_S = 0.1
@@ -44,7 +43,7 @@ def serve_host(
     nodes = nodes_of_host(bundle.topology, options.host)
     _check(bundle.topology, nodes, samples, options)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddnn-host-")))
+        folder = stack.enter_context(own_folder())
         epochs = Epochs(control_folder() / f"{bundle.sha256[:16]}.epochs")
         processes = stack.enter_context(Processes(folder, epochs))
         start_nodes(
