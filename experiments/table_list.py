@@ -12,6 +12,7 @@ import tiles
 from byte_options import STEPS
 from eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
 from failures import SURVIVALS
+from hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +283,18 @@ TABLES = {
             *(Column(f"`{x}`", f"{x}_times") for x in ("compute", "edge", "sent", "kept")),
             Column("payload B", "payload_bytes", digits=0),
             Column("equal", "equal_verdicts"),
+        ],
+    ),
+    "hybrid-ways": Table(
+        "hybrid-cifar10-few",
+        "trained",
+        {way: (way, "edge share 65") for way in (JOINT, EDGE_FIRST, TRUNK_FIRST)},
+        [
+            Column("edge's exit", "accuracy", row="exit local"),
+            Column("cloud's exit", "accuracy", row="exit cloud"),
+            Column("edge share", "local_share"),
+            Column("right, overall", "accuracy"),
+            Column("launched, equal", "equal_verdicts", row="launched"),
         ],
     ),
 }
