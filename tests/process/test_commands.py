@@ -28,6 +28,12 @@ TOPOLOGY = star_topology(2, links=[SLOW_LINK])
 """One after the other, samples take six seconds at least: time to do something to the launch."""
 
 
+def _as_in_a_terminal() -> None:
+    """Signals end a process, also where the tests run in the background or under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Session:
     """A user's terminal: a bundle, a card, and the launch that runs."""
@@ -55,6 +61,7 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_as_in_a_terminal,
         )  # fmt: skip
         return self.process
 
