@@ -61,7 +61,7 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_as_in_a_terminal,
+            preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - no thread of these tests starts one
         )  # fmt: skip
         return self.process
 
