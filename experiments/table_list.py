@@ -60,6 +60,12 @@ EEOI_T = ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.7", "1")
 """Of eeoi.py's thresholds, those shown."""
 
 
+def pairs(results: str) -> Table:
+    """Table I on one card."""
+    names = (f"{local}-{cloud}" for local in ("MP", "AP", "CC") for cloud in ("MP", "CC", "AP"))
+    return Table(results, "pair", same(names), exits("local", "cloud"))
+
+
 def thresholds(results: str) -> Table:
     """Table II on one card."""
     return Table(
@@ -86,12 +92,8 @@ def outage(results: str) -> Table:
 
 
 TABLES = {
-    "table1": Table(
-        "table1-rendered",
-        "pair",
-        same(f"{local}-{cloud}" for local in ("MP", "AP", "CC") for cloud in ("MP", "CC", "AP")),
-        exits("local", "cloud"),
-    ),
+    "table1": pairs("table1-rendered"),
+    "table1-epfl": pairs("table1-epfl"),
     "table2": thresholds("table2-rendered"),
     "table2-epfl": thresholds("table2-epfl"),
     "figure8": Table(
