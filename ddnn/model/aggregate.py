@@ -19,8 +19,8 @@ Fuse = Callable[[Sequence[Tensor], Tensor], Tensor]
 def fuse_max(values: Sequence[Tensor], present_NM: Tensor) -> Tensor:
     """Largest value over the present members; M tensors (N, ...) of one shape -> (N, ...).
 
-    Members that tie share the gradient evenly; in the authors' code each has all of it, which
-    makes no difference to the paper's table I (experiments/README.md).
+    Members that tie share the gradient evenly; in the authors' code each has all of it
+    (tried for one seed of the paper's table I, experiments/README.md).
     """
     stacked = torch.stack(list(values), dim=1)
     mask = _like(present_NM, stacked)
