@@ -44,10 +44,11 @@ def read(card: FolderCard, card_file: Path) -> Source:
     views_NVCHW, labels_NV = _pixels(found, names, card)
     by_frame = isinstance(card.split, FrameSplit)
     return Source(
-        samples=MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes),
+        samples=MultiView(
+            views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes, view_names=names
+        ),
         frames_N=np.array([_frame(each.folder) for each in found]) if by_frame else None,
         parts_N=np.array([each.part for each in found], dtype=np.int64),
-        view_names=names,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -39,19 +38,13 @@ def build(card: Card, card_file: Path) -> DataSet:
         samples=source.samples,
         split=split,
         digest=digest(source.samples, split),
-        view_names=source.view_names or _numbered(source.samples),
     )
-
-
-def _numbered(samples: MultiView) -> tuple[str, ...]:
-    return tuple(f"cam{v}" for v in range(samples.views_NVCHW.shape[1]))
 
 
 def digest(samples: MultiView, split: Split) -> str:
     """sha256 over classes, views, labels and split: equal on every machine for equal data."""
-    result = hashlib.sha256(repr((samples.classes, samples.views_NVCHW.shape)).encode())
-    result.update(samples.views_NVCHW.tobytes())
-    for array in (samples.labels_NV, split.train, split.validation, split.test):
+    result = samples.content()
+    for array in (split.train, split.validation, split.test):
         result.update(array.astype("<i8").tobytes())
     return result.hexdigest()
 

@@ -27,17 +27,23 @@ class MultiView:
     classes: the class names; labels index into them.
     labels_N: the samples' own labels, where some cameras were left out (`seen_by`) and no
         remaining view may tell; None: the views tell.
+    view_names: of the cameras, in the order of V; cam0, cam1 and so on where none are given.
     """
 
     views_NVCHW: NDArray[np.uint8]
     labels_NV: NDArray[np.int64]
     classes: tuple[str, ...]
     labels_N: NDArray[np.int64] | None = None
+    view_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         views, labels = self.views_NVCHW, self.labels_NV
         if views.ndim != 5 or views.dtype != np.uint8:
             raise DataError(f"views: got {views.dtype} {views.shape}, want uint8 (N,V,C,H,W)")
+        names = self.view_names or tuple(f"cam{v}" for v in range(views.shape[1]))
+        object.__setattr__(self, "view_names", names)  # frozen: set once, here
+        if len(set(names)) != views.shape[1]:
+            raise DataError(f"view names: got {list(names)}, want {views.shape[1]} that differ")
         if labels.shape != views.shape[:2]:
             raise DataError(f"labels: got shape {labels.shape}, want {views.shape[:2]}")
         bad = (labels < ABSENT) | (labels >= len(self.classes))
@@ -74,6 +80,26 @@ class MultiView:
         fused: NDArray[np.int64] = self.labels_NV.max(axis=1)
         return fused
 
+    def content(self) -> hashlib._Hash:
+        """sha256 so far, over classes, shape, pixels and labels of the views: for others to go on
+        with."""
+        result = hashlib.sha256(repr((self.classes, self.views_NVCHW.shape)).encode())
+        result.update(np.ascontiguousarray(self.views_NVCHW).data)
+        result.update(self.labels_NV.astype("<i8").tobytes())
+        return result
+
+    @property
+    def digest(self) -> int:
+        """64 bits of sha256 over classes, names of views, pixels and labels, in their order.
+
+        Equal on every host for equal samples, and for no others. Computed at each call, in
+        about a second a gigabyte.
+        """
+        result = self.content()
+        result.update(self.fused_labels_N.astype("<i8").tobytes())
+        result.update(repr(self.view_names).encode())
+        return int.from_bytes(result.digest()[:8], "little")
+
     def take(self, samples: NDArray[np.int64]) -> MultiView:
         """The samples with these indices, in this order."""
         return MultiView(
@@ -81,6 +107,7 @@ class MultiView:
             labels_NV=self.labels_NV[samples],
             classes=self.classes,
             labels_N=None if self.labels_N is None else self.labels_N[samples],
+            view_names=self.view_names,
         )
 
     def seen_by(self, views: Sequence[int]) -> MultiView:
@@ -90,6 +117,7 @@ class MultiView:
             labels_NV=self.labels_NV[:, list(views)],
             classes=self.classes,
             labels_N=self.fused_labels_N,
+            view_names=tuple(self.view_names[view] for view in views),
         )
 
 
@@ -106,15 +134,18 @@ class Split:
 class DataSet:
     """A data set as its card describes it.
 
-    digest: sha256 over classes, views, labels and split. view_names: of the cameras; may be
-    empty.
+    digest: sha256 over classes, views, labels and split.
     """
 
     name: str
     samples: MultiView
     split: Split
     digest: str
-    view_names: tuple[str, ...] = ()
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """Of the cameras."""
+        return self.samples.view_names
 
     def part(self, name: str) -> MultiView:
         """The samples of `train`, `validation`, `test` or `all`.
@@ -134,5 +165,4 @@ class DataSet:
             self,
             samples=self.samples.seen_by(chosen),
             digest=hashlib.sha256(f"{self.digest} seen by {chosen}".encode()).hexdigest(),
-            view_names=tuple(self.view_names[view] for view in chosen),
         )

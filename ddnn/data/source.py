@@ -25,14 +25,12 @@ class Source:
     frames_N: when each sample was taken, for a split by frame.
     parts_N: TRAIN, VALIDATION or TEST, for a split by file.
     order: all sample indices in the order of the authors' split.
-    view_names: of the cameras; cam0, cam1 and so on where the files name none.
     """
 
     samples: MultiView
     frames_N: NDArray[np.int64] | None = None
     parts_N: NDArray[np.int64] | None = None
     order: NDArray[np.int64] | None = None
-    view_names: tuple[str, ...] = ()
 
 
 def resolve(card_file: Path, path: str, *, key: str = "path") -> Path:

@@ -70,9 +70,9 @@ def read(card: TilesCard, card_file: Path) -> Source:
             views_NVCHW=views_NVCHW,
             labels_NV=np.repeat(labels_N[:, None], views_NVCHW.shape[1], axis=1),
             classes=_class_names(card, singles.classes),
+            view_names=_tile_names(card.rows, card.columns),
         ),
         parts_N=None if singles.parts_N is None else singles.parts_N[chosen],
-        view_names=tuple(f"tile{r}{c}" for r in range(card.rows) for c in range(card.columns)),
     )
 
 
@@ -95,6 +95,12 @@ def cut(image_CHW: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.uin
         rows * columns, channels, height // rows, width // columns
     )
     return tiles
+
+
+def _tile_names(rows: int, columns: int) -> tuple[str, ...]:
+    """tile00, tile01 and so on; tile0-10 where two digits run together."""
+    between = "-" if max(rows, columns) > 10 else ""
+    return tuple(f"tile{r}{between}{c}" for r in range(rows) for c in range(columns))
 
 
 def _all_tiles(

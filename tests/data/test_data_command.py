@@ -90,11 +90,13 @@ def test_wrong_usage_exits_with_2() -> None:
 
 def data_set(views_NVCHW: np.ndarray) -> DataSet:
     labels = np.tile(np.arange(len(views_NVCHW))[:, None] % 2, (1, views_NVCHW.shape[1]))
-    samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels, classes=("café", "bus"))
+    names = tuple(f"v{v}" for v in range(views_NVCHW.shape[1]))
+    samples = MultiView(
+        views_NVCHW=views_NVCHW, labels_NV=labels, classes=("café", "bus"), view_names=names
+    )
     none = np.arange(0)
     split = Split(train=np.arange(len(labels)), validation=none, test=none)
-    names = tuple(f"v{v}" for v in range(views_NVCHW.shape[1]))
-    return DataSet(name="x", samples=samples, split=split, digest="", view_names=names)
+    return DataSet(name="x", samples=samples, split=split, digest="")
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 300, 200), (1, 1, 400)], ids=str)

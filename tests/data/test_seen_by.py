@@ -8,7 +8,12 @@ from ddnn.data import ABSENT, DataSet, MultiView, Split
 def three_views() -> MultiView:
     labels_NV = np.array([[0, ABSENT, 0], [ABSENT, 1, ABSENT], [1, 1, 1]])
     views = np.arange(3 * 3 * 4, dtype=np.uint8).reshape(3, 3, 1, 2, 2)
-    return MultiView(views_NVCHW=views, labels_NV=labels_NV, classes=("car", "bus"))
+    return MultiView(
+        views_NVCHW=views,
+        labels_NV=labels_NV,
+        classes=("car", "bus"),
+        view_names=("a", "b", "c"),
+    )
 
 
 def test_a_sample_that_no_remaining_camera_sees_keeps_its_label():
@@ -28,7 +33,6 @@ def test_a_data_set_of_other_cameras_has_another_digest():
         samples=three_views(),
         split=Split(train=everything, validation=nothing, test=nothing),
         digest="d",
-        view_names=("a", "b", "c"),
     )
     fewer = data.seen_by([2, 0])
     assert fewer.view_names == ("c", "a")

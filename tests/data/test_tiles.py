@@ -40,6 +40,8 @@ def test_digits_need_no_download(write_card: CardWriter) -> None:
     assert data_set.samples.views_NVCHW.max() == 255
     assert data_set.samples.classes == tuple("0123456789")
     assert data_set.view_names == ("tile00", "tile01", "tile10", "tile11")
+    many = load(write_card(kind="tiles", images="digits", rows=12, columns=12, size=1, samples=40))
+    assert many.view_names[10:14] == ("tile0-10", "tile0-11", "tile1-0", "tile1-1")
     assert not data_set.samples.absent_NV.any()
 
 
