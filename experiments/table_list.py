@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import eeoi_bits
-import eeoi_limits
-import image_codes
-import tiles
-from byte_options import STEPS
-from eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
-from failures import SURVIVALS
-from hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
+from experiments.early_exit import eeoi_bits, eeoi_limits
+from experiments.early_exit.eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
+from experiments.hybrid.hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
+from experiments.paper import image_codes, tiles
+from experiments.paper.byte_options import STEPS
+from experiments.paper.failures import SURVIVALS
 
 
 @dataclass(frozen=True, slots=True)

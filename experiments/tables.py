@@ -15,14 +15,14 @@ from importlib import import_module
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from pictures import write_picture
-from rows import Mean, Means, cell, read_means, read_rows, write_means
-from script import FOLDER, OF_RECORD
-from study import Experiment
-from table_list import TABLES, Column, Table
 
 from ddnn.errors import ConfigError
 from ddnn.report.files import write_bytes
+from experiments.shared.pictures import write_picture
+from experiments.shared.rows import Mean, Means, cell, read_means, read_rows, write_means
+from experiments.shared.script import FOLDER, OF_RECORD
+from experiments.shared.study import Experiment
+from experiments.table_list import TABLES, Column, Table
 
 README = FOLDER / "README.md"
 PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -46,12 +46,12 @@ def markdown(table: Table, folder: Path = OF_RECORD) -> str:
         [table.first, *(column.heading for column in table.columns)],
         ["---"] * (1 + len(table.columns)),
     ]
-    every = _means(folder / f"{table.results}-means.csv")
+    every = _means(_file(folder, table.results))
     rows = table.rows or {row: (name, row) for name, found in every.items() for row in found}
     for label, (setting, row) in rows.items():
         cells = []
         for column in table.columns:
-            means = _means(folder / f"{column.results or table.results}-means.csv")
+            means = _means(_file(folder, column.results or table.results))
             found = means.get(column.setting or setting, {}).get(column.row or row, {})
             cells.append(_cell(column, found))
         if any(cells):
@@ -66,12 +66,21 @@ def _cell(column: Column, found: Mapping[str, Mean]) -> str:
     return JOINED.join(cell(value, digits=column.digits) for value in values)
 
 
+@cache
+def _file(folder: Path, results: str) -> Path:
+    """Means of NAME-CARD, in whichever system's folder."""
+    name = f"{results}-means.csv"
+    return next(folder.rglob(name), folder / name)
+
+
 _means = cache(read_means)
 
 
 def experiments() -> dict[str, Experiment]:
     """By name, of all scripts."""
-    modules = (import_module(path.stem) for path in FOLDER.glob("*.py"))
+    root = FOLDER.parent
+    paths = (path.relative_to(root).with_suffix("") for path in FOLDER.glob("*/*.py"))
+    modules = (import_module(".".join(path.parts)) for path in paths)
     found = (module.EXPERIMENT for module in modules if hasattr(module, "EXPERIMENT"))
     return {experiment.name: experiment for experiment in found}
 
@@ -80,24 +89,30 @@ def of_record() -> dict[Path, Experiment]:
     """NAME-CARD.csv of each experiment's rows."""
     known = experiments()
     found = {}
-    for rows in sorted(OF_RECORD.glob("*.csv")):
+    for rows in sorted(OF_RECORD.rglob("*.csv")):
         names = [name for name in known if rows.stem.startswith(f"{name}-")]
         if names and not rows.stem.endswith("-means"):
             found[rows] = known[max(names, key=len)]
     return found
 
 
+def _place(folder: Path, rows: Path, ending: str) -> Path:
+    """Beside these rows of record, in `folder`."""
+    beside = folder / rows.relative_to(OF_RECORD)
+    return beside.with_name(rows.stem + ending)
+
+
 def write_all_means(folder: Path) -> None:
     """NAME-CARD-means.csv of all rows of record."""
     for rows, experiment in of_record().items():
-        write_means(folder / f"{rows.stem}-means.csv", read_rows(rows), experiment.published)
+        write_means(_place(folder, rows, "-means.csv"), read_rows(rows), experiment.published)
 
 
 def draw_all(folder: Path) -> None:
     """NAME-CARD.png from all means of record."""
     for rows, experiment in of_record().items():
-        means = _means(folder / f"{rows.stem}-means.csv")
-        write_picture(folder / f"{rows.stem}.png", partial(_draw, experiment, means))
+        means = _means(_place(folder, rows, "-means.csv"))
+        write_picture(_place(folder, rows, ".png"), partial(_draw, experiment, means))
 
 
 def _draw(experiment: Experiment, means: Means, figure: Figure) -> None:

@@ -46,7 +46,7 @@ class RadioEnergy(Model):
 
 
 class Constants(Model):
-    """A table of constants, such as experiments/energy.yaml."""
+    """A table of constants, such as experiments/hybrid/energy.yaml."""
 
     mac: MacEnergy
     memory: MemoryEnergy

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import byte_options
-import image_codes
 import pytest
-from rows import Mean
-from study import Experiment, run
+
+from experiments.paper import byte_options, image_codes
+from experiments.shared.rows import Mean
+from experiments.shared.study import Experiment, run
 
 pytestmark = pytest.mark.study
 

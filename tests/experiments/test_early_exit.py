@@ -4,17 +4,17 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-import eeoi
 import numpy as np
 import pytest
-from early_exit import cheapest, link_bytes, thresholds, trained
-from eeoi_bits import bits_of, lost, with_bits
-from rows import Means
-from study import run, study_of
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.topology import read_topology
+from experiments.early_exit import eeoi
+from experiments.early_exit.eeoi_bits import bits_of, lost, with_bits
+from experiments.early_exit.recipe import cheapest, link_bytes, thresholds, trained
+from experiments.shared.rows import Means
+from experiments.shared.study import run, study_of
 
 RULES = {name: ExitRule(threshold=None, temperature=1.0) for name in ("local", "edge", "cloud")}
 SENT_BYTES = (200, 100)
@@ -101,7 +101,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smoke(script: str, out: Path, runs: Path) -> Means:
     """The means of a script whose files are there and whose launches answer as offline."""
     places = ["--out", str(out), "--runs", str(runs), "--threads", "1"]
-    means = run(import_module(script).EXPERIMENT, ["--smoke", *places])
+    means = run(import_module(f"experiments.early_exit.{script}").EXPERIMENT, ["--smoke", *places])
     rows = [row for rows in means.values() for row in rows.values()]
     assert any("equal_verdicts" in row or "mean_ms" in row for row in rows)
     for row in rows:

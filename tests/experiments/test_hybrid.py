@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-import hybrid
-import hybrid_space
 import pytest
-from hybrid import ACCURACY, EDGE_FIRST, JOINT, LAUNCHED, POINTS, RESIDUALS
-from rows import Means
-from study import FOLDER, Experiment, run
 
 from ddnn.model.energy import Constants, comparisons, read_constants
 from ddnn.model.layers import block_layers
 from ddnn.topology import Bits, Topology, read_topology
+from experiments.hybrid import hybrid, hybrid_space
+from experiments.hybrid.hybrid import ACCURACY, EDGE_FIRST, JOINT, LAUNCHED, POINTS, RESIDUALS
+from experiments.shared.rows import Means
+from experiments.shared.study import Experiment, run
 
 CIFAR10 = read_topology(hybrid.SHIPPED).classes
 TRUNK_SHARES = {10: 35, 17: 54, 21: 67, 26: 79}
@@ -39,7 +38,7 @@ def with_pj(constants: Constants, bits: Bits, pj: float | None) -> Constants:
 @pytest.mark.parametrize("column", range(5), ids=["1 bit", "1/64", "free", "4 bits", "32 bits"])
 def test_energy_is_what_the_published_figures_come_from(convolutions, column):
     bits, edge_share, pj = WAYS[column]
-    constants = with_pj(read_constants(FOLDER / "energy.yaml"), bits, pj)
+    constants = with_pj(read_constants(hybrid.CONSTANTS), bits, pj)
     topology = hybrid.hybrid(convolutions, bits, CIFAR10)
     shares = {"local": edge_share, "cloud": 1 - edge_share}
     found = comparisons(topology, constants, shares)["compute"].reduction

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from outage import sight_limit
-from rows import UNITS, Means
-from study import run
 
 from ddnn.data.multiview import MultiView
+from experiments.paper.outage import sight_limit
+from experiments.shared.rows import UNITS, Means
+from experiments.shared.study import run
 
 pytestmark = pytest.mark.study
 SCRIPTS = (
@@ -28,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def smoke(script: str, out: Path, runs: Path, *options: str) -> Means:
-    experiment = import_module(script).EXPERIMENT
+    experiment = import_module(f"experiments.paper.{script}").EXPERIMENT
     places = ["--out", str(out), "--runs", str(runs), "--threads", "1"]
     return run(experiment, ["--smoke", *places, *options])
 

@@ -1,18 +1,18 @@
 """The tables of experiments/README.md are those of the CSVs, and the means those of the rows."""
 
 import pytest
-from rows import read_csv
-from script import OF_RECORD
-from table_list import TABLES, Column, Table
-from tables import README, filled, markdown, of_record, write_all_means
 
 from ddnn.errors import ConfigError
+from experiments.shared.rows import read_csv
+from experiments.shared.script import OF_RECORD
+from experiments.table_list import TABLES, Column, Table
+from experiments.tables import README, filled, markdown, of_record, write_all_means
 
 
 def test_the_means_are_those_of_the_rows(tmp_path):
     write_all_means(tmp_path)
-    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert written == {path.name: path.read_text() for path in OF_RECORD.glob("*-means.csv")}
+    written = {path.name: path.read_text() for path in tmp_path.rglob("*-means.csv")}
+    assert written == {path.name: path.read_text() for path in OF_RECORD.rglob("*-means.csv")}
 
 
 def test_the_readme_says_what_the_means_say():

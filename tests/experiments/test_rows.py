@@ -3,12 +3,12 @@
 import math
 
 import pytest
-from failures import as_list, expected
-from rows import RowFile, interval, read_csv, read_means, write_means
-from study import changes_of
 
 from ddnn.errors import ConfigError
 from ddnn.training.failures import SubsetAccuracy
+from experiments.paper.failures import as_list, expected
+from experiments.shared.rows import RowFile, interval, read_csv, read_means, write_means
+from experiments.shared.study import changes_of
 
 RECORD = {"digest": "abc", "test_samples": "100"}
 

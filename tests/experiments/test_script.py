@@ -3,9 +3,9 @@
 import argparse
 
 import pytest
-from script import OF_RECORD, add_places, command, results_folder
 
 from ddnn.errors import ConfigError
+from experiments.shared.script import OF_RECORD, add_places, command, results_folder
 
 
 def test_only_who_names_them_touches_the_results_of_record(tmp_path):

@@ -9,7 +9,7 @@ from ddnn.model.energy import comparisons, energy_of, passing, read_constants, w
 from ddnn.model.layers import block_layers, head_layers
 from ddnn.topology import Topology, read_topology
 
-CONSTANTS = Path(__file__).parents[2] / "experiments" / "energy.yaml"
+CONSTANTS = Path(__file__).parents[2] / "experiments" / "hybrid" / "energy.yaml"
 SHIPPED = "hybrid-resnet32-n17-k1"
 
 

@@ -11,7 +11,7 @@ from networks import Trainer
 from waiting import node_processes
 
 pytestmark = pytest.mark.study
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+RUNTIME = Path(__file__).resolve().parents[2] / "experiments" / "runtime"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def run(tmp_path_factory) -> Path:
 
 def rows(script: str, run: Path, out: Path, *options: str) -> list[dict[str, str]]:
     """Of the CSV that the script writes, by column."""
-    command = [sys.executable, str(EXPERIMENTS / f"{script}.py"), str(run), "--out", str(out)]
+    command = [sys.executable, str(RUNTIME / f"{script}.py"), str(run), "--out", str(out)]
     done = subprocess.run(
         [*command, *options], capture_output=True, text=True, timeout=120, check=False
     )
@@ -50,7 +50,7 @@ def test_slow_and_far_links_cost_at_least_what_bytes_and_distance_allow(run, tmp
 
 
 def test_more_devices_keep_the_promises(tmp_path):
-    command = [sys.executable, str(EXPERIMENTS / "scale.py"), "--smoke", "--out", str(tmp_path)]
+    command = [sys.executable, str(RUNTIME / "scale.py"), "--smoke", "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=240)
     with (tmp_path / "scale.csv").open() as file:
         found = list(csv.DictReader(file))

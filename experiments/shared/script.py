@@ -1,0 +1,48 @@
+"""What all scripts share as commands: where results go and how a mistake is told."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ddnn.errors import DdnnError
+from ddnn.report.files import write_csv
+from ddnn.training.run import versions
+
+FOLDER = Path(__file__).parents[1]
+OF_RECORD = FOLDER / "results"
+"""Rows of record, means and pictures, committed, in a folder a system; a script writes there with
+--out alone."""
+RESULTS, SMOKE_RESULTS = Path("runs/results"), Path("runs/smoke")
+
+
+def add_places(parser: argparse.ArgumentParser, *, smoke: str) -> None:
+    """--out and --smoke. smoke: what is shortened."""
+    parser.add_argument("--out", type=Path, help=f"folder of the results, default {RESULTS}")
+    parser.add_argument("--smoke", action="store_true", help=smoke)
+
+
+def results_folder(given: argparse.Namespace) -> Path:
+    """Of --out; without it no run touches the results of record."""
+    default = SMOKE_RESULTS if given.smoke else RESULTS
+    return given.out or default
+
+
+def command(main: Callable[[], object]) -> None:
+    """Calls it; a wrong option or file is one line."""
+    try:
+        main()
+    except DdnnError as error:
+        sys.exit(f"error: {error}")
+
+
+def versions_text() -> str:
+    """Of ddnn and what it computes with, in one cell."""
+    return " ".join(f"{name}={value}" for name, value in versions().items())
+
+
+def write_measured(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A CSV whose last column says with which versions it was measured."""
+    write_csv(path, [*header, "versions"], ([*row, versions_text()] for row in rows))

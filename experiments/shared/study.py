@@ -1,0 +1,233 @@
+"""What all studies share: options, trained networks, result rows, their means.
+
+A script describes an `Experiment` and calls `run`. For each seed and setting it gets rows of
+measures, kept in NAME-CARD.csv as they come, so that an interrupted call goes on where it stopped
+and a later one may add seeds. Their means, with 95 % intervals and the published values beside
+them, go to NAME-CARD-means.csv, and the plot is drawn from that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from matplotlib.figure import Figure
+
+from ddnn.bundle.load import load_bundle
+from ddnn.data.loading import load
+from ddnn.data.multiview import DataSet
+from ddnn.errors import ConfigError
+from ddnn.runfolder import is_finished, is_run
+from ddnn.topology import Topology
+from ddnn.training.run import Run, open_run, resume_run, train_run
+from ddnn.training.settings import PresetName, Settings, settings_for
+from experiments.shared.pictures import write_picture
+from experiments.shared.rows import RECORD, Published, RowFile, print_means, read_means, write_means
+from experiments.shared.rows import Means as Means
+from experiments.shared.rows import Rows as Rows
+from experiments.shared.script import add_places, command, results_folder, versions_text
+
+DIGITS = 12
+"""Of a sha256 in names and cells."""
+SMOKE_CARD = Path(__file__).with_name("smoke.yaml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One call of a script: what it works on and how long.
+
+    changes: of the preset's settings. runs: folder of trained networks, shared by all scripts.
+    options: all of the call. own_options: those of `Experiment.follow_from` that were given.
+    """
+
+    card: str
+    data: DataSet
+    preset: PresetName
+    seeds: int
+    changes: Mapping[str, Any]
+    runs: Path
+    out: Path
+    is_smoke: bool
+    options: argparse.Namespace
+    own_options: str
+
+    @property
+    def cameras(self) -> int:
+        """Of the data set."""
+        return len(self.data.view_names)
+
+    def train(
+        self,
+        topology: Topology,
+        *,
+        seed: int,
+        data: DataSet | None = None,
+        preset: PresetName | None = None,
+        **changes: Any,
+    ) -> Run:
+        """A trained run; opened where an equal one was trained before, gone on with where an
+        equal one was interrupted.
+
+        changes: of the preset's settings; those of the call come before them.
+        """
+        data = self.data if data is None else data
+        settings = settings_for(preset or self.preset, **(changes | dict(self.changes)))
+        folder = self.runs / _run_name(topology, settings, data, seed)
+        if is_finished(folder):
+            return open_run(folder)
+        if is_run(folder):
+            return resume_run(folder, data=data)
+        return train_run(
+            folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A figure or table.
+
+    settings: what is trained or tried, by name, from the data set. measure: rows of one setting
+    and seed. draw: fills a figure with the means. options: adds the script's own options, of
+    which `follow_from` are those that rows follow from.
+    """
+
+    name: str
+    about: str
+    settings: Callable[[Study], Sequence[str]]
+    measure: Callable[[Study, str, int], Rows]
+    draw: Callable[[Figure, Means], None]
+    published: Published
+    preset: PresetName = "paper"
+    seeds: int = 3
+    card: str = "rendered"
+    smoke_card: Path = SMOKE_CARD
+    options: Callable[[argparse.ArgumentParser], None] = lambda _: None
+    follow_from: Sequence[str] = ()
+
+
+def main(experiment: Experiment) -> None:
+    """The script as a command: a wrong option or file is one line."""
+    command(lambda: run(experiment, sys.argv[1:]))
+
+
+def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
+    """Measures what is missing, writes rows, means and picture, prints the means."""
+    study = study_of(experiment, arguments)
+    name = f"{experiment.name}-{Path(study.card).stem}"
+    settings = experiment.settings(study)
+    table = RowFile(
+        study.out / f"{name}.csv",
+        settings,
+        _columns_of_record(study),
+        is_fresh=study.options.fresh or study.is_smoke,
+    )
+    means_file = study.out / f"{name}-means.csv"
+    for seed in range(study.seeds):
+        for setting in settings:
+            if not table.has(setting, seed):
+                table.add(setting, seed, experiment.measure(study, setting, seed))
+                print(f"{name}: seed {seed}, {setting}", flush=True)
+        write_means(means_file, table, experiment.published)
+    means = read_means(means_file)
+    picture = study.out / f"{name}.png"
+    write_picture(picture, lambda figure: experiment.draw(figure, means))
+    print_means(means)
+    print(table.path, means_file, picture, sep="\n")
+    return means
+
+
+def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
+    """The options of a call."""
+    parser = argparse.ArgumentParser(description=experiment.about)
+    parser.add_argument("--data", metavar="CARD", help=f"default: {experiment.card}")
+    parser.add_argument("--preset", default=experiment.preset, choices=get_args(PresetName))
+    parser.add_argument("--seeds", type=int, default=experiment.seeds)
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the training's settings, such as epochs=15 schedule=cosine",
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    add_places(parser, smoke="one seed, one epoch, few samples")
+    parser.add_argument("--fresh", action="store_true", help="forget the rows there are")
+    experiment.options(parser)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    card = given.data or (str(experiment.smoke_card) if given.smoke else experiment.card)
+    return Study(
+        card=card,
+        data=load(card),
+        preset=given.preset,
+        seeds=1 if given.smoke else given.seeds,
+        changes=changes_of(given.set) | ({"epochs": 1} if given.smoke else {}),
+        runs=given.runs,
+        out=results_folder(given),
+        is_smoke=given.smoke,
+        options=given,
+        own_options=" ".join(
+            f"{name}={_option_text(getattr(given, name))}"
+            for name in experiment.follow_from
+            if getattr(given, name) != parser.get_default(name)
+        ),
+    )
+
+
+def changes_of(texts: Sequence[str]) -> dict[str, Any]:
+    """Settings written KEY=VALUE. Raises ConfigError for another form."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set: got {text!r}, want KEY=VALUE, for example epochs=15")
+        try:
+            changes[name] = json.loads(value)
+        except ValueError:
+            changes[name] = value  # a word, such as cosine
+    return changes
+
+
+def _option_text(value: object) -> str:
+    """A run by its bundle and a file by its content, whatever they are called."""
+    if isinstance(value, Path):
+        content = load_bundle(value, nodes=()).sha256 if value.is_dir() else _sha256(value)
+        return content[:DIGITS]
+    return str(value)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _columns_of_record(study: Study) -> dict[str, str]:
+    values = (
+        str(len(study.data.split.test)),
+        study.preset,
+        " ".join(f"{name}={value}" for name, value in study.changes.items()),
+        study.own_options,
+        study.data.name,
+        study.data.digest[:16],
+        versions_text(),
+    )
+    return dict(zip(RECORD, values, strict=True))
+
+
+def _run_name(topology: Topology, settings: Settings, data: DataSet, seed: int) -> str:
+    """Equal for equal trainings, whatever settings of their defaults come to exist."""
+    start = settings.start_from
+    if start is not None:  # the network, not its place
+        start = load_bundle(Path(start), nodes=()).sha256
+    structure = topology.model_dump_json(exclude_defaults=True)
+    knobs = settings.model_copy(update={"start_from": start}).model_dump_json(exclude_defaults=True)
+    parts = (structure, knobs, data.digest, str(seed))
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:DIGITS]
+    return f"{topology.name}-{data.name}-{settings.preset}-{seed}-{digest}"
