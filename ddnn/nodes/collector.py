@@ -3,26 +3,21 @@
 An exit that is unsure sends its answer all the same; the collector keeps it until a deeper exit
 answers. If none can, or none does in time, the deepest answer so far is the verdict, `degraded`.
 
-Axes: N samples, V views, K classes.
+Axes: N samples.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.liveness import Liveness
-from ddnn.report.verdicts import UNANSWERED
+from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer
 from ddnn.topology import Tier, Topology
 from ddnn.wire.messages import MAX_ROWS, Account, Capture, Heartbeat, Message, Verdict
 
-NO_EXIT = -1
 ASK_AGAIN_S = 0.2
 """Time between two captures of a sample that the restarted first exit has not answered yet."""
 
@@ -40,11 +35,22 @@ class Gone:
     silent_s: float = field(default=0.0, compare=False)
 
 
+@dataclass(slots=True)
+class _Draft:
+    """What is known of a sample that is not answered yet."""
+
+    sent_s: float
+    exit: int = NO_EXIT
+    predicted: int = UNANSWERED
+    entropy: float = 1.0
+    views: int = 0
+    degraded: bool = False
+
+
 class Collector:
     """Decides for the launcher as a node does: `handle`, `tick`, no I/O.
 
-    Results, by sample: exit_N (index into the topology's exits, -1 for the prior class),
-    predicted_N, entropy_N, present_NV, degraded_N, latency_N (seconds from Capture to answer).
+    Answers are handed out once, by `take_answers`; ddnn.nodes.recorder keeps them all.
     late_verdicts: final answers to samples that had theirs, or that were never asked for.
     """
 
@@ -59,12 +65,9 @@ class Collector:
         halts: Sequence[int] = (),
     ) -> None:
         """halts: samples before which to finish all others and wait for `release`."""
-        self._exits = [NO_EXIT] * samples
-        self._predicted = [UNANSWERED] * samples
-        self._entropies = [1.0] * samples
-        self._views = [0] * samples
-        self._degraded = [False] * samples
-        self._latencies_s = [math.nan] * samples
+        self._samples = samples
+        self._drafts: dict[int, _Draft] = {}  # of the samples in `_open`
+        self._answers: list[Answer] = []
         self.accounts: dict[str, Account] = {}
         self.unreached: dict[str, int] = {}
         self.gone: list[Gone] = []
@@ -86,45 +89,18 @@ class Collector:
         self._again: set[int] = set()
         self._again_s = 0.0
         self._epochs: dict[str, int] = {}
-        self._sent_s = [0.0] * samples
         self._everyone = (1 << len(topology.nodes)) - 1
         self._alive = self._everyone  # at the last look
 
-    @property
-    def exit_N(self) -> NDArray[np.int64]:
-        """See the class."""
-        return np.array(self._exits, dtype=np.int64)
-
-    @property
-    def predicted_N(self) -> NDArray[np.int64]:
-        """See the class."""
-        return np.array(self._predicted, dtype=np.int64)
-
-    @property
-    def entropy_N(self) -> NDArray[np.float32]:
-        """See the class."""
-        return np.array(self._entropies, dtype=np.float32)
-
-    @property
-    def present_NV(self) -> NDArray[np.bool_]:
-        """See the class."""
-        views = range(len(self._devices))
-        return np.array([[v >> view & 1 for view in views] for v in self._views], dtype=bool)
-
-    @property
-    def degraded_N(self) -> NDArray[np.bool_]:
-        """See the class."""
-        return np.array(self._degraded, dtype=bool)
-
-    @property
-    def latency_N(self) -> NDArray[np.float64]:
-        """See the class."""
-        return np.array(self._latencies_s)
+    def take_answers(self) -> list[Answer]:
+        """The samples answered since the last call, in the order in which they were."""
+        taken, self._answers = self._answers, []
+        return taken
 
     @property
     def is_done(self) -> bool:
         """Every sample is answered."""
-        return self._next == len(self._exits) and not self._open
+        return self._next == self._samples and not self._open
 
     @property
     def asked(self) -> int:
@@ -179,7 +155,7 @@ class Collector:
         return min(times)
 
     def _capture(self, now_s: float) -> list[Outgoing]:
-        end = self._halts[0] if self._halts else len(self._exits)
+        end = self._halts[0] if self._halts else self._samples
         oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
         left = min(end, oldest + SLOTS) - self._next
         count = min(self._window - len(self._open), left)
@@ -189,7 +165,8 @@ class Collector:
         samples = range(self._next, self._next + count)
         self._next += count
         for sample in samples:
-            self._sent_s[sample] = self._open[sample] = now_s
+            self._drafts[sample] = _Draft(now_s)
+            self._open[sample] = now_s
         return self._captures(samples)
 
     def _captures(self, samples: Sequence[int]) -> list[Outgoing]:
@@ -201,7 +178,8 @@ class Collector:
 
     def _ask_again(self, now_s: float) -> list[Outgoing]:
         """Samples that the first exit lost when it went away: devices are asked once more."""
-        self._again = {s for s in self._again if s in self._open and self._exits[s] == NO_EXIT}
+        drafts = self._drafts
+        self._again = {s for s in self._again if s in drafts and drafts[s].exit == NO_EXIT}
         if not self._again or now_s < self._again_s:
             return []
         self._again_s = now_s + ASK_AGAIN_S
@@ -212,8 +190,8 @@ class Collector:
         if node not in self._holders:
             return
         number = self._exit_number[node]
-        for sample in [s for s in self._open if self._exits[s] == number - 1]:
-            self._degraded[sample] = True
+        for sample in [s for s, draft in self._drafts.items() if draft.exit == number - 1]:
+            self._drafts[sample].degraded = True
             if number == 0:
                 self._again.add(sample)
             else:
@@ -231,16 +209,15 @@ class Collector:
         )
         is_last = number == len(self._holders) - 1
         for sample, views, predicted, entropy, final in rows:
-            if sample not in self._open:
+            draft = self._drafts.get(sample)
+            if draft is None:
                 self.late_verdicts += final or is_last
                 continue
-            if number < self._exits[sample]:
+            if number < draft.exit:
                 continue  # a provisional answer, overtaken by a deeper exit's
-            self._exits[sample] = number if views else NO_EXIT
-            self._predicted[sample] = predicted
-            self._entropies[sample] = entropy
-            self._views[sample] = views
-            self._degraded[sample] |= not views
+            draft.exit = number if views else NO_EXIT
+            draft.predicted, draft.entropy, draft.views = predicted, entropy, views
+            draft.degraded |= not views
             if final or is_last:
                 self._answer(sample, now_s)
             else:
@@ -257,7 +234,18 @@ class Collector:
 
     def _answer(self, sample: int, now_s: float) -> None:
         del self._open[sample]
-        self._latencies_s[sample] = now_s - self._sent_s[sample]
+        draft = self._drafts.pop(sample)
+        self._answers.append(
+            Answer(
+                sample=sample,
+                exit=draft.exit,
+                predicted=draft.predicted,
+                entropy=draft.entropy,
+                views=draft.views,
+                degraded=draft.degraded,
+                latency_s=now_s - draft.sent_s,
+            )
+        )
 
     def _settle(self, now_s: float) -> None:
         """Answers with what there is where nothing deeper can come or none came in time."""
@@ -267,16 +255,16 @@ class Collector:
         nobody = not alive & self._device_bits
         dead = {h for h in self._holders if not self.liveness.is_alive(h, now_s)}
         for sample, news_s in list(self._open.items()):
-            exit_number = self._exits[sample]
+            draft = self._drafts[sample]
             overdue = now_s >= news_s + self._answer_s
-            if exit_number == NO_EXIT:
+            if draft.exit == NO_EXIT:
                 if overdue or nobody:
-                    self._predicted[sample] = self._prior_class
+                    draft.predicted = self._prior_class
                 else:
                     continue
-            elif not overdue and not self._beyond[exit_number] <= dead:
+            elif not overdue and not self._beyond[draft.exit] <= dead:
                 continue
-            self._degraded[sample] = True
+            draft.degraded = True
             self._answer(sample, now_s)
 
     def _watch(self, now_s: float) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,24 @@ from numpy.typing import NDArray
 from ddnn.report.files import write_csv
 
 UNANSWERED = -1
+NO_EXIT = -1
 COLUMNS = ("sample", "label", "predicted", "exit", "entropy", "present", "degraded")
+
+
+class Answer(NamedTuple):
+    """How one sample was answered.
+
+    exit: index into the topology's exits, NO_EXIT for the prior class. views: bit v is 1 where
+    device v had a part in it. latency_s: from its first capture on.
+    """
+
+    sample: int
+    exit: int
+    predicted: int
+    entropy: float
+    views: int
+    degraded: bool
+    latency_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

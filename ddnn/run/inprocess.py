@@ -20,8 +20,8 @@ from ddnn.bundle.load import Bundle
 from ddnn.errors import LaunchError
 from ddnn.nodes.base import Node
 from ddnn.nodes.build import build_node, patience_s
-from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_account, send_all, step
+from ddnn.nodes.recorder import Recorder
 from ddnn.run.operator import Operator
 from ddnn.run.plan import Action, FailurePlan, actions, check_plan, plan_of
 from ddnn.topology import COLLECTOR
@@ -41,7 +41,7 @@ def run_inprocess(
     window: int | None = None,
     plan: FailurePlan | None = None,
     network: MemoryNetwork | None = None,
-) -> Collector:
+) -> Recorder:
     """Every sample through every node. Returns the collector with verdicts and accounts.
 
     plan: what fails when; seconds are of the run's own clock, on which nothing but waiting and
@@ -162,7 +162,7 @@ class _InProcess:
         by_sample = [a for a in actions(plan) if a.sample is not None and a.sample < total]
         self._by_sample = by_sample
         self._timed = sorted((a for a in actions(plan) if a.seconds is not None), key=_seconds)
-        self._collector = Collector(
+        self._collector = Recorder(
             bundle.topology,
             samples=total,
             prior_class=bundle.manifest.prior_class,
@@ -171,7 +171,7 @@ class _InProcess:
             halts=[action.sample for action in by_sample if action.sample is not None],
         )
 
-    def run(self) -> Collector:
+    def run(self) -> Recorder:
         collector, mailbox = self._collector, self._members.collector_mailbox
         while not collector.is_done:
             self._act()

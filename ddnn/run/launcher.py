@@ -20,8 +20,8 @@ from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, LaunchError
 from ddnn.nodes.build import patience_s
-from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all, settled_account
+from ddnn.nodes.recorder import Recorder
 from ddnn.report.tables import failure_line
 from ddnn.run.control import ControlServer
 from ddnn.run.hosts import check_host, nodes_of_host
@@ -138,7 +138,7 @@ class Launch:
     def run(self, folder: Path) -> Outcome:
         """Start, wait, run, stop, report."""
         total = len(self._labels_N)
-        self._collector = Collector(
+        self._collector = Recorder(
             self._topology,
             samples=total,
             prior_class=self._bundle.manifest.prior_class,

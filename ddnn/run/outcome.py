@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
-from ddnn.nodes.collector import NO_EXIT, Collector
+from ddnn.nodes.recorder import Recorder
 from ddnn.report.files import write_csv, write_json
-from ddnn.report.verdicts import Verdicts, summarize, write_verdicts
+from ddnn.report.verdicts import NO_EXIT, Verdicts, summarize, write_verdicts
 from ddnn.run.failure import Failure
 from ddnn.topology import COLLECTOR, DEVICE, Topology
 from ddnn.wire.messages import Account, Kind, LinkCount
@@ -62,7 +62,7 @@ def failure_entry(failure: Failure, sample: int | None, *, ends: bool = False) -
     return entry | ({"seconds": failure.at.seconds} if sample is None else {"sample": sample})
 
 
-def failure_entries(history: list[dict[str, Any]], collector: Collector) -> list[dict[str, Any]]:
+def failure_entries(history: list[dict[str, Any]], collector: Recorder) -> list[dict[str, Any]]:
     """What was done to nodes and, from the heartbeats, when it was noticed; what was not done,
     last."""
     noticed = [
@@ -88,7 +88,7 @@ def write_outcome(folder: Path, outcome: Outcome) -> None:
 
 
 def collect_verdicts(
-    collector: Collector, topology: Topology, labels_N: NDArray[np.int64]
+    collector: Recorder, topology: Topology, labels_N: NDArray[np.int64]
 ) -> Verdicts:
     """The collector's answers in the form that all reports share."""
     return Verdicts(
@@ -143,7 +143,7 @@ def _asked(counts: list[LinkCount]) -> int:
 
 
 def build_report(
-    collector: Collector,
+    collector: Recorder,
     bundle: Bundle,
     labels_N: NDArray[np.int64],
     *,
@@ -241,7 +241,7 @@ def _link_entry(count: LinkCount) -> dict[str, Any]:
     }
 
 
-def _latencies(collector: Collector, exits: tuple[str, ...]) -> dict[str, dict[str, float]]:
+def _latencies(collector: Recorder, exits: tuple[str, ...]) -> dict[str, dict[str, float]]:
     """Percentiles of each exit that answered, milliseconds."""
     found = {}
     for number, name in enumerate(exits):

@@ -6,8 +6,10 @@ from builders import star_topology
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddnn.nodes.collector import NO_EXIT, Collector, Gone
+from ddnn.nodes.collector import Collector, Gone
 from ddnn.nodes.gather import SLOTS
+from ddnn.nodes.recorder import Recorder
+from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.topology import Topology
 from ddnn.wire.messages import MAX_ROWS, Capture, Heartbeat, Verdict
 
@@ -21,7 +23,7 @@ class Bench:
     """A collector whose nodes live as long as they are kept alive."""
 
     def __init__(self, samples: int = 4, topology: Topology = STAR, **options) -> None:
-        self.collector = Collector(
+        self.collector = Recorder(
             topology, samples=samples, prior_class=PRIOR, patience_s=PATIENCE_S, **options
         )
         self.now_s = 0.0
@@ -97,6 +99,17 @@ def test_order_and_repetition_of_verdicts_do_not_matter(order, repeats):
     assert bench.answers == [2, 0] * 4
     assert bench.collector.late_verdicts == len(repeats)
     assert not bench.collector.degraded_N.any()
+
+
+def test_answers_are_handed_out_once_in_the_order_in_which_they_came():
+    collector = Collector(STAR, samples=4, prior_class=PRIOR, patience_s=PATIENCE_S)
+    collector.tick(0.0)
+    for sample in (2, 0):
+        collector.handle("cloud", Verdict([sample], [0b101], [2], [0.5], [True]), 1.0)
+    wanted = {"exit": 1, "predicted": 2, "entropy": 0.5, "views": 0b101, "degraded": False}
+    wanted["latency_s"] = 1.0
+    assert collector.take_answers() == [Answer(sample=s, **wanted) for s in (2, 0)]
+    assert collector.take_answers() == []
 
 
 def test_a_provisional_answer_waits_for_a_deeper_exit():

@@ -11,7 +11,8 @@ from networks import PRIOR_CLASS, Trained, Trainer, offline
 
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
-from ddnn.nodes.collector import NO_EXIT, Collector
+from ddnn.nodes.recorder import Recorder
+from ddnn.report.verdicts import NO_EXIT
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import device_sample_bytes, device_sample_equation, link_counts
 from ddnn.topology import Topology, read_topology
@@ -67,7 +68,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module", params=CASES)
-def ran(request, train: Trainer) -> tuple[Topology, Trained, Collector]:
+def ran(request, train: Trainer) -> tuple[Topology, Trained, Recorder]:
     topology = CASES[request.param]
     joint, bundle, samples = train(topology, SAMPLES)
     samples = partly_black(samples)

@@ -8,7 +8,7 @@ import pytest
 from builders import patient, star_topology
 from networks import Trainer
 
-from ddnn.nodes.collector import Collector
+from ddnn.nodes.recorder import Recorder
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.plan import FailurePlan, parse_failure
 from ddnn.topology import Topology
@@ -25,7 +25,7 @@ def with_links(*links: dict) -> Topology:
     return patient(star_topology(links=list(links)))
 
 
-def ran(train: Trainer, topology: Topology, window: int = 1) -> Collector:
+def ran(train: Trainer, topology: Topology, window: int = 1) -> Recorder:
     _, bundle, samples = train(topology, SAMPLES)
     return run_inprocess(bundle, samples.views_NVCHW, window=window)
 

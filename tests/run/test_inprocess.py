@@ -6,7 +6,9 @@ from builders import random_views, star_topology, unattended
 from networks import PRIOR_CLASS, offline, random_bundle, random_joint
 
 from ddnn import share
-from ddnn.nodes.collector import NO_EXIT, Collector, Gone
+from ddnn.nodes.collector import Gone
+from ddnn.nodes.recorder import Recorder
+from ddnn.report.verdicts import NO_EXIT
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import device_sample_bytes, device_sample_equation, link_counts
 from ddnn.run.plan import plan_of, presence
@@ -33,13 +35,13 @@ UPPER = [
 """The residual networks are slow, and have the nodes of (b) and (d)."""
 
 
-def answers(collector: Collector) -> np.ndarray:
+def answers(collector: Recorder) -> np.ndarray:
     """What is answered, where, by whom: (N, 2 + V)."""
     columns = collector.predicted_N, collector.exit_N, collector.present_NV
     return np.column_stack(columns).astype(int)
 
 
-def equal_share(one: Collector, other: Collector) -> float:
+def equal_share(one: Recorder, other: Recorder) -> float:
     return float((answers(one) == answers(other)).all(axis=1).mean())
 
 
@@ -203,7 +205,7 @@ def test_a_gateway_that_is_started_again_loses_nothing(train):
     assert equal_share(collector, whole) == 1
 
 
-def equal_share_of(one: Collector, other: Collector, part: slice) -> float:
+def equal_share_of(one: Recorder, other: Recorder, part: slice) -> float:
     return float((answers(one)[part] == answers(other)[part]).all(axis=1).mean())
 
 
