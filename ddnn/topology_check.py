@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from ddnn.addresses import Address, parse_endpoint
 from ddnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -151,16 +152,44 @@ def _check_exits(topology: Topology) -> None:
 
 
 def _check_endpoints(topology: Topology) -> None:
-    taken: dict[str, str] = {}
+    by_port: dict[int, list[tuple[str, Address]]] = {}
     for name in (COLLECTOR, *topology.nodes):
-        where = f"{name}.endpoint" if name == COLLECTOR else f"nodes.{name}.endpoint"
-        endpoint = topology.endpoint(name)
-        match = re.fullmatch(r"tcp://([A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})", endpoint)
-        if match is None or not 1 <= int(match[2]) <= 65535:
-            raise ConfigError(f"{where}: got {endpoint!r}, want tcp://ADDRESS:PORT")
-        if endpoint in taken:
-            raise ConfigError(f"{where}: {endpoint} is already {taken[endpoint]}'s, want another")
-        taken[endpoint] = name
+        try:
+            address = parse_endpoint(topology.endpoint(name))
+        except ConfigError as error:
+            raise ConfigError(f"{_endpoint_key(name)}: {error}") from None
+        beside = by_port.setdefault(address.port, [])
+        for other, taken in beside:
+            _check_apart(topology, (name, address), (other, taken))
+        beside.append((name, address))
+    for name, address in chain.from_iterable(by_port.values()):
+        if address.is_wildcard:
+            raise ConfigError(
+                f"{_endpoint_key(name)}: got {topology.endpoint(name)!r}, which can only be "
+                f"listened at; want the address at which others reach {name}"
+            )
+
+
+def _check_apart(topology: Topology, one: tuple[str, Address], two: tuple[str, Address]) -> None:
+    """Raises ConfigError where two nodes would listen at one address of one machine."""
+    (name, address), (other, taken) = one, two
+    if not address.overlaps(taken):
+        return
+    endpoint, its = topology.endpoint(name), topology.endpoint(other)
+    if address == taken:
+        same = "" if endpoint == its else f", written {its}"
+        raise ConfigError(
+            f"{_endpoint_key(name)}: {endpoint} is already {other}'s{same}, want another"
+        )
+    if topology.host(name) == topology.host(other):
+        raise ConfigError(
+            f"{_endpoint_key(name)}: {endpoint} and {other}'s {its} are one port of one machine, "
+            "want another"
+        )
+
+
+def _endpoint_key(name: str) -> str:
+    return f"{name}.endpoint" if name == COLLECTOR else f"nodes.{name}.endpoint"
 
 
 def _check_shapes(topology: Topology) -> None:

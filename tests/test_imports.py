@@ -14,7 +14,7 @@ ROOT = Path(ddnn.__file__).parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
-BASE = {"errors", "runfolder", "share", "yamlfile"}
+BASE = {"addresses", "errors", "runfolder", "share", "yamlfile"}
 STRUCTURE = BASE | {"blocks", "topology_check", "topology"}
 RUNTIME = STRUCTURE | {"coding", "decision", "report", "wire", "bundle.manifest", "bundle.load"}
 TRAINING = STRUCTURE | {
@@ -23,10 +23,11 @@ TRAINING = STRUCTURE | {
 }  # fmt: skip
 LAYERS = {
     "errors": set(),
+    "addresses": {"errors"},
     "runfolder": {"errors"},
     "share": {"errors"},
     "yamlfile": {"errors"},
-    "topology_check": {"errors"},
+    "topology_check": {"addresses", "errors"},
     "blocks": set(),
     "topology": BASE | {"blocks", "topology_check"},
     "decision": {"errors"},

@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
+from ddnn.addresses import parse_endpoint
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import new_folder, split_bundle
@@ -90,7 +90,7 @@ def in_containers(topology: Topology) -> Topology:
         if "_" in name:
             raise ConfigError(f"nodes.{name}: no host can have this name, want one without '_'")
         place = document[name] if name == COLLECTOR else document["nodes"][name]
-        port = urlsplit(topology.endpoint(name)).port
+        port = parse_endpoint(topology.endpoint(name)).port
         place |= {"host": name, "endpoint": f"tcp://{name}:{port}"}
     return Topology.model_validate(document)
 

@@ -14,6 +14,7 @@ from ddnn.data.fits import check_fits, check_unchanged, part_of
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
+from ddnn.run.hosts import check_reachable
 from ddnn.run.links import check_links
 from ddnn.topology import Topology, read_topology
 
@@ -62,12 +63,14 @@ def data_options(command: F) -> F:
 
 
 def topology_of(file: str) -> Topology:
-    """The topology of a file or shipped name, checked as a whole: also what its links emulate.
+    """The topology of a file or shipped name, checked as a whole: also what its links
+    emulate, and that its hosts reach each other.
 
     Raises ConfigError naming the file and the key path.
     """
     topology = read_topology(file)
     check_links(topology, source=file)
+    check_reachable(topology, source=file)
     return topology
 
 

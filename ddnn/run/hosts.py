@@ -5,11 +5,10 @@ A machine plays one host (`--host NAME`), or all of them where every address is 
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
-
+from ddnn.addresses import is_loopback
 from ddnn.errors import ConfigError
 from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.routes import routes
 
 
 def nodes_of_host(topology: Topology, host: str | None) -> tuple[str, ...]:
@@ -24,9 +23,28 @@ def nodes_of_host(topology: Topology, host: str | None) -> tuple[str, ...]:
     return tuple(name for name in topology.nodes if topology.host(name) == host)
 
 
+def check_reachable(topology: Topology, *, source: str) -> None:
+    """Raises ConfigError for a node at a loopback address to which another machine connects.
+
+    Loopback addresses throughout are one machine that plays all hosts.
+    """
+    names = (COLLECTOR, *topology.nodes)
+    if all(is_loopback(topology.endpoint(name)) for name in names):
+        return
+    for sender, name, _ in sorted(routes(topology)):
+        if is_loopback(topology.endpoint(name)) and topology.host(sender) != topology.host(name):
+            key = f"{name}.endpoint" if name == COLLECTOR else f"nodes.{name}.endpoint"
+            raise ConfigError(
+                f"{source}: {key}: got {topology.endpoint(name)!r}, which {sender} on host "
+                f"{topology.host(sender)} cannot reach; want an address of host "
+                f"{topology.host(name)}"
+            )
+
+
 def check_host(topology: Topology, host: str | None) -> None:
     """Raises ConfigError where a machine would have to play several hosts and cannot."""
     nodes_of_host(topology, host)
+    check_reachable(topology, source=f"topology {topology.name}")
     if host is not None or len(topology.hosts) == 1:
         return
     for name in (COLLECTOR, *topology.nodes):
@@ -48,14 +66,3 @@ def check_exposure(topology: Topology, *, insecure: bool) -> None:
                 f"{name}: {endpoint} is open to other machines and nothing is encrypted: want "
                 "`security: {curve: true}` in the topology, or --insecure"
             )
-
-
-def is_loopback(endpoint: str) -> bool:
-    """Whether only this machine reaches the endpoint; a name but `localhost` counts as others'."""
-    address = urlsplit(endpoint).hostname or ""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

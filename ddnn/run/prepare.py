@@ -76,6 +76,7 @@ def check_ports(topology: Topology, names: Iterable[str]) -> None:
 
     Asked before any process starts; whoever takes a port right after makes its node fail later.
     """
+    taken: dict[tuple[object, ...], str] = {}
     for name in names:
         address = urlsplit(topology.endpoint(name))
         family = socket.AF_INET6 if ":" in (address.hostname or "") else socket.AF_INET
@@ -87,6 +88,13 @@ def check_ports(topology: Topology, names: Iterable[str]) -> None:
                 raise TransportError(f"{name}: {address.netloc} is unknown here") from error
             except OSError as error:
                 raise TransportError(f"{name}: {_lacking(error, address)}") from error
+            bound = sock.getsockname()
+        if (other := taken.setdefault(bound, name)) != name:
+            its = urlsplit(topology.endpoint(other)).netloc
+            raise TransportError(
+                f"{name}: {address.netloc} is {bound[0]}:{bound[1]} here, and so is {other}'s "
+                f"{its}; want another port"
+            )
 
 
 def _lacking(error: OSError, address: SplitResult) -> str:

@@ -1,8 +1,11 @@
 """Before anything starts."""
 
+import socket
+
 import pytest
 from builders import star_topology
 
+from ddnn.addresses import parse_endpoint
 from ddnn.errors import TransportError
 from ddnn.run.prepare import check_ports, free_endpoints
 
@@ -28,3 +31,20 @@ def test_free_ports_can_be_had():
     endpoints = free_endpoints(topology)
     check_ports(topology.with_endpoints(endpoints), topology.nodes)
     assert len(set(endpoints.values())) == len(topology.nodes) + 1
+
+
+def test_two_names_of_one_address_are_told_once_they_are_resolved():
+    name = socket.gethostname()
+    try:
+        address = socket.gethostbyname(name)
+    except OSError:
+        pytest.skip("this machine does not know its own name")
+    if name.startswith("localhost"):
+        pytest.skip("this machine has no name of its own")
+    endpoints = free_endpoints(star_topology(2))
+    port = parse_endpoint(endpoints["cam0"]).port
+    endpoints |= {"cam0": f"tcp://{address}:{port}", "cam1": f"tcp://{name}:{port}"}
+    topology = star_topology(2).with_endpoints(endpoints)
+    said = f"^cam1: {name}:{port} is {address}:{port} here, and so is cam0's {address}:{port}; want"
+    with pytest.raises(TransportError, match=said):
+        check_ports(topology, topology.nodes)
