@@ -240,6 +240,12 @@ class Topology(Model):
             for child in children
         )
 
+    @property
+    def bypassable(self) -> tuple[str, ...]:
+        """Nodes that somebody's fallback leads past, lowest tier first."""
+        past = {node.parent for node in self.nodes.values() if node.fallback is not None}
+        return tuple(name for name in self.section_nodes if name in past)
+
     def section(self, name: str) -> Section:
         """The section that the node runs."""
         node = self.nodes[name]
