@@ -75,5 +75,15 @@ def test_a_higher_temperature_is_less_sure_of_the_same_class():
     assert cold.entropy_N < warm.entropy_N
 
 
+def test_logits_are_divided_by_the_temperature():
+    """Softmax of (2, 0) at temperature 2 is softmax of (1, 0): e / (e + 1) and the rest."""
+    p = math.e / (math.e + 1)
+    np.testing.assert_allclose(softmax(np.array([[2, 0]], np.float32), 2), [[p, 1 - p]], rtol=1e-6)
+
+
+def test_equal_logits_give_the_lowest_class():
+    assert decide(np.array([[0, 2, 2], [1, 1, 1]], np.float32)).predicted_N.tolist() == [1, 0]
+
+
 def test_no_samples_give_no_decisions():
     assert len(decide(np.zeros((0, 3), dtype=np.float32)).predicted_N) == 0

@@ -23,6 +23,27 @@ def members(draw: st.DrawFn) -> tuple[list[Tensor], Tensor]:
     return values, present_NM
 
 
+@pytest.mark.parametrize(
+    ("kind", "present_M", "wanted"),
+    [
+        ("max", [1, 1, 1], [6, -1]),
+        ("max", [1, 1, 0], [2, -3]),
+        ("average", [1, 1, 1], [3, -3]),
+        ("average", [1, 1, 0], [1.5, -4]),
+        ("average", [0, 0, 1], [6, -1]),
+        ("concat", [1, 1, 1], [1, -5, 2, -3, 6, -1]),
+        ("concat", [1, 0, 1], [1, -5, 0, 0, 6, -1]),
+    ],
+)
+def test_max_average_and_concat_are_what_their_names_say(kind, present_M, wanted):
+    """Average: the mean of those present, neither a sum nor a share of all."""
+    values = [torch.tensor([row]) for row in ([1.0, -5.0], [2.0, -3.0], [6.0, -1.0])]
+    assert FUSE[kind](values, torch.tensor([present_M])).tolist() == [wanted]
+    maps = [value[:, :, None, None].expand(1, 2, 3, 4) for value in values]
+    wanted_maps = torch.tensor([wanted], dtype=torch.float32)[:, :, None, None].expand(1, -1, 3, 4)
+    assert torch.equal(FUSE[kind](maps, torch.tensor([present_M])), wanted_maps)
+
+
 @pytest.mark.parametrize("kind", ["max", "average"])
 @given(case=members(), seed=st.integers(0, 100))
 def test_order_of_members_does_not_matter(kind, case, seed):

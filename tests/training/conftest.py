@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,15 @@ def data() -> DataSet:
         split=Split(train=order[:48], validation=order[48:72], test=order[72:]),
         digest="0" * 64,
     )
+
+
+@pytest.fixture
+def misled(data) -> DataSet:
+    """The same, whose validation labels are of other classes: the first epochs are the best."""
+    labels_NV = data.samples.labels_NV.copy()
+    held_out_NV = labels_NV[data.split.validation]
+    labels_NV[data.split.validation] = np.where(held_out_NV < 0, -1, (held_out_NV + 1) % 3)
+    return replace(data, samples=replace(data.samples, labels_NV=labels_NV))
 
 
 @pytest.fixture

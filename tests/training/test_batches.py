@@ -4,12 +4,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import make_samples
+from tiny import make_samples, make_topology
 
 from ddnn.training.batches import (
+    GROUP,
     SHIFT,
+    Batch,
     augment,
     batches,
+    drop_bypassed,
     drop_devices,
     mix_views,
     shift_and_mirror,
@@ -18,6 +21,43 @@ from ddnn.training.batches import (
 from ddnn.training.settings import settings_for
 
 CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("knob", "value", "changed"),
+    [
+        ("device_dropout", 0.3, "present_NV"),
+        ("view_mixing", 0.4, "views_NVCHW"),
+        ("augment", "scene", "views_NVCHW"),
+        ("augment", "crop", "views_NVCHW"),
+    ],
+    ids=["dropout", "mixing", "scene", "crop"],
+)
+def test_what_a_setting_asks_for_is_done_to_every_batch(data, knob, value, changed):
+    everything = tensors(data.samples, CPU)
+    both = one_epoch(everything), one_epoch(everything, **{knob: value})
+    for plain, other in zip(*both, strict=True):
+        same = [torch.equal(*pair) for pair in zip(plain, other, strict=True)]
+        assert [f for f, is_same in zip(Batch._fields, same, strict=True) if not is_same] == [
+            changed
+        ]
+
+
+def one_epoch(everything: Batch, **changes: object) -> list[Batch]:
+    """In the same order every time; nothing is done to the batches but what is asked for."""
+    torch.manual_seed(0)
+    return list(batches(everything, settings_for("paper", batch=32, **changes)))
+
+
+def test_samples_are_shuffled_as_wholes(data):
+    everything = tensors(data.samples, CPU)
+    found = one_epoch(everything)
+    torch.manual_seed(0)
+    order = torch.randperm(len(everything.fused_N))
+    assert order.tolist() != sorted(order.tolist())
+    for rows, batch in zip(order.split(32), found, strict=True):
+        for whole, part in zip(everything, batch, strict=True):
+            assert torch.equal(whole[rows], part)
 
 
 @given(st.integers(1, 12), st.integers(1, 6), st.floats(0.0, 0.95), st.integers(0, 1000))
@@ -50,6 +90,34 @@ def test_all_views_of_a_sample_change_alike():
     assert changed.dtype == torch.uint8
     assert (changed == changed[:, :1]).all()
     assert not torch.equal(changed, views)
+
+
+GRADIENT = torch.arange(0, 240, 15)
+
+
+@pytest.mark.parametrize(
+    ("image_HW", "channels", "is_changed"),
+    [
+        # Brighter to the right: only where mirrored is the left side brighter.
+        (GRADIENT.expand(16, 16), 2, lambda image: image[:, 0] > image[:, -1]),
+        # One grey all over: neither mirrored nor zoomed is it another.
+        (torch.full((16, 16), 100), 3, lambda image: image != 100),
+        # Brighter downwards, not re-lit: mirrored it is the same, cut out and zoomed it is not.
+        (GRADIENT[:, None].expand(16, 16), 2, lambda image: image[0] > 0),
+    ],
+    ids=["mirrored", "re-lit", "zoomed"],
+)
+def test_some_scenes_are_changed_in_each_way_and_some_groups_unlike_others(
+    image_HW, channels, is_changed
+):
+    torch.manual_seed(0)
+    views = image_HW.to(torch.uint8).expand(30 * GROUP, 1, channels, 16, 16)
+    found = augment(views, torch.zeros(len(views), 1))[:, 0, 0]
+    changed_N = torch.stack([is_changed(image).all() for image in found])
+    assert changed_N.float().mean() > 0.2
+    groups = found.reshape(30, GROUP, 16, 16)
+    assert (groups == groups[:, :1]).all()
+    assert len({group.numpy().tobytes() for group in groups[:, 0]}) > 1
 
 
 def test_absent_views_stay_black(data):
@@ -113,6 +181,17 @@ def test_mixing_leaves_who_sees_the_object(data):
     assert not torch.equal(mixed, views)
 
 
+def test_the_share_asked_for_is_mixed_each_view_on_its_own():
+    torch.manual_seed(0)
+    count = 200
+    own_N = torch.arange(count, dtype=torch.uint8)
+    views = own_N[:, None, None, None, None].expand(count, 4, 1, 2, 2)
+    mixed = mix_views(views, torch.zeros(count, 4), torch.zeros(count), 0.3)
+    changed_NV = (mixed != views).flatten(2).any(dim=2)
+    assert changed_NV.float().mean() == pytest.approx(0.3, abs=0.06)
+    assert {0, 1, 2, 3} <= set(changed_NV.sum(dim=1).tolist())
+
+
 def test_no_share_mixes_nothing(data):
     views, labels, fused, _ = tensors(data.samples, CPU)
     assert torch.equal(mix_views(views, labels, fused, 0.0), views)
@@ -130,3 +209,12 @@ def test_each_image_is_shifted_and_mirrored_on_its_own():
     got = {tuple(w.flatten().tolist()) for w in changed.reshape(-1, 8, 8)}
     assert got <= wanted
     assert len(got) > 100  # 162 differ
+
+
+def test_a_share_of_the_samples_misses_each_node_that_a_fallback_leads_past():
+    torch.manual_seed(0)
+    present_NV = torch.ones(2000, 6, dtype=torch.bool)
+    gone = drop_bypassed(make_topology("edge-fallback"), present_NV, 0.3)
+    assert list(gone) == ["edge0"]
+    assert gone["edge0"].float().mean() == pytest.approx(0.3, abs=0.05)
+    assert drop_bypassed(make_topology("e-devices-edge-cloud"), present_NV, 0.3) == {}

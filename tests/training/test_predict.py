@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from ddnn.bundle.manifest import ExitRule
+from ddnn.decision import decide
 from ddnn.model.joint import Joint
-from ddnn.training.failures import every_failure, subsets
+from ddnn.report.verdicts import Verdicts
 from ddnn.training.predict import answer, predict
 
 SURE, UNSURE = [9.0, 0.0, 0.0], [0.1, 0.0, 0.0]
@@ -30,6 +31,27 @@ def test_the_lowest_sure_exit_answers_and_the_last_always_does(data):
     assert verdicts.entropy_N[0] < 0.5 < verdicts.entropy_N[1]
 
 
+def test_an_exit_answers_by_its_temperature(data):
+    """A threshold means nothing without it: cold enough, any exit is sure."""
+    samples = data.samples.take(np.arange(2))
+    found = {"local": logits([1.0, 0.0, 0.0], [1.0, 0.5, 0.0]), "cloud": logits(UNSURE, UNSURE)}
+    everyone = np.ones((2, 3), dtype=bool)
+
+    def answered(local: float, cloud: float = 1.0) -> Verdicts:
+        rules = {
+            "local": ExitRule(threshold=0.5, temperature=local),
+            "cloud": ExitRule(threshold=None, temperature=cloud),
+        }
+        return answer(found, rules, samples=samples, present_NV=everyone, prior_class=0)
+
+    assert answered(1.0).exit_N.tolist() == [1, 1]
+    assert answered(0.25).exit_N.tolist() == [0, 1]
+    assert answered(0.1).exit_N.tolist() == [0, 0]
+    wanted = decide(found["local"], 0.1).entropy_N
+    np.testing.assert_array_equal(answered(0.1).entropy_N, wanted)
+    assert (answered(1.0, cloud=0.01).entropy_N < answered(1.0).entropy_N).all()
+
+
 def test_a_sample_nobody_delivers_gets_the_commonest_class(data):
     samples = data.samples.take(np.arange(2))
     found = {"local": logits(SURE, SURE), "cloud": logits(SURE, SURE)}
@@ -47,23 +69,3 @@ def test_batches_do_not_change_predictions(data, topology):
     one = predict(joint, data.samples.take(np.array([70])))
     for name in whole:
         np.testing.assert_allclose(whole[name][70], one[name][0], atol=1e-5)
-
-
-def test_every_subset_but_all_is_lost_once(topology):
-    lost = subsets(topology)
-    assert len(lost) == len(set(lost)) == 2**topology.views - 1
-    assert lost[0] == ()
-    assert [len(x) for x in lost] == sorted(len(x) for x in lost)
-
-
-def test_a_failure_counts_what_prediction_without_the_device_counts(data, topology):
-    torch.manual_seed(0)
-    joint = Joint(topology)
-    found_without = {x.lost: x for x in every_failure(joint, data.samples, RULES, prior_class=0)}
-    present = np.ones(data.samples.labels_NV.shape, dtype=bool)
-    present[:, 1] = False
-    found = predict(joint, data.samples, present)
-    right = found["cloud"].argmax(axis=1) == data.samples.fused_labels_N
-    assert found_without[("cam1",)].accuracy["cloud"] == right.mean()
-    verdicts = answer(found, RULES, samples=data.samples, present_NV=present, prior_class=0)
-    assert found_without[("cam1",)].accuracy["overall"] == verdicts.correct_N.mean()

@@ -1,0 +1,60 @@
+"""N samples, V views, K classes."""
+
+import pytest
+import torch
+from tiny import make_topology
+from torch.nn import functional as F
+
+from ddnn.model.joint import Joint
+from ddnn.training.batches import tensors
+from ddnn.training.loss import JointLoss, class_weights
+from ddnn.training.settings import settings_for
+
+
+@pytest.fixture
+def output_and_batch(data, topology):
+    torch.manual_seed(0)
+    batch = tensors(data.part("train"), torch.device("cpu"))
+    return Joint(topology).eval()(batch.views_NVCHW), batch
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_the_loss_is_the_sum_over_exits_and_devices_each_of_its_own_label(
+    output_and_batch, topology, balance
+):
+    output, batch = output_and_batch
+    settings = settings_for("paper", class_balance=balance)
+    skewed_N = batch.fused_N.clamp_max(1)  # class 2 is rare, and weighs more
+    weights_K = class_weights(skewed_N, 3, settings)
+    assert (len(set(weights_K.tolist())) > 1) == balance
+    losses = [F.cross_entropy(x_NK, batch.fused_N, weights_K) for x_NK in output.logits.values()]
+    for view, name in enumerate(topology.devices):
+        labels_N = batch.labels_NV[:, view]
+        own = F.cross_entropy(output.scores[name], labels_N, weights_K, ignore_index=-1)
+        losses.append(own)
+    assert len(losses) == 2 + 3
+    found = JointLoss(topology, settings, skewed_N)(output, batch)
+    torch.testing.assert_close(found, torch.stack(losses).sum())
+
+
+def test_the_devices_own_losses_count_by_their_weight(output_and_batch, topology):
+    output, batch = output_and_batch
+
+    def loss(weight: float) -> float:
+        settings = settings_for("robust", device_weight=weight)
+        return JointLoss(topology, settings, batch.fused_N)(output, batch).item()
+
+    assert loss(3.0) - loss(0.0) == pytest.approx(3 * (loss(1.0) - loss(0.0)), rel=1e-5)
+    assert loss(1.0) > loss(0.0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "last"),
+    [({}, "cloud"), ({"cloud": 0.0}, "edge"), ({"edge": 0.0}, "cloud"),
+     ({"cloud": 0.0, "edge": 0.0}, "local"),
+     ({"cloud": 0.0, "edge": 0.0, "local": 0.0}, "local")],
+)  # fmt: skip
+def test_nothing_above_the_last_exit_with_a_weight_is_needed(weights, last):
+    topology = make_topology("e-devices-edge-cloud")
+    settings = settings_for("robust", exit_weights=weights)
+    assert JointLoss(topology, settings, torch.tensor([0, 1, 2])).last_exit == last
