@@ -30,7 +30,7 @@ def test_every_subset_but_all_is_lost_once(topology):
     assert [len(x) for x in lost] == sorted(len(x) for x in lost)
 
 
-def test_more_subsets_than_can_be_tried_are_refused(monkeypatch):
+def test_more_subsets_than_can_be_tried_are_refused():
     document = make_topology().model_dump(mode="json")
     camera = document["nodes"]["cam0"]
     for view in range(17):

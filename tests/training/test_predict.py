@@ -45,7 +45,7 @@ def test_an_exit_answers_by_its_temperature(data):
         return answer(found, rules, samples=samples, present_NV=everyone, prior_class=0)
 
     assert answered(1.0).exit_N.tolist() == [1, 1]
-    assert answered(0.25).exit_N.tolist() == [0, 1]
+    assert answered(0.4).exit_N.tolist() == [0, 1]
     assert answered(0.1).exit_N.tolist() == [0, 0]
     wanted = decide(found["local"], 0.1).entropy_N
     np.testing.assert_array_equal(answered(0.1).entropy_N, wanted)

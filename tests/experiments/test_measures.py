@@ -1,0 +1,114 @@
+"""What the scripts call accuracy, and of which samples. N samples, V views, K classes."""
+
+from argparse import Namespace
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders import random_views, star_topology
+from networks import random_joint
+
+from ddnn.data.multiview import ABSENT, DataSet, MultiView, Split
+from ddnn.training.run import Config, Run, versions
+from ddnn.training.settings import settings_for
+from experiments.shared.measures import right_alone
+from experiments.shared.study import Study
+
+
+@pytest.fixture(scope="module")
+def samples() -> MultiView:
+    return random_views(star_topology(), 60)
+
+
+@pytest.fixture(scope="module")
+def run(samples) -> Run:
+    """Of random weights."""
+    config = Config(
+        topology=star_topology(),
+        settings=settings_for("paper"),
+        seed=0,
+        card="none",
+        data_digest="0" * 16,
+        versions=versions(),
+    )
+    return Run(
+        folder=Path(),
+        config=config,
+        joint=random_joint(star_topology(), samples),
+        rules={},
+        prior_class=0,
+        calibrated_on="validation",
+        bundle_sha256="",
+    )
+
+
+def own_classes(run: Run, samples: MultiView) -> np.ndarray:
+    """(N, V): what each device makes of its view."""
+    with torch.no_grad():
+        outputs = run.joint.perceive(torch.from_numpy(samples.views_NVCHW))
+    return np.stack([outputs[name].scores.argmax(1) for name in run.topology.devices], axis=1)
+
+
+def test_a_device_alone_is_right_where_it_sees_the_object_and_says_what_it_is(run, samples):
+    """A black view is never right, whatever the device says of it, as in the authors' code."""
+    fused_N = samples.fused_labels_N
+    right_NV = own_classes(run, samples) == fused_N[:, None]
+    assert set(right_NV.sum(axis=0).tolist()).isdisjoint({0, 60})
+    seen_NV = np.random.default_rng(0).random((60, 3)) < 0.6
+    labels_NV = np.where(seen_NV, fused_N[:, None], ABSENT)
+    half_seen = replace(samples, labels_NV=labels_NV, labels_N=fused_N)
+    wanted_V = 100 * (right_NV & seen_NV).mean(axis=0)
+    np.testing.assert_allclose(right_alone(run, half_seen), wanted_V)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    """Whoever learns from its training samples is right on the validation samples and wrong on
+    the test samples: these have the labels of other classes."""
+    samples, order = random_views(star_topology(), 96), np.arange(96)
+    plain = samples.views_NVCHW // 8 + 60 * samples.labels_NV[..., None, None, None]
+    labels_NV = samples.labels_NV.copy()
+    labels_NV[72:] = (labels_NV[72:] + 1) % 3
+    folder = tmp_path_factory.mktemp("study")
+    return Study(
+        card="none",
+        data=DataSet(
+            name="reversed",
+            samples=replace(samples, views_NVCHW=plain.astype(np.uint8), labels_NV=labels_NV),
+            split=Split(train=order[:48], validation=order[48:72], test=order[72:]),
+            digest="0" * 16,
+        ),
+        preset="paper",
+        seeds=1,
+        changes={"epochs": 6, "batch": 8, "learning_rate": 0.02, "augment": "none"},
+        runs=folder / "runs",
+        out=folder,
+        is_smoke=True,
+        options=Namespace(survival=[]),
+        own_options="",
+    )
+
+
+SETTINGS = {
+    "table1": "MP-CC", "table2": "paper", "figure8": "3", "figure9": "4", "figure10": "none",
+    "failures": "robust", "outage": "both",
+}  # fmt: skip
+"""Of each script the one that is tried."""
+WITHOUT = ("_share", "_bytes", "_points", "_limit", "_bits", "camera")
+"""What is no accuracy."""
+
+
+@pytest.mark.parametrize("script", SETTINGS)
+def test_accuracies_are_those_of_the_test_samples(study, script):
+    rows = import_module(f"experiments.paper.{script}").measure(study, SETTINGS[script], 0)
+    found = {
+        f"{row}, {name}": value
+        for row, values in rows.items()
+        for name, value in values.items()
+        if not name.endswith(WITHOUT)
+    }
+    assert found
+    assert {what: value for what, value in found.items() if value > 50} == {}
