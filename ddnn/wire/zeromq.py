@@ -6,6 +6,10 @@ The only file that imports zmq. Traps it knows:
 * The default LINGER waits for ever at exit; here it is 0, or short where a last message counts.
 * MAXMSGSIZE closes the connection of a peer that sends a larger message, before memory is taken.
 * Descriptors are hidden but for the socket monitor's events; see `kernel`.
+* A monitor whose pipe is full blocks ZeroMQ's thread, which then holds the lock that closing
+  wants: 800 connections while nobody reads would hang the process. Its pipe here has no limit.
+  What was connected and is gone costs 11 KB until the socket is next asked.
+* ZeroMQ's thread looks names up, which may take a minute: nobody waits for it longer than agreed.
 * With CURVE alone anyone who has a node's public key may connect: `_Doorman` lets in only the
   topology's own, and tells which of them sent a message.
 * A link that was cut comes back when TCP tries again, after ever longer pauses; ZeroMQ's own
@@ -18,9 +22,11 @@ from __future__ import annotations
 
 import math
 import selectors
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
 import zmq
 from zmq.utils import z85
@@ -54,6 +60,10 @@ RETRY_S = 0.5
 """Time between two handshakes with a peer that fails them."""
 DRAIN_MESSAGES = 256
 """At most so many messages are handed over at once, so that ticks are never starved."""
+CLOSE_S = 1.0
+"""How long closing may take beside its linger; milliseconds, unless a name server is slow."""
+NEWS = 1000
+"""At most so many of a monitor's events are read at once."""
 WATCH_S = 0.1
 """How often the monitors are read: a lost connection stays half open for so long."""
 HANDSHAKE_BYTES = 512
@@ -80,12 +90,22 @@ def check_pair(name: str, pair: KeyPair) -> None:
         raise ConfigError(f"{name}.key: public and secret do not belong together, want a pair")
 
 
+def _monitor(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    """What tells of the socket's connections, however late it is read."""
+    address = f"inproc://news-{id(socket)}"
+    socket.monitor(address, _WATCHED | _FAILED)
+    monitor: zmq.Socket[bytes] = socket.context.socket(zmq.PAIR)
+    monitor.setsockopt(zmq.RCVHWM, 0)
+    monitor.connect(address)
+    return monitor
+
+
 class _Watch:
     """The connections of one socket, as its monitor announces them."""
 
     def __init__(self, socket: zmq.Socket[bytes], handshake: Handshake, *, bound: bool) -> None:
         self._socket = socket
-        self._monitor = socket.get_monitor_socket(_WATCHED | _FAILED)
+        self._monitor = _monitor(socket)
         self.connections = Connections(handshake, bound=bound)
         self.failed = 0
         self.read()
@@ -96,23 +116,22 @@ class _Watch:
         return int(self._monitor.fileno())
 
     def read(self) -> None:
-        """Takes the news."""
+        """Takes the news, or the first of very much."""
         events = []
-        try:
-            while True:
+        with suppress(zmq.Again):
+            for _ in range(NEWS):
                 found = recv_monitor_message(self._monitor, zmq.NOBLOCK)
                 if found["event"] & _FAILED:
                     self.failed += 1
                 else:
                     opened = found["event"] != zmq.EVENT_DISCONNECTED
                     events.append(Event(int(found["value"]), opened))
-        except zmq.Again:
-            if IS_COUNTED:
-                self.connections.take(events)
+        if IS_COUNTED:
+            self.connections.take(events)
 
     def close(self) -> None:
         """Before the socket is closed."""
-        self._socket.disable_monitor()
+        self._socket.monitor(None, 0)
         self._monitor.close(linger=0)
 
 
@@ -301,7 +320,10 @@ class ZmqTransport:
         return part.bytes, name if isinstance(name, str) else ""
 
     def close(self, linger_ms: int = 0) -> None:
-        """See Transport. Waits up to linger_ms for what is still queued."""
+        """See Transport. Waits up to linger_ms for what is still queued, and no longer than
+        CLOSE_S more whatever ZeroMQ's own thread is at."""
+        if self._inbox.closed:
+            return
         watches = self._watches
         self._news.close()
         self._inbox_watch.close()
@@ -310,7 +332,9 @@ class ZmqTransport:
             outbox.close(linger_ms)
         if self._doorman is not None:
             self._doorman.socket.close(linger=0)
-        self._context.term()
+        ending = threading.Thread(target=self._context.term, daemon=True)
+        ending.start()
+        ending.join(linger_ms / 1000 + CLOSE_S)
         for watch in watches:
             watch.connections.close()
         self._outboxes.clear()

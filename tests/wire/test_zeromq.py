@@ -1,5 +1,6 @@
 """Real sockets, with and without CURVE."""
 
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -182,3 +183,27 @@ def test_a_failed_start_leaves_no_socket_open(street):
         street.mailbox("gateway")
     cam0 = street.mailbox("cam0", to=("gateway",))
     wait_until(reaches(cam0, "gateway", gateway), 10)
+
+
+def connect_and_go(port: int, times: int) -> None:
+    """So often, each time until the other side has said something."""
+    for _ in range(times):
+        with socket.create_connection(("127.0.0.1", port), 10) as passer:
+            passer.recv(1)
+
+
+@pytest.mark.parametrize("curve", [False, True], ids=["plain", "curve"])
+def test_connections_that_nobody_looks_at_neither_block_the_port_nor_closing(street, curve):
+    """ZeroMQ's own monitor blocks all after 768."""
+    gateway = street.mailbox("gateway", plain=not curve)
+    connect_and_go(street.ports["gateway"], 1500)
+    gateway.transport.close(linger_ms=100)
+    with socket.socket() as late:
+        assert late.connect_ex(("127.0.0.1", street.ports["gateway"])) == errno.ECONNREFUSED
+
+
+def test_closing_does_not_wait_for_what_zeromq_waits_for(street):
+    """ZeroMQ's own end waits while a socket is open, or a name server does not answer."""
+    transport = street.mailbox("cam0").transport
+    with transport._context.socket(zmq.PAIR):
+        transport.close(linger_ms=100)
