@@ -1,0 +1,102 @@
+"""What each part of the preset `robust` gains: one at a time, and all but one.
+
+    python experiments/paper/ablation.py --data rendered --seeds 5
+
+From `paper`'s recipe at as many updates as `robust` makes (batches of 32, 60 epochs), each part is
+added alone; from `robust`, each is left out. `paper` itself makes one update an epoch, 100 in all.
+The network is that of the other scripts (MP-CC, 4 filters). Rows: by number of devices lost, means
+over all subsets of that size, and expected accuracy where each device survives with 0.9. `overall`
+is under thresholds calibrated on validation data, `local` and `cloud` are the exits alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ddnn.report.plots import BLUE, GRAY, INK
+from ddnn.training.evaluate import evaluate
+from ddnn.training.failures import OVERALL, by_count, every_failure
+from ddnn.training.settings import PRESETS, PresetName
+from experiments.paper.failures import expected
+from experiments.paper.outage import sight_limit
+from experiments.shared.measures import at_rules
+from experiments.shared.study import Experiment, Means, Rows, Study, main
+from experiments.shared.variants import cameras
+
+BATCHES = {"batch": PRESETS["robust"].batch, "epochs": PRESETS["robust"].epochs}
+COSINE = {"schedule": "cosine", "learning_rate": PRESETS["robust"].learning_rate}
+CONSTANT = {"schedule": "constant", "learning_rate": PRESETS["paper"].learning_rate}
+DROPOUT = {"device_dropout": PRESETS["robust"].device_dropout}
+SETTINGS: Mapping[str, tuple[PresetName, Mapping[str, Any]]] = {
+    "paper": ("paper", {}),
+    "batches": ("paper", BATCHES),
+    "robust": ("robust", {}),
+    "batches + dropout + cosine": ("paper", BATCHES | DROPOUT | COSINE),
+    "batches + dropout": ("paper", BATCHES | DROPOUT),
+    "robust - mixing": ("robust", {"view_mixing": 0.0}),
+    "robust - augmentation": ("robust", {"augment": "none"}),
+    "robust - balance": ("robust", {"class_balance": False}),
+    "robust - dropout": ("robust", {"device_dropout": 0.0}),
+    "robust - cosine": ("robust", CONSTANT),
+    "batches + cosine": ("paper", BATCHES | COSINE),
+    "batches + mixing": ("paper", BATCHES | {"view_mixing": PRESETS["robust"].view_mixing}),
+    "batches + augmentation": ("paper", BATCHES | {"augment": "scene"}),
+    "batches + balance": ("paper", BATCHES | {"class_balance": True}),
+    "robust - best epoch": ("robust", {"keep": "last"}),
+    "robust + clipped norms": ("robust", {"clip_norms": True}),
+}
+"""Preset and what is changed of it, in the order of what is asked first."""
+SURVIVAL = 0.9
+SHOWN = ("0", "1", "3", "5")
+"""Numbers of devices lost that the picture has."""
+
+
+def measure(study: Study, setting: str, seed: int) -> Rows:
+    """A row for each number of lost devices, and the expected accuracy."""
+    preset, changes = SETTINGS[setting]
+    run = study.train(cameras(study.data), seed=seed, preset=preset, **changes)
+    test = study.data.part("test")
+    found = every_failure(run.joint, test, run.rules, prior_class=run.prior_class)
+    rows: dict[str, dict[str, float]] = {}
+    for count, losses in by_count(found).items():
+        rows[str(count)] = {name: 100 * loss.mean for name, loss in losses.items()}
+        rows[str(count)]["overall_worst"] = 100 * losses[OVERALL].worst
+        rows[str(count)]["sight_limit"] = 100 * sight_limit(test, lost=count)
+    rows["0"] |= at_rules(evaluate(run, test))
+    without = 100 * float((test.fused_labels_N == run.prior_class).mean())
+    survival_V = [SURVIVAL] * study.cameras
+    rows[f"survival {SURVIVAL}"] = {OVERALL: expected(found, survival_V, without=without)}
+    return rows
+
+
+def draw(figure: Figure, means: Means) -> None:
+    """Overall accuracy of each setting, a panel a number of devices lost."""
+    panels = figure.subplots(1, len(SHOWN), sharey=True)
+    settings = list(means)
+    at = range(len(settings))
+    for axes, lost in zip(panels, SHOWN, strict=True):
+        found = [means[setting][lost][OVERALL] for setting in settings]
+        colors = [GRAY if setting == "paper" else BLUE for setting in settings]
+        axes.barh(at, [mean.value for mean in found], color=colors)
+        axes.axvline(means[settings[0]][lost]["sight_limit"].value, color=INK, lw=1, ls=":")
+        axes.set(xlim=(0, 100), title=f"{lost} lost")
+    panels[0].set_yticks(at, settings, fontsize=7)
+    panels[0].invert_yaxis()
+    figure.supxlabel("overall, % of test samples; dotted: limit of sight", fontsize=8)
+
+
+EXPERIMENT = Experiment(
+    name="ablation",
+    about=__doc__ or "",
+    settings=lambda _: list(SETTINGS),
+    measure=measure,
+    draw=draw,
+    published={},
+    seeds=5,
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)
