@@ -48,6 +48,20 @@ class FrameSplit(_Fractions):
     by: Literal["frame"]
 
 
+class ObjectSplit(_Fractions):
+    """Whole objects: none is in two parts, nor is a near-copy (ddnn.data.objects).
+
+    near: grey levels (rms) up to which two views of a camera show one object.
+    cap: at most that many samples of an object, evenly spaced; the others are in no part.
+    seed: draws which objects go where, of those of one class and size.
+    """
+
+    by: Literal["object"]
+    near: Annotated[float, Field(ge=0, le=255)] = 12.0
+    cap: Annotated[int, Field(ge=1)] | None = None
+    seed: Seed = 0
+
+
 class FileSplit(Model):
     """The split that the files themselves carry.
 
@@ -74,9 +88,8 @@ class AuthorsSplit(Model):
     seed: Seed = 0
 
 
-SplitRule = Annotated[
-    SampleSplit | FrameSplit | FileSplit | AuthorsSplit, Field(discriminator="by")
-]
+AnySplit = SampleSplit | FrameSplit | ObjectSplit | FileSplit | AuthorsSplit
+SplitRule = Annotated[AnySplit, Field(discriminator="by")]
 
 
 class _Card(Model):
@@ -87,8 +100,9 @@ class _Card(Model):
 
 
 class NpzCard(_Card):
-    """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame` (N,) and `split` (N,) of 0, 1, 2.
+    """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame`, `object`, `split` (N,).
 
+    split: 0 train, 1 validation, 2 test.
     absent_label: the value in `y` of a view that does not see the object, beside -1.
     git_blob, sha256: what the file's content must be, where known.
     """

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ddnn import share
-from ddnn.data.card import AuthorsSplit, Card, load_card
+from ddnn.data.card import AuthorsSplit, Card, ObjectSplit, load_card
 from ddnn.data.multiview import DataSet, MultiView, Split
+from ddnn.data.objects import tracks
 from ddnn.data.source import Source, resolve
 from ddnn.data.split import divide, read_order
 from ddnn.errors import DataError
@@ -30,7 +31,8 @@ def build(card: Card, card_file: Path) -> DataSet:
     try:
         source = _read(card, card_file)
         _check_classes(source.samples)
-        split = divide(_with_order(source, card, card_file), card.split)
+        source = _with_objects(_with_order(source, card, card_file), card)
+        split = divide(source, card.split)
     except DataError as error:
         raise DataError(f"{card_file}: {error}") from error
     return DataSet(
@@ -38,6 +40,7 @@ def build(card: Card, card_file: Path) -> DataSet:
         samples=source.samples,
         split=split,
         digest=digest(source.samples, split),
+        objects_N=source.objects_N,
     )
 
 
@@ -62,6 +65,13 @@ def _with_order(source: Source, card: Card, card_file: Path) -> Source:
     if order is None or source.order is not None:
         return source
     return replace(source, order=read_order(resolve(card_file, order, key="split.order")))
+
+
+def _with_objects(source: Source, card: Card) -> Source:
+    """The source with near-copies joined to one object, for a split by object."""
+    if not isinstance(card.split, ObjectSplit):
+        return source
+    return replace(source, objects_N=tracks(source, near=card.split.near))
 
 
 def _check_classes(samples: MultiView) -> None:

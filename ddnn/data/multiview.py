@@ -135,12 +135,14 @@ class DataSet:
     """A data set as its card describes it.
 
     digest: sha256 over classes, views, labels and split.
+    objects_N: which object each sample shows, where that is known.
     """
 
     name: str
     samples: MultiView
     split: Split
     digest: str
+    objects_N: NDArray[np.int64] | None = None
 
     @property
     def view_names(self) -> tuple[str, ...]:

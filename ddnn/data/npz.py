@@ -37,6 +37,7 @@ def read(card: NpzCard, card_file: Path) -> Source:
         samples=samples,
         frames_N=_column(path, "frame", count) if "frame" in names else None,
         parts_N=_parts(path, count) if "split" in names else None,
+        objects_N=_column(path, "object", count) if "object" in names else None,
         order=_order(card, path),
     )
 

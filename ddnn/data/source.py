@@ -24,12 +24,14 @@ class Source:
 
     frames_N: when each sample was taken, for a split by frame.
     parts_N: TRAIN, VALIDATION or TEST, for a split by file.
+    objects_N: which object each sample shows, for a split by object.
     order: all sample indices in the order of the authors' split.
     """
 
     samples: MultiView
     frames_N: NDArray[np.int64] | None = None
     parts_N: NDArray[np.int64] | None = None
+    objects_N: NDArray[np.int64] | None = None
     order: NDArray[np.int64] | None = None
 
 

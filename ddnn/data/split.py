@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.data.archive import as_integers, read_npy
-from ddnn.data.card import AuthorsSplit, FileSplit, FrameSplit, SampleSplit
+from ddnn.data.card import (
+    AnySplit,
+    AuthorsSplit,
+    FileSplit,
+    FrameSplit,
+    ObjectSplit,
+    SampleSplit,
+)
 from ddnn.data.multiview import Split
+from ddnn.data.objects import by_object
 from ddnn.data.source import TEST, TRAIN, VALIDATION, Source
 from ddnn.errors import DataError
 
@@ -44,7 +52,7 @@ def _written_numbers(path: Path) -> Indices:
         raise DataError(f"{path}: want whole numbers ({error})") from error
 
 
-def divide(source: Source, rule: SampleSplit | FrameSplit | FileSplit | AuthorsSplit) -> Split:
+def divide(source: Source, rule: AnySplit) -> Split:
     """The three parts of a source.
 
     Raises DataError where the source lacks what the rule needs, or a wanted part is empty.
@@ -54,6 +62,10 @@ def divide(source: Source, rule: SampleSplit | FrameSplit | FileSplit | AuthorsS
             split = by_sample(len(source.samples), rule)
         case FrameSplit():
             split = by_frame(_wanted(source.frames_N, "frame", "frame numbers"), rule)
+        case ObjectSplit():
+            objects_N = _wanted(source.objects_N, "object", "object numbers")
+            order = seeded_order(len(objects_N), rule.seed)
+            split = by_object(objects_N, source.samples.fused_labels_N, rule, order)
         case FileSplit():
             split = by_file(_wanted(source.parts_N, "file", "parts of its own"), rule)
         case AuthorsSplit():
@@ -137,9 +149,9 @@ def _wanted(values: Indices | None, by: str, what: str) -> Indices:
     return values
 
 
-def _check_parts(split: Split, rule: SampleSplit | FrameSplit | FileSplit | AuthorsSplit) -> None:
+def _check_parts(split: Split, rule: AnySplit) -> None:
     wants_validation = rule.validation > 0
-    wants_test = not isinstance(rule, SampleSplit | FrameSplit) or rule.test > 0
+    wants_test = not isinstance(rule, SampleSplit | FrameSplit | ObjectSplit) or rule.test > 0
     for name, wanted in (("train", True), ("validation", wants_validation), ("test", wants_test)):
         if wanted and not len(getattr(split, name)):
             raise DataError(f"split by {rule.by}: no sample in {name}")
