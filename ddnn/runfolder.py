@@ -16,6 +16,7 @@ import json
 from pathlib import Path
 
 from ddnn.errors import ConfigError, DdnnError
+from ddnn.plainfile import read_plain
 
 CONFIG, BUNDLE = "config.json", "bundle"
 CHECKPOINT, HISTORY = "checkpoint.safetensors", "history.jsonl"
@@ -65,7 +66,7 @@ def epochs_wanted(folder: Path) -> int | None:
 def epochs_done(folder: Path) -> int:
     """How many epochs `ddnn train` has finished here."""
     try:
-        return len((folder / HISTORY).read_bytes().splitlines())
+        return len(read_plain(folder / HISTORY).splitlines())
     except OSError:
         return 0
 
@@ -107,7 +108,7 @@ def _epochs(path: Path, *keys: str) -> int | None:
     """Of the settings under these keys; None: they are not there."""
     foreign = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
     with contextlib.suppress(*foreign):
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_plain(path))
         for key in (*keys, "settings", "epochs"):
             document = document[key]
         return int(document)

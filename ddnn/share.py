@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ddnn.errors import ConfigError
+from ddnn.plainfile import check_plain
 
 Kind = Literal["datasets", "topologies", "topologies/plans"]
 
@@ -37,8 +38,11 @@ def find(kind: Kind, name: str | Path) -> Path:
     known = names(kind)
     if str(name) in known:
         return folder(kind) / f"{name}.yaml"
-    if path.is_dir():
-        raise ConfigError(f"{name}: a folder, want a YAML file")
+    if path.exists():
+        try:
+            check_plain(path)
+        except OSError as error:
+            raise ConfigError(f"{name}: {error.strerror or error}, want a YAML file") from error
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigError(

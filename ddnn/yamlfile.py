@@ -18,6 +18,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ddnn.errors import ConfigError
+from ddnn.plainfile import read_plain
+from ddnn.yamlnumbers import check_scalar, hint_for
 
 MAX_FILE_BYTES = 1 << 20
 MAX_VALUES = 50_000
@@ -55,7 +57,7 @@ def read_json(path: Path, model: type[M]) -> M:
     Raises OSError where it cannot be read.
     """
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_plain(path))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not JSON, {_one_line(error)}") from error
     return check_values(document, model, source=str(path))
@@ -74,10 +76,9 @@ def check_values(data: Any, model: type[M], *, source: str = "") -> M:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = read_plain(path, MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
+        raise ConfigError(f"{path}: {error.strerror or error}, want a YAML file") from error
     if len(content) > MAX_FILE_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes, want a YAML file")
     try:
@@ -127,8 +128,9 @@ _OPENINGS = {
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """safe_load that refuses a key given twice and aliases that grow without bound: before
-    anything is made of it, since merge keys (<<) then change the nodes."""
+    """safe_load that refuses a key given twice, numbers that nobody would read as YAML does, and
+    aliases that grow without bound: before anything is made of it, since merge keys (<<) then
+    change the nodes."""
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
@@ -147,12 +149,20 @@ def _check_keys(node: yaml.MappingNode) -> None:
         seen.add((key.tag, key.value))
 
 
+def _check_value(node: yaml.ScalarNode) -> None:
+    problem = check_scalar(node.tag, node.value)
+    if problem is not None:
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+
 def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
     if id(node) in sizes:
         return sizes[id(node)]
     sizes[id(node)] = MAX_VALUES  # what an alias to itself meets
     if isinstance(node, yaml.MappingNode):
         _check_keys(node)
+    if isinstance(node, yaml.ScalarNode):
+        _check_value(node)
     children = [] if isinstance(node, yaml.ScalarNode) else node.value
     flat = [n for child in children for n in (child if isinstance(child, tuple) else (child,))]
     size = 1 + sum(_expanded_size(child, sizes) for child in flat)
@@ -207,6 +217,8 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
     if kind in _DESCRIBE:
         return _DESCRIBE[kind](problem, model)
     hint = _QUOTE if kind in _TEXT and isinstance(problem["input"], bool) else ""
+    if kind in _NUMBER and isinstance(problem["input"], str):
+        hint = hint_for(problem["input"], whole=kind == "int_type")
     return f"got {_short(problem['input'])}, want {_wanted(problem)}{hint}"
 
 
@@ -230,6 +242,7 @@ def _wanted(problem: Any) -> str:
 
 _LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 _TEXT = ("string_type", "invalid_key")
+_NUMBER = ("int_type", "float_type")
 _QUOTE = " (yes, no, on, off, true, false need quotes)"
 
 

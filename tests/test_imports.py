@@ -12,7 +12,7 @@ ROOT = Path(ddnn.__file__).parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
-BASE = {"addresses", "errors", "runfolder", "share", "yamlfile"}
+BASE = {"addresses", "errors", "names", "plainfile", "runfolder", "share", "yamlfile"}
 STRUCTURE = BASE | {"blocks", "topology_check", "topology"}
 RUNTIME = STRUCTURE | {"coding", "decision", "report", "wire", "bundle.manifest", "bundle.load"}
 TRAINING = STRUCTURE | {
@@ -22,9 +22,12 @@ TRAINING = STRUCTURE | {
 LAYERS = {
     "errors": set(),
     "addresses": {"errors"},
-    "runfolder": {"errors"},
-    "share": {"errors"},
-    "yamlfile": {"errors"},
+    "names": set(),
+    "plainfile": set(),
+    "yamlnumbers": set(),
+    "runfolder": {"errors", "plainfile"},
+    "share": {"errors", "names", "plainfile"},
+    "yamlfile": {"errors", "plainfile", "yamlnumbers"},
     "topology_check": {"addresses", "errors"},
     "blocks": set(),
     "topology": BASE | {"blocks", "topology_check"},

@@ -11,6 +11,7 @@ import click
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import json_option, run_argument
 from ddnn.errors import DdnnError
+from ddnn.plainfile import read_plain
 from ddnn.report.tables import print_launch, print_offline
 from ddnn.runfolder import MANIFEST, check_finished
 
@@ -53,9 +54,9 @@ def _newest(run: Path) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        report = json.loads(path.read_bytes())
+        report = json.loads(read_plain(path))
     except OSError as error:
-        raise DdnnError(f"{path}: {error.strerror or error}") from error
+        raise DdnnError(f"{path}: {error.strerror or error}, want a report of ddnn") from error
     except (ValueError, RecursionError) as error:
         raise DdnnError(f"{path}: not JSON, {error}") from error
     if not isinstance(report, dict) or "topology" not in report:

@@ -13,6 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ddnn.errors import DataError
+from ddnn.plainfile import open_plain
 
 MAX_UNPACKED_BYTES = 8 << 30
 """Of one array once unpacked. A small file can claim far more than a machine holds."""
@@ -26,7 +27,7 @@ _FOREIGN_ALL = (  # of zipfile, numpy
 def array_names(path: Path) -> list[str]:
     """The names of the arrays in an archive. Raises DataError if it is none."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_plain(path) as file, zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: not an npz archive ({_one_line(error)})") from error
@@ -42,7 +43,7 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     if name not in names:
         raise DataError(f"{path}: no array {name!r} (found: {', '.join(names) or 'none'})")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_plain(path) as file, zipfile.ZipFile(file) as archive:
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
             with archive.open(info) as member:
                 return _read_checked(member, info.file_size)
@@ -53,7 +54,7 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
 def read_npy(path: Path) -> NDArray[Any]:
     """The array of a .npy file. Raises DataError as `read_array` does."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return _read_checked(file, path.stat().st_size)
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: {_one_line(error) or type(error).__name__}") from error
@@ -85,7 +86,8 @@ def _check_header(file: IO[bytes], size: int) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    what = error.strerror if isinstance(error, OSError) else None
+    return " ".join(str(what or error).split())
 
 
 def as_integers(array: NDArray[Any], *, shape: tuple[int, ...], place: str) -> NDArray[np.int64]:

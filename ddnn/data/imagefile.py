@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ddnn.data.source import require
 from ddnn.errors import DataError
+from ddnn.plainfile import open_plain
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 BILINEAR = 2
@@ -36,12 +37,16 @@ def read_image(path: Path, *, channels: int, size: int | None) -> NDArray[np.uin
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(path, formats=("PNG", "JPEG")) as image:
+            with (
+                open_plain(path) as file,
+                pillow.open(file, formats=("PNG", "JPEG")) as image,
+            ):
                 _check_size(path, image.size)
                 _check_depth(path, image.mode)
                 return _pixels(image, channels, size)
     except (*_FOREIGN, pillow.DecompressionBombError) as error:
-        what = re.sub(r" <_io\..*| '.*'$", "", " ".join(str(error).split()))
+        what = getattr(error, "strerror", None) or " ".join(str(error).split())
+        what = re.sub(r" <_io\..*| '.*'$", "", what)
         raise DataError(f"{path}: unreadable, want a PNG or JPEG image ({what})") from error
 
 

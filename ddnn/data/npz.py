@@ -14,6 +14,7 @@ from ddnn.data.card import AuthorsSplit, NpzCard
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import TEST, TRAIN, Source, resolve
 from ddnn.errors import DataError
+from ddnn.plainfile import check_plain, open_plain
 
 FLOAT_TOLERANCE = 1e-6
 """A float pixel may miss [0, 1] by this much: rounding of a division by the own maximum."""
@@ -64,8 +65,10 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
 
 
 def _check_content(path: Path, card: NpzCard) -> None:
-    if path.is_dir():
-        raise DataError(f"{path}: a folder, want an npz archive")
+    try:
+        check_plain(path)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}, want an npz archive") from error
     if card.sha256 is not None:
         found = _digest(path, hashlib.sha256())
         if found != card.sha256:
@@ -79,7 +82,7 @@ def _check_content(path: Path, card: NpzCard) -> None:
 
 def _digest(path: Path, digest: Any) -> str:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     except OSError as error:

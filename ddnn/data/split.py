@@ -20,6 +20,7 @@ from ddnn.data.multiview import Split
 from ddnn.data.objects import by_object
 from ddnn.data.source import TEST, TRAIN, VALIDATION, Source
 from ddnn.errors import DataError
+from ddnn.plainfile import read_plain
 
 Indices = NDArray[np.int64]
 
@@ -42,13 +43,14 @@ def read_order(path: Path) -> Indices:
 
 def _written_numbers(path: Path) -> Indices:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_ORDER_BYTES + 1)
+        content = read_plain(path, MAX_ORDER_BYTES + 1)
         if len(content) > MAX_ORDER_BYTES:
             raise DataError(f"{path}: larger than {MAX_ORDER_BYTES} bytes, want sample indices")
         words = content.decode().replace(",", " ").split()
         return np.array([int(word) for word in words], dtype=np.int64)
-    except (OSError, ValueError, OverflowError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}, want whole numbers") from error
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{path}: want whole numbers ({error})") from error
 
 

@@ -28,6 +28,7 @@ from ddnn.errors import ConfigError, DataError
 from ddnn.nodes.build import build_node
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node, send_account
+from ddnn.plainfile import check_plain
 from ddnn.run.child import ChildConfig
 from ddnn.run.sockets import LAST_WORDS_MS, open_sockets, ticks
 from ddnn.topology import DEVICE
@@ -115,6 +116,7 @@ def _read_views(config: ChildConfig, *, is_device: bool) -> NDArray[np.uint8] | 
     if config.views is None:
         raise ConfigError(f"{config.node}: a device needs views, got none")
     try:
+        check_plain(Path(config.views))
         views = np.load(config.views, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{config.views}: not an array of views, {error}") from error

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ddnn.errors import DdnnError
+from ddnn.plainfile import check_plain
 from ddnn.report.files import write_bytes
 
 WEIGHTS, CHOSEN, OPTIMIZER = "weights/", "chosen/", "optimizer/"
@@ -118,6 +119,7 @@ def _parse(content: bytes, source: Path) -> State:
 
 def _read(path: Path) -> tuple[State, dict[str, str]]:
     try:
+        check_plain(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ddnn.errors import ConfigError
+from ddnn.plainfile import read_plain
 
 PUBLIC = "public.json"
 MAX_FILE_BYTES = 1 << 20
@@ -147,8 +148,7 @@ def _check_mode(path: Path, forbidden: int, why: str) -> None:
 def _read(path: Path, wanted: str) -> dict[str, str]:
     """The file's JSON object of texts. Nothing of its content gets into an error."""
     try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(MAX_FILE_BYTES))
+        content = json.loads(read_plain(path, MAX_FILE_BYTES))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}, want a file made by `ddnn keys`") from error
     except (ValueError, RecursionError):
