@@ -5,6 +5,7 @@ Axes: N samples, V views.
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ from ddnn.training.predict import answer, predict, taking_part
 
 torch.set_num_threads(1)
 PRIOR_CLASS = 1
+TEMPERATURES = (1.5, 0.7, 2.5)
+"""Of the exits, lowest first: none is 1, which would be no temperature."""
 
 
 class Trained(NamedTuple):
@@ -69,10 +72,11 @@ def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint
 def random_bundle(folder: Path, joint: Joint, samples: MultiView) -> Bundle:
     """A bundle whose exits, but the last, each answer about half of all samples."""
     fit_tables(joint, samples)
-    logits = predict(joint, samples)
-    medians = [float(np.median(decide(logits_NK).entropy_N)) for logits_NK in logits.values()]
-    thresholds = [*(round(median, 4) for median in medians[:-1]), None]
-    rules = {n: ExitRule(threshold=t) for n, t in zip(logits, thresholds, strict=True)}
+    rules, logits = {}, predict(joint, samples)
+    for (name, logits_NK), temperature in zip(logits.items(), cycle(TEMPERATURES)):
+        median = round(float(np.median(decide(logits_NK, temperature).entropy_N)), 4)
+        is_last = name == list(logits)[-1]
+        rules[name] = ExitRule(threshold=None if is_last else median, temperature=temperature)
     write_bundle(folder, joint, exits=rules, prior_class=PRIOR_CLASS)
     return load_bundle(folder)
 

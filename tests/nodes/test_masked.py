@@ -57,7 +57,8 @@ def test_every_exit_answers_as_the_torch_network_with_the_same_parts(trained):
     model = MaskedModel(trained.bundle, trained.samples.views_NVCHW)
     for name in topology.exits:
         found = model.recompute(name, range(SAMPLES), as_bits(parts))
-        decision = decide(wanted.logits[name].numpy())
+        temperature = trained.bundle.manifest.exits[name].temperature
+        decision = decide(wanted.logits[name].numpy(), temperature)
         there_N = parts[:, : topology.views].any(axis=1)
         clear_N = there_N & (found.margin_N > 1e-4)
         assert np.array_equal(found.predicted_N[clear_N], decision.predicted_N[clear_N])

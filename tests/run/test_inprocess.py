@@ -1,5 +1,7 @@
 """Promises 1 to 4 on every shipped topology, in one process. N samples, V views."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders import random_views, star_topology, unattended
@@ -69,6 +71,21 @@ def test_verdicts_are_those_of_the_torch_network(ran):
     assert equal_N.mean() >= 0.999
     np.testing.assert_allclose(wanted.entropy_N, collector.entropy_N, atol=1e-5)
     assert collector.present_NV.all()
+
+
+def test_exits_decide_by_their_temperatures(train):
+    """At one threshold: the colder an exit, the surer it is."""
+    _, bundle, samples = train(star_topology(), SAMPLES)
+    shares = []
+    for temperature in (0.2, 1.0, 5.0):
+        exits = {
+            name: rule.model_copy(update={"temperature": temperature})
+            for name, rule in bundle.manifest.exits.items()
+        }
+        manifest = bundle.manifest.model_copy(update={"exits": exits})
+        found = run_inprocess(replace(bundle, manifest=manifest), samples.views_NVCHW)
+        shares.append((found.exit_N == 0).mean())
+    assert shares[0] > shares[1] > shares[2]
 
 
 def test_the_window_does_not_change_verdicts(ran):
