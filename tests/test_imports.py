@@ -38,7 +38,7 @@ LAYERS = {
     "wire": STRUCTURE | {"coding"},
     "bundle.manifest": STRUCTURE | {"coding"},
     "bundle.load": STRUCTURE | {"bundle.manifest"},
-    "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load"},
+    "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load", "report"},
     "bundle.place": STRUCTURE | {"bundle.manifest", "bundle.load", "bundle.split"},
     "bundle.compose": STRUCTURE | {
         "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "data", "wire",

@@ -141,11 +141,11 @@ def leaving_at(bundle: Bundle, name: str) -> Iterator[Bundle]:
     with tempfile.TemporaryDirectory(prefix="ddnn-bench-") as folder:
         copy = Path(folder) / "bundle"
         shutil.copytree(bundle.folder, copy)
-        manifest = json.loads((copy / MANIFEST).read_text())
+        manifest = json.loads((copy / MANIFEST).read_bytes())
         for other, rule in manifest["exits"].items():
             if rule["threshold"] is not None:
                 rule["threshold"] = 1.0 if other == name else 0.0
-        (copy / MANIFEST).write_text(json.dumps(manifest))
+        (copy / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         yield load_bundle(copy)
 
 

@@ -67,8 +67,9 @@ def compose_folder(
         _write_samples(new, topology, samples)
         if topology.security.curve:
             _write_keys(new, topology, Path(temporary) / "keys", make_pair)
-        (new / COMPOSE).write_text(_HOW + to_yaml(compose_document(topology)))
-        (new / DOCKERFILE).write_text(_DOCKERFILE)
+        compose = _HOW + to_yaml(compose_document(topology))
+        (new / COMPOSE).write_text(compose, encoding="utf-8")
+        (new / DOCKERFILE).write_text(_DOCKERFILE, encoding="utf-8")
     return topology
 
 
@@ -145,7 +146,7 @@ def _write_samples(folder: Path, topology: Topology, samples: MultiView) -> None
     data.mkdir()
     np.savez_compressed(data / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
     card = {"kind": "npz", "path": "samples.npz", "classes": list(samples.classes)}
-    (data / "card.yaml").write_text(to_yaml(card))
+    (data / "card.yaml").write_text(to_yaml(card), encoding="utf-8")
 
 
 def _write_keys(

@@ -11,6 +11,7 @@ from pathlib import Path
 from ddnn.bundle.load import Bundle, load_bundle, read_checked
 from ddnn.bundle.manifest import MANIFEST, files_of
 from ddnn.errors import BundleError, ConfigError
+from ddnn.report.files import mode_for
 
 
 def split_bundle(folder: Path, nodes: Sequence[str], out: Path) -> tuple[str, ...]:
@@ -46,7 +47,7 @@ def new_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
         hidden = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         new, old = hidden / "new", hidden / "old"
         try:
-            new.mkdir()
+            new.mkdir(mode=mode_for(out, 0o777))
             yield new
             if replace and out.exists():
                 out.rename(old)

@@ -11,6 +11,7 @@ import sys
 import click
 
 from ddnn import __version__
+from ddnn.cli.streams import accept_all
 from ddnn.errors import DdnnError
 
 COMMANDS = {
@@ -59,6 +60,8 @@ def ddnn() -> None:
 def main() -> None:
     """Entry point. A DdnnError becomes one line on standard error and its exit code; so does what
     the system refuses: a path that cannot even be looked at, a standard output that is full."""
+    accept_all(sys.stdout, errors="replace")
+    accept_all(sys.stderr, errors="backslashreplace")
     try:
         ddnn()
     except DdnnError as error:
@@ -67,4 +70,11 @@ def main() -> None:
     except OSError as error:
         place = "standard output" if error.filename is None else error.filename
         click.echo(f"ddnn: {place}: {error.strerror or error}", err=True)
+        sys.exit(1)
+    except UnicodeEncodeError as error:  # of a path: the streams take everything
+        click.echo(
+            f"ddnn: {error.object!r}: no file can have this name where names are {error.encoding}, "
+            "want a locale of UTF-8 (LC_ALL=C.UTF-8)",
+            err=True,
+        )
         sys.exit(1)

@@ -12,6 +12,7 @@ from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import json_option, run_argument
 from ddnn.errors import DdnnError
 from ddnn.plainfile import read_plain
+from ddnn.report.newest import newest
 from ddnn.report.tables import print_launch, print_offline
 from ddnn.runfolder import MANIFEST, check_finished
 
@@ -44,12 +45,11 @@ def _is_of_before(report: dict[str, Any], run: Path) -> bool:
 
 def _newest(run: Path) -> Path:
     """By when it was written. Raises DdnnError where there is none."""
-    both = (run / "launch" / "report.json", run / "report.json")
-    found = [path for path in both if path.exists()]
-    if not found:
+    path = newest(run)
+    if path is None:
         check_finished(run)
         raise DdnnError(f"{run}: no report, want a folder of ddnn train or ddnn launch")
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    return path
 
 
 def _read(path: Path) -> dict[str, Any]:

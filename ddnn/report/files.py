@@ -1,10 +1,12 @@
-"""Writes result files whole or not at all."""
+"""Writes result files whole or not at all, in UTF-8, open to whom the user's umask says."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import secrets
+import stat
 import tempfile
 from collections.abc import Iterable, Sequence
 from io import StringIO
@@ -21,17 +23,29 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        mode = mode_for(path, 0o666)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
-            os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
             raise
     except OSError as error:
         raise DdnnError(f"{path}: cannot be written, {error.strerror or error}") from error
+
+
+def mode_for(path: Path, wanted: int) -> int:
+    """With which mode to make what takes the place of `path`; the umask takes its part of it.
+
+    What is replaced may have been closed to others: then so is what comes after it.
+    """
+    try:
+        return wanted & stat.S_IMODE(path.stat().st_mode)
+    except OSError:  # there is none yet, or the place cannot be had: making it says why
+        return wanted
 
 
 def check_writable(folder: Path) -> None:
@@ -57,4 +71,4 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    write_bytes(path, text.getvalue().encode(errors="backslashreplace"))

@@ -92,7 +92,7 @@ def _has_local(rows: list[dict[str, str]]) -> bool:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

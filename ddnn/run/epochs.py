@@ -23,7 +23,7 @@ class Epochs:
         if path is None:
             return
         with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
-            found = json.loads(path.read_text()).items()
+            found = json.loads(path.read_bytes()).items()
             self._next = {str(name): int(count) for name, count in found}
 
     def start(self, node: str) -> int:

@@ -9,7 +9,7 @@ memory: RLIMIT_DATA, the memory a process may write to, shared pages left out.
 from __future__ import annotations
 
 import contextlib
-import os
+import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +64,8 @@ def own_group() -> Path | None:
     """This process's group of cgroup v2, or of v1's `cpu` where v2 hands nothing down; None where
     there is neither."""
     try:
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-        groups = Path("/proc/self/cgroup").read_text().splitlines()
+        mounts = _read("/proc/self/mountinfo").splitlines()
+        groups = _read("/proc/self/cgroup").splitlines()
     except OSError:
         return None
     roots = {}
@@ -84,10 +84,15 @@ def own_group() -> Path | None:
     return whole if whole is not None and _hands_down(whole) else found.get("cpu", whole)
 
 
+def _read(path: Path | str) -> str:
+    """What the system says; names in it may be of any bytes."""
+    return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+
+
 def _hands_down(group: Path) -> bool:
     """Whether the group's controllers can be used in groups under it: always in cgroup v1."""
     try:
-        return bool((group / "cgroup.subtree_control").read_text().split())
+        return bool(_read(group / "cgroup.subtree_control").split())
     except FileNotFoundError:
         return True
     except OSError:
@@ -98,11 +103,11 @@ def _make_group(parent: Path | None, node: str) -> Path | None:
     """A group in which the parent's controllers can be used, None where that is not allowed."""
     if parent is None:
         return None
-    group = parent / f"ddnn-{os.getpid()}-{node}"
+    group = parent / f"ddnn-{node}-{secrets.token_hex(8)}"
     try:
         if not _hands_down(parent):
             return None
-        group.mkdir(exist_ok=True)
+        group.mkdir()
     except OSError:
         return None
     return group
@@ -120,7 +125,8 @@ def _write(group: Path | None, name: str, value: str) -> str:
     if group is None:
         return "not applied: no cgroup that hands its controllers down"
     try:
-        with (group / name).open("r+") as file:  # never makes a file: the system has it or not
+        # r+ never makes a file: the system has it or not
+        with (group / name).open("r+", encoding="utf-8") as file:
             file.write(value)
     except OSError as error:
         return f"not applied: {name}: {error.strerror}"

@@ -171,13 +171,15 @@ class Processes:
         child = self._child(node)
         code = child.process.poll()
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        lines = child.log.read_text(errors="replace").strip().splitlines()
+        lines = child.log.read_text("utf-8", "replace").strip().splitlines()
         return f"{lines[-1]} ({how})" if lines else how
 
     def resident_mb(self, node: str) -> float | None:
         """Resident memory of the process in MB, where the system tells (Linux)."""
         try:
-            status = Path(f"/proc/{self._child(node).process.pid}/status").read_text()
+            status = Path(f"/proc/{self._child(node).process.pid}/status").read_text(
+                "utf-8", "replace"
+            )
         except OSError:
             return None
         kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
@@ -188,7 +190,12 @@ class Processes:
         ticks = 0
         for pid in self.pids().values():
             with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                fields = (
+                    Path(f"/proc/{pid}/stat")
+                    .read_text("utf-8", "replace")
+                    .rsplit(")", 1)[1]
+                    .split()
+                )
                 ticks += int(fields[11]) + int(fields[12])  # utime, stime: proc(5)
         return ticks / os.sysconf("SC_CLK_TCK")
 
