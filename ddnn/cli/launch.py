@@ -27,7 +27,7 @@ from ddnn.cli.options import (
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.report.files import check_writable
-from ddnn.report.newest import number
+from ddnn.report.newest import set_number
 from ddnn.report.tables import print_launch
 from ddnn.run.hosts import check_host, nodes_of_host
 from ddnn.run.interrupt import interruptible
@@ -107,7 +107,7 @@ def _launch(bundle: Bundle, part: MultiView, options: Options) -> Outcome:
 
 def _tell(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
     """Prints and writes: neither a full disk nor a closed terminal costs what was measured."""
-    number(outcome.report, folder)  # what is printed is what is written
+    set_number(outcome.report, folder)  # what is printed is what is written
     try:
         if as_json:
             click.echo(json.dumps(outcome.report, indent=2))

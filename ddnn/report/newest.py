@@ -17,7 +17,7 @@ REPORT, LAUNCH = "report.json", "launch"
 NUMBER = "report_number"
 
 
-def number(report: dict[str, Any], folder: Path) -> None:
+def set_number(report: dict[str, Any], folder: Path) -> None:
     """Numbers the report, which is to be written to the folder."""
     other = folder.parent / REPORT if folder.name == LAUNCH else folder / LAUNCH / REPORT
     report[NUMBER] = _number(other) + 1

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.files import write_csv, write_json
-from ddnn.report.newest import number
+from ddnn.report.newest import set_number
 from ddnn.report.verdicts import NO_EXIT, Verdicts, summarize, write_verdicts
 from ddnn.run.failure import Failure
 from ddnn.topology import COLLECTOR, DEVICE, Topology
@@ -85,7 +85,7 @@ def write_outcome(folder: Path, outcome: Outcome) -> None:
     links = outcome.report["bytes"]["links"]
     write_csv(folder / "links.csv", LINK_COLUMNS, ([e[c] for c in LINK_COLUMNS] for e in links))
     write_verdicts(folder / "verdicts.csv", outcome.verdicts)
-    number(outcome.report, folder)
+    set_number(outcome.report, folder)
     write_json(folder / "report.json", outcome.report)
 
 

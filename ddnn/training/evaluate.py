@@ -17,7 +17,7 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.data.fits import check_fits, part_of
 from ddnn.data.multiview import MultiView
 from ddnn.report.files import write_csv, write_json
-from ddnn.report.newest import number
+from ddnn.report.newest import set_number
 from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, write_verdicts
 from ddnn.topology import Topology
 from ddnn.training.calibrate import rules_for
@@ -91,7 +91,7 @@ def evaluate_run(
     document = report(run, evaluation)
     document["failures"] = failures
     document["data"] = {"name": data.name, "digest": data.digest, "split": split}
-    number(document, run.folder)
+    set_number(document, run.folder)
     write_json(run.folder / REPORT, document)
     write_verdicts(run.folder / VERDICTS, evaluation.verdicts)
     rows = sweep(evaluation)

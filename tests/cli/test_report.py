@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from ddnn.cli.main import ddnn
 from ddnn.errors import DdnnError
 from ddnn.report.files import write_json
-from ddnn.report.newest import number
+from ddnn.report.newest import set_number
 
 
 def report(run: Path, *options: str) -> str:
@@ -23,7 +23,7 @@ def write(run: Path, what: str, *, modified_s: int) -> None:
     """As evaluate and launch write theirs."""
     folder = run / "launch" if what == "launch" else run
     document: dict[str, Any] = {"topology": what}
-    number(document, folder)
+    set_number(document, folder)
     write_json(folder / "report.json", document)
     os.utime(folder / "report.json", (modified_s, modified_s))
 
