@@ -20,10 +20,10 @@ def wait_until(predicate: Callable[[], object], deadline_s: float = 30.0) -> Non
         time.sleep(0.02)
 
 
-def node_processes(bundle: Path) -> list[str]:
-    """Command lines of the node processes that use the bundle."""
+def node_processes(bundle: Path, before: str = "") -> list[str]:
+    """Command lines of the node processes that use the bundle; before: `ps` columns."""
     listed = subprocess.run(
-        ["ps", "-eww", "-o", "args="], capture_output=True, text=True, check=True
+        ["ps", "-eww", "-o", f"{before}args="], capture_output=True, text=True, check=True
     )
     nodes = [line for line in listed.stdout.splitlines() if "ddnn.run.child" in line]
     return [line for line in nodes if str(bundle) in line]

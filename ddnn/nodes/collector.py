@@ -8,6 +8,7 @@ Axes: N samples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ from ddnn.wire.messages import MAX_ROWS, Account, Capture, Heartbeat, Message, V
 
 ASK_AGAIN_S = 0.2
 """Time between two captures of a sample that the restarted first exit has not answered yet."""
+PAUSE_S = 30.0
+"""How long capture waits for a device to be heard again while none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Collector:
 
     Answers are handed out once, by `take_answers`; ddnn.nodes.recorder keeps them all.
     late_verdicts: final answers to samples that had theirs, or that were never asked for.
+    pause_s: how long to ask for no more samples while no device is heard, PAUSE_S unless whoever
+    runs it knows better; after that the commonest class answers. paused_s: how long it has so far.
     """
 
     def __init__(
@@ -72,6 +77,11 @@ class Collector:
         self.unreached: dict[str, int] = {}
         self.gone: list[Gone] = []
         self.late_verdicts = 0
+        self.pause_s = PAUSE_S
+        self.paused_s = 0.0
+        self.is_paused = False
+        self._unheard_s: float | None = None  # since when no device is heard
+        self._looked_s = 0.0
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
         self._devices = topology.devices
         self._device_bits = sum(
@@ -95,6 +105,11 @@ class Collector:
     def take_answers(self) -> list[Answer]:
         """The samples answered since the last call, in the order in which they were."""
         taken, self._answers = self._answers, []
+        return taken
+
+    def take_gone(self) -> list[Gone]:
+        """Who fell silent or came back since the last call."""
+        taken, self.gone = self.gone, []
         return taken
 
     @property
@@ -142,17 +157,32 @@ class Collector:
         self._watch(now_s)
         if self._open:
             self._settle(now_s)
-        return self._ask_again(now_s) + self._capture(now_s)
+        self._look(now_s)
+        return self._ask_again(now_s) + ([] if self.is_paused else self._capture(now_s))
 
     def due_s(self, now_s: float) -> float | None:
         """When `tick` is due though no message comes."""
         if not self._open:
-            return None
+            paused_till_s = (self._unheard_s or 0.0) + self.pause_s
+            return paused_till_s if self.is_paused and paused_till_s < math.inf else None
         times = [min(self._open.values()) + self._answer_s]
         lost_s = self.liveness.next_change_s(now_s)
         times += [] if lost_s is None else [lost_s]
         times += [self._again_s] if self._again else []
         return min(times)
+
+    def _look(self, now_s: float) -> None:
+        """Whether to wait until a device is heard: without one, samples would be used up."""
+        if self.is_paused:
+            self.paused_s += now_s - self._looked_s
+        self._looked_s = now_s
+        if self.liveness.alive(now_s) & self._device_bits:
+            self._unheard_s = None
+        elif self._unheard_s is None:
+            self._unheard_s = now_s
+        may_ask = self._next < (self._halts[0] if self._halts else self._samples)
+        unheard_s = self._unheard_s
+        self.is_paused = may_ask and unheard_s is not None and now_s < unheard_s + self.pause_s
 
     def _capture(self, now_s: float) -> list[Outgoing]:
         end = self._halts[0] if self._halts else self._samples

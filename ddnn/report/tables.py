@@ -62,8 +62,10 @@ def print_launch(report: dict[str, Any], console: Console | None = None) -> None
 def failure_line(failure: dict[str, Any]) -> str:
     """An entry of a report's `failures` in words."""
     what = f"{failure['node']}: {with_values(failure['kind'], failure.get('values', {}))}"
-    if failure.get("applied", True):
-        return f"{what} before sample {failure['sample']}"
+    if "sample" in failure:
+        applied = failure.get("applied", True)
+        not_yet = "" if applied else f" not applied: {failure.get('reason')}"
+        return f"{what} before sample {failure['sample']}{not_yet}"
     return f"{what} at {failure['seconds']:g} s not applied: the run was over by then"
 
 

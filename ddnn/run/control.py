@@ -9,8 +9,10 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import socket
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,9 @@ from ddnn.errors import ConfigError, DdnnError, LaunchError
 MAX_LINE_BYTES = 4096
 TIMEOUT_S = 30.0
 """How long a launch may take to answer: it may be waiting for a node that comes back."""
+SUFFIX = ".sock"
+"""A socket's file is PID-RANDOM.sock: containers that share the folder may share process ids."""
+MAX_NAME_BYTES = 107
 VISITOR_S = 0.2
 """How long a visitor may take to say what it wants; the launch stands still meanwhile."""
 
@@ -33,41 +38,41 @@ another host. Raises DdnnError."""
 def control_folder() -> Path:
     """Where launches of this user can be found; readable by nobody else.
 
-    Raises LaunchError if it cannot be made or belongs to somebody else.
+    Raises LaunchError if it cannot be made, is a link, or belongs to somebody else.
     """
     base = os.environ.get("XDG_RUNTIME_DIR")
     path = Path(base) / "ddnn" if base else Path(tempfile.gettempdir()) / f"ddnn-{os.getuid()}"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.stat()
+        found = path.lstat()
     except OSError as error:
         raise LaunchError(f"{path}: {error.strerror}, want a folder for control sockets") from error
-    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise LaunchError(f"{path}: a link or somebody else's, want a folder of your own")
+    if stat.S_IMODE(found.st_mode) & 0o077:
         raise LaunchError(f"{path}: open to others, want a folder of your own with mode 0700")
     return path
 
 
 class ControlServer:
-    """The launcher's end. `poll` never waits."""
+    """The launcher's end. `poll` never waits; a launch that cannot have it takes no orders."""
 
-    def __init__(self, act: Act) -> None:
+    def __init__(self, act: Act, say: Callable[[str], None]) -> None:
         self._act = act
-        self._path = control_folder() / f"{os.getpid()}.sock"
-        self._path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket: socket.socket | None = None
         try:
-            self._socket.bind(str(self._path))
-        except OSError as error:
-            self._socket.close()
-            raise LaunchError(f"{self._path}: no control socket, {error}") from error
-        self._socket.listen()
-        self._socket.setblocking(False)
+            self._path = control_folder() / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+            self._socket = _listen(self._path)
+        except (OSError, LaunchError) as error:
+            say(f"takes no orders from ddnn kill and ddnn fault: {error}")
 
     def poll(self) -> None:
-        """Serves whoever has connected."""
+        """Serves whoever has connected. Raises OSError where the system lets nobody in."""
+        if self._socket is None:
+            return
         try:
             connection, _ = self._socket.accept()
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionError):
             return
         with connection:
             connection.settimeout(VISITOR_S)
@@ -80,17 +85,54 @@ class ControlServer:
 
     def _answer(self, line: bytes) -> bytes:
         try:
-            answer: dict[str, object] = {"sample": self._act(dict(json.loads(line)))}
-        except DdnnError as error:
-            answer = {"error": str(error)}
+            asked = dict(json.loads(line))
         except (ValueError, TypeError, RecursionError):
-            answer = {"error": "not a request"}
-        return json.dumps(answer).encode() + b"\n"
+            return _line({"error": "not a request"})
+        try:
+            return _line({"sample": self._act(asked)})
+        except (DdnnError, OSError) as error:
+            return _line({"error": str(error)})
+        except (ValueError, TypeError, RecursionError):
+            return _line({"error": "not a request"})
 
     def close(self) -> None:
         """Takes the socket away."""
-        self._socket.close()
-        self._path.unlink(missing_ok=True)
+        if self._socket is not None:
+            self._socket.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+
+
+def _line(answer: dict[str, object]) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
+
+
+def _listen(path: Path) -> socket.socket:
+    """Raises OSError. The socket's own descriptor is not waited for."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _short(path) as name:
+            server.bind(name)
+        server.listen()
+        server.setblocking(False)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name for a socket's address, which holds 107 bytes: on Linux a folder that is open has a
+    short one, however long its own is."""
+    if len(os.fsencode(path)) <= MAX_NAME_BYTES or sys.platform != "linux":
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def request(failure: dict[str, Any], pid: int | None = None) -> int | None:
@@ -113,18 +155,22 @@ def request(failure: dict[str, Any], pid: int | None = None) -> int | None:
 
 @contextlib.contextmanager
 def _connect(pid: int | None) -> Iterator[socket.socket]:
-    found = {}
-    for path in sorted(control_folder().glob("*.sock")):
+    found: dict[int, list[socket.socket]] = {}
+    for path in sorted(control_folder().glob(f"*{SUFFIX}")):
+        number = path.name.partition("-")[0]
+        if not (number.isascii() and number.isdecimal() and _is_socket(path)):
+            continue  # not a launch's
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(TIMEOUT_S)
         try:
-            connection.connect(str(path))
+            with _short(path) as name:
+                connection.connect(name)
         except OSError as error:
             connection.close()
             if isinstance(error, ConnectionRefusedError):
                 path.unlink(missing_ok=True)  # a launch that was killed leaves it behind
             continue
-        found[int(path.stem)] = connection
+        found.setdefault(int(number), []).append(connection)
     try:
         pids = ", ".join(map(str, found))
         if not found:
@@ -133,10 +179,20 @@ def _connect(pid: int | None) -> Iterator[socket.socket]:
             raise ConfigError(f"--pid: no launch with process id {pid} (running: {pids})")
         if pid is None and len(found) > 1:
             raise LaunchError(f"several launches are running, choose with --pid: {pids}")
-        yield found[pid if pid is not None else next(iter(found))]
+        chosen = found[pid if pid is not None else next(iter(found))]
+        if len(chosen) > 1:
+            raise LaunchError(f"{len(chosen)} launches have process id {pids}, want one here")
+        yield chosen[0]
     finally:
-        for connection in found.values():
+        for connection in [each for several in found.values() for each in several]:
             connection.close()
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _read_line(connection: socket.socket) -> bytes:

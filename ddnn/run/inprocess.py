@@ -23,7 +23,8 @@ from ddnn.nodes.build import build_node, patience_s
 from ddnn.nodes.loop import send_account, send_all, step
 from ddnn.nodes.recorder import Recorder
 from ddnn.run.operator import Operator
-from ddnn.run.plan import Action, FailurePlan, actions, check_plan, plan_of
+from ddnn.run.orders import Order
+from ddnn.run.plan import Action, FailurePlan, actions, check_plan, plan_of, returning_nodes
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
@@ -131,15 +132,16 @@ class _Members:
         if node in self.running:
             self.running[node].hangs = False
 
-    def order(self, node: str, order: dict[str, Any]) -> None:
+    def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
         """See Processes and the orders of ddnn.run.serve."""
         member = self.running[node]
-        if "set" in order:
-            member.transport.set(order["set"], LinkFault(**order["fault"]))
-        elif "clear" in order:
-            member.transport.clear(order["clear"], order["kind"])
+        if "set" in what:
+            member.transport.set(what["set"], LinkFault(**what["fault"]))
+        elif "clear" in what:
+            member.transport.clear(what["clear"], what["kind"])
         else:
-            member.factor = float(order["slow"])
+            member.factor = float(what["slow"])
+        order.confirm()
 
 
 class _InProcess:
@@ -158,6 +160,7 @@ class _InProcess:
             bundle, views_NVCHW, seed=plan.seed, clock=lambda: self._now_s, network=network
         )
         self._operator = Operator(self._members, bundle.topology, clock=lambda: self._now_s)
+        self._devices = bundle.topology.devices
         self._heartbeat_s = bundle.topology.heartbeat.interval_ms / 1000
         by_sample = [a for a in actions(plan) if a.sample is not None and a.sample < total]
         self._by_sample = by_sample
@@ -208,6 +211,8 @@ class _InProcess:
         while self._timed and _seconds(self._timed[0]) <= self._now_s:
             self._carry_out(self._timed.pop(0))
         self._operator.due_restarts(self._fell_silent)
+        returning = returning_nodes(self._timed)
+        self._collector.pause_s = self._operator.pause_s(self._devices, returning)
         halted_at = self._collector.halted_at
         if halted_at is None:
             return
@@ -238,6 +243,8 @@ class _InProcess:
             times += [] if held_s is None else [held_s]
         due_s = self._collector.due_s(self._now_s)
         times += [] if due_s is None else [due_s]
+        restart_s = self._operator.due_s()
+        times += [] if restart_s is None else [restart_s]
         times = [time_s for time_s in times if time_s > self._now_s] or times
         if not times:
             raise LaunchError("no node is left and nobody waits for anything")

@@ -18,23 +18,26 @@ import numpy as np
 from ddnn.bundle.load import Bundle
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
-from ddnn.errors import ConfigError, LaunchError
+from ddnn.errors import ConfigError, DdnnError, LaunchError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.loop import send_all, settled_account
 from ddnn.nodes.recorder import Recorder
-from ddnn.report.tables import failure_line
 from ddnn.run.control import ControlServer
+from ddnn.run.history import History
 from ddnn.run.hosts import check_host, nodes_of_host
+from ddnn.run.memorynotes import MemoryNotes
 from ddnn.run.operator import Operator
+from ddnn.run.orders import NO_ORDER, Order
 from ddnn.run.outcome import (
     NodeState,
     Outcome,
     build_report,
     collect_verdicts,
-    failure_entries,
     failure_entry,
+    gone_entry,
+    pause_entry,
 )
-from ddnn.run.plan import Action, actions, check_plan, failure_by_hand, plan_of
+from ddnn.run.plan import Action, actions, check_plan, failure_by_hand, plan_of, returning_nodes
 from ddnn.run.prepare import Options as Options
 from ddnn.run.prepare import Watcher as Watcher
 from ddnn.run.prepare import collector_mailbox, start_nodes
@@ -51,8 +54,9 @@ LOOK_S = 0.02
 """Time between two looks at processes and operators."""
 POLL_S = 0.05
 """How long the launcher waits for a message before it looks at processes and operators."""
-MEMORY_S = 1.0
-"""Time between two looks at the nodes' memory."""
+CONFIRM_LOOK_S = 0.01
+CONFIRM_S = 10.0
+"""How long a halt waits for nodes to confirm what they were told; one that hangs never does."""
 MAX_SAMPLES = 10**8
 """In one launch: each one's verdict is kept in memory."""
 ACCOUNT_S = 3.0
@@ -130,10 +134,11 @@ class Launch:
         for failure in plan.failures:
             self._operator.check_reach(failure)
         self._mailbox = mailbox
-        self._watcher = watcher or Watcher()
-        self._history: list[dict[str, Any]] = []
-        self._memory: list[tuple[float, str, float]] = []
+        self._history = History(watcher or Watcher())
+        self._memory = MemoryNotes()
         self._stopped: set[str] = set()
+        self._timed = sorted((a for a in self._actions if a.seconds is not None), key=_seconds)
+        self._is_paused, self._paused_s = False, 0.0  # as far as it was said
 
     def run(self, folder: Path) -> Outcome:
         """Start, wait, run, stop, report."""
@@ -157,7 +162,7 @@ class Launch:
         )
         self._wait_ready()
         ready_s = time.monotonic() - begun_s
-        self._watcher.say(f"{len(self._topology.nodes)} nodes ready in {ready_s:.1f} s")
+        self._history.say(f"{len(self._topology.nodes)} nodes ready in {ready_s:.1f} s")
         idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
         duration_s = self._run_samples()
         states = self._stop_all()
@@ -166,14 +171,14 @@ class Launch:
             self._bundle,
             self._labels_N,
             states=states,
-            failures=failure_entries(self._history, self._collector),
+            history=self._history,
             duration_s=duration_s,
             ready_s=ready_s,
         )
         if idle_share is not None:
             report["idle_core_share"] = idle_share
         verdicts = collect_verdicts(self._collector, self._topology, self._labels_N)
-        return Outcome(report=report, verdicts=verdicts, memory=tuple(self._memory))
+        return Outcome(report=report, verdicts=verdicts, memory=self._memory.rows)
 
     def abandon(self) -> None:
         """Other hosts' nodes end with a launch that ends early; ours do anyway."""
@@ -201,7 +206,7 @@ class Launch:
             heard=self._collector.unreached,
             turn=lambda: self._turn_unless_ended(wanted),
             timeout_s=self._options.ready_s,
-            say=self._watcher.say,
+            say=self._history.say,
         )
         self._has_joined = True
 
@@ -212,9 +217,8 @@ class Launch:
 
     def _run_samples(self) -> float:
         """Seconds from the first capture to the last answer, halts left out."""
-        collector, control = self._collector, ControlServer(self._act_by_hand)
+        collector, control = self._collector, ControlServer(self._act_by_hand, self._history.say)
         begun_s, halted_s, looked_s = time.monotonic(), 0.0, 0.0
-        timed = sorted((a for a in self._actions if a.seconds is not None), key=_seconds)
         try:
             while not collector.is_done:
                 self._turn(POLL_S if collector.answered < collector.asked else 0)
@@ -222,23 +226,44 @@ class Launch:
                 send_all(self._mailbox, collector.tick(time.monotonic()))
                 if time.monotonic() >= looked_s + LOOK_S:
                     looked_s = time.monotonic()
-                    control.poll()
-                    self._supervise()
-                    self._note_memory(looked_s - begun_s)
-                    self._watcher.progress(collector.answered)
-                while timed and time.monotonic() >= begun_s + _seconds(timed[0]):
-                    self._act(timed.pop(0))
+                    self._history.spare("orders by hand", control.poll)
+                    self._look(looked_s - begun_s)
+                while self._timed and time.monotonic() >= begun_s + _seconds(self._timed[0]):
+                    self._act(self._timed.pop(0))
                 if collector.halted_at is not None:
                     halt_s = time.monotonic()
                     self._act_at(collector.halted_at)
                     halted_s += time.monotonic() - halt_s
         finally:
             control.close()
-        self._watcher.progress(collector.answered)
-        for action in timed:
+        self._history.progress(collector.answered)
+        for action in self._timed:
             if not action.ends:
-                self._note(failure_entry(action.failure, None))
+                self._history.add(failure_entry(action.failure, None))
         return time.monotonic() - begun_s - halted_s
+
+    def _look(self, seconds: float) -> None:
+        """At everything beside the samples: nothing of it ends the run."""
+        for what, do in (
+            ("orders", self._processes.look_at_orders),
+            ("supervision", self._supervise),
+            ("pause", self._note_pause),
+            ("memory", lambda: self._memory.look(seconds, self._local, self._processes)),
+        ):
+            self._history.spare(what, do)
+        self._history.progress(self._collector.answered)
+
+    def _note_pause(self) -> None:
+        """Says when capture stops and goes on, and how long it may wait for a device."""
+        collector, devices = self._collector, self._topology.devices
+        collector.pause_s = self._operator.pause_s(devices, returning_nodes(self._timed))
+        for gone in collector.take_gone():
+            self._history.add(gone_entry(gone), tell=False)
+        if collector.is_paused != self._is_paused:
+            self._is_paused = collector.is_paused
+            entry = pause_entry(collector, before_s=self._paused_s)
+            self._paused_s = collector.paused_s
+            self._history.add(entry)
 
     def _turn(self, timeout_s: float) -> None:
         due_s = self._collector.due_s(time.monotonic())
@@ -249,12 +274,15 @@ class Launch:
         self._heard_s = time.monotonic()
 
     def _act_at(self, sample: int) -> None:
-        """Everything the plan has for this sample; nodes that come back are waited for."""
+        """Everything the plan has for this sample; nodes that come back are waited for, and that
+        what was told has taken hold."""
         due = [action for action in self._actions if action.sample == sample]
         for action in due:
             self._act(action)
         if any(action.ends or action.failure.kind == "recover" for action in due):
             self._wait_back()
+        self._wait_confirmed({action.failure.at_node for action in due} & set(self._local))
+        self._history.spare("pause", self._note_pause)  # it says what silence is planned from here
         self._collector.release()
 
     def _wait_back(self) -> None:
@@ -263,47 +291,60 @@ class Launch:
         try:
             self._wait_ready()
         except LaunchError as error:
-            self._watcher.say(f"going on without: {error}")
+            self._history.say(f"going on without: {error}")
+
+    def _wait_confirmed(self, nodes: set[str]) -> None:
+        """Until what these nodes were told has taken hold, where they can take orders."""
+        deadline_s = time.monotonic() + CONFIRM_S
+        while waiting := {n for n in nodes if self._owes(n)}:
+            if time.monotonic() > deadline_s:
+                names = ", ".join(sorted(waiting))
+                self._history.say(f"going on: {names} {NO_ORDER} within {CONFIRM_S:.0f} s")
+                return
+            self._processes.look_at_orders(CONFIRM_LOOK_S)
+            self._turn(0)
+
+    def _owes(self, node: str) -> bool:
+        """Whether it has yet to confirm something, and can."""
+        return self._operator.takes_orders(node) and not self._processes.confirms(node)
 
     def _act(self, action: Action) -> None:
+        """What cannot be carried out is noted as such."""
         failure = action.failure
-        (self._operator.end if action.ends else self._operator.begin)(failure)
-        self._note(failure_entry(failure, self._collector.asked, ends=action.ends))
+        order = Order(failure)
+        try:
+            order = (self._operator.end if action.ends else self._operator.begin)(failure)
+        except (DdnnError, OSError) as error:
+            order.reason = str(error)
+            self._history.say(f"{failure.where}: {failure.kind} not applied: {error}")
+        entry = failure_entry(failure, self._collector.asked, ends=action.ends)
+        self._history.add(entry, order)
 
     def _act_by_hand(self, request: dict[str, Any]) -> int:
         """A failure asked for while it runs; returns the sample from which it holds."""
         sample = self._collector.asked
-        failure = failure_by_hand(request, self._topology, sample)
-        self._operator.begin_by_hand(failure)
-        self._note(failure_entry(failure, sample))
+        failure = failure_by_hand(request, self._topology)
+        order = self._operator.begin_by_hand(failure)
+        self._history.add(failure_entry(failure, sample), order)
         return sample
-
-    def _note(self, entry: dict[str, Any]) -> None:
-        self._history.append(entry)
-        self._watcher.say(failure_line(entry))
 
     def _note_event(self, name: str, kind: str) -> None:
         """What happened to a node that nobody asked for."""
-        self._note({"node": name, "kind": kind, "sample": self._collector.asked})
+        self._history.add({"node": name, "kind": kind, "sample": self._collector.asked})
 
     def _supervise(self) -> None:
         """Names nodes that ended by themselves, starts those again whose policy says so."""
         for name in self._processes.stopped():
             if name not in self._stopped:
                 self._stopped.add(name)
-                self._watcher.say(f"{name} stopped: {self._processes.last_words(name)}")
+                self._history.say(f"{name} stopped: {self._processes.last_words(name)}")
                 self._note_event(name, "stopped")
-        for name in self._operator.due_restarts(self._fell_silent):
-            self._stopped.discard(name)
-            self._note_event(name, "restarted")
-
-    def _note_memory(self, seconds: float) -> None:
-        if self._memory and seconds < self._memory[-1][0] + MEMORY_S:
-            return
-        for name in self._local:
-            resident_mb = self._processes.resident_mb(name)
-            if resident_mb is not None:
-                self._memory.append((seconds, name, resident_mb))
+        for name, why_not in self._operator.due_restarts(self._fell_silent).items():
+            if why_not:
+                self._history.note(f"{name} is not started again", why_not)
+            else:
+                self._stopped.discard(name)
+                self._note_event(name, "restarted")
 
     def _is_silent(self, name: str) -> bool:
         return not self._collector.liveness.is_alive(name, self._heard_s)
@@ -323,7 +364,7 @@ class Launch:
         while running - set(self._collector.accounts) and time.monotonic() < deadline_s:
             self._turn(POLL_S)
         for name in sorted(running - set(self._collector.accounts)):
-            self._watcher.say(f"{name}: no account within {ACCOUNT_S:.0f} s, others' counts hold")
+            self._history.say(f"{name}: no account within {ACCOUNT_S:.0f} s, others' counts hold")
         self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
         self._processes.end_all()
         return states

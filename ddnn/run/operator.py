@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from ddnn.errors import LaunchError
+from ddnn.errors import DdnnError, LaunchError
+from ddnn.nodes.collector import PAUSE_S
+from ddnn.run.orders import NO_ORDER, Order
 from ddnn.run.plan import SILENT, Failure
+from ddnn.run.restarts import Restarts
 from ddnn.topology import Topology
 from ddnn.wire.faulty import LINK_FAULT_KINDS
-
-RESTART_PAUSE_S = 0.5
-"""A node is not started again sooner than this after its last start."""
 
 
 class Runs(Protocol):
@@ -29,7 +29,7 @@ class Runs(Protocol):
     def restart(self, node: str) -> None: ...
     def hang(self, node: str) -> None: ...
     def resume(self, node: str) -> None: ...
-    def order(self, node: str, order: dict[str, Any]) -> None: ...
+    def tell(self, node: str, what: dict[str, Any], order: Order) -> None: ...
 
 
 class Operator:
@@ -48,20 +48,25 @@ class Operator:
         self._processes = processes
         self._clock = clock
         self._topology = topology
-        self._active: list[Failure] = []
-        self._restarts: dict[str, int] = {}
-        self._begun_s = clock()
+        self._active: list[Order] = []
+        policies = {name: topology.nodes[name].restart for name in self._nodes}
+        self._restarts = Restarts(policies)
         self._started_s: dict[str, float] = {}
-        self._hung: dict[str, list[dict[str, object]]] = {}  # and what to say when it goes on
+        self._hung: dict[str, list[tuple[dict[str, object], Order]]] = {}
+        """Nodes that are stopped, and what to say when they go on."""
 
     @property
     def unreachable(self) -> set[str]:
         """Nodes that cannot answer now, because of a failure in force or because they ended."""
-        silenced = {failure.at_node for failure in self._active if _silences(failure)}
+        silenced = {o.failure.at_node for o in self._active if _silences(o.failure)}
         running = self._processes.pids().keys()
         return silenced | {name for name in self._nodes if name not in running}
 
-    def begin_by_hand(self, failure: Failure) -> None:
+    def takes_orders(self, node: str) -> bool:
+        """Whether an order to it can be carried out now."""
+        return node not in self._hung and self._processes.is_running(node)
+
+    def begin_by_hand(self, failure: Failure) -> Order:
         """As begin, for a person. Raises LaunchError where it would change nothing."""
         self.check_reach(failure)
         node, kind = failure.node, failure.kind
@@ -72,23 +77,27 @@ class Operator:
             raise LaunchError(f"{node}: is dead already, ddnn fault {node} recover starts it again")
         if kind == "hang" and node in self._hung:
             raise LaunchError(f"{node}: is stopped already, ddnn fault {node} recover resumes it")
-        self.begin(failure)
+        return self.begin(failure)
 
-    def begin(self, failure: Failure) -> None:
+    def begin(self, failure: Failure) -> Order:
         """Makes it so. On a node that is dead, it takes hold when the node runs again."""
-        node = failure.at_node
+        node, order = failure.at_node, Order(failure)
         self.check_reach(failure)
         if failure.kind == "recover":
             self._recover(failure)
-            return
-        self._active.append(failure)
+            order.confirm()
+            return order
+        self._active = [o for o in self._active if not _replaces(failure, o.failure)] + [order]
         if failure.kind == "kill":
             self._processes.kill(node)
+            order.confirm()
         elif failure.kind == "hang":
             self._hung.setdefault(node, [])
             self._processes.hang(node)
+            order.confirm()
         else:
-            self._order(node, failure)
+            self._tell_failure(node, order)
+        return order
 
     def check_reach(self, failure: Failure) -> None:
         """Raises LaunchError for a node that runs on another host."""
@@ -99,95 +108,147 @@ class Operator:
                 f"`ddnn fault {failure.where} {failure.kind}` there"
             )
 
-    def end(self, failure: Failure) -> None:
+    def end(self, failure: Failure) -> Order:
         """Takes one failure back; another of its kind that is in force there stays."""
-        if failure not in self._active:
-            return  # recovered before its time was over
-        self._active.remove(failure)
+        order, found = Order(failure), [o for o in self._active if o.failure == failure]
+        if not found:
+            order.confirm()
+            return order  # recovered before its time was over
+        self._active.remove(found[0])
         node = failure.at_node
-        left = [other for other in self._in_force(failure.where) if other.kind == failure.kind]
+        left = [o for o in self._in_force(failure.where) if o.failure.kind == failure.kind]
         if left:
-            self._order(node, left[-1])
-        elif failure.kind == "kill":
+            self._tell_failure(node, left[-1])
+            return left[-1]
+        if failure.kind == "kill":
             self._restart(node)
         elif failure.kind == "hang":
             self._resume(node)
         elif failure.kind == "slow":
-            self._say(node, {"slow": 1.0})
+            self._tell(node, {"slow": 1.0}, order)
+            return order
         else:
-            self._say(node, {"clear": failure.peer, "kind": failure.kind})
+            self._tell(node, {"clear": failure.peer, "kind": failure.kind}, order)
+            return order
+        order.confirm()
+        return order
 
     def _recover(self, recovery: Failure) -> None:
         """Takes back everything that was done to the node or link."""
-        for failure in self._in_force(recovery.where):
-            if failure.kind != "kill":
-                self.end(failure)
+        for order in self._in_force(recovery.where):
+            if order.failure.kind != "kill":
+                self.end(order.failure)
         if recovery.node is not None and not self._processes.is_running(recovery.node):
             self._restart(recovery.node)
 
-    def _in_force(self, where: str) -> list[Failure]:
-        return [failure for failure in self._active if failure.where == where]
+    def _in_force(self, where: str) -> list[Order]:
+        return [order for order in self._active if order.failure.where == where]
 
     def due_restarts(
         self,
         silent: Callable[[str, float], bool],
         finished: Callable[[str], bool] = lambda _name: False,
-    ) -> list[str]:
-        """Starts again the nodes that ended or fell silent where their policy says so.
+    ) -> dict[str, str]:
+        """Starts again the nodes that ended or fell silent where their policy says so, and by
+        name, why it could not; empty: it could.
 
         silent: whether a node that was last started at that time fell silent since (-inf: it was
         never started again). finished: nodes that were told to end.
         """
-        started = []
+        tried = {}
         for name in self._nodes:
-            node = self._topology.nodes[name]
             if finished(name):
                 continue
-            most = {"never": 0, "always": None}.get(str(node.restart), node.restart)
             started_s = self._started_s.get(name, -math.inf)
             ended = not self._processes.is_running(name) or silent(name, started_s)
-            spent = most is not None and self._restarts.get(name, 0) >= int(most)
-            early = self._clock() < max(started_s, self._begun_s) + RESTART_PAUSE_S
-            if not ended or spent or early:
-                continue
-            self._restarts[name] = self._restarts.get(name, 0) + 1
-            self._restart(name)
-            started.append(name)
-        return started
+            if self._restarts.is_due(name, self._clock(), has_ended=ended):
+                tried[name] = self._try_to_restart(name)
+        return tried
+
+    def _try_to_restart(self, node: str) -> str:
+        try:
+            self._restart(node)
+        except (DdnnError, OSError) as error:
+            return str(error)
+        self._restarts.count(node)
+        return ""
+
+    def due_s(self) -> float | None:
+        """When a node is to be started again, None: none is."""
+        return self._restarts.due_s()
+
+    def pause_s(self, devices: Collection[str], returning: Iterable[str] = ()) -> float:
+        """How long to wait for a device when none is heard: for ever where one is due back, not at
+        all where a plan silences all of them until some sample.
+
+        returning: those that a plan will start, or end a failure of, at some second.
+        """
+        if any(self._comes_back(name) for name in devices) or set(returning) & set(devices):
+            return math.inf
+        planned = {
+            o.failure.at_node
+            for o in self._active
+            if o.failure.at.sample is not None and _silences(o.failure)
+        }
+        return 0.0 if planned.issuperset(devices) else PAUSE_S
+
+    def _comes_back(self, node: str) -> bool:
+        """Whether it is on another host, or its policy starts it again and nothing then silences
+        it. A node that merely is not heard now may not come back."""
+        if node not in self._nodes:
+            return True
+        lasting = [o.failure for o in self._active if o.failure.at_node == node]
+        if any(_silences(f) and f.kind not in ("kill", "hang") for f in lasting):
+            return False
+        return self._restarts.is_left(node)
 
     def _restart(self, node: str) -> None:
         """A new process is neither dead nor stopped; what else is in force there, it is told."""
         self._active = [
-            f for f in self._active if f.at_node != node or f.kind not in ("kill", "hang")
+            o
+            for o in self._active
+            if o.failure.at_node != node or o.failure.kind not in ("kill", "hang")
         ]
         self._hung.pop(node, None)
         self._processes.kill(node)
         self._processes.restart(node)
         self._started_s[node] = self._clock()
-        for failure in self._active:
-            if failure.at_node == node:
-                self._order(node, failure)
+        for order in self._active:
+            if order.failure.at_node == node:
+                self._tell_failure(node, order)
 
     def _resume(self, node: str) -> None:
         said_meanwhile = self._hung.pop(node, [])
         self._processes.resume(node)
-        for order in said_meanwhile:
-            self._say(node, order)
+        for what, order in said_meanwhile:
+            self._tell(node, what, order)
 
-    def _order(self, node: str, failure: Failure) -> None:
+    def _tell_failure(self, node: str, order: Order) -> None:
         """Link faults and slowness are carried out in the node's own process."""
+        failure = order.failure
         if failure.kind in LINK_FAULT_KINDS:
-            self._say(node, {"set": failure.peer, "fault": asdict(failure.link_fault())})
+            fault = asdict(failure.link_fault())
+            self._tell(node, {"set": failure.peer, "fault": fault}, order)
         elif failure.kind == "slow":
-            self._say(node, {"slow": failure.factor})
+            self._tell(node, {"slow": failure.factor}, order)
 
-    def _say(self, node: str, order: dict[str, object]) -> None:
+    def _tell(self, node: str, what: dict[str, object], order: Order) -> None:
         if node in self._hung:
-            self._hung[node].append(order)
+            order.reason = f"{node} is stopped"
+            self._hung[node].append((what, order))
         elif self._processes.is_running(node):
-            self._processes.order(node, order)
+            order.reason = NO_ORDER
+            self._processes.tell(node, what, order)
+        else:
+            order.reason = f"{node} is dead"
 
 
 def _silences(failure: Failure) -> bool:
     """Whether nothing of what the node says arrives, or nothing on the way that the link is."""
     return failure.kind in SILENT or (failure.kind in ("drop", "corrupt") and failure.share == 1)
+
+
+def _replaces(new: Failure, old: Failure) -> bool:
+    """Whether the old one will never show again: nothing ends either, both are the same else."""
+    endless = all(f.duration is None and f.at.sample is None for f in (new, old))
+    return endless and (new.where, new.kind) == (old.where, old.kind)

@@ -5,7 +5,6 @@ Axes: N samples, V views.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -17,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
+from ddnn.nodes.collector import Collector, Gone
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.newest import set_number
 from ddnn.report.verdicts import NO_EXIT, Verdicts, summarize, write_verdicts
 from ddnn.run.failure import Failure
+from ddnn.run.history import History
 from ddnn.topology import COLLECTOR, DEVICE, Topology
 from ddnn.wire.messages import Account, Kind, LinkCount
 
@@ -63,19 +64,26 @@ def failure_entry(failure: Failure, sample: int | None, *, ends: bool = False) -
     return entry | ({"seconds": failure.at.seconds} if sample is None else {"sample": sample})
 
 
-def failure_entries(history: list[dict[str, Any]], collector: Recorder) -> list[dict[str, Any]]:
-    """What was done to nodes and, from the heartbeats, when it was noticed; what was not done,
-    last."""
-    noticed = [
-        {
-            "node": gone.node,
-            "kind": "noticed-back" if gone.back else "noticed-gone",
-            "sample": gone.sample,
-            "silent_ms": 1000 * gone.silent_s,
-        }
-        for gone in collector.gone
-    ]
-    return sorted(history + noticed, key=lambda entry: entry.get("sample", math.inf))
+def gone_entry(gone: Gone) -> dict[str, Any]:
+    """What `failures` says of a node whose heartbeats stopped, or came back."""
+    return {
+        "node": gone.node,
+        "kind": "noticed-back" if gone.back else "noticed-gone",
+        "sample": gone.sample,
+        "silent_ms": 1000 * gone.silent_s,
+    }
+
+
+def pause_entry(collector: Collector, *, before_s: float) -> dict[str, Any]:
+    """What `failures` says when capture stops, or goes on, since no device is heard, or one is.
+
+    before_s: how long it had paused before.
+    """
+    entry: dict[str, Any] = {"node": "devices", "sample": collector.asked}
+    if collector.is_paused:
+        return entry | {"kind": "all-silent, paused"}
+    values = {"paused_s": round(collector.paused_s - before_s, 3)}
+    return entry | {"kind": "goes on", "values": values}
 
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
@@ -150,7 +158,7 @@ def build_report(
     labels_N: NDArray[np.int64],
     *,
     states: Mapping[str, NodeState],
-    failures: list[dict[str, Any]],
+    history: History,
     duration_s: float,
     ready_s: float,
 ) -> dict[str, Any]:
@@ -188,7 +196,10 @@ def build_report(
         "throughput_samples_per_s": len(labels_N) / duration_s,
         "ready_s": ready_s,
         "duration_s": duration_s,
-        "failures": failures,
+        "paused_s": collector.paused_s,
+        "failures": history.entries(),
+        "failures_left_out": history.left_out,
+        "notes": history.notes,
         "topology": topology.name,
         "bundle_sha256": bundle.sha256,
         "seed": bundle.manifest.training.get("seed"),

@@ -201,12 +201,12 @@ def _check_runs(entry: _Entry, active: Sequence[Failure], topology: Topology) ->
             )
 
 
-def failure_by_hand(request: dict[str, Any], topology: Topology, sample: int) -> Failure:
-    """The failure that a person asks for, from the fields of a plan's entry without `at`.
+def failure_by_hand(request: dict[str, Any], topology: Topology) -> Failure:
+    """The failure that a person asks for, now, from the fields of a plan's entry without `at`.
 
     Raises ConfigError in one line.
     """
-    failure = parse_failure(request | {"at": {"sample": sample}})
+    failure = parse_failure(request | {"at": {"seconds": 0.0}})
     check_failure(failure, topology, where=f"{failure.kind}: ")
     return failure
 
@@ -240,6 +240,11 @@ def actions(plan: FailurePlan) -> list[Action]:
             seconds = None if at.seconds is None else at.seconds + (span.seconds or 0.0)
             found.append(Action(failure=failure, ends=True, sample=sample, seconds=seconds))
     return found
+
+
+def returning_nodes(pending: Sequence[Action]) -> set[str]:
+    """The nodes of which these will end a failure."""
+    return {a.failure.at_node for a in pending if a.ends or a.failure.kind == "recover"}
 
 
 def presence(plan: FailurePlan, topology: Topology, samples: int) -> NDArray[np.bool_]:

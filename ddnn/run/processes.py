@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -18,12 +17,17 @@ from ddnn.errors import LaunchError
 from ddnn.run.child import ChildConfig
 from ddnn.run.epochs import Epochs
 from ddnn.run.limits import Applied, apply_limits, own_group, remove_group
+from ddnn.run.orders import Order, OrderPipe
 from ddnn.topology import Limits
 
 TERM_S = 2.0
 """Time a node gets to end by itself before it is killed."""
-ORDER_S = 30.0
-"""Time a node gets to confirm an order."""
+POLL_S = 0.05
+"""How long to wait for a confirmation before looking whether the node still runs."""
+KILL_S = 2.0
+"""How long to wait for a killed process: the system may hold it, on a disk that hangs."""
+MAX_WORDS_BYTES = 4096
+"""Of a node's log, to find its last line."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class _Child:
     log: Path
     limits: Limits
     applied: dict[str, Applied]
+    orders: OrderPipe
     killed: bool = False
 
 
@@ -70,6 +75,7 @@ class Processes:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
+                    bufsize=0,
                     process_group=0,
                     env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
                 )
@@ -78,7 +84,8 @@ class Processes:
         limits = limits or Limits()
         applied, group = apply_limits(process.pid, config.node, limits, self._group)
         self._groups |= {group} if group else set()
-        self._children[config.node] = _Child(process, config, log, limits, applied)
+        orders = OrderPipe(process)
+        self._children[config.node] = _Child(process, config, log, limits, applied, orders)
 
     def kill(self, node: str) -> None:
         """SIGKILL: the node is gone at once. Nothing for one that has ended."""
@@ -86,8 +93,9 @@ class Processes:
         if child.process.poll() is None:
             child.killed = True
             child.process.kill()
-        child.process.wait()
-        _close_pipes(child)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(KILL_S)
+        child.orders.close()
 
     def hang(self, node: str) -> None:
         """SIGSTOP: the process is there and does nothing."""
@@ -107,34 +115,34 @@ class Processes:
 
         Raises LaunchError with its last words if it ends, or does not in time.
         """
-        process = self._child(node).process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps({"slow": 1.0}).encode() + b"\n")
-            process.stdin.flush()
-        if not select.select([process.stdout], [], [], timeout_s)[0]:
-            raise LaunchError(f"{node}: not ready after {timeout_s:g} s")
-        if not process.stdout.readline():
-            process.wait()
-            raise LaunchError(f"{node} did not start: {self.last_words(node)}")
+        child, deadline_s = self._child(node), time.monotonic() + timeout_s
+        child.orders.tell({"slow": 1.0})
+        while not child.orders.has_answered:
+            if child.process.poll() is not None:
+                raise LaunchError(f"{node} did not start: {self.last_words(node)}")
+            if time.monotonic() > deadline_s:
+                raise LaunchError(f"{node}: not ready after {timeout_s:g} s")
+            self.look_at_orders(POLL_S)
 
-    def order(self, node: str, order: dict[str, Any]) -> None:
-        """Tells the node's process to fail in some way (see `serve`), waits till it does.
+    def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
+        """Tells the node's process to fail in some way (see `serve`), without waiting: `order`
+        is confirmed once a look finds that it has taken hold."""
+        self._child(node).orders.tell(what, order)
 
-        Raises LaunchError if it does not answer in time.
-        """
-        process = self._child(node).process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-            process.stdin.flush()
-            if not select.select([process.stdout], [], [], ORDER_S)[0]:
-                raise LaunchError(f"{node}: took no order for {ORDER_S:.0f} s")
-            process.stdout.readline()
-        except OSError as error:
-            raise LaunchError(f"{node}: takes no orders, {error.strerror}") from error
+    def look_at_orders(self, wait_s: float = 0.0) -> None:
+        """Takes the nodes' confirmations; waits for one, at most wait_s."""
+        asked = [c for c in self._children.values() if not c.orders.has_answered]
+        if wait_s:
+            watched = select.poll()  # select() knows no descriptor from 1024 on
+            for child in asked:
+                child.orders.watch(watched)
+            watched.poll(1000 * wait_s)
+        for child in asked:
+            child.orders.look()
+
+    def confirms(self, node: str) -> bool:
+        """Whether the node's process has confirmed all that it was told, or never will."""
+        return self._child(node).orders.has_answered or not self.is_running(node)
 
     def restart(self, node: str) -> None:
         """Starts a node again. Raises LaunchError if it still runs."""
@@ -171,7 +179,11 @@ class Processes:
         child = self._child(node)
         code = child.process.poll()
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        lines = child.log.read_text("utf-8", "replace").strip().splitlines()
+        said = b""
+        with contextlib.suppress(OSError), child.log.open("rb") as log:
+            log.seek(-min(MAX_WORDS_BYTES, log.seek(0, os.SEEK_END)), os.SEEK_END)
+            said = log.read()
+        lines = said.decode("utf-8", "replace").strip().splitlines()
         return f"{lines[-1]} ({how})" if lines else how
 
     def resident_mb(self, node: str) -> float | None:
@@ -220,8 +232,9 @@ class Processes:
         for child in self._children.values():
             if child.process.poll() is None:
                 child.process.kill()
-            child.process.wait()
-            _close_pipes(child)
+        self.wait_all(KILL_S)
+        for child in self._children.values():
+            child.orders.close()
         for group in self._groups:
             remove_group(group)
 
@@ -230,10 +243,3 @@ class Processes:
             known = ", ".join(self._children)
             raise LaunchError(f"{node}: no such node here (known: {known})")
         return self._children[node]
-
-
-def _close_pipes(child: _Child) -> None:
-    for pipe in (child.process.stdin, child.process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()

@@ -1,10 +1,12 @@
 """Runs one node in this process, and makes it fail as the launcher orders.
 
-An order is a line on standard input, JSON, answered by a line on standard output:
+An order is a line on standard input, JSON, with a number, answered by `done NUMBER` on standard
+output:
 
-    {"set": PEER, "fault": {...}}     a wire.faulty.LinkFault
-    {"clear": PEER, "kind": KIND}
-    {"slow": FACTOR}                  sections take FACTOR times as long; 1: no longer
+    {"order": NUMBER, "set": PEER, "fault": {...}}     a wire.faulty.LinkFault
+    {"order": NUMBER, "clear": PEER, "kind": KIND}
+    {"order": NUMBER, "slow": FACTOR}                  sections take FACTOR times as long; 1: no
+                                                       longer
 """
 
 from __future__ import annotations
@@ -136,4 +138,4 @@ def _take_orders(transport: FaultyTransport, pace: Pace) -> None:
             transport.clear(order["clear"], order["kind"])
         else:
             pace.factor = float(order["slow"])
-        os.write(1, b"done\n")
+        os.write(1, b"done %d\n" % order["order"])

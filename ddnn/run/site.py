@@ -17,6 +17,7 @@ from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.run.control import ControlServer, control_folder
 from ddnn.run.epochs import Epochs
+from ddnn.run.history import History
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.operator import Operator
 from ddnn.run.plan import failure_by_hand
@@ -28,7 +29,7 @@ from ddnn.topology import Topology
 POLL_S = 0.1
 """Time between two looks at the processes."""
 EMPTY_S = 2.0
-"""Without any process for so long, nothing is expected any more: longer than a restart takes."""
+"""Without any process for so long, and none due to be started again, nothing is expected."""
 
 
 def serve_host(
@@ -39,7 +40,7 @@ def serve_host(
     samples: what the host's cameras see; None where it has no device.
     Raises LaunchError naming a node that does not start.
     """
-    watcher = watcher or Watcher()
+    history = History(watcher or Watcher())
     nodes = nodes_of_host(bundle.topology, options.host)
     _check(bundle.topology, nodes, samples, options)
     with ExitStack() as stack:
@@ -56,15 +57,16 @@ def serve_host(
         )
         for name in nodes:
             processes.wait_listening(name, options.ready_s)
-            watcher.say(f"{name} listens at {bundle.topology.endpoint(name)}")
-        site = _Site(bundle.topology, nodes, processes, watcher=watcher)
-        control = ControlServer(site.act)
+            history.say(f"{name} listens at {bundle.topology.endpoint(name)}")
+        site = _Site(bundle.topology, nodes, processes, history=history)
+        control = ControlServer(site.act, history.say)
         stack.callback(control.close)
         while not site.is_over:
-            control.poll()
-            site.supervise()
+            history.spare("orders by hand", control.poll)
+            history.spare("orders", processes.look_at_orders)
+            history.spare("supervision", site.supervise)
             time.sleep(POLL_S)
-        site.supervise()
+        history.spare("supervision", site.supervise)
         return {name: processes.state(name) for name in nodes}
 
 
@@ -93,12 +95,12 @@ class _Site:
         nodes: tuple[str, ...],
         processes: Processes,
         *,
-        watcher: Watcher,
+        history: History,
     ) -> None:
         self._topology = topology
         self._nodes = nodes
         self._processes = processes
-        self._watcher = watcher
+        self._history = history
         self._operator = Operator(processes, topology, nodes=nodes)
         self._ended: set[str] = set()
         self._running_s = time.monotonic()
@@ -111,14 +113,15 @@ class _Site:
             return False
         states = {self._processes.state(name) for name in self._nodes}
         told = any(self._processes.has_finished(name) for name in self._nodes)
-        given_up = time.monotonic() > self._running_s + EMPTY_S
+        waits = self._operator.due_s() is not None
+        given_up = not waits and time.monotonic() > self._running_s + EMPTY_S
         return told or (given_up and "killed" not in states)
 
     def act(self, request: dict[str, Any]) -> None:
         """A failure asked for on this host; samples are counted elsewhere."""
-        failure = failure_by_hand(request, self._topology, 0)
+        failure = failure_by_hand(request, self._topology)
         self._operator.begin_by_hand(failure)
-        self._watcher.say(f"{failure.where}: {failure.text}")
+        self._history.say(f"{failure.where}: {failure.text}")
 
     def supervise(self) -> None:
         """Names nodes that ended, starts those again whose policy says so."""
@@ -126,11 +129,15 @@ class _Site:
         for name in sorted(ended - self._ended):
             told = self._processes.has_finished(name)
             how = "was told to stop" if told else f"stopped: {self._processes.last_words(name)}"
-            self._watcher.say(f"{name} {how}")
+            self._history.say(f"{name} {how}")
         self._ended = ended
-        for name in self._operator.due_restarts(_never, self._processes.has_finished):
-            self._ended.discard(name)
-            self._watcher.say(f"{name} is started again")
+        tried = self._operator.due_restarts(_never, self._processes.has_finished)
+        for name, why_not in tried.items():
+            if why_not:
+                self._history.note(f"{name} is not started again", why_not)
+            else:
+                self._ended.discard(name)
+                self._history.say(f"{name} is started again")
 
 
 def _never(_name: str, _started_s: float) -> bool:

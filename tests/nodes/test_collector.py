@@ -29,6 +29,10 @@ class Bench:
         self.now_s = 0.0
         self.alive = set(NODES)
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return STAR.devices
+
     def wait(self, seconds: float) -> None:
         """Time passes; who is alive beats its heart."""
         for _ in range(round(seconds / 0.1)):
@@ -167,6 +171,34 @@ def test_with_no_device_alive_the_commonest_class_is_the_answer():
     assert bench.answers == [PRIOR] * 3
     assert bench.collector.exit_N.tolist() == [NO_EXIT] * 3
     assert not np.isnan(bench.collector.latency_N).any()
+
+
+def test_while_no_device_is_heard_no_more_samples_are_asked_for():
+    """Those in flight, a window at most, are answered by the commonest class."""
+    bench = Bench(samples=100, window=2)
+    bench.ask()
+    bench.alive -= set(bench.devices)
+    bench.wait(PATIENCE_S + 5)
+    assert (bench.collector.answered, bench.collector.is_paused) == (2, True)
+    assert bench.collector.paused_s == pytest.approx(5, abs=0.2)
+    bench.alive.add("cam1")
+    bench.wait(0.2)
+    assert bench.collector.asked == 4
+    paused_s = bench.collector.paused_s
+    bench.wait(1)
+    assert (bench.collector.is_paused, bench.collector.paused_s) == (False, paused_s)
+
+
+def test_a_pause_has_an_end_and_then_the_commonest_class_answers_the_rest():
+    bench = Bench(samples=100, window=2)
+    bench.collector.pause_s = 7.0
+    bench.alive -= set(bench.devices)
+    bench.wait(PATIENCE_S + 6.5)
+    assert bench.collector.answered == 2
+    assert bench.collector.due_s(bench.now_s) == pytest.approx(7 + PATIENCE_S, abs=0.2)
+    bench.wait(10)
+    assert (bench.collector.is_done, set(bench.answers)) == (True, {PRIOR})
+    assert bench.collector.paused_s == pytest.approx(7, abs=0.2)
 
 
 def test_who_falls_silent_and_who_comes_back_is_noted_once():

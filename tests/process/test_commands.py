@@ -138,6 +138,23 @@ def test_another_terminal_is_told_how_strong_a_fault_is_and_so_is_the_report(ses
     assert (entry["values"], entry["applied"]) == ({"share": 0.1}, True)
 
 
+def test_an_order_to_a_node_that_hangs_is_reported_as_not_taken_and_ends_nothing(session):
+    """Somebody else stopped it: the launch does not know."""
+    session.launch("--json", "--samples", "100")
+    session.wait_running()
+    listed = node_processes(session.trained.bundle.folder, "pid=,")
+    (line,) = [line for line in listed if '"node": "cam0"' in line]
+    os.kill(int(line.split()[0]), signal.SIGSTOP)
+    assert session.run("fault", "cam0", "slow").returncode == 0
+    code, out, err = session.finish()
+    assert code == 0, err
+    report = json.loads(out)
+    (entry,) = [e for e in report["failures"] if e["kind"] == "slow"]
+    assert (entry["applied"], entry["reason"]) == (False, "took no order")
+    assert report["answered"] == 100
+    assert_nothing_is_left(session.trained.bundle.folder, session.topology)
+
+
 def test_a_failure_that_the_run_never_reaches_is_reported_as_such(session):
     plan = {"topology": "star", "failures": [{"node": "cam0", "kind": "kill"}]}
     plan["failures"][0] |= {"at": {"seconds": 900}, "for": {"seconds": 5}}

@@ -9,9 +9,12 @@ from networks import Trainer
 from rich.console import Console
 
 from ddnn.report.tables import interval, percent, print_launch
+from ddnn.run.history import History
 from ddnn.run.inprocess import run_inprocess
+from ddnn.run.orders import Order
 from ddnn.run.outcome import NodeState, build_report, failure_entry
 from ddnn.run.plan import parse_failure, plan_of
+from ddnn.run.prepare import Watcher
 
 FAILURES = [
     (parse_failure({"node": "cam1", "kind": "kill", "at": {"sample": 20}}), 20),
@@ -27,12 +30,16 @@ def report(tmp_path_factory) -> dict:
     trained = Trainer(tmp_path_factory.mktemp("bundles"))(topology, 40)
     plan = plan_of(topology, kills=["cam1@20"])
     collector = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan)
+    history = History(Watcher())
+    for failure, at in FAILURES:
+        history.add(failure_entry(failure, at))
+    history.add(failure_entry(*FAILURES[1]), Order(FAILURES[1][0]))
     return build_report(
         collector,
         trained.bundle,
         trained.samples.fused_labels_N,
         states={name: NodeState(state="running") for name in topology.nodes},
-        failures=[failure_entry(failure, at) for failure, at in FAILURES],
+        history=history,
         duration_s=2.0,
         ready_s=1.0,
     )
@@ -50,6 +57,9 @@ def test_a_launch_shows_exits_links_nodes_and_failures(report):
         assert name in text
     assert "cam1: kill before sample 20\n" in text
     assert "cam0: delay (delay_ms 50, jitter_ms 5) before sample 3\n" in text
+    assert (
+        "cam0: delay (delay_ms 50, jitter_ms 5) before sample 3 not applied: took no order" in text
+    )
     assert "gateway: hang at 9.5 s not applied: the run was over by then\n" in text
     assert "40 of 40 samples answered" in text
     assert "20 samples/s" in text

@@ -1,14 +1,18 @@
 """The way into a running launch, with a launch that only notes what it is asked for."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
-from ddnn.run.control import MAX_LINE_BYTES, ControlServer, control_folder
+from ddnn.errors import LaunchError
+from ddnn.run.control import MAX_LINE_BYTES, ControlServer, control_folder, request
 
 REQUEST = {"node": "cam0", "kind": "kill"}
 REFUSED = {"error": "not a request"}
@@ -19,8 +23,9 @@ class Visit:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.said: list[str] = []
         self.fails: Exception | None = None
-        self.server = ControlServer(self._act)
+        self.server = ControlServer(self._act, self.said.append)
         (path,) = control_folder().glob("*.sock")
         self.visitor = socket.socket(socket.AF_UNIX)
         self.visitor.connect(str(path))
@@ -68,8 +73,74 @@ def test_a_visitor_that_leaves_at_once_stops_nothing(visit):
     assert visit.asked == []
 
 
-def test_what_goes_wrong_while_acting_is_not_taken_for_a_visitor_that_left(visit):
+def test_what_goes_wrong_while_acting_is_told_to_the_visitor_and_ends_nothing(visit):
     visit.fails = OSError("no more processes")
-    visit.visitor.sendall(json.dumps(REQUEST).encode() + b"\n")
-    with pytest.raises(OSError, match="no more processes"):
+    assert visit.answer(json.dumps(REQUEST).encode() + b"\n") == {"error": "no more processes"}
+
+
+def test_a_launch_is_found_by_its_process_id_whatever_else_lies_there(visit, tmp_path):
+    (tmp_path / "ddnn/notes.sock").write_text("")
+    (tmp_path / "ddnn/7-a.sock").write_text("no socket")
+    foreign = socket.socket(socket.AF_UNIX)
+    foreign.bind(str(tmp_path / "ddnn/other.sock"))
+    with foreign, ThreadPoolExecutor() as pool:
+        foreign.listen()
+        visit.visitor.close()
         visit.server.poll()
+        told = pool.submit(request, REQUEST, os.getpid())
+        wait_until(lambda: visit.server.poll() or told.done())
+        assert told.result() == 7
+    assert (tmp_path / "ddnn/7-a.sock").read_text() == "no socket"
+
+
+def test_launches_with_one_process_id_in_two_containers_each_have_a_socket(visit, tmp_path):
+    second = ControlServer(lambda _asked: 8, visit.said.append)
+    assert len(list(tmp_path.glob("ddnn/*.sock"))) == 2
+    with pytest.raises(LaunchError, match=rf"^2 launches have process id {os.getpid()}, want one"):
+        request(REQUEST)
+    second.close()
+    assert len(list(tmp_path.glob("ddnn/*.sock"))) == 1
+
+
+def a_long_name(folder: Path) -> Path:
+    return folder / ("a" * 100) / ("b" * 100)
+
+
+def a_link(folder: Path) -> Path:
+    (folder / "elsewhere").mkdir(mode=0o700)
+    (folder / "ddnn").symlink_to(folder / "elsewhere")
+    return folder
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "file").write_text("")
+    return folder / "file"
+
+
+def open_to_others(folder: Path) -> Path:
+    (folder / "ddnn").mkdir(mode=0o777)
+    (folder / "ddnn").chmod(0o777)
+    return folder
+
+
+def test_a_folder_with_a_long_name_will_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(a_long_name(tmp_path)))
+    said: list[str] = []
+    server = ControlServer(lambda _asked: 7, said.append)
+    with ThreadPoolExecutor() as pool:
+        told = pool.submit(request, REQUEST)
+        wait_until(lambda: server.poll() or told.done())
+        assert (told.result(), said) == (7, [])
+    server.close()
+    assert list(tmp_path.rglob("*.sock")) == []
+
+
+@pytest.mark.parametrize("folder", [a_link, a_file, open_to_others], ids=lambda f: f.__name__)
+def test_where_no_socket_can_be_the_launch_says_so_and_goes_on(tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder(tmp_path)))
+    said: list[str] = []
+    server = ControlServer(lambda _asked: 7, said.append)
+    server.poll()
+    server.close()
+    (line,) = said
+    assert line.startswith("takes no orders from ddnn kill and ddnn fault: ")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builders import unattended
 from networks import Trainer
 
 from ddnn.report.verdicts import UNANSWERED
@@ -73,8 +74,9 @@ def test_a_silenced_device_is_masked_for_as_long_as_the_plan_says(trained, kind)
 @pytest.mark.parametrize("kind", SILENT)
 @pytest.mark.parametrize("role", ROLES)
 def test_silence_is_noticed_within_four_heartbeats(train, role, kind) -> None:
-    """Thousands of samples a second leave no time to notice: one device is slow meanwhile."""
-    topology = read_topology(TOPOLOGY)
+    """Thousands of samples a second leave no time to notice: one device is slow meanwhile. A policy
+    would start the node again before."""
+    topology = unattended(read_topology(TOPOLOGY))
     trained = train(topology, SAMPLES)
     node = ROLES[role]
     slow = {"at": {"seconds": 0}, "node": "cam0", "kind": "slow", "factor": 90}

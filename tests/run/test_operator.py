@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from builders import star_topology
 
 from ddnn.errors import LaunchError
+from ddnn.nodes.collector import PAUSE_S
 from ddnn.run.failure import Failure, parse_failure
 from ddnn.run.operator import Operator
+from ddnn.run.orders import Order
+from ddnn.topology import Topology
 
 
 class Named:
@@ -38,8 +42,8 @@ class Named:
     def resume(self, node: str) -> None:
         self.done.append(f"resume {node}")
 
-    def order(self, node: str, order: dict[str, Any]) -> None:
-        self.done.append(f"order {node} {', '.join(order)}")
+    def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
+        self.done.append(f"order {node} {', '.join(what)}")
 
 
 @pytest.fixture
@@ -158,3 +162,92 @@ def test_a_node_that_is_started_again_counts_as_running(operator):
         operator.begin(failure(kind))
     operator.end(failure("kill"))
     assert operator.unreachable == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "told"),
+    [("slow", "cam0", True), ("delay", "cam0:gateway", True), ("kill", "cam0", False)],
+)
+def test_an_order_counts_as_applied_when_it_is_confirmed(operator, kind, where, told):
+    assert operator.begin(failure(kind, where)).is_applied != told
+
+
+def test_what_a_dead_node_is_told_counts_when_it_runs_again_and_confirms_it(operator):
+    operator.begin(failure("kill"))
+    order = operator.begin(failure("slow"))
+    assert order.reason == "cam0 is dead"
+    operator.end(failure("kill"))
+    assert order.reason == "took no order"
+    order.confirm()
+    assert order.is_applied
+
+
+def with_policy(policy: str, processes: Named) -> Operator:
+    document = star_topology().model_dump(mode="json")
+    for node in document["nodes"].values():
+        node["restart"] = policy
+    now_s = iter(range(0, 1000, 20))
+    return Operator(processes, Topology.model_validate(document), clock=lambda: next(now_s))
+
+
+def never_silent(_name: str, _started_s: float) -> bool:
+    return False
+
+
+def test_a_node_that_cannot_be_started_now_is_tried_again_and_ends_nothing(processes):
+    class Full(Named):
+        def restart(self, node: str) -> None:
+            if len(self.done) < 2:
+                self.done.append("refused")
+                raise LaunchError(f"{node}: cannot be started, Too many open files")
+            super().restart(node)
+
+    processes = Full(tuple(star_topology().nodes))
+    operator = with_policy("always", processes)
+    processes.kill("cam0")
+    tried = [operator.due_restarts(never_silent) for _ in range(8)]
+    found = [why for each in tried for why in each.values()]
+    assert found == ["cam0: cannot be started, Too many open files"] * 2 + [""]
+    assert processes.is_running("cam0")
+
+
+DEVICES = star_topology().devices
+
+
+def all_of(operator: Operator, kind: str, **more: object) -> None:
+    for name in DEVICES:
+        operator.begin(parse_failure({"at": {"sample": 9}, "kind": kind, "node": name} | more))
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind", "waits_s"),
+    [
+        ("never", "kill", 0.0),
+        ("never", "partition", 0.0),
+        ("always", "kill", math.inf),
+        ("always", "hang", math.inf),
+        ("always", "partition", 0.0),
+    ],
+)
+def test_where_a_plan_silences_all_devices_samples_are_not_waited_with(
+    processes, policy, kind, waits_s
+):
+    """Unless a policy starts them again: a partition that the plan wants does not go by that."""
+    operator = with_policy(policy, processes)
+    all_of(operator, kind)
+    assert operator.pause_s(DEVICES) == waits_s
+
+
+def test_devices_that_are_silent_without_a_plan_are_waited_for(operator):
+    assert operator.pause_s(DEVICES) == PAUSE_S
+    for name in DEVICES:
+        operator.begin_by_hand(
+            parse_failure({"at": {"seconds": 0.0}, "kind": "partition", "node": name})
+        )
+    assert operator.pause_s(DEVICES) == PAUSE_S
+    assert operator.pause_s(DEVICES, returning=["cam1"]) == math.inf
+
+
+def test_devices_on_another_host_are_waited_for_as_long_as_it_takes(processes):
+    operator = Operator(processes, star_topology(), nodes=["gateway", "cloud"])
+    assert operator.pause_s(DEVICES) == math.inf
