@@ -8,7 +8,7 @@ Axes: N samples, V views.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,13 @@ class SubsetAccuracy:
     """What is left when `lost` devices are gone for good.
 
     accuracy: by exit name, that exit answering every sample; `overall` by the run's rules.
+    correct_N: of each sample, whether the run's rules are right; empty where it was not kept.
     """
 
     lost: tuple[str, ...]
     accuracy: dict[str, float]
     local_share: float
+    correct_N: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ def failure(
         accuracy=accuracies(logits, samples, present_NV, prior_class)
         | {OVERALL: float(verdicts.correct_N.mean())},
         local_share=float(local_N.mean()),
+        correct_N=verdicts.correct_N,
     )
 
 

@@ -53,7 +53,7 @@ def trained(study: Study, seed: int) -> Run:
     """The network with features of 32 bits: the run of --run, or trained."""
     if study.options.run is None:
         return study.train(read_topology(TOPOLOGY), seed=seed, **RECIPE)
-    run = open_run(study.options.run)
+    run = study.uses(open_run(study.options.run))
     if run.config.seed != seed:
         raise ConfigError(f"--run {run.folder}: seed {run.config.seed}, want a run of seed {seed}")
     return run

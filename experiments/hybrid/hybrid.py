@@ -196,7 +196,7 @@ def trained(study: Study, way: str, seed: int) -> Run:
         chosen = point(study)
         topology = hybrid(chosen.convolutions, chosen.bits, study.data.samples.classes)
         return train(study, topology, way, seed)
-    run = open_run(study.options.run)
+    run = study.uses(open_run(study.options.run))
     if (run.config.seed, way) != (seed, JOINT):
         raise ConfigError(f"--run {run.folder}: joint of seed {run.config.seed}, want --seeds 1")
     return run

@@ -59,7 +59,8 @@ def settings(study: Study) -> list[str]:
 def measure(study: Study, setting: str, seed: int) -> Rows:
     """Both exits, the rule, its energy and bytes."""
     constants = read_constants(study.options.energy)
-    run = open_run(study.options.run) if setting == FULL else trained(study, setting, seed)
+    full = setting == FULL
+    run = study.uses(open_run(study.options.run)) if full else trained(study, setting, seed)
     data = run.load_data() if setting == FULL else study.data
     evaluation = evaluate(run, data.part("test"))
     goal = Goal(early_share=point(study).edge_share / 100)

@@ -6,7 +6,9 @@ From `paper`'s recipe at as many updates as `robust` makes (batches of 32, 60 ep
 added alone; from `robust`, each is left out. `paper` itself makes one update an epoch, 100 in all.
 The network is that of the other scripts (MP-CC, 4 filters). Rows: by number of devices lost, means
 over all subsets of that size, and expected accuracy where each device survives with 0.9. `overall`
-is under thresholds calibrated on validation data, `local` and `cloud` are the exits alone.
+is under thresholds calibrated on validation data, `local` and `cloud` are the exits alone. Of a
+card split by object, what stands still (near-copies) and what moves are apart, and intervals are
+drawn over objects.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from ddnn.report.plots import BLUE, GRAY, INK
@@ -23,6 +26,7 @@ from ddnn.training.settings import PRESETS, PresetName
 from experiments.paper.failures import expected
 from experiments.paper.outage import sight_limit
 from experiments.shared.measures import at_rules
+from experiments.shared.objects import apart
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 from experiments.shared.variants import cameras
 
@@ -65,6 +69,8 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
         rows[str(count)] = {name: 100 * loss.mean for name, loss in losses.items()}
         rows[str(count)]["overall_worst"] = 100 * losses[OVERALL].worst
         rows[str(count)]["sight_limit"] = 100 * sight_limit(test, lost=count)
+        same = [subset.correct_N for subset in found if len(subset.lost) == count]
+        rows[str(count)] |= apart(study.data, np.mean(same, axis=0), OVERALL)
     rows["0"] |= at_rules(evaluate(run, test))
     without = 100 * float((test.fused_labels_N == run.prior_class).mean())
     survival_V = [SURVIVAL] * study.cameras

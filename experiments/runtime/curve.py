@@ -18,7 +18,8 @@ from ddnn.topology import read_topology
 from ddnn.wire.keys import KeyRing
 from ddnn.wire.ledger import SEAL_BYTES, zmtp_bytes
 from ddnn.wire.zeromq import ZmqTransport, make_key_pair
-from experiments.shared.script import add_places, command, results_folder, write_measured
+from experiments.shared.provenance import write_measured
+from experiments.shared.script import add_places, command, results_folder
 
 SIZES = {"scores": 33, "features": 149, "features of 64": 8528}
 BURST = 100  # messages sent before the other end takes them: well below the queue's limit

@@ -38,7 +38,8 @@ from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import MAX_ROWS, Ask, Capture, Heartbeat, Kind, Message, Scores
 from ddnn.wire.routes import routes
 from ddnn.wire.zeromq import ZmqTransport
-from experiments.shared.script import add_places, command, results_folder, write_measured
+from experiments.shared.provenance import write_measured
+from experiments.shared.script import add_places, command, results_folder
 
 SAMPLES = 400
 SMOKE = 2_000

@@ -20,7 +20,8 @@ from ddnn.bundle.place import place_bundle
 from ddnn.run.launcher import Options, launch
 from ddnn.topology import CLOUD, Topology
 from ddnn.wire.codec import HEADER
-from experiments.shared.script import add_places, command, results_folder, write_measured
+from experiments.shared.provenance import write_measured
+from experiments.shared.script import add_places, command, results_folder
 
 RADIO_KBPS = 250  # an 802.15.4 radio at 2.4 GHz
 WAN_MS = 40  # one way to a cloud in another country

@@ -35,7 +35,8 @@ from ddnn.run.outcome import Outcome
 from ddnn.run.plan import FailurePlan, plan_of
 from ddnn.topology import Topology, read_topology
 from ddnn.training.predict import answer, predict
-from experiments.shared.script import add_places, command, results_folder, write_measured
+from experiments.shared.provenance import write_measured
+from experiments.shared.script import add_places, command, results_folder
 
 GROUP = 6  # devices an edge server has
 WINDOW = 64

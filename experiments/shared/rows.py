@@ -2,7 +2,8 @@
 
 Measures are per cent of the test samples unless their name ends in another unit (UNITS). Where a
 share is of fewer samples, its row says of how many: NAME_samples, or samples for the whole row.
-Other measures may bring their own interval over the test samples: NAME_error is half of it.
+A measure may bring its own interval over the test samples, or over the objects that they show:
+NAME_error is half of it. Over seeds the mean of the halves is taken, the more cautious choice.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ UNITS = (
     "temperature",
     "camera",
 )
-RECORD = ("test_samples", "preset", "changed", "options", "data", "digest", "versions")
-"""Columns that say what a row follows from. All but VERSIONS are equal in all rows of a file."""
-VERSIONS = "versions"
+ASKED = ("test_samples", "preset", "changed", "options", "data", "digest")
+"""Columns that say what a call asked for: equal in all rows of a file."""
+MADE = ("settings", "bundles", "trained_with", "versions", "commit", "processor")
+"""Columns that say how a row came about, see `provenance`: empty where it was not noted."""
+RECORD = (*ASKED, *MADE)
 Rows = Mapping[str, Mapping[str, float]]
 """By row name, by measure."""
 Published = Mapping[tuple[str, str], Mapping[str, float]]
@@ -73,8 +76,8 @@ class RowFile:
         *,
         is_fresh: bool = False,
     ) -> None:
-        """record: columns that say what all rows follow from, and with which versions new ones
-        are measured. is_fresh: the first new row replaces those that are there.
+        """record: columns that say what all rows follow from. is_fresh: the first new row
+        replaces those that are there.
 
         Raises ConfigError where the file holds rows that follow from something else.
         """
@@ -84,7 +87,7 @@ class RowFile:
         self._lines = read_csv(path) if path.exists() and not is_fresh else []
         for line in self._lines:
             for column, wanted in record.items():
-                if column != VERSIONS and line.get(column) != wanted:
+                if column not in MADE and line.get(column) != wanted:
                     raise ConfigError(
                         f"{path}: {column} is {line.get(column)!r}, this call's is {wanted!r}: "
                         "want another --out, or --fresh to replace these rows"
@@ -98,17 +101,18 @@ class RowFile:
     def has(self, setting: str, seed: int) -> bool:
         return any((x["setting"], x["seed"]) == (setting, str(seed)) for x in self._lines)
 
-    def add(self, setting: str, seed: int, rows: Rows) -> None:
-        """Puts the rows in their place and writes the file."""
+    def add(
+        self, setting: str, seed: int, rows: Rows, made: Mapping[str, str] | None = None
+    ) -> None:
+        """Puts the rows in their place and writes the file. made: columns MADE of these rows."""
         for row, measures in rows.items():
             values = {measure: f"{value:.4f}" for measure, value in measures.items()}
             start = {"seed": str(seed), "setting": setting, "row": row}
-            self._lines.append(start | values | self._record)
+            self._lines.append(start | values | self._record | (made or {}))
         self._lines.sort(key=lambda line: (int(line["seed"]), self._place(line)))
-        columns = dict.fromkeys(
-            column for line in self._lines for column in line if column not in self._record
-        )
-        header = [*columns, *self._record]
+        columns = dict.fromkeys(column for line in self._lines for column in line)
+        measures = [column for column in columns if column not in RECORD]
+        header = [*measures, *(column for column in RECORD if column in columns)]
         write_csv(
             self.path, header, ([line.get(column, "") for column in header] for line in self._lines)
         )
@@ -119,7 +123,7 @@ class RowFile:
         for line in sorted(self._lines, key=self._place):
             measures = found.setdefault((line["setting"], line["row"]), {})
             for column, text in line.items():
-                if column not in (*self._record, "seed", "setting", "row") and text:
+                if column not in (*RECORD, "seed", "setting", "row") and text:
                     measures.setdefault(column, []).append(float(text))
         return found
 
@@ -148,7 +152,7 @@ def write_means(path: Path, table: RowFile, published: Published) -> None:
             samples = round(mean(of)) if of else table.test_samples
             found = interval(values, *bounds(measure), samples=samples)
             if error := measures.get(measure + ERROR):
-                found = found if found.of else Interval.around(mean(values), mean(error))
+                found = Interval.around(mean(values), mean(error), *bounds(measure))
             cells = [mean(values), found.low, found.high, found.of, known.get(measure)]
             texts = [f"{x:.4f}" if isinstance(x, float) else x for x in cells]
             lines.append([setting, row, measure, *texts, len(values)])
@@ -170,9 +174,9 @@ class Interval(NamedTuple):
     of: str = ""
 
     @classmethod
-    def around(cls, value: float, error: float) -> Interval:
+    def around(cls, value: float, error: float, least: float, most: float) -> Interval:
         """Of a measure that came with its own error over the test samples."""
-        return cls(value - error, value + error, SAMPLES)
+        return cls(max(least, value - error), min(most, value + error), SAMPLES)
 
 
 def interval(values: Sequence[float], least: float, most: float, *, samples: int) -> Interval:
@@ -193,7 +197,7 @@ def read_rows(path: Path) -> RowFile:
     """A file that is there, whatever it follows from."""
     lines = read_csv(path)
     settings = list(dict.fromkeys(line["setting"] for line in lines))
-    return RowFile(path, settings, {column: lines[0][column] for column in RECORD})
+    return RowFile(path, settings, {column: lines[0].get(column, "") for column in ASKED})
 
 
 def read_means(path: Path) -> Means:

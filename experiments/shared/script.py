@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from ddnn.errors import DdnnError
-from ddnn.report.files import write_csv
-from ddnn.training.run import versions
 
 FOLDER = Path(__file__).parents[1]
 OF_RECORD = FOLDER / "results"
@@ -36,13 +34,3 @@ def command(main: Callable[[], object]) -> None:
         main()
     except DdnnError as error:
         sys.exit(f"error: {error}")
-
-
-def versions_text() -> str:
-    """Of ddnn and what it computes with, in one cell."""
-    return " ".join(f"{name}={value}" for name, value in versions().items())
-
-
-def write_measured(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A CSV whose last column says with which versions it was measured."""
-    write_csv(path, [*header, "versions"], ([*row, versions_text()] for row in rows))

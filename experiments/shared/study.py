@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,16 +26,15 @@ from ddnn.data.multiview import DataSet
 from ddnn.errors import ConfigError
 from ddnn.runfolder import is_finished, is_run
 from ddnn.topology import Topology
-from ddnn.training.run import Run, open_run, resume_run, train_run
+from ddnn.training.run import Run, open_run, read_config, resume_run, train_run, versions
 from ddnn.training.settings import PresetName, Settings, settings_for
 from experiments.shared.pictures import write_picture
-from experiments.shared.rows import RECORD, Published, RowFile, print_means, read_means, write_means
+from experiments.shared.provenance import DIGITS, made_from
+from experiments.shared.rows import ASKED, Published, RowFile, print_means, read_means, write_means
 from experiments.shared.rows import Means as Means
 from experiments.shared.rows import Rows as Rows
-from experiments.shared.script import add_places, command, results_folder, versions_text
+from experiments.shared.script import add_places, command, results_folder
 
-DIGITS = 12
-"""Of a sha256 in names and cells."""
 SMOKE_CARD = Path(__file__).with_name("smoke.yaml")
 
 
@@ -45,6 +44,7 @@ class Study:
 
     changes: of the preset's settings. runs: folder of trained networks, shared by all scripts.
     options: all of the call. own_options: those of `Experiment.follow_from` that were given.
+    networks: what the rows at hand are measured on. trained_anew: folders of this call's trainings.
     """
 
     card: str
@@ -57,6 +57,8 @@ class Study:
     is_smoke: bool
     options: argparse.Namespace
     own_options: str
+    networks: list[Run] = field(default_factory=list)
+    trained_anew: set[Path] = field(default_factory=set)
 
     @property
     def cameras(self) -> int:
@@ -72,21 +74,33 @@ class Study:
         preset: PresetName | None = None,
         **changes: Any,
     ) -> Run:
-        """A trained run; opened where an equal one was trained before, gone on with where an
-        equal one was interrupted.
+        """A trained run; opened where an equal one was trained before, with the same versions of
+        everything, gone on with where an equal one was interrupted. `--fresh` trains it once more.
 
         changes: of the preset's settings; those of the call come before them.
         """
         data = self.data if data is None else data
         settings = settings_for(preset or self.preset, **(changes | dict(self.changes)))
         folder = self.runs / _run_name(topology, settings, data, seed)
-        if is_finished(folder):
-            return open_run(folder)
-        if is_run(folder):
-            return resume_run(folder, data=data)
-        return train_run(
-            folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
-        )
+        if self._may_use(folder):
+            run = open_run(folder) if is_finished(folder) else resume_run(folder, data=data)
+        else:
+            run = train_run(
+                folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
+            )
+        self.trained_anew.add(folder)
+        return self.uses(run)
+
+    def uses(self, run: Run) -> Run:
+        """The run, which the rows at hand are then said to be measured on."""
+        self.networks.append(run)
+        return run
+
+    def _may_use(self, folder: Path) -> bool:
+        """Whether the network there is of this call, or may be taken from an earlier one."""
+        if self.options.fresh and folder not in self.trained_anew:
+            return False
+        return is_run(folder) and read_config(folder).versions == versions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +146,9 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
     for seed in range(study.seeds):
         for setting in settings:
             if not table.has(setting, seed):
-                table.add(setting, seed, experiment.measure(study, setting, seed))
+                study.networks.clear()
+                rows = experiment.measure(study, setting, seed)
+                table.add(setting, seed, rows, made_from(study.networks))
                 print(f"{name}: seed {seed}, {setting}", flush=True)
         write_means(means_file, table, experiment.published)
     means = read_means(means_file)
@@ -159,7 +175,7 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
     parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     add_places(parser, smoke="one seed, one epoch, few samples")
-    parser.add_argument("--fresh", action="store_true", help="forget the rows there are")
+    parser.add_argument("--fresh", action="store_true", help="forget rows and networks")
     experiment.options(parser)
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
@@ -216,9 +232,8 @@ def _columns_of_record(study: Study) -> dict[str, str]:
         study.own_options,
         study.data.name,
         study.data.digest[:16],
-        versions_text(),
     )
-    return dict(zip(RECORD, values, strict=True))
+    return dict(zip(ASKED, values, strict=True))
 
 
 def _run_name(topology: Topology, settings: Settings, data: DataSet, seed: int) -> str:

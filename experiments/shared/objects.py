@@ -1,0 +1,58 @@
+"""Accuracies where samples are not independent: many are of one object.
+
+Forty views of a parked car are one car. So intervals are drawn over objects, not samples, and what
+stands still is reported apart from what moves.
+Axes: N samples.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.data.multiview import DataSet
+from ddnn.data.objects import copied
+
+NEAR = 12.0
+"""Grey levels (rms) up to which two views are copies, as in the card `epfl-by-object`."""
+DRAWS = 2000
+
+
+def apart(data: DataSet, right_N: NDArray[np.float64], measure: str) -> dict[str, float]:
+    """Per cent of the test samples: all; near-copies of another sample of the set, which stand
+    still, and the rest; each object weighing the same. Nothing more where no objects are known.
+
+    right_N: 0 to 1 of each test sample. `measure`_error: half a 95 % interval over objects.
+    """
+    found = {measure: 100 * float(right_N.mean())}
+    if data.objects_N is None:
+        return found
+    objects_N = data.objects_N[data.split.test]
+    still_N = _standing(data)[data.split.test]
+    found[f"{measure}_error"] = 100 * half_interval(right_N, objects_N)
+    for name, part_N in (("still", still_N), ("moving", ~still_N)):
+        if part_N.any():
+            found[name] = 100 * float(right_N[part_N].mean())
+            found[f"{name}_samples"] = int(part_N.sum())
+    each = [float(right_N[objects_N == number].mean()) for number in np.unique(objects_N)]
+    return found | {"per_object": 100 * float(np.mean(each)), "per_object_samples": len(each)}
+
+
+@cache
+def _standing(data: DataSet) -> NDArray[np.bool_]:
+    """Of all samples; found once for a data set."""
+    return copied(data.samples, near=NEAR)
+
+
+def half_interval(right_N: NDArray[np.float64], objects_N: NDArray[np.int64]) -> float:
+    """Half of a 95 % interval of the mean: bootstrap over whole objects, the same draws each
+    time."""
+    _, number_N = np.unique(objects_N, return_inverse=True)
+    right, samples = np.bincount(number_N, right_N), np.bincount(number_N)
+    count = len(samples)
+    draws = np.random.default_rng(0).integers(count, size=(DRAWS, count))
+    means = right[draws].sum(axis=1) / samples[draws].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(high - low) / 2
