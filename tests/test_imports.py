@@ -61,7 +61,7 @@ LAYERS = {
 
 BENCH = ("bench/",)  # measures bare sockets and the naive way beside ours
 OWNERS = {
-    "zmq": ("wire/zeromq.py", *BENCH),
+    "zmq": ("wire/zeromq.py", "wire/monitor.py", *BENCH),
     "onnxruntime": ("nodes/engine.py",),
     "yaml": ("yamlfile.py",),
     "click": ("cli/",),

@@ -10,7 +10,7 @@ from ddnn.run.hosts import check_exposure
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.keys import KeyRing, read_keys
-from ddnn.wire.routes import peers
+from ddnn.wire.routes import peers, routes
 from ddnn.wire.zeromq import ZmqTransport, check_pair
 
 LAST_WORDS_MS = 500
@@ -31,6 +31,7 @@ def open_sockets(
         endpoint=topology.endpoint(name),
         peers={peer: topology.endpoint(peer) for peer in peers(topology, name)},
         max_bytes=codec.max_bytes,
+        senders=len({sender for sender, to, _ in routes(topology) if to == name}),
         keys=load_keys(topology, name, keys),
     )
 

@@ -14,9 +14,10 @@ from ddnn.errors import WireError
 from ddnn.wire.messages import Account, KernelCount, Kind, LinkCount
 
 EVENTS = (
-    "busy-slot", "bad-flag", "checksum", "bad-length", "bad-route", "bad-value", "duplicate",
-    "forgotten", "impersonated", "late", "not-finite", "old-epoch", "replayed", "sender",
-    "session", "stranger", "too-large", "unknown-kind", "unsent", "version",
+    "busy-slot", "bad-flag", "checksum", "bad-length", "bad-route", "bad-value", "crowd",
+    "duplicate", "forgotten", "impersonated", "late", "multipart", "not-finite", "old-epoch",
+    "over-budget", "replayed", "sender", "session", "stranger", "too-large", "unfinished",
+    "unknown-kind", "unsent", "version",
 )  # fmt: skip
 """Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
 _COUNTS = struct.Struct("<HHB")

@@ -2,21 +2,27 @@
 
 ZeroMQ hides its descriptors. The events CONNECTED and ACCEPTED of a socket monitor carry the
 number of a new connection's descriptor, DISCONNECTED the number of a closed one. Each is
-duplicated here when it is announced: the copy still tells the count after ZeroMQ has closed its
-own, and the number cannot be taken over by another connection meanwhile. The copies keep a lost
-connection half open, so events must be read often; `Connections.close` gives all of them back.
+duplicated here once its handshake is done, so that connections which say nothing cost nothing:
+the copy still tells the count after ZeroMQ has closed its own, and the number cannot be taken
+over by another connection meanwhile. The copies keep a lost connection half open, so events must
+be read often; `Connections.close` gives all of them back.
 
-Traps: `tcpi_bytes_sent` counts what was sent again, `tcpi_bytes_received` the peer's FIN.
+Traps: `tcpi_bytes_sent` counts what was sent again, `tcpi_bytes_received` the peer's FIN. The
+event HANDSHAKE_SUCCEEDED does not say whose. Sockets of one machine (`ipc://`) count no bytes.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+import termios
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 _STATE, _RECEIVED, _SENT, _RESENT = 0, 128, 200, 208  # offsets in struct tcp_info, linux/tcp.h
@@ -72,11 +78,19 @@ PLAIN = Handshake(connecting=64 + 2 + 26, bound=64 + 2 + 26)
 CURVE = Handshake(connecting=64 + 2 + 200 + 9 + 277, bound=64 + 2 + 168 + 2 + 50)
 
 
-class Event(NamedTuple):
-    """A connection came (`opened`) or went."""
+class Change(Enum):
+    """What happens to a connection."""
 
-    descriptor: int
-    opened: bool
+    CAME = "came"
+    SHOOK_HANDS = "shook hands"
+    WENT = "went"
+
+
+class Event(NamedTuple):
+    """A socket monitor's news. descriptor: None for SHOOK_HANDS."""
+
+    change: Change
+    descriptor: int | None = None
 
 
 class Connections:
@@ -85,63 +99,122 @@ class Connections:
     def __init__(self, handshake: Handshake, *, bound: bool) -> None:
         ends = handshake.connecting, handshake.bound
         self._handshake = Traffic(*(reversed(ends) if bound else ends))
-        self._copies: dict[int, int] = {}
+        self._new: dict[int, None] = {}
+        self._copies: dict[int, socket.socket] = {}
         self._gone = Traffic()
+        self._unseen = 0  # handshakes that were announced, less those that were seen
+
+    @property
+    def new(self) -> tuple[int, ...]:
+        """Descriptors whose handshake is not done, oldest first."""
+        return tuple(self._new)
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        """Descriptors whose handshake is done, oldest first."""
+        return tuple(self._copies)
 
     def take(self, events: Sequence[Event]) -> None:
         """The monitor's news, in order. A descriptor that is gone by then tells nothing."""
-        for place, event in enumerate(events):
-            if not event.opened:
-                self._forget(event.descriptor)
-            elif any(later.descriptor == event.descriptor for later in events[place + 1 :]):
-                self._add(Traffic(unread=1))
+        for event in events:
+            if event.descriptor is None:
+                self._unseen += 1
             else:
-                self._open(event.descriptor)
+                self._forget(event.descriptor)
+                if event.change is Change.CAME:
+                    self._new[event.descriptor] = None
+        for descriptor in self.new:
+            self._copy(descriptor)
+        if self._unseen > 0 and not self._new:
+            self._add(Traffic(unread=self._unseen))
+            self._unseen = 0
 
     @property
     def traffic(self) -> Traffic:
         """All messages with their framing, so far."""
-        return total([self._gone, *(self._messages(copy) for copy in self._copies.values())])
+        return total([self._gone, *map(self._messages, self._copies.values())])
+
+    def read_bytes(self) -> dict[int, int]:
+        """Of messages with their framing, by open descriptor: what ZeroMQ has read at least."""
+        found = {}
+        for descriptor, copy in self._copies.items():
+            with suppress(OSError):
+                found[descriptor] = self._messages(copy).received - _waiting_bytes(copy)
+        return found
+
+    def cut(self, descriptor: int) -> None:
+        """Ends a connection; ZeroMQ notices, and tells so later."""
+        copy = self._copies.get(descriptor)
+        with suppress(OSError):
+            if copy is not None:
+                copy.shutdown(socket.SHUT_RDWR)
+            elif not self._has_shaken_hands(descriptor):
+                with _borrowed(descriptor) as connection:
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Gives the descriptors back."""
-        for descriptor in list(self._copies):
+        for descriptor in self.open:
             self._forget(descriptor)
 
-    def _open(self, descriptor: int) -> None:
-        self._forget(descriptor)
-        try:
-            self._copies[descriptor] = os.dup(descriptor)
-        except OSError:
-            self._add(Traffic(unread=1))
+    def _has_shaken_hands(self, descriptor: int) -> bool:
+        done = self._handshake
+        with _borrowed(descriptor) as connection:
+            counted = tcp_traffic(connection)
+        return counted.sent >= done.sent and counted.received >= done.received
+
+    def _copy(self, descriptor: int) -> None:
+        """Where the handshake is done, and the system has a descriptor left; tried again if not."""
+        with suppress(OSError):
+            if self._has_shaken_hands(descriptor):
+                copy = os.dup(descriptor)
+                self._copies[descriptor] = _tcp(copy)
+                self._unseen -= 1
+                del self._new[descriptor]
 
     def _forget(self, descriptor: int) -> None:
+        self._new.pop(descriptor, None)
         copy = self._copies.pop(descriptor, None)
         if copy is not None:
             self._add(self._messages(copy))
-            os.close(copy)
+            copy.close()
 
     def _add(self, traffic: Traffic) -> None:
         self._gone = total([self._gone, traffic])
 
-    def _messages(self, descriptor: int) -> Traffic:
-        """Nothing before the handshake is done."""
+    def _messages(self, connection: socket.socket) -> Traffic:
         try:
-            counted = tcp_traffic(descriptor)
+            counted = tcp_traffic(connection)
         except OSError:
             return Traffic(unread=1)
-        sent = counted.sent - self._handshake.sent
-        received = counted.received - self._handshake.received
-        return Traffic(sent, received, 1) if min(sent, received) >= 0 else Traffic()
+        return Traffic(
+            counted.sent - self._handshake.sent, counted.received - self._handshake.received, 1
+        )
 
 
-def tcp_traffic(descriptor: int) -> Traffic:
-    """Bytes of a TCP connection that reached the wire once, and that arrived in order."""
-    connection = socket.socket(fileno=descriptor)
+def _tcp(descriptor: int) -> socket.socket:
+    """A socket of this descriptor. The family does not matter: no address is asked for."""
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
+
+
+@contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """ZeroMQ's own descriptor, which stays open."""
+    connection = _tcp(descriptor)
     try:
-        info = _tcp_info(connection)
+        yield connection
     finally:
-        connection.detach()  # the descriptor stays open
+        connection.detach()
+
+
+def _waiting_bytes(connection: socket.socket) -> int:
+    """What has arrived and nobody has read."""
+    return int.from_bytes(fcntl.ioctl(connection, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def tcp_traffic(connection: socket.socket) -> Traffic:
+    """Bytes of a TCP connection that reached the wire once, and that arrived in order."""
+    info = _tcp_info(connection)
     sent, resent, received = (
         _U64.unpack_from(info, offset)[0] for offset in (_SENT, _RESENT, _RECEIVED)
     )

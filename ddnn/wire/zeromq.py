@@ -6,9 +6,6 @@ The only file that imports zmq. Traps it knows:
 * The default LINGER waits for ever at exit; here it is 0, or short where a last message counts.
 * MAXMSGSIZE closes the connection of a peer that sends a larger message, before memory is taken.
 * Descriptors are hidden but for the socket monitor's events; see `kernel`.
-* A monitor whose pipe is full blocks ZeroMQ's thread, which then holds the lock that closing
-  wants: 800 connections while nobody reads would hang the process. Its pipe here has no limit.
-  What was connected and is gone costs 11 KB until the socket is next asked.
 * ZeroMQ's thread looks names up, which may take a minute: nobody waits for it longer than agreed.
 * With CURVE alone anyone who has a node's public key may connect: `_Doorman` lets in only the
   topology's own, and tells which of them sent a message.
@@ -30,20 +27,13 @@ from contextlib import suppress
 
 import zmq
 from zmq.utils import z85
-from zmq.utils.monitor import recv_monitor_message
 
 from ddnn.errors import ConfigError, TransportError
-from ddnn.wire.kernel import (
-    CURVE,
-    IS_COUNTED,
-    PLAIN,
-    Connections,
-    Event,
-    Handshake,
-    Traffic,
-    total,
-)
+from ddnn.wire.guard import Guard
+from ddnn.wire.kernel import CURVE, IS_COUNTED, PLAIN, Connections, Traffic, total
 from ddnn.wire.keys import KeyPair, KeyRing
+from ddnn.wire.ledger import SEAL_BYTES, zmtp_bytes
+from ddnn.wire.monitor import Watch
 from ddnn.wire.transport import Arrived
 
 QUEUE_MESSAGES = 1000
@@ -62,19 +52,14 @@ DRAIN_MESSAGES = 256
 """At most so many messages are handed over at once, so that ticks are never starved."""
 CLOSE_S = 1.0
 """How long closing may take beside its linger; milliseconds, unless a name server is slow."""
-NEWS = 1000
-"""At most so many of a monitor's events are read at once."""
+HANDSHAKE_MS = 5000
+"""How long a handshake may take; ZeroMQ alone gives it 30 s."""
 WATCH_S = 0.1
-"""How often the monitors are read: a lost connection stays half open for so long."""
+"""How often the monitors are read and the guards look: a lost connection stays half open for so
+long, and a message without end grows."""
 HANDSHAKE_BYTES = 512
 """MAXMSGSIZE counts handshakes too, and the bytes that encryption adds."""
 
-_FAILED = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
-_WATCHED = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 _ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 
 
@@ -90,60 +75,15 @@ def check_pair(name: str, pair: KeyPair) -> None:
         raise ConfigError(f"{name}.key: public and secret do not belong together, want a pair")
 
 
-def _monitor(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
-    """What tells of the socket's connections, however late it is read."""
-    address = f"inproc://news-{id(socket)}"
-    socket.monitor(address, _WATCHED | _FAILED)
-    monitor: zmq.Socket[bytes] = socket.context.socket(zmq.PAIR)
-    monitor.setsockopt(zmq.RCVHWM, 0)
-    monitor.connect(address)
-    return monitor
-
-
-class _Watch:
-    """The connections of one socket, as its monitor announces them."""
-
-    def __init__(self, socket: zmq.Socket[bytes], handshake: Handshake, *, bound: bool) -> None:
-        self._socket = socket
-        self._monitor = _monitor(socket)
-        self.connections = Connections(handshake, bound=bound)
-        self.failed = 0
-        self.read()
-
-    @property
-    def descriptor(self) -> int:
-        """Readable when there is news since the last `read`, of which there must have been one."""
-        return int(self._monitor.fileno())
-
-    def read(self) -> None:
-        """Takes the news, or the first of very much."""
-        events = []
-        with suppress(zmq.Again):
-            for _ in range(NEWS):
-                found = recv_monitor_message(self._monitor, zmq.NOBLOCK)
-                if found["event"] & _FAILED:
-                    self.failed += 1
-                else:
-                    opened = found["event"] != zmq.EVENT_DISCONNECTED
-                    events.append(Event(int(found["value"]), opened))
-        if IS_COUNTED:
-            self.connections.take(events)
-
-    def close(self) -> None:
-        """Before the socket is closed."""
-        self._socket.monitor(None, 0)
-        self._monitor.close(linger=0)
-
-
 class _Outbox:
     """The way to one peer."""
 
-    def __init__(self, socket: zmq.Socket[bytes], address: str, handshake: Handshake) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], address: str, watch: Watch) -> None:
         self._socket = socket
         self._address = address
         self._seen = 0
         self._retry_s = math.inf
-        self.watch = _Watch(socket, handshake, bound=False)
+        self.watch = watch
         self.send = socket.send
 
     def connect(self) -> None:
@@ -151,7 +91,7 @@ class _Outbox:
         self._socket.connect(self._address)
 
     def look_after(self, now_s: float) -> None:
-        """Starts anew, after a pause, where a handshake failed."""
+        """Starts anew, after a pause, where a handshake failed; takes nothing in."""
         if self.watch.failed > self._seen:
             self._seen = self.watch.failed
             self._retry_s = min(self._retry_s, now_s + RETRY_S)
@@ -159,10 +99,8 @@ class _Outbox:
             self._retry_s = math.inf
             self._socket.disconnect(self._address)
             self._socket.connect(self._address)
-
-    def close(self, linger_ms: int) -> None:
-        self.watch.close()
-        self._socket.close(linger=linger_ms)
+        self.watch.look()
+        self.watch.guard.settle(is_empty=True)
 
 
 class _Doorman:
@@ -180,21 +118,20 @@ class _Doorman:
 
     def answer(self) -> None:
         """Serves those who wait at the door. Who enters is named in each of its messages."""
-        try:
-            while True:
+        with suppress(zmq.Again):
+            for _ in range(DRAIN_MESSAGES):
                 _, request, _, _, _, mechanism, *keys = self.socket.recv_multipart(zmq.NOBLOCK)
                 name = self._names.get(keys[0]) if mechanism == b"CURVE" and keys else None
                 status = (b"400", b"unknown key", b"") if name is None else (b"200", b"OK", name)
                 self.refused += name is None
                 self.socket.send_multipart([b"1.0", request, *status, b""])
-        except zmq.Again:
-            pass
 
 
 class ZmqTransport:
     """One node's sockets.
 
-    events: who was refused at the door (`stranger`), for the node's account.
+    events: for the node's account, who was refused at the door (`stranger`), messages of more than
+    one part (`multipart`), and what the guards cut.
     """
 
     def __init__(
@@ -204,38 +141,39 @@ class ZmqTransport:
         endpoint: str,
         peers: Mapping[str, str],
         max_bytes: int,
+        senders: int = 0,
         keys: KeyRing | None = None,
     ) -> None:
-        """Binds `endpoint` and connects to every peer's. keys: None, nothing is encrypted.
+        """Binds `endpoint` and connects to every peer's. senders: how many are meant to connect
+        here. keys: None, nothing is encrypted.
 
         Raises TransportError naming the address and the node when the address cannot be had.
         """
         self.events: Counter[str] = Counter()
         self._keys = keys
-        self._handshake = PLAIN if keys is None else CURVE
+        self._seal_bytes = 0 if keys is None else SEAL_BYTES
         self._context = zmq.Context(io_threads=1)
         self._outboxes: dict[str, _Outbox] = {}
         self._watched_s = 0.0
-        self._doorman = None if keys is None else _Doorman(self._context, keys.public)
-        self._inbox = self._make_inbox(endpoint, max_bytes + HANDSHAKE_BYTES)
-        self._inbox_watch = _Watch(self._inbox, self._handshake, bound=True)
+        self._refused_bytes = 0
+        self._is_closed = False
         self._news = selectors.DefaultSelector()
-        self._news.register(self._inbox_watch.descriptor, selectors.EVENT_READ, self._inbox_watch)
         self._poller = zmq.Poller()
-        self._poller.register(self._inbox, zmq.POLLIN)
-        if self._doorman is not None:
-            self._poller.register(self._doorman.socket, zmq.POLLIN)
-        self._take = self._take_plain if keys is None else self._take_named
         try:
+            self._doorman = None if keys is None else _Doorman(self._context, keys.public)
+            self._inbox = self._make_inbox(endpoint, max_bytes + HANDSHAKE_BYTES)
+            framed = self._framed_bytes(max_bytes)
+            self._watch = self._watch_over(self._inbox, senders, framed, bound=True)
             self._inbox.bind(endpoint)
             for peer, address in peers.items():
-                outbox = self._outboxes[peer] = self._make_outbox(peer, address)
-                watch = outbox.watch
-                self._news.register(watch.descriptor, selectors.EVENT_READ, watch)
-                outbox.connect()
+                self._outboxes[peer] = self._make_outbox(peer, address)
+                self._outboxes[peer].connect()
         except zmq.ZMQError as error:
             self.close()
             raise TransportError(f"{endpoint}: {error.strerror}, wanted by {name}") from error
+        self._poller.register(self._inbox, zmq.POLLIN)
+        if self._doorman is not None:
+            self._poller.register(self._doorman.socket, zmq.POLLIN)
 
     def _make_inbox(self, endpoint: str, max_bytes: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.PULL)
@@ -243,6 +181,7 @@ class ZmqTransport:
         socket.setsockopt(zmq.IPV6, "[" in endpoint)
         socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
         socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
         socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
@@ -253,11 +192,15 @@ class ZmqTransport:
         return socket
 
     def _make_outbox(self, peer: str, address: str) -> _Outbox:
+        """Nothing but a handshake comes back: the other side gets no memory of this one."""
         socket = self._context.socket(zmq.PUSH)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IPV6, "[" in address)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES)
+        socket.setsockopt(zmq.RCVHWM, 1)
+        socket.setsockopt(zmq.MAXMSGSIZE, HANDSHAKE_BYTES)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         socket.setsockopt(zmq.TCP_MAXRT, LINK_MS)
         socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
@@ -265,26 +208,43 @@ class ZmqTransport:
             socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.own.public.encode())
             socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.own.secret.encode())
             socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.public[peer].encode())
-        return _Outbox(socket, address, self._handshake)
+        return _Outbox(socket, address, self._watch_over(socket, 1, 0, bound=False))
+
+    def _watch_over(
+        self, socket: zmq.Socket[bytes], expected: int, message_bytes: int, *, bound: bool
+    ) -> Watch:
+        connections = Connections(PLAIN if self._keys is None else CURVE, bound=bound)
+        guard = Guard(connections, self.events, expected=expected, message_bytes=message_bytes)
+        watch = Watch(socket, connections, guard, is_counted=IS_COUNTED)
+        self._news.register(watch.descriptor, selectors.EVENT_READ, watch)
+        return watch
 
     def traffic(self) -> Traffic | None:
-        """Bytes of messages, with framing, that the kernel counted; None where it does not."""
+        """Bytes of messages, with framing, that the kernel counted; None where it does not.
+
+        What messages of more than one part took is left out, as handshakes are.
+        """
         if not IS_COUNTED:
             return None
         self._look_after()
-        return total([watch.connections.traffic for watch in self._watches])
+        counted = total([watch.connections.traffic for watch in self._watches])
+        return counted._replace(received=counted.received - self._refused_bytes)
 
     @property
-    def _watches(self) -> list[_Watch]:
-        return [self._inbox_watch, *(outbox.watch for outbox in self._outboxes.values())]
+    def _watches(self) -> list[Watch]:
+        return [self._watch, *(outbox.watch for outbox in self._outboxes.values())]
 
     def _look_after(self) -> None:
-        """Monitors are read, lost causes tried again, the door's count carried over."""
-        self._watched_s = time.monotonic()
+        """Monitors are read, guards look, lost causes are tried again, the door's count is carried
+        over."""
+        self._watched_s = now_s = time.monotonic()
         for key, _ in self._news.select(0):
             key.data.read()
+        self._watch.look()
         for outbox in self._outboxes.values():
-            outbox.look_after(self._watched_s)
+            outbox.look_after(now_s)
+        if any(watch.is_behind for watch in self._watches):
+            self._watched_s = -math.inf
         if self._doorman is not None and self._doorman.refused:
             self.events["stranger"] = self._doorman.refused
 
@@ -297,44 +257,61 @@ class ZmqTransport:
         return True
 
     def receive(self, timeout_s: float) -> list[Arrived]:
-        """See Transport. The wait is rounded up to whole milliseconds."""
+        """See Transport. The wait is rounded up to whole milliseconds, and WATCH_S at most."""
         if time.monotonic() >= self._watched_s + WATCH_S:
             self._look_after()
-        ready = self._poller.poll(max(0, math.ceil(timeout_s * 1000)))
+        guard = self._watch.guard
+        wait_s = 0 if guard.is_suspicious else min(timeout_s, WATCH_S)
+        ready = dict(self._poller.poll(max(0, math.ceil(wait_s * 1000))))
         messages: list[Arrived] = []
-        while ready and len(messages) < DRAIN_MESSAGES:
-            for socket, _ in ready:
-                if socket is self._inbox:
-                    messages.append(self._take())
-                elif self._doorman is not None:
-                    self._doorman.answer()
-            ready = self._poller.poll(0)  # a third of what it costs to be told by an exception
+        for _ in range(DRAIN_MESSAGES):
+            if not ready:
+                break
+            if self._inbox in ready:
+                self._take(messages)
+            if self._doorman is not None and self._doorman.socket in ready:
+                self._doorman.answer()
+            # a third of what it costs to be told by an exception
+            ready = dict(self._poller.poll(0))
+        guard.settle(is_empty=self._inbox not in ready)
         return messages
 
-    def _take_plain(self) -> Arrived:
-        return self._inbox.recv(zmq.NOBLOCK), None
+    def _take(self, messages: list[Arrived]) -> None:
+        """The next message, if it is of one part."""
+        part = first = self._inbox.recv(zmq.NOBLOCK, copy=False)
+        framed_bytes = self._framed_bytes(len(part))
+        while part.more:
+            part = self._inbox.recv(zmq.NOBLOCK, copy=False)
+            framed_bytes += self._framed_bytes(len(part))
+        self._watch.guard.note(int(first.get(zmq.SRCFD)), framed_bytes)
+        if part is first:
+            messages.append((part.bytes, self._sender(part)))
+        else:
+            self.events["multipart"] += 1
+            self._refused_bytes += framed_bytes
 
-    def _take_named(self) -> Arrived:
-        part = self._inbox.recv(zmq.NOBLOCK, copy=False)
+    def _framed_bytes(self, part_bytes: int) -> int:
+        return zmtp_bytes(part_bytes + self._seal_bytes)
+
+    def _sender(self, part: zmq.Frame) -> str | None:
+        """By the key of its connection; None where there are no keys."""
+        if self._keys is None:
+            return None
         name = part.get("User-Id")
-        return part.bytes, name if isinstance(name, str) else ""
+        return name if isinstance(name, str) else ""
 
     def close(self, linger_ms: int = 0) -> None:
         """See Transport. Waits up to linger_ms for what is still queued, and no longer than
         CLOSE_S more whatever ZeroMQ's own thread is at."""
-        if self._inbox.closed:
+        if self._is_closed:
             return
-        watches = self._watches
+        self._is_closed = True
+        watches: list[Watch] = [key.data for key in self._news.get_map().values()]
         self._news.close()
-        self._inbox_watch.close()
-        self._inbox.close(linger=0)
-        for outbox in self._outboxes.values():
-            outbox.close(linger_ms)
-        if self._doorman is not None:
-            self._doorman.socket.close(linger=0)
-        ending = threading.Thread(target=self._context.term, daemon=True)
+        for watch in watches:
+            watch.close()
+        ending = threading.Thread(target=self._context.destroy, args=(linger_ms,), daemon=True)
         ending.start()
         ending.join(linger_ms / 1000 + CLOSE_S)
         for watch in watches:
             watch.connections.close()
-        self._outboxes.clear()

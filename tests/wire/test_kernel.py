@@ -12,7 +12,7 @@ from ddnn.errors import TransportError
 from ddnn.nodes.loop import settled_account
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
-from ddnn.wire.kernel import IS_COUNTED, PLAIN, Connections, Event, tells_bytes
+from ddnn.wire.kernel import IS_COUNTED, PLAIN, Change, Connections, Event, Traffic, tells_bytes
 from ddnn.wire.messages import Account, Capture, Heartbeat
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import ZmqTransport
@@ -33,6 +33,14 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def came(descriptor: int) -> Event:
+    return Event(Change.CAME, descriptor)
+
+
+def went(descriptor: int) -> Event:
+    return Event(Change.WENT, descriptor)
 
 
 class Pair:
@@ -134,10 +142,15 @@ def test_what_connects_and_says_nothing_counts_for_nothing(pair):
 
 def test_a_connection_that_is_gone_before_it_is_seen_is_reported_as_unread():
     connections = Connections(PLAIN, bound=True)
-    connections.take([Event(99, opened=True), Event(99, opened=False), Event(98, opened=False)])
+    connections.take([came(99), Event(Change.SHOOK_HANDS), went(99), went(98)])
     assert connections.traffic.unread == 1
-    connections.take([Event(2**20, opened=True)])
-    assert connections.traffic.unread == 2
+
+
+def test_one_that_goes_without_a_handshake_was_no_connection():
+    connections = Connections(PLAIN, bound=True)
+    connections.take([came(99), went(99), came(2**20)])
+    connections.take([went(2**20)])
+    assert connections.traffic == Traffic()
 
 
 @pytest.mark.parametrize(("size", "tells"), [(104, False), (192, False), (216, True), (232, True)])
