@@ -14,11 +14,15 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Final
 
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.plainfile import read_plain
+from ddnn.seal import is_sealed
 
 CONFIG, BUNDLE = "config.json", "bundle"
+BUNDLE_VERSION: Final = 2
+"""Of a bundle's manifest: 1 had no hash of its own."""
 CHECKPOINT, HISTORY = "checkpoint.safetensors", "history.jsonl"
 TRAINING = (CHECKPOINT, HISTORY)
 MANIFEST = f"{BUNDLE}/manifest.json"
@@ -55,7 +59,8 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 def is_finished(folder: Path) -> bool:
     """Whether `ddnn train` has come to its end here: the bundle is of all epochs wanted."""
     wanted = epochs_wanted(folder)
-    return wanted is not None and wanted == _epochs(folder / MANIFEST, "training")
+    path = folder / MANIFEST
+    return wanted is not None and wanted == _epochs(path, "training") and _is_whole(path)
 
 
 def epochs_wanted(folder: Path) -> int | None:
@@ -113,6 +118,14 @@ def _epochs(path: Path, *keys: str) -> int | None:
             document = document[key]
         return int(document)
     return None
+
+
+def _is_whole(manifest: Path) -> bool:
+    """Whether it can be used: as it was written, and by a ddnn of this version's bundles."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        content = read_plain(manifest)
+        return is_sealed(content) and json.loads(content)["schema_version"] == BUNDLE_VERSION
+    return False
 
 
 def _is_empty(folder: Path) -> bool:

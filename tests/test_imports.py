@@ -12,9 +12,11 @@ ROOT = Path(ddnn.__file__).parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
-BASE = {"addresses", "errors", "names", "plainfile", "runfolder", "share", "yamlfile"}
+BASE = {"addresses", "errors", "names", "plainfile", "runfolder", "seal", "share", "yamlfile"}
 STRUCTURE = BASE | {"blocks", "topology_check", "topology"}
-RUNTIME = STRUCTURE | {"coding", "decision", "report", "wire", "bundle.manifest", "bundle.load"}
+RUNTIME = STRUCTURE | {
+    "coding", "decision", "report", "wire", "bundle.external", "bundle.manifest", "bundle.load",
+}  # fmt: skip
 TRAINING = STRUCTURE | {
     "coding", "decision", "report", "data", "model", "bundle.manifest", "bundle.load",
     "bundle.graph", "bundle.write",
@@ -25,7 +27,8 @@ LAYERS = {
     "names": set(),
     "plainfile": set(),
     "yamlnumbers": set(),
-    "runfolder": {"errors", "plainfile"},
+    "runfolder": {"errors", "plainfile", "seal"},
+    "seal": set(),
     "share": {"errors", "names", "plainfile"},
     "yamlfile": {"errors", "plainfile", "yamlnumbers"},
     "topology_check": {"addresses", "errors"},
@@ -37,7 +40,8 @@ LAYERS = {
     "coding": STRUCTURE,
     "wire": STRUCTURE | {"coding"},
     "bundle.manifest": STRUCTURE | {"coding"},
-    "bundle.load": STRUCTURE | {"bundle.manifest"},
+    "bundle.external": {"errors"},
+    "bundle.load": STRUCTURE | {"bundle.external", "bundle.manifest"},
     "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load", "report"},
     "bundle.place": STRUCTURE | {"bundle.manifest", "bundle.load", "bundle.split"},
     "bundle.compose": STRUCTURE | {

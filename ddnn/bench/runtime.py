@@ -7,7 +7,6 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
@@ -141,11 +140,14 @@ def leaving_at(bundle: Bundle, name: str) -> Iterator[Bundle]:
     with tempfile.TemporaryDirectory(prefix="ddnn-bench-") as folder:
         copy = Path(folder) / "bundle"
         shutil.copytree(bundle.folder, copy)
-        manifest = json.loads((copy / MANIFEST).read_bytes())
-        for other, rule in manifest["exits"].items():
-            if rule["threshold"] is not None:
-                rule["threshold"] = 1.0 if other == name else 0.0
-        (copy / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        rules = {
+            other: rule
+            if rule.threshold is None
+            else rule.model_copy(update={"threshold": 1.0 if other == name else 0.0})
+            for other, rule in bundle.manifest.exits.items()
+        }
+        manifest = bundle.manifest.model_copy(update={"exits": rules})
+        (copy / MANIFEST).write_bytes(manifest.to_bytes())
         yield load_bundle(copy)
 
 

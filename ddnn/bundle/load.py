@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from pydantic import ValidationError
 
+from ddnn.bundle.external import check_model
 from ddnn.bundle.manifest import MANIFEST, WEIGHTS, Manifest, exit_file, files_of, section_file
 from ddnn.errors import BundleError, DdnnError
-from ddnn.runfolder import BUNDLE, check_finished
+from ddnn.runfolder import BUNDLE, BUNDLE_VERSION, check_finished, is_run
+from ddnn.seal import is_sealed, without_seal
 from ddnn.topology import Topology
 
 MAX_FILE_BYTES = 1 << 30
@@ -85,6 +88,8 @@ def read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:
     found, wanted = hashlib.sha256(content).hexdigest(), manifest.sha256[name]
     if found != wanted:
         raise BundleError(f"{folder / name}: sha256 {found[:12]}…, want {wanted[:12]}…")
+    if name.endswith(".onnx"):
+        check_model(folder / name, content)
     return content
 
 
@@ -96,14 +101,45 @@ def read_weights(bundle: Bundle) -> bytes:
 
 
 def _parse(path: Path, content: bytes) -> Manifest:
+    _check_version(path, content)
+    if not is_sealed(content):
+        raise BundleError(f"{path}: not as it was written, {_remedy(path)}")
     try:
-        return Manifest.model_validate_json(content)
+        return Manifest.model_validate_json(without_seal(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = "".join(f"{key}." for key in first["loc"])[:-1]
         raise BundleError(f"{path}: {where and where + ': '}{first['msg']}") from error
     except DdnnError as error:
         raise BundleError(f"{path}: {error}") from error
+
+
+def _check_version(path: Path, content: bytes) -> None:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: not JSON, {_remedy(path)}") from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if not isinstance(version, int):
+        raise BundleError(f"{path}: says no schema_version, {_remedy(path)}")
+    if version < BUNDLE_VERSION:
+        raise BundleError(
+            f"{path}: of bundle version {version}, this ddnn reads {BUNDLE_VERSION}: "
+            f"{_remedy(path)}"
+        )
+    if version > BUNDLE_VERSION:
+        raise BundleError(
+            f"{path}: of bundle version {version}, this ddnn reads {BUNDLE_VERSION}: want a newer "
+            "ddnn"
+        )
+
+
+def _remedy(path: Path) -> str:
+    """How to come by a bundle in place of the one with this manifest."""
+    run = path.parent.parent
+    if path.parent.name == BUNDLE and is_run(run):
+        return f"make it again with ddnn train --resume {run}"
+    return "make it again from its run, with ddnn train --resume RUN and, for a part, ddnn bundle"
 
 
 def _check_names(folder: Path, manifest: Manifest) -> None:

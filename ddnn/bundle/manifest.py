@@ -1,7 +1,7 @@
 """`manifest.json`: what a bundle holds and what it was made for.
 
     BUNDLE/
-      manifest.json
+      manifest.json          its last key is a hash of all the rest of it, see ddnn.seal
       sections/NODE.onnx     one a node with a section
       exits/EXIT.onnx        one a tier with an exit
       weights.safetensors    what training and evaluation read; the runtime never does
@@ -29,6 +29,8 @@ from pydantic import Field, model_validator
 
 from ddnn.coding.entropy import CONTEXTS
 from ddnn.errors import ConfigError
+from ddnn.runfolder import BUNDLE_VERSION
+from ddnn.seal import seal
 from ddnn.topology import Model, Name, Topology
 
 MANIFEST = "manifest.json"
@@ -45,7 +47,7 @@ class ExitRule(Model):
 class Manifest(Model):
     """The checked content of `manifest.json`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = BUNDLE_VERSION
     topology: Topology
     exits: dict[Name, ExitRule]
     prior_class: int = Field(ge=0, description="commonest class in training: the answer to nothing")
@@ -75,6 +77,10 @@ class Manifest(Model):
                     f"hexadecimal ones and no byte 00"
                 )
         return self
+
+    def to_bytes(self) -> bytes:
+        """The file's content, with its own hash at the end."""
+        return seal(self.model_dump(mode="json"))
 
 
 def section_file(node: str) -> str:

@@ -33,7 +33,7 @@ def place_bundle(folder: Path, topology: Topology, out: Path) -> Bundle:
     manifest = bundle.manifest.model_copy(update={"topology": topology})
     with new_folder(out) as new:
         copy_files(bundle, manifest.sha256, new)
-        (new / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+        (new / MANIFEST).write_bytes(manifest.to_bytes())
     return load_bundle(out)
 
 

@@ -21,7 +21,7 @@ from ddnn.bundle.manifest import (
 )
 from ddnn.bundle.split import new_folder
 from ddnn.model.joint import Joint
-from ddnn.report.files import write_bytes, write_json
+from ddnn.report.files import write_bytes
 from ddnn.topology import DEVICE
 
 
@@ -54,7 +54,7 @@ def write_bundle(
     with new_folder(folder, replace=True) as new:
         for path, content in files.items():
             write_bytes(new / path, content)
-        write_json(new / MANIFEST, manifest.model_dump(mode="json"))
+        write_bytes(new / MANIFEST, manifest.to_bytes())
     return manifest
 
 
@@ -106,5 +106,5 @@ def write_exits(
     manifest = load_bundle(folder).manifest
     training = manifest.training | dict(point or {})
     manifest = manifest.model_copy(update={"exits": dict(exits), "training": training})
-    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    write_bytes(folder / MANIFEST, manifest.to_bytes())
     return manifest

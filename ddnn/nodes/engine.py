@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from ddnn.bundle.external import check_model
 from ddnn.errors import BundleError
 
 
@@ -33,14 +34,17 @@ class Engine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path}: {error.strerror}") from error
+        check_model(path, content)
+        try:
             self._session = ort.InferenceSession(
-                path.read_bytes(),
+                content,
                 options,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=["ConvMulFusion"],  # keeps sums of signs whole
             )
-        except OSError as error:
-            raise BundleError(f"{path}: {error.strerror}") from error
         except Exception as error:  # onnxruntime's errors share no other base
             raise BundleError(f"{path}: not an ONNX model: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())

@@ -3,16 +3,22 @@
 import hashlib
 import json
 import os
+import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from builders import star_topology
 from networks import Trainer
+from onnx import helper
 
 from ddnn.bundle.load import load_bundle
 from ddnn.errors import BundleError
 from ddnn.nodes.build import build_node
+from ddnn.nodes.engine import Engine
+from ddnn.seal import KEY, seal
 
 Folder = Path
 
@@ -38,7 +44,9 @@ def refused(folder: Folder) -> str:
 def rewrite(folder: Folder, **changes: object) -> None:
     """Changes keys of the manifest."""
     path = folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    document = json.loads(path.read_bytes())
+    del document[KEY]
+    path.write_bytes(seal(document | changes))
 
 
 def hashes(folder: Folder) -> dict[str, str]:
@@ -117,7 +125,9 @@ def test_every_model_the_topology_needs_is_listed(folder, name):
     ("changes", "said"),
     [
         ({"extra": 1}, "extra: Extra inputs are not permitted"),
-        ({"schema_version": 2}, "schema_version: Input should be 1"),
+        ({"schema_version": 3}, "of bundle version 3, this ddnn reads 2: want a newer ddnn"),
+        ({"schema_version": 1}, "of bundle version 1, this ddnn reads 2: make it again from its"),
+        ({"schema_version": "2"}, "says no schema_version, make it again"),
         ({"exits": {}}, "exits [], want ['cloud', 'local']"),
         ({"exits": {"local": {"threshold": 2}}}, "exits.local.threshold: "),
         ({"prior_class": 3}, "prior_class 3, want less than 3"),
@@ -129,6 +139,104 @@ def test_every_model_the_topology_needs_is_listed(folder, name):
 def test_a_manifest_that_does_not_fit_is_told_by_key(folder, changes, said):
     rewrite(folder, **changes)
     assert refused(folder).startswith(f"{folder / 'manifest.json'}: {said}")
+
+
+EDITS: dict[str, Callable[[bytearray, int, random.Random], None]] = {
+    "bit": lambda content, at, rng: content.__setitem__(at, content[at] ^ 1 << rng.randrange(8)),
+    "byte": lambda content, at, rng: content.__setitem__(
+        at, content[at] + rng.randrange(1, 256) & 255
+    ),
+    "removed": lambda content, at, _: content.__delitem__(at),
+    "added": lambda content, at, rng: content.insert(at, rng.randrange(256)),
+    "space": lambda content, at, _: content.insert(at, 32),
+    "cut off": lambda content, at, _: content.__delitem__(slice(at, None)),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_no_change_of_the_manifest_goes_unnoticed(folder, edit):
+    path, rng = folder / "manifest.json", random.Random(0)
+    whole = path.read_bytes()
+    for _ in range(100):
+        content = bytearray(whole)
+        edit(content, rng.randrange(len(whole)), rng)
+        path.write_bytes(content)
+        assert refused(folder).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("tail", [b"\n", b" ", b"{}", b"\0"])
+def test_nothing_is_added_behind_the_manifest(folder, tail):
+    with (folder / "manifest.json").open("ab") as file:
+        file.write(tail)
+    refused(folder)
+
+
+def test_a_manifest_without_its_hash_or_with_anothers_is_refused(folder):
+    path = folder / "manifest.json"
+    document = json.loads(path.read_bytes())
+    path.write_text(json.dumps(document, indent=2) + "\n")  # the same bytes
+    load_bundle(folder)
+    for changed in (document | {"prior_class": 2}, {k: v for k, v in document.items() if k != KEY}):
+        path.write_text(json.dumps(changed, indent=2) + "\n")
+        assert "manifest.json: not as it was written, make it again" in refused(folder)
+
+
+def test_a_run_whose_bundle_is_of_another_version_names_the_command_that_makes_it(folder):
+    run = folder.parent
+    (run / "config.json").write_text('{"settings": {"epochs": 3}}')
+    rewrite(folder, schema_version=1)
+    assert refused(run).endswith(f"make it again with ddnn train --resume {run}")
+
+
+def external(content: bytes, place: str) -> bytes:
+    """The model with one of its tensors in a file beside it, or wherever ONNX lets one be."""
+    model = onnx.load_from_string(content)
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="weights.bin")
+    sparse = onnx.SparseTensorProto(values=tensor, dims=[1])
+    inner = onnx.GraphProto(name="inner", initializer=[tensor])
+    match place:
+        case "initializer":
+            model.graph.initializer.append(tensor)
+        case "sparse initializer":
+            model.graph.sparse_initializer.append(sparse)
+        case "attribute":
+            model.graph.node[0].attribute.append(helper.make_attribute("t", tensor))
+        case "attribute list":
+            model.graph.node[0].attribute.append(helper.make_attribute("t", [tensor]))
+        case "sparse attribute":
+            model.graph.node[0].attribute.append(helper.make_attribute("t", sparse))
+        case "inner graph":
+            model.graph.node[-1].attribute.append(helper.make_attribute("g", inner))
+        case "inner graphs":
+            model.graph.node[-1].attribute.append(helper.make_attribute("g", [inner]))
+        case "function":
+            node = helper.make_node("Constant", [], ["x"], value=tensor)
+            model.functions.append(onnx.FunctionProto(name="f", node=[node]))
+        case "training":
+            model.training_info.append(onnx.TrainingInfoProto(algorithm=inner))
+        case "location alone":
+            tensor.ClearField("data_location")
+            model.graph.initializer.append(tensor)
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "initializer", "sparse initializer", "attribute", "attribute list", "sparse attribute",
+        "inner graph", "inner graphs", "function", "training", "location alone",
+    ],
+)  # fmt: skip
+def test_a_model_with_weights_in_another_file_is_refused(folder, place):
+    name = "sections/cam0.onnx"
+    (folder / "sections/weights.bin").write_bytes(b"\0\0\0\0")
+    replace(folder, name, external((folder / name).read_bytes(), place))
+    assert refused(folder) == (
+        f"{folder / name}: keeps weights in another file, which no hash covers; want them all in it"
+    )
+    with pytest.raises(BundleError, match="keeps weights in another file"):
+        Engine(folder / name)
 
 
 def test_a_topology_that_does_not_fit_together_is_told(folder):

@@ -185,11 +185,13 @@ def test_a_node_comes_back_while_another_cannot_be_heard(train):
 
 
 def damage_a_model(folder: Path) -> str:
-    """Garbage with a right hash."""
-    (folder / "sections/cam1.onnx").write_bytes(b"garbage")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["sha256"]["sections/cam1.onnx"] = hashlib.sha256(b"garbage").hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    """A model without a graph, its hash right."""
+    content = b"\x08\x07" * 100
+    (folder / "sections/cam1.onnx").write_bytes(content)
+    manifest = load_bundle(folder, ()).manifest
+    hashes = manifest.sha256 | {"sections/cam1.onnx": hashlib.sha256(content).hexdigest()}
+    manifest = manifest.model_copy(update={"sha256": hashes})
+    (folder / "manifest.json").write_bytes(manifest.to_bytes())
     return r"cam1 did not start: .*cam1\.onnx: not an ONNX model.*exit code 1"
 
 

@@ -18,6 +18,7 @@ from ddnn.data.loading import load
 from ddnn.errors import BundleError, ConfigError, DataError, DdnnError
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import BUNDLED, REPORTS, TRAINING, is_finished, remove
+from ddnn.seal import KEY
 from ddnn.training.evaluate import evaluate, report, sweep
 from ddnn.training.fit import Epoch
 from ddnn.training.run import open_run, resume_run, train_run
@@ -254,6 +255,33 @@ def test_a_bundle_that_is_gone_is_made_again(run):
         with pytest.raises(ConfigError) as caught:
             call(command, run)
         assert str(caught.value) == said
+    assert call("train", "--resume", run).exit_code == 0
+    assert load_bundle(run).sha256 == whole
+
+
+def older(manifest: bytes) -> bytes:
+    """As a ddnn wrote it that sealed no manifests."""
+    document = json.loads(manifest) | {"schema_version": 1}
+    del document[KEY]
+    return json.dumps(document, indent=2).encode()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (older, "of bundle version 1, this ddnn reads 2: make it again with ddnn train --resume"),
+        (lambda content: content.replace(b"tiny", b"tidy"), "not as it was written, make it again"),
+        (lambda content: content[:-9], "not JSON, make it again with ddnn train --resume"),
+    ],
+    ids=["older", "changed", "cut off"],
+)
+def test_a_bundle_that_cannot_be_used_is_made_again_by_the_command_it_names(run, changed, said):
+    whole, path = load_bundle(run).sha256, run / "bundle/manifest.json"
+    path.write_bytes(changed(path.read_bytes()))
+    with pytest.raises(BundleError) as caught:
+        call("evaluate", run)
+    assert str(caught.value).startswith(f"{path}: {said}")
+    assert str(caught.value).endswith(f"ddnn train --resume {run}")
     assert call("train", "--resume", run).exit_code == 0
     assert load_bundle(run).sha256 == whole
 
