@@ -82,7 +82,7 @@ def _name() -> str:
 
 def _git(*words: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(FOLDER.parent), *words], capture_output=True, text=True, check=True
+        ["git", "-C", str(FOLDER.parent), *words], capture_output=True, encoding="utf-8", check=True
     )
     return done.stdout.strip()
 
