@@ -25,6 +25,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 class ChildConfig:
     """All that a node process is told.
 
+    origin: the bundle that `bundle` is a copy of, for a person who lists processes.
     views: .npy file of what a device's camera recorded. endpoints: those that differ from the
     topology's. epoch: how often the node was started before. seed: of the failure plan. tied: take
     orders on standard input, end when it closes. keys: folder of key files. insecure: listen to
@@ -33,6 +34,7 @@ class ChildConfig:
 
     bundle: str
     node: str
+    origin: str = ""
     views: str | None = None
     epoch: int = 0
     endpoints: dict[str, str] = field(default_factory=dict)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,7 @@ from ddnn.run.prepare import collector_mailbox, start_nodes
 from ddnn.run.prepare import free_endpoints as free_endpoints
 from ddnn.run.processes import Processes
 from ddnn.run.rollcall import wait_ready
-from ddnn.run.workplace import own_folder
+from ddnn.run.workplace import Workplace, own_folder
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Stop
 from ddnn.wire.routes import peers
@@ -84,8 +83,8 @@ def launch(
     with ExitStack() as stack:
         if options.free_ports:
             bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
-        folder = stack.enter_context(own_folder())
-        processes = stack.enter_context(Processes(folder))
+        workplace = stack.enter_context(own_folder())
+        processes = stack.enter_context(Processes(workplace))
         mailbox = stack.enter_context(collector_mailbox(bundle, options))
         run = Launch(
             bundle,
@@ -96,7 +95,7 @@ def launch(
             watcher=watcher,
         )
         try:
-            return run.run(folder)
+            return run.run(workplace)
         except BaseException:
             run.abandon()
             raise
@@ -140,7 +139,7 @@ class Launch:
         self._timed = sorted((a for a in self._actions if a.seconds is not None), key=_seconds)
         self._is_paused, self._paused_s = False, 0.0  # as far as it was said
 
-    def run(self, folder: Path) -> Outcome:
+    def run(self, workplace: Workplace) -> Outcome:
         """Start, wait, run, stop, report."""
         total = len(self._labels_N)
         self._collector = Recorder(
@@ -156,7 +155,7 @@ class Launch:
             self._processes,
             self._bundle,
             self._local,
-            folder=folder,
+            workplace=workplace,
             samples=self._samples,
             options=self._options,
         )

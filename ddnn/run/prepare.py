@@ -17,11 +17,13 @@ import numpy as np
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import LaunchError, TransportError
+from ddnn.errors import TransportError
 from ddnn.run.child import ChildConfig
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
+from ddnn.run.snapshot import put_bundle
 from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets, ticks
+from ddnn.run.workplace import Workplace
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.transport import Mailbox
@@ -135,26 +137,29 @@ def start_nodes(
     bundle: Bundle,
     nodes: Sequence[str],
     *,
-    folder: Path,
+    workplace: Workplace,
     samples: MultiView | None,
     options: Options,
 ) -> None:
-    """Starts the nodes' processes; folder: where devices find what their cameras recorded.
+    """Starts the nodes' processes; workplace: where they find the bundle, and devices what their
+    cameras recorded.
 
     Raises, before any starts, TransportError for an address that one cannot have, ConfigError for
-    keys that it cannot use.
+    keys that it cannot use, BundleError for a bundle that has just changed.
     """
     topology = bundle.topology
     check_ports(topology, nodes)
     for name in nodes:
         load_keys(topology, name, options.keys)
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
+    snapshot = put_bundle(workplace, bundle, nodes)
     for name in nodes:
         views = None
         if name in topology.devices and samples is not None:
-            views = save_views(folder, name, topology, samples)
+            views = put_views(workplace, name, topology, samples)
         config = ChildConfig(
-            bundle=str(bundle.folder),
+            bundle=str(snapshot),
+            origin=str(bundle.folder),
             node=name,
             views=views,
             endpoints=endpoints,
@@ -165,14 +170,15 @@ def start_nodes(
         processes.start(config, topology.nodes[name].limits)
 
 
-def save_views(folder: Path, device: str, topology: Topology, samples: MultiView) -> str:
+def put_views(workplace: Workplace, device: str, topology: Topology, samples: MultiView) -> str:
     """Writes what the device's camera recorded, as ChildConfig.views; returns the file.
 
     Raises LaunchError where the disk is full.
     """
-    path = folder / f"{device}.npy"
-    try:
-        np.save(path, samples.views_NVCHW[:, topology.devices.index(device)])
-    except OSError as error:
-        raise LaunchError(f"{path}: cannot be written, {error.strerror or error}") from error
-    return str(path)
+    views_NCHW = samples.views_NVCHW[:, topology.devices.index(device)]
+    return str(workplace.put(f"{device}.npy", lambda path: np.save(path, views_NCHW)))
+
+
+def save_views(folder: Path, device: str, topology: Topology, samples: MultiView) -> str:
+    """As `put_views`, in a folder that nobody mends."""
+    return put_views(Workplace(folder, None), device, topology, samples)

@@ -18,6 +18,7 @@ from ddnn.run.child import ChildConfig
 from ddnn.run.epochs import Epochs
 from ddnn.run.limits import Applied, apply_limits, own_group, remove_group
 from ddnn.run.orders import Order, OrderPipe
+from ddnn.run.workplace import Workplace
 from ddnn.topology import Limits
 
 TERM_S = 2.0
@@ -44,9 +45,9 @@ class _Child:
 class Processes:
     """The node processes of one launch. Use as a context manager: none outlives it."""
 
-    def __init__(self, folder: Path, epochs: Epochs | None = None) -> None:
-        """folder: where each node's standard error goes, NODE.log. epochs: default from 0."""
-        self._folder = folder
+    def __init__(self, workplace: Workplace, epochs: Epochs | None = None) -> None:
+        """workplace: where each node's standard error goes, NODE.log. epochs: default from 0."""
+        self._workplace = workplace
         self._epochs = epochs or Epochs()
         self._children: dict[str, _Child] = {}
         self._group = own_group()
@@ -66,7 +67,8 @@ class Processes:
         it happens to be started in.
         Raises LaunchError where the system starts no process.
         """
-        log = self._folder / f"{config.node}.log"
+        self._workplace.mend()
+        log = self._workplace.path / f"{config.node}.log"
         config = replace(config, epoch=self._epochs.start(config.node))
         try:
             with log.open("ab") as stderr:
@@ -183,7 +185,8 @@ class Processes:
         with contextlib.suppress(OSError), child.log.open("rb") as log:
             log.seek(-min(MAX_WORDS_BYTES, log.seek(0, os.SEEK_END)), os.SEEK_END)
             said = log.read()
-        lines = said.decode("utf-8", "replace").strip().splitlines()
+        text = said.decode("utf-8", "replace").replace(child.config.bundle, child.config.origin)
+        lines = text.strip().splitlines()
         return f"{lines[-1]} ({how})" if lines else how
 
     def resident_mb(self, node: str) -> float | None:

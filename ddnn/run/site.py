@@ -44,14 +44,14 @@ def serve_host(
     nodes = nodes_of_host(bundle.topology, options.host)
     _check(bundle.topology, nodes, samples, options)
     with ExitStack() as stack:
-        folder = stack.enter_context(own_folder())
+        workplace = stack.enter_context(own_folder())
         epochs = Epochs(control_folder() / f"{bundle.sha256[:16]}.epochs")
-        processes = stack.enter_context(Processes(folder, epochs))
+        processes = stack.enter_context(Processes(workplace, epochs))
         start_nodes(
             processes,
             bundle,
             nodes,
-            folder=folder,
+            workplace=workplace,
             samples=samples,
             options=options,
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -153,6 +154,23 @@ def test_an_order_to_a_node_that_hangs_is_reported_as_not_taken_and_ends_nothing
     assert (entry["applied"], entry["reason"]) == (False, "took no order")
     assert report["answered"] == 100
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
+
+
+def test_a_node_starts_again_with_what_the_launch_began_with(session):
+    """Somebody cleaned /tmp, and the run was calibrated, meanwhile."""
+    session.launch("--json")
+    session.wait_running()
+    assert session.run("kill", "cam0").returncode == 0
+    (folder,) = session.folder.glob("ddnn-launch-*")
+    shutil.rmtree(folder)
+    (session.trained.bundle.folder / "manifest.json").write_text("{}")
+    assert session.run("fault", "cam0", "recover").returncode == 0
+    code, out, err = session.finish()
+    assert code == 0, err
+    assert json.loads(out)["nodes"]["cam0"]["state"] == "running"
+    present = [line.split(",")[5] for line in _verdicts(session)]
+    assert ("01" in present, present[-1]) == (True, "11")
+    assert list(session.folder.glob("ddnn-launch-*")) == []
 
 
 def test_a_failure_that_the_run_never_reaches_is_reported_as_such(session):
