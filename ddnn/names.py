@@ -6,16 +6,44 @@ and an accent, as file systems of the Mac write it. Here both are the first (NFC
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 MAX_LETTERS = 100
+MAX_FILE_NAME_BYTES = 200
+"""File systems take 255, an ending and what marks an unfinished file among them."""
+RESERVED = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
+)
+"""Devices of Windows, whatever the ending."""
 
 
 def normal(name: str) -> str:
     """The name in Unicode's composed form: two names are the same where this is."""
     return unicodedata.normalize("NFC", name)
+
+
+def spelled(path: Path) -> Path:
+    """The path as the file system has it, where its accents are written in the other way."""
+    found = Path(path.anchor)
+    for piece in path.relative_to(found).parts:
+        found = found / (piece if (found / piece).exists() else _alike(found, piece))
+    return found
+
+
+def _alike(folder: Path, name: str) -> str:
+    """What the folder holds under the same name in another form; else the name as it is."""
+    if name.isascii():
+        return name
+    with contextlib.suppress(OSError):
+        for other in os.listdir(folder):
+            if normal(other) == normal(name):
+                return other
+    return name
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -31,6 +59,18 @@ def natural(name: str) -> tuple[list[str | int], str]:
     """
     pieces = re.split("([0-9]+)", normal(name))
     return [int(piece) if odd % 2 else piece for odd, piece in enumerate(pieces)], name
+
+
+def can_name_a_file(name: str) -> bool:
+    """Whether a file NAME.png can be made anywhere, seen, and in no other folder."""
+    device = name.split(".", maxsplit=1)[0].strip().lower() in RESERVED
+    return (
+        is_showable(name)
+        and not device
+        and not name.startswith(".")
+        and not set(name) & set("/\\")
+        and len(name.encode()) <= MAX_FILE_NAME_BYTES
+    )
 
 
 def is_showable(name: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ddnn.errors import ConfigError
+from ddnn.names import spelled
 from ddnn.plainfile import check_plain
 
 Kind = Literal["datasets", "topologies", "topologies/plans"]
@@ -32,7 +33,7 @@ def find(kind: Kind, name: str | Path) -> Path:
 
     Raises ConfigError listing the known names.
     """
-    path = Path(name)
+    path = spelled(Path(name))
     if path.is_file():
         return path
     known = names(kind)

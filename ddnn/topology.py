@@ -21,6 +21,7 @@ from ddnn.blocks import Block as Block
 from ddnn.blocks import Model as Model
 from ddnn.blocks import Section as Section
 from ddnn.blocks import Shape as Shape
+from ddnn.names import MAX_LETTERS, is_showable, normal
 from ddnn.share import find
 from ddnn.topology_check import CLOUD as CLOUD
 from ddnn.topology_check import COLLECTOR as COLLECTOR
@@ -49,20 +50,22 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-MAX_CLASS_NAME = 100
+def _showable(name: str) -> str:
+    """In one normal form, and what a table's cell can hold."""
+    if not is_showable(name):
+        raise ValueError(f"got {name[:40]!r}, want 1 to {MAX_LETTERS} printable letters")
+    return normal(name)
 
 
-def _printable(name: str) -> str:
-    """What a table's cell can hold."""
-    if not name.isprintable() or not 1 <= len(name) <= MAX_CLASS_NAME:
-        raise ValueError(f"got {name[:40]!r}, want 1 to {MAX_CLASS_NAME} printable letters")
-    return name
-
-
+ShownName = Annotated[str, AfterValidator(_showable)]
 ClassNames = Annotated[
-    tuple[Annotated[str, AfterValidator(_printable)], ...],
+    tuple[ShownName, ...],
     Field(strict=False, min_length=2, max_length=1000),
     AfterValidator(_each_once),
+]
+ViewNames = Annotated[
+    tuple[ShownName, ...],
+    Field(strict=False, min_length=1, max_length=MAX_NODES),
 ]
 
 

@@ -100,9 +100,9 @@ def _print_summary(summary: Summary) -> None:
         part = summary.parts[name]
         table.add_row(name, *map(str, part.classes.values()), str(part.samples))
     table.add_section()
-    for view in summary.views:
+    for number, view in enumerate(summary.views):
         present = f"{100 * view.present:.1f} % present"
-        table.add_row(view.name, *map(str, view.classes.values()), present)
+        table.add_row(f"view {number}: {view.name}", *map(str, view.classes.values()), present)
     Console(markup=False, emoji=False).print(table)
     click.echo(f"digest: {summary.digest}")
 

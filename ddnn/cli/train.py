@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddnn.cli.options import FiniteRange, seed_option, topology_of
-from ddnn.data.fits import check_fits
+from ddnn.data.fits import check_fits, check_trainable, gaps
 from ddnn.data.loading import load
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_offline
@@ -159,6 +159,9 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
     _check_exit_weights(checked, settings.exit_weights)
     data = load(card)
     check_fits(checked, data.samples, card=card, wanted_by=topology)
+    check_trainable(data, card=card)
+    for line in gaps(data):
+        click.echo(f"{card}: {line}", err=True)
     with EpochDisplay(settings.epochs) as display:
         return train_run(
             out,

@@ -18,6 +18,11 @@ from ddnn.plainfile import open_plain
 MAX_UNPACKED_BYTES = 8 << 30
 """Of one array once unpacked. A small file can claim far more than a machine holds."""
 
+MAX_RATIO = 100
+"""Times that an array may grow: camera images do not halve, a bomb grows a thousandfold."""
+FREE_BYTES = 256 << 20
+"""Up to which it may grow as it likes: few black images."""
+
 _FOREIGN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 _FOREIGN_ALL = (  # of zipfile, numpy
     *_FOREIGN, NotImplementedError, RuntimeError, MemoryError, OverflowError, TypeError,
@@ -46,7 +51,7 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
             with archive.open(info) as member:
-                return _read_checked(member, info.file_size)
+                return _read_checked(member, info.file_size, info.compress_size)
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: {name}: {_one_line(error) or type(error).__name__}") from error
 
@@ -55,19 +60,20 @@ def read_npy(path: Path) -> NDArray[Any]:
     """The array of a .npy file. Raises DataError as `read_array` does."""
     try:
         with open_plain(path) as file:
-            return _read_checked(file, path.stat().st_size)
+            size = path.stat().st_size
+            return _read_checked(file, size, size)
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: {_one_line(error) or type(error).__name__}") from error
 
 
-def _read_checked(file: IO[bytes], size: int) -> NDArray[Any]:
-    _check_header(file, size)
+def _read_checked(file: IO[bytes], size: int, packed: int) -> NDArray[Any]:
+    _check_header(file, size, packed)
     file.seek(0)
     array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
     return array
 
 
-def _check_header(file: IO[bytes], size: int) -> None:
+def _check_header(file: IO[bytes], size: int, packed: int) -> None:
     """Compares what an array claims to be with what its file holds, before memory is taken."""
     version = npy.read_magic(file)
     if version == (1, 0):
@@ -81,6 +87,11 @@ def _check_header(file: IO[bytes], size: int) -> None:
     claimed, held = math.prod(shape) * dtype.itemsize, size - file.tell()
     if claimed > MAX_UNPACKED_BYTES:
         raise ValueError(f"unpacks to {claimed} bytes, want at most {MAX_UNPACKED_BYTES}")
+    if claimed > max(MAX_RATIO * packed, FREE_BYTES):
+        raise ValueError(
+            f"unpacks to {claimed} bytes, more than {MAX_RATIO} times the {packed} of the archive, "
+            "want at most that, or it stored unpacked (np.savez)"
+        )
     if claimed != held:
         raise ValueError(f"{dtype} {shape} needs {claimed} bytes, there are {held}")
 

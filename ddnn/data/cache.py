@@ -18,13 +18,16 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Views (N,V,C,H,W) and labels (N,V)."""
 
 
-def folder() -> Path:
-    """$DDNN_CACHE, else `ddnn` in $XDG_CACHE_HOME or ~/.cache."""
+def folder() -> Path | None:
+    """$DDNN_CACHE, else `ddnn` in $XDG_CACHE_HOME or ~/.cache; None without a home directory."""
     own = os.environ.get("DDNN_CACHE")
     if own:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ddnn"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "ddnn"
+    except RuntimeError:  # neither HOME nor an entry in /etc/passwd: a container's user, as a rule
+        return None
 
 
 def fetch(path: Path) -> Arrays | None:

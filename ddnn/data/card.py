@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, RootModel, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, RootModel, model_validator
 
 from ddnn import share
 from ddnn.blocks import Model, NotBool
 from ddnn.errors import ConfigError
-from ddnn.topology import ClassNames
+from ddnn.names import MAX_LETTERS, can_name_a_file, normal
+from ddnn.topology import ClassNames, ViewNames
 from ddnn.yamlfile import read_yaml
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -92,16 +93,44 @@ AnySplit = SampleSplit | FrameSplit | ObjectSplit | FileSplit | AuthorsSplit
 SplitRule = Annotated[AnySplit, Field(discriminator="by")]
 
 
+def _can_name_a_file(name: str) -> str:
+    if not can_name_a_file(name):
+        raise ValueError(
+            f"got {name[:40]!r}, want up to {MAX_LETTERS} printable letters that can name a file: "
+            "no / or \\, no dot in front, no device of Windows"
+        )
+    return normal(name)
+
+
+CardName = Annotated[str, AfterValidator(_can_name_a_file)]
+
+
 class _Card(Model):
-    name: str = ""
+    """name: of the data set and its contact sheet; the card file's by default."""
+
+    name: CardName = ""
     source: str = ""
     licence: str = ""
     split: SplitRule = SampleSplit(by="sample")
 
 
-class NpzCard(_Card):
-    """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame`, `object`, `split` (N,).
+class _WithViews(_Card):
+    """views: the names of the views, in order."""
 
+    views: ViewNames | None = None
+
+    @model_validator(mode="after")
+    def _views_are_named_once(self) -> _WithViews:
+        for name in self.views or ():
+            if (self.views or ()).count(name) > 1:
+                raise ConfigError(f"views: {name!r} is given twice, want each once")
+        return self
+
+
+class NpzCard(_WithViews):
+    """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame`, `object`, `split` (N,), `views` (V,).
+
+    views: those of the archive, perhaps in another order; names for them where it has none.
     split: 0 train, 1 validation, 2 test.
     absent_label: the value in `y` of a view that does not see the object, beside -1.
     git_blob, sha256: what the file's content must be, where known.
@@ -124,10 +153,10 @@ class NpzCard(_Card):
         return self
 
 
-class FolderCard(_Card):
+class FolderCard(_WithViews):
     """Images `PATH/CLASS/SAMPLE/VIEW.png|jpg`; a missing file is an absent view.
 
-    views: the view names in order; all names found, sorted, without it.
+    views: all names found, `cam2` before `cam10`, without it.
     size: images are resized to size x size; without it all must have one size.
     channels: 3 for colour, 1 for grey.
     """
@@ -135,16 +164,8 @@ class FolderCard(_Card):
     kind: Literal["folder"]
     path: str
     classes: ClassNames
-    views: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
     size: PixelSize | None = None
     channels: Channels = 3
-
-    @model_validator(mode="after")
-    def _views_are_named_once(self) -> FolderCard:
-        for name in self.views or ():
-            if (self.views or ()).count(name) > 1:
-                raise ConfigError(f"views: {name!r} is given twice, want each once")
-        return self
 
 
 class TilesCard(_Card):
@@ -201,4 +222,11 @@ def load_card(card: Path | str) -> Card:
     """
     path = share.find("datasets", card)
     model: Card = read_yaml(path, CardFile).root
-    return model if model.name else model.model_copy(update={"name": path.stem})
+    if model.name:
+        return model
+    try:
+        return model.model_copy(update={"name": _can_name_a_file(path.stem)})
+    except ValueError as error:
+        raise ConfigError(
+            f"{str(path)!r}: name: missing, the file's does not do: {error}"
+        ) from None

@@ -5,6 +5,7 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 from ddnn.data.multiview import DataSet
 from ddnn.data.source import require
 from ddnn.errors import DataError
+from ddnn.plainfile import open_plain
 
 VIEW_PIXELS = 96
 """Views are enlarged by whole factors up to about this size."""
 MAX_PIXELS = 100_000_000
 """Of a sheet: 300 MB while it is drawn."""
+MARK = ("Software", "ddnn data show")
+"""Key and text in a sheet's PNG: by it a sheet is known as one that may be replaced."""
 GAP, LABEL_WIDTH, HEADER_HEIGHT = 4, 116, 22
 PAPER, INK, ABSENT_INK = (24, 24, 26), (230, 230, 226), (110, 110, 112)
 
@@ -37,9 +41,11 @@ def chosen_samples(data_set: DataSet, count: int) -> NDArray[np.int64]:
 def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Path) -> None:
     """Writes the samples as one PNG.
 
-    Of more than three channels the first three are drawn, of two the first.
+    Of more than three channels the first three are drawn, of two the first. A sheet of before is
+    replaced, what another program made is not.
     Raises DataError where the sheet would be too large or cannot be written.
     """
+    check_replaceable(path)
     pillow, drawing = require("PIL.Image", "a contact sheet"), require("PIL.ImageDraw", "drawing")
     views_NVCHW = data_set.samples.views_NVCHW[samples]
     count, views, _, height, width = views_NVCHW.shape
@@ -67,9 +73,31 @@ def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Pat
             else:
                 sheet.paste(_picture(pillow, views_NVCHW[i, v], shown), (left, top))
     try:
-        sheet.save(path, format="PNG")
+        sheet.save(path, format="PNG", pnginfo=_mark())
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises DataError where something is there that is no contact sheet of ddnn."""
+    if not os.path.lexists(path):
+        return
+    pillow = require("PIL.Image", "a contact sheet")
+    try:
+        with open_plain(path) as file, pillow.open(file, formats=("PNG",)) as image:
+            made_by = image.info.get(MARK[0])
+    except (OSError, SyntaxError, ValueError, Warning, pillow.DecompressionBombError):
+        made_by = None
+    if made_by != MARK[1]:
+        raise DataError(
+            f"{path}: exists and is no contact sheet of ddnn, want another name with --out"
+        )
+
+
+def _mark() -> Any:
+    text = require("PIL.PngImagePlugin", "a contact sheet").PngInfo()
+    text.add_text(*MARK)
+    return text
 
 
 def _labels(data_set: DataSet, sample: int) -> tuple[str, str, str]:

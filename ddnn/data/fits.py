@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DataError
@@ -47,6 +48,39 @@ def part_of(data: DataSet, split: str, *, card: object) -> MultiView:
     if not len(samples):
         raise DataError(f"{card}: no samples in its split {split!r}, want at least one")
     return samples
+
+
+def check_trainable(data: DataSet, *, card: object) -> None:
+    """Raises DataError for a class without a training sample: no network can learn it."""
+    for name in _lacking(data, "train"):
+        raise DataError(
+            f"{card}: class {name!r} has no sample in the train part, want at least one"
+        )
+
+
+def gaps(data: DataSet) -> list[str]:
+    """What a training goes on without, a line each: classes that a part does not show."""
+    uses = {"validation": "thresholds are chosen", "test": "accuracies are measured"}
+    return [
+        f"no {part} sample of class {name!r}: {use} without it"
+        for part, use in uses.items()
+        if len(getattr(data.split, part))
+        for name in _lacking(data, part)
+    ]
+
+
+def check_card_there(card: str, *, wanted_by: object) -> None:
+    """Raises ConfigError where the card file that a run was trained on is gone."""
+    if Path(card).is_absolute() and not Path(card).exists():
+        raise ConfigError(
+            f"{card}: gone, {wanted_by} was trained on this card; want it there, or another "
+            "with --data CARD"
+        )
+
+
+def _lacking(data: DataSet, part: str) -> list[str]:
+    labels_N = data.samples.fused_labels_N[getattr(data.split, part)]
+    return [name for k, name in enumerate(data.samples.classes) if k not in labels_N]
 
 
 def check_unchanged(data: DataSet, digest: str, *, card: object, wanted_by: object) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,16 @@ from ddnn.data.imagefile import image_files, read_image, visible
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import Source, resolve
 from ddnn.errors import DataError
+from ddnn.names import MAX_LETTERS, in_order, is_showable, normal
 
 PARTS = ("train", "validation", "test")
 """Folders above the classes for a split by file, in the order of their numbers."""
+
+
+_NUMBERS = re.compile("[0-9]+(?:(?:[-_:T .]| at )[0-9]+)*")
+"""With nothing but a mark between them, as in a date and time, or seconds and a fraction."""
+YEAR_DIGITS = 4
+"""Of two numbers only: a first one of fewer digits is that of a camera or a run, no date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +48,20 @@ def read(card: FolderCard, card_file: Path) -> Source:
     """
     root = resolve(card_file, card.path)
     found = find_samples(root, card.classes, in_parts=isinstance(card.split, FileSplit))
-    names = card.views or tuple(sorted({name for each in found for name in each.images}))
+    names = card.views or _view_names(found)
     views_NVCHW, labels_NV = _pixels(found, names, card)
     by_frame = isinstance(card.split, FrameSplit)
     return Source(
         samples=MultiView(
             views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes, view_names=names
         ),
-        frames_N=np.array([_frame(each.folder) for each in found]) if by_frame else None,
+        frames_N=_frames([each.folder for each in found]) if by_frame else None,
         parts_N=np.array([each.part for each in found], dtype=np.int64),
     )
 
 
 def find_samples(root: Path, classes: tuple[str, ...], *, in_parts: bool) -> list[Found]:
-    """Every sample's folder, in the order of parts, classes and names."""
+    """Every sample's folder, in the order of parts, classes and names, `s2` before `s10`."""
     found = []
     for part, part_folder in part_folders(root, in_parts=in_parts):
         for label, class_folder in class_folders(part_folder, classes):
@@ -70,35 +78,66 @@ def find_samples(root: Path, classes: tuple[str, ...], *, in_parts: bool) -> lis
 def part_folders(root: Path, *, in_parts: bool) -> list[tuple[int, Path]]:
     """The root alone as part 0, or the folders train, validation and test that it holds.
 
-    Raises DataError where a split by file has no such folder.
+    Raises DataError where a split by file has no such folder, or another one.
     """
     if not in_parts:
         return [(0, root)]
-    folders = [(part, root / name) for part, name in enumerate(PARTS) if (root / name).is_dir()]
-    if not folders:
-        raise DataError(f"{root}: split by file, but no folder {', '.join(PARTS)}")
-    return folders
+    found = visible(root)
+    if not any(entry.name in PARTS for entry in found):
+        instead = ", ".join(entry.name for entry in found[:5]) or "nothing"
+        raise DataError(
+            f"{root}: split by file, but no folder {', '.join(PARTS)} (found: {instead})"
+        )
+    for entry in found:
+        if entry.name not in PARTS:
+            raise DataError(
+                f"{entry}: no part of a split by file, want only {', '.join(PARTS)} here"
+            )
+    return [(part, root / name) for part, name in enumerate(PARTS) if root / name in found]
 
 
 def class_folders(folder: Path, classes: tuple[str, ...]) -> list[tuple[int, Path]]:
-    """The folder of each class that is there.
+    """The folder of each class that is there, in the order of the classes.
 
     Raises DataError for a folder that is no class of the card.
     """
-    for entry in visible(folder):
-        if entry.name not in classes:
-            raise DataError(f"{entry}: no such class, want one of {', '.join(classes)}")
-    paths = [(label, folder / name) for label, name in enumerate(classes)]
-    return [(label, path) for label, path in paths if path.exists()]
+    found = {normal(entry.name): entry for entry in visible(folder)}
+    for name, entry in found.items():
+        if name not in classes:
+            hint = " (a part? it needs `split: {by: file}`)" if name in PARTS else ""
+            raise DataError(f"{entry}: no such class, want one of {', '.join(classes)}{hint}")
+    return [(label, found[name]) for label, name in enumerate(classes) if name in found]
 
 
 def _by_view(files: list[Path]) -> dict[str, Path]:
     images: dict[str, Path] = {}
     for file in files:
-        if file.stem in images:
-            raise DataError(f"{file}: view {file.stem!r} is there twice, also {images[file.stem]}")
-        images[file.stem] = file
+        name = normal(file.stem)
+        if name in images:
+            raise DataError(f"{file}: view {name!r} is there twice, also {images[name]}")
+        images[name] = file
     return images
+
+
+def _view_names(found: list[Found]) -> tuple[str, ...]:
+    """All that occur, in order.
+
+    Raises DataError for two that differ in small and capital letters alone: one camera, as a rule.
+    """
+    files = {name: file for each in reversed(found) for name, file in each.images.items()}
+    alike: dict[str, str] = {}
+    for name in in_order(files):
+        other = alike.setdefault(name.casefold(), name)
+        if other != name:
+            raise DataError(
+                f"{files[name]}: view {name!r} is {other!r} of {files[other]} but for capital "
+                "letters, want one name, or both under views in the card"
+            )
+        if not is_showable(name):
+            raise DataError(
+                f"{files[name]}: view {name!r}, want 1 to {MAX_LETTERS} printable letters"
+            )
+    return tuple(in_order(files))
 
 
 def _pixels(
@@ -127,9 +166,34 @@ def _pixels(
     return views, labels
 
 
-def _frame(folder: Path) -> int:
-    """The last number in a sample's name."""
-    numbers = re.findall(r"[0-9]{1,18}", folder.name)
-    if not numbers:
-        raise DataError(f"{folder}: split by frame, but no number in the sample's name")
-    return int(numbers[-1])
+def _frames(folders: list[Path]) -> NDArray[np.int64]:
+    """When each sample was taken: the ranks of the numbers in their names, of any length.
+
+    Raises DataError for a name without number, and for names of one number and of several.
+    """
+    moments = [moment(folder.name) for folder in folders]
+    for folder, numbers in zip(folders, moments, strict=True):
+        if not numbers:
+            raise DataError(f"{folder}: split by frame, but no number in the sample's name")
+        if len(numbers) != len(moments[0]):
+            raise DataError(
+                f"{folder}: split by frame, {len(numbers)} numbers at the end of the sample's "
+                f"name, but {len(moments[0])} in {folders[0].name!r}; want names of one form"
+            )
+    ranks = {numbers: rank for rank, numbers in enumerate(sorted(set(moments)))}
+    return np.array([ranks[numbers] for numbers in moments], dtype=np.int64)
+
+
+def moment(name: str) -> tuple[Fraction, ...]:
+    """The last number in a sample's name, a time as one number; () where there is none.
+
+    >>> [str(number) for number in moment("cam1_0012")]
+    ['12']
+    >>> [str(number) for number in moment("run 2024-05-01_12-30-05.5")]
+    ['2024', '5', '1', '12', '30', '11/2']
+    """
+    last = (_NUMBERS.findall(name) or [""])[-1].replace(" at ", " ")
+    pieces = re.split("[-_:T ]" if last.count(".") == 1 else "[-_:T .]", last)
+    if len(pieces) == 2 and len(pieces[0]) < YEAR_DIGITS and re.search("[-_ ]", last):
+        del pieces[0]
+    return tuple(Fraction(piece) for piece in pieces if piece)

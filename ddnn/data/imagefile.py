@@ -5,8 +5,10 @@ Axes: C image channels, H, W.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
+import unicodedata
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from ddnn.data.source import require
 from ddnn.errors import DataError
+from ddnn.names import in_order, normal
 from ddnn.plainfile import open_plain
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -23,6 +26,16 @@ BILINEAR = 2
 """Of Pillow's `Resampling`: antialiased where an image gets smaller."""
 MAX_PIXELS = 50_000_000
 """Of one image file: a camera delivers fewer, a decompression bomb claims more."""
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how an image is to be turned, as phones and many cameras write it."""
+TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+"""Pillow's `Transpose` by orientation: mirrored, upside down and so on; 1 is upright."""
+PASSED_OVER = frozenset(
+    ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin",
+     "system volume information", "lost+found")
+)  # fmt: skip
+"""What systems put into folders unasked, in small letters; also all that begins with a dot."""
 
 _FOREIGN = (OSError, SyntaxError, ValueError, EOFError, MemoryError, struct.error, Warning)
 
@@ -36,6 +49,7 @@ def read_image(path: Path, *, channels: int, size: int | None) -> NDArray[np.uin
     pillow = require("PIL.Image", "reading images")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             with (
                 open_plain(path) as file,
@@ -51,7 +65,7 @@ def read_image(path: Path, *, channels: int, size: int | None) -> NDArray[np.uin
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files in a folder, sorted by name; hidden files are passed over.
+    """The image files in a folder, as `visible` gives them.
 
     Raises DataError for anything else in it.
     """
@@ -63,11 +77,34 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What a folder holds, sorted by name, without hidden entries. Raises DataError."""
+    """What a folder holds, sorted by name, `cam2` before `cam10`.
+
+    Hidden entries, and what systems put there unasked, are passed over. Raises DataError.
+    """
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        found = {name: folder / name for name in in_order(os.listdir(folder)) if _counts(name)}
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror or error}, want a folder") from error
+    _check_names(found)
+    return list(found.values())
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in PASSED_OVER
+
+
+def _check_names(found: dict[str, Path]) -> None:
+    """Raises DataError for names that a line cannot hold, and for two that look the same."""
+    seen: dict[str, str] = {}
+    for name, path in found.items():
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+            raise DataError(f"{str(path)!r}: want a name without control characters, in UTF-8")
+        other = seen.setdefault(normal(name), name)
+        if other != name:
+            raise DataError(
+                f"{path}: is there twice, its accents written in two ways ({other!a}, "
+                f"{name!a}), want one"
+            )
 
 
 def resize(image_CHW: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -95,7 +132,19 @@ def _check_depth(path: Path, mode: str) -> None:
         raise DataError(f"{path}: pixels of mode {mode}, want 8 bits a channel")
 
 
+def _upright(image: Any) -> Any:
+    """The image turned as its EXIF says; as it is where that is damaged or says nothing known."""
+    image.load()  # a PNG may say it behind its pixels
+    try:
+        orientation = image.getexif().get(ORIENTATION)
+        turn = TURNS.get(orientation)
+    except (*_FOREIGN, KeyError, TypeError, AssertionError):
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
 def _pixels(image: Any, channels: int, size: int | None) -> NDArray[np.uint8]:
+    image = _upright(image)
     converted = image.convert("RGB" if channels == 3 else "L")
     if size is not None:
         converted = converted.resize((size, size), BILINEAR)

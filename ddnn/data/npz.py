@@ -13,9 +13,15 @@ from ddnn.data.archive import array_names, as_integers, read_array
 from ddnn.data.card import AuthorsSplit, NpzCard
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import TEST, TRAIN, Source, resolve
+from ddnn.data.viewnames import in_order_of
 from ddnn.errors import DataError
+from ddnn.names import MAX_LETTERS, is_showable, normal
 from ddnn.plainfile import check_plain, open_plain
 
+MAX_CHANNELS = 16
+"""As many as a topology takes."""
+MIN_SIDE = 8
+"""Of square views: 8 x 8 x 3 is three channels last, 3 x 3 x 3 may be anything."""
 FLOAT_TOLERANCE = 1e-6
 """A float pixel may miss [0, 1] by this much: rounding of a division by the own maximum."""
 
@@ -32,15 +38,31 @@ def read(card: NpzCard, card_file: Path) -> Source:
     if card.absent_label is not None:
         labels_NV[labels_NV == card.absent_label] = ABSENT
     views_NVCHW[labels_NV == ABSENT] = 0
-    samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes)
-    names, count = array_names(path), len(samples)
+    names, (count, views) = array_names(path), labels_NV.shape
+    samples = MultiView(
+        views_NVCHW=views_NVCHW,
+        labels_NV=labels_NV,
+        classes=card.classes,
+        view_names=_view_names(path, views) if "views" in names else _given(card, path, views),
+    )
     return Source(
-        samples=samples,
+        samples=_in_order(samples, card, path),
         frames_N=_column(path, "frame", count) if "frame" in names else None,
         parts_N=_parts(path, count) if "split" in names else None,
         objects_N=_column(path, "object", count) if "object" in names else None,
         order=_order(card, path),
     )
+
+
+def _in_order(samples: MultiView, card: NpzCard, path: Path) -> MultiView:
+    if card.views is None:
+        return samples
+    if sorted(card.views) != sorted(samples.view_names):
+        raise DataError(
+            f"{path}: views {', '.join(samples.view_names)}, the card's views are "
+            f"{', '.join(card.views)}; want the same"
+        )
+    return in_order_of(samples, card.views)
 
 
 def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
@@ -50,6 +72,11 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
     """
     if array.ndim != 5 or 0 in array.shape:
         raise DataError(f"{place}: shape {array.shape}, want (N,V,C,H,W), none of them 0")
+    if _channels_are_last(array.shape):
+        raise DataError(
+            f"{place}: shape {array.shape} looks like (N,V,H,W,C), want (N,V,C,H,W): "
+            "X.transpose(0, 1, 4, 2, 3)"
+        )
     if array.dtype == np.uint8:
         return array.copy()
     if array.dtype.kind != "f":
@@ -62,6 +89,34 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
         )
     rounded: NDArray[np.uint8] = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
     return rounded
+
+
+def _channels_are_last(shape: tuple[int, ...]) -> bool:
+    """Grey or colour behind what are no channels: too many, or as many as there are rows."""
+    _, _, channels, height, width = shape
+    square = channels == height >= MIN_SIDE
+    return width in (1, 3, 4) and height > 4 and (square or channels > MAX_CHANNELS)
+
+
+def _given(card: NpzCard, path: Path, count: int) -> tuple[str, ...]:
+    """The card's names, for an archive that has none; none: ()."""
+    if card.views is not None and len(card.views) != count:
+        raise DataError(f"{path}: {count} views, the card's views are {', '.join(card.views)}")
+    return card.views or ()
+
+
+def _view_names(path: Path, count: int) -> tuple[str, ...]:
+    """Those that the archive's array `views` gives."""
+    array = read_array(path, "views")
+    if array.dtype.kind != "U" or array.shape != (count,):
+        raise DataError(f"{path}: views: {array.dtype} {array.shape}, want {count} texts")
+    found = tuple(normal(str(name)) for name in array)
+    for name in found:
+        if not is_showable(name):
+            raise DataError(
+                f"{path}: views: {name[:40]!r}, want 1 to {MAX_LETTERS} printable letters"
+            )
+    return found
 
 
 def _check_content(path: Path, card: NpzCard) -> None:

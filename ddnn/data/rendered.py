@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from ddnn.data import cache
@@ -22,18 +23,20 @@ def read(card: RenderedCard, card_file: Path) -> Source:  # noqa: ARG001 - as ev
 
 def _cached(samples: int, seed: int) -> cache.Arrays:
     path = cache_path(samples, seed)
-    arrays = cache.fetch(path)
+    arrays = None if path is None else cache.fetch(path)
     if arrays is None:
         arrays = images.render(samples, seed)
-        cache.keep(path, arrays)
+        if path is not None:
+            cache.keep(path, arrays)
     return arrays
 
 
 def render_to(path: Path, *, samples: int, seed: int) -> str:
     """Writes rendered samples as an .npz that the source `npz` reads; returns its sha256.
 
-    Raises DataError where the file cannot be written.
+    Raises DataError where the file cannot be written, or another one is there.
     """
+    check_new(path)
     views_NVCHW, labels_NV = _cached(samples, seed)
     try:
         cache.write_archive(path, X=views_NVCHW, y=labels_NV)
@@ -42,9 +45,17 @@ def render_to(path: Path, *, samples: int, seed: int) -> str:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def cache_path(samples: int, seed: int) -> Path:
-    """Where these samples are kept; another renderer keeps its own elsewhere."""
-    return cache.folder() / f"rendered-{samples}-{seed}-{renderer_digest()[:16]}.npz"
+def check_new(path: Path) -> None:
+    """Raises DataError where a file is there: its arrays may be the only ones of a user's."""
+    if os.path.lexists(path):
+        raise DataError(f"{path}: exists, want a new name")
+
+
+def cache_path(samples: int, seed: int) -> Path | None:
+    """Where these samples are kept; another renderer keeps its own elsewhere. None: nowhere."""
+    folder = cache.folder()
+    name = f"rendered-{samples}-{seed}-{renderer_digest()[:16]}.npz"
+    return None if folder is None else folder / name
 
 
 def renderer_digest() -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
+from ddnn.names import spelled
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Values of `parts_N`."""
@@ -43,7 +44,7 @@ def resolve(card_file: Path, path: str, *, key: str = "path") -> Path:
     beside = card_file.parent / path
     root = os.environ.get("DDNN_DATA")
     tried = [beside, Path(root) / path] if root else [beside]
-    for candidate in tried:
+    for candidate in map(spelled, tried):
         if candidate.exists():
             return candidate
     places = f"beside the card or in $DDNN_DATA ({root})" if root else "beside the card"

@@ -23,6 +23,7 @@ from ddnn.data.multiview import MultiView
 from ddnn.data.source import TEST, TRAIN, Source, require, resolve
 from ddnn.data.split import seeded_order
 from ddnn.errors import ConfigError, DataError
+from ddnn.names import MAX_LETTERS, in_order, is_showable, normal
 
 TORCHVISION_FOLDERS = {
     "MNIST": "MNIST",
@@ -189,6 +190,11 @@ def _download_root(card: TilesCard, card_file: Path) -> Path:
         return resolve(card_file, card.path)
     data = os.environ.get("DDNN_DATA")
     base = Path(data) if data and os.access(data, os.W_OK) else cache.folder()
+    if base is None:
+        raise ConfigError(
+            f"{card_file}: no home directory to keep {card.images} in, want $DDNN_CACHE set to a "
+            "folder"
+        )
     return base / (card.path or "torchvision")
 
 
@@ -202,7 +208,7 @@ def _image_folder(card: TilesCard, card_file: Path) -> Singles:
     """Images `PATH/CLASS/*.jpg`, or `PATH/train/CLASS/*.jpg` for a split by file."""
     root = resolve(card_file, card.path or "")
     parts = part_folders(root, in_parts=isinstance(card.split, FileSplit))
-    classes = card.classes or tuple(sorted({f.name for _, p in parts for f in visible(p)}))
+    classes = card.classes or _found_classes([f for _, p in parts for f in visible(p)])
     found = [
         (file, label, part)
         for part, folder in parts
@@ -215,6 +221,16 @@ def _image_folder(card: TilesCard, card_file: Path) -> Singles:
         parts_N=np.array([part for _, _, part in found], dtype=np.int64),
         classes=classes,
     )
+
+
+def _found_classes(folders: list[Path]) -> tuple[str, ...]:
+    """Their names, in order, `2` before `10`."""
+    for folder in folders:
+        if not is_showable(folder.name):
+            raise DataError(
+                f"{folder}: class {folder.name!r}, want 1 to {MAX_LETTERS} printable letters"
+            )
+    return tuple(in_order({normal(folder.name) for folder in folders}))
 
 
 SETS: dict[str, Callable[[TilesCard, Path], Singles]] = {

@@ -51,6 +51,20 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no folder": ({**TILES, "images": "ImageFolder"}, "path: missing"),
     "rendered classes": ({"kind": "rendered", "classes": ["a", "b", "c"]}, "classes.0: got 'a'"),
     "no samples": ({"kind": "rendered", "samples": 0}, "samples: got 0, want greater"),
+    **{
+        f"name {name!r}": ({**NPZ, "name": name}, "that can name a file: no / or ")
+        for name in ("a\0b", "..", ".hidden", "a/b", "a\\b", "x" * 101, "a\nb", "con", "\u200b", "")
+    },
+    "views of npz twice": ({**NPZ, "views": ["a", "a"]}, "views: 'a' is given twice, want each"),
+    "view without letters": ({**NPZ, "views": ["a", ""]}, "views.1: got '', want 1 to 100 print"),
+    "views alike": (
+        {**NPZ, "views": ["caf\u00e9", "cafe\u0301"]},
+        "views: 'caf\u00e9' is given twice, want each once",
+    ),
+    "classes alike": (
+        {**NPZ, "classes": ["caf\u00e9", "cafe\u0301"]},
+        "classes: got ['caf\u00e9', 'caf\u00e9'], want each class once",
+    ),
     "missing file": (NPZ, "path: no 'small.npz' beside the card"),
 }
 
@@ -90,3 +104,21 @@ def test_file_is_found_beside_the_card_before_the_data_folder(
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "small.npz").rename(tmp_path / "elsewhere" / "small.npz")
     assert load(card).digest == beside.digest
+
+
+@pytest.mark.parametrize("stem", ["a\nb", "nul", ".x", "x" * 120], ids=ascii)
+def test_a_card_file_that_no_sheet_can_be_called_after_needs_a_name(
+    tmp_path: Path, stem: str
+) -> None:
+    path = tmp_path / f"{stem}.yaml"
+    path.write_text("kind: rendered")
+    with pytest.raises(ConfigError, match="name: missing, the file's does not do: got") as caught:
+        load_card(path)
+    assert "\n" not in str(caught.value)
+    path.write_text("kind: rendered\nname: street")
+    assert load_card(path).name == "street"
+
+
+def test_a_card_is_found_in_the_form_that_its_file_has(tmp_path: Path) -> None:
+    (tmp_path / "cafe\u0301.yaml").write_text("kind: rendered")
+    assert load_card(tmp_path / "caf\u00e9.yaml").name == "caf\u00e9"

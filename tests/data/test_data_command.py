@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,47 @@ def test_show_prints_a_table(npz_card: CardWriter, tmp_path: Path) -> None:
     printed = run("show", npz_card(), "--out", tmp_path / "sheet.png").stdout
     assert "20 samples, 2 views of 3x4x5" in printed
     assert "75.0 % present" in printed
+
+
+def test_a_sheet_is_drawn_again_in_its_place(npz_card: CardWriter, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    assert run("show", npz_card(), "--out", out, "--samples", 4).exit_code == 0
+    first = out.read_bytes()
+    assert run("show", npz_card(), "--out", out, "--samples", 8).exit_code == 0
+    assert out.read_bytes() != first
+
+
+def own_picture(path: Path) -> None:
+    Image.new("L", (4, 4)).save(path)
+
+
+def note(path: Path) -> None:
+    path.write_text("my own")
+
+
+def link(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+@pytest.mark.parametrize("make", [own_picture, note, link, os.mkfifo])
+@pytest.mark.parametrize("named", [True, False], ids=["--out", "default"])
+def test_a_file_of_others_is_not_replaced(
+    npz_card: CardWriter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], object],
+    named: bool,
+) -> None:
+    card, out = npz_card(), tmp_path / "card.png"
+    make(out)
+    before = os.lstat(out)
+    monkeypatch.chdir(tmp_path)
+    shown = run("show", card, *(("--out", out) if named else ()))
+    assert "card.png: exists and is no contact sheet of ddnn, want another name" in str(
+        shown.exception
+    )
+    assert os.lstat(out) == before
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_render_writes_what_a_card_reads(tmp_path: Path, write_card: CardWriter) -> None:

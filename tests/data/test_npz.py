@@ -53,6 +53,36 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "y: got 18446744073709551615, want at most",
     ),
+    "channels last": (
+        {"X": np.zeros((20, 2, 32, 32, 3), np.uint8)},
+        {},
+        "X: shape (20, 2, 32, 32, 3) looks like (N,V,H,W,C), want (N,V,C,H,W): X.transpose(0, 1, 4",
+    ),
+    "grey last": ({"X": np.zeros((20, 2, 20, 30, 1), np.uint8)}, {}, "looks like (N,V,H,W,C)"),
+    "views type": ({"views": np.arange(2)}, {}, "views: int64 (2,), want 2 texts"),
+    "views count": ({"views": np.array(["a"])}, {}, "views: <U1 (1,), want 2 texts"),
+    "views twice": ({"views": np.array(["a", "a"])}, {}, "view names: got ['a', 'a'], want 2 that"),
+    "views alike": (
+        {"views": np.array(["caf\u00e9", "cafe\u0301"])},
+        {},
+        "view names: got ['caf\u00e9', 'caf\u00e9'], want 2 that differ",
+    ),
+    "views unprintable": (
+        {"views": np.array(["a", "\n"])},
+        {},
+        "views: '\\n', want 1 to 100 print",
+    ),
+    "views pickled": ({"views": np.array(["a", None])}, {}, "views: holds pickled objects"),
+    "other views in the card": (
+        {"views": np.array(["left", "right"])},
+        {"views": ["left", "zoom"]},
+        "views left, right, the card's views are left, zoom; want the same",
+    ),
+    "views in the card too many": (
+        {},
+        {"views": ["a", "b", "c"]},
+        "2 views, the card's views are a, b, c",
+    ),
     "y type": ({"y": np.zeros((20, 2))}, {}, "y: float64, want integers"),
     "y shape": ({"y": np.zeros(20, int)}, {}, "y: shape (20,), want (20, 2)"),
     "label": (changed("y", at=(4, 0), to=9), {}, "sample 4 view 0: label 9, want -1 (absent) to 1"),
@@ -194,3 +224,35 @@ def test_digest_tells_content_and_split_apart(npz_card: CardWriter) -> None:
         load(npz_card(classes=["car", "tram"])).digest,
     }
     assert len(digests) == 4
+
+
+def test_views_are_named_by_the_archive_or_the_card(npz_card: CardWriter) -> None:
+    assert load(npz_card()).view_names == ("cam0", "cam1")
+    assert load(npz_card(views=["left", "right"])).view_names == ("left", "right")
+    assert load(npz_card({"views": np.array(["cafe\u0301", "b"])})).view_names == ("caf\u00e9", "b")
+
+
+def test_the_cards_order_of_views_is_taken(npz_card: CardWriter) -> None:
+    named = {"views": np.array(["left", "right"])}
+    left, right = load(npz_card(named)).samples, load(npz_card(named, views=["right", "left"]))
+    assert right.view_names == ("right", "left")
+    np.testing.assert_array_equal(right.samples.views_NVCHW, left.views_NVCHW[:, ::-1])
+    np.testing.assert_array_equal(right.samples.labels_NV, left.labels_NV[:, ::-1])
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 3, 32, 32), (2, 2, 6, 100, 1), (2, 2, 3, 4, 4)], ids=str)
+def test_what_may_be_channels_first_is_taken(shape: tuple[int, ...]) -> None:
+    assert as_pixels(np.zeros(shape, np.uint8), place="X").shape == shape
+
+
+def test_a_small_archive_of_a_huge_array_is_refused_before_memory_is_taken(
+    npz_card: CardWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "FREE_BYTES", 1 << 20)
+    card = npz_card()
+    black = {**small_arrays(), "X": np.zeros((20, 2, 3, 200, 200), np.uint8)}
+    np.savez_compressed(card.parent / "small.npz", **black)
+    with pytest.raises(DataError, match=r"X: unpacks to 4800000 bytes, more than 100 times the "):
+        load(card)
+    np.savez(card.parent / "small.npz", **black)
+    assert len(load(card).samples) == 20

@@ -103,6 +103,29 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert cache.folder() == Path("/somewhere/ddnn")
 
 
+def test_without_a_home_directory_nothing_is_kept(
+    card: Path, write_card: CardWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DDNN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "~")  # what neither HOME nor /etc/passwd knows
+    assert cache.folder() is None
+    assert len(load(card).samples) == 6
+    tiles = write_card(kind="tiles", images="MNIST", rows=2, columns=2)
+    with pytest.raises(ConfigError, match="no home directory to keep MNIST in"):
+        load(tiles)
+
+
+def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine.npz").write_bytes(b"the only copy")
+    (tmp_path / "link.npz").symlink_to("nothing")
+    for name in ("mine.npz", "link.npz"):
+        with pytest.raises(DataError, match=rf"{name}: exists, want a new name"):
+            render_to(tmp_path / name, samples=3, seed=SEED)
+    assert (tmp_path / "mine.npz").read_bytes() == b"the only copy"
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_rendered_file_is_read_back_as_npz(card: Path, write_card: CardWriter) -> None:
     rendered = load(card)
     sha256 = render_to(card.parent / "mine.npz", samples=6, seed=SEED)
