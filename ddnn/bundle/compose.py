@@ -144,7 +144,12 @@ def _write_samples(folder: Path, topology: Topology, samples: MultiView) -> None
         np.save(folder / name / "views.npy", samples.views_NVCHW[:, view])
     data = folder / COLLECTOR / "data"
     data.mkdir()
-    np.savez_compressed(data / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
+    np.savez_compressed(
+        data / "samples.npz",
+        X=samples.views_NVCHW,
+        y=samples.labels_NV,
+        views=np.array(samples.view_names),
+    )
     card = {"kind": "npz", "path": "samples.npz", "classes": list(samples.classes)}
     (data / "card.yaml").write_text(to_yaml(card), encoding="utf-8")
 

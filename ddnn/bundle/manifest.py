@@ -31,7 +31,7 @@ from ddnn.coding.entropy import CONTEXTS
 from ddnn.errors import ConfigError
 from ddnn.runfolder import BUNDLE_VERSION
 from ddnn.seal import seal
-from ddnn.topology import Model, Name, Topology
+from ddnn.topology import Model, Name, Topology, ViewNames
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
@@ -51,6 +51,9 @@ class Manifest(Model):
     topology: Topology
     exits: dict[Name, ExitRule]
     prior_class: int = Field(ge=0, description="commonest class in training: the answer to nothing")
+    views: ViewNames | None = Field(
+        None, description="names of those trained on, in the devices' order; none: not kept"
+    )
     data: dict[str, Any] = Field(default_factory=dict, description="card and digest trained on")
     training: dict[str, Any] = Field(default_factory=dict, description="summary of the training")
     versions: dict[str, str] = Field(default_factory=dict)
@@ -58,6 +61,14 @@ class Manifest(Model):
         default_factory=dict, description="of nodes with entropy-coded features, hexadecimal"
     )
     sha256: dict[str, str] = Field(description="of every other file, by path in the bundle")
+
+    @model_validator(mode="after")
+    def _views_fit(self) -> Manifest:
+        if self.views is not None and len(set(self.views)) != self.topology.views:
+            raise ConfigError(
+                f"views: got {list(self.views)}, want {self.topology.views} that differ"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tables_fit(self) -> Manifest:

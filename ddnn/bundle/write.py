@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def write_bundle(
     *,
     exits: Mapping[str, ExitRule],
     prior_class: int,
+    views: Sequence[str] | None = None,
     data: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     versions: Mapping[str, str] | None = None,
@@ -45,6 +46,7 @@ def write_bundle(
         topology=joint.topology,
         exits=dict(exits),
         prior_class=prior_class,
+        views=None if views is None else tuple(views),
         data=dict(data or {}),
         training=dict(training or {}),
         versions=dict(versions or {}),

@@ -64,13 +64,21 @@ def place(run: Path, topology: str, out: Path) -> None:
 @data_options
 @click.option("--samples", type=click.IntRange(min=1), help="Take N samples, evenly spaced.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
-def compose(run: Path, card: str | None, split: str, samples: int | None, out: Path) -> None:
+def compose(
+    run: Path,
+    *,
+    card: str | None,
+    split: str,
+    view_map: dict[str, str] | None,
+    samples: int | None,
+    out: Path,
+) -> None:
     """Write docker-compose.yaml for RUN's topology: one service a node, one for the collector.
 
     Each service is given a folder with its own part of the bundle, its own keys where the
     topology has CURVE, and a device its own views. Limits and restarts become Docker's.
     """
-    part = samples_of(load_bundle(run), card, split)
+    part = samples_of(load_bundle(run), card, split, view_map)
     if samples is not None:
         part = part.take(np.linspace(0, len(part) - 1, min(samples, len(part))).astype(np.int64))
     topology = compose_folder(run, part, out, make_key_pair)

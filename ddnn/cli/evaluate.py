@@ -25,7 +25,13 @@ from ddnn.training.run import open_run
 @plan_option
 @json_option
 def command(
-    run: Path, *, card: str | None, split: str, plan_name: str | None, as_json: bool
+    run: Path,
+    *,
+    card: str | None,
+    split: str,
+    view_map: dict[str, str] | None,
+    plan_name: str | None,
+    as_json: bool,
 ) -> None:
     """Measure RUN's network: every exit on all samples, and the overall rule.
 
@@ -40,7 +46,7 @@ def command(
         entries = [failure_entry(a.failure, a.sample, ends=a.ends) for a in done]
         return presence(plan, trained.topology, samples), entries
 
-    document = evaluate_run(trained, card=card, split=split, losses=losses)
+    document = evaluate_run(trained, card=card, split=split, view_map=view_map, losses=losses)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:

@@ -20,10 +20,12 @@ from ddnn.training.run import open_run
 @run_argument
 @data_options
 @json_option
-def command(run: Path, card: str | None, split: str, as_json: bool) -> None:
+def command(
+    run: Path, *, card: str | None, split: str, view_map: dict[str, str] | None, as_json: bool
+) -> None:
     """Measure RUN's network with every set of its devices lost."""
     check_writable(run / FOLDER)
-    document = failures_run(open_run(run), card=card, split=split)
+    document = failures_run(open_run(run), card=card, split=split, view_map=view_map)
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,7 @@ def command(
     *,
     card: str | None,
     split: str,
+    view_map: dict[str, str] | None,
     samples: int | None,
     plan_name: str | None,
     kills: tuple[str, ...],
@@ -89,10 +91,14 @@ def command(
     _check_hosts(topology, options, join=join)
     if options.host is not None and options.host != topology.collector.host:
         plan = plan_for(topology, None, name=plan_name, kills=kills, recovers=recovers)
-        _serve(bundle, replace(options, plan=plan), card, split)
+        _serve(
+            bundle,
+            replace(options, plan=plan),
+            lambda: samples_of(bundle, card, split, view_map),
+        )
         return
     folder = _report_folder(run, out)
-    part = _first(samples_of(bundle, card, split), samples)
+    part = _first(samples_of(bundle, card, split, view_map), samples)
     total = len(part) * options.rounds
     plan = plan_for(topology, total, name=plan_name, kills=kills, recovers=recovers)
     outcome = _launch(bundle, part, replace(options, plan=plan))
@@ -153,11 +159,11 @@ def _check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
         )
 
 
-def _serve(bundle: Bundle, options: Options, card: str | None, split: str) -> None:
+def _serve(bundle: Bundle, options: Options, samples: Callable[[], MultiView]) -> None:
     """This host's part, until it is told to stop, or by a signal."""
     nodes = nodes_of_host(bundle.topology, options.host)
     has_devices = any(name in bundle.topology.devices for name in nodes)
-    part = samples_of(bundle, card, split) if has_devices else None
+    part = samples() if has_devices else None
     said = "interrupted; this host's nodes are stopped"
     with interruptible(said), _Display(0) as watcher:
         serve_host(bundle, part, options, watcher)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from ddnn.bundle.load import load_bundle
+from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.cli.options import (
     data_options,
     insecure_option,
@@ -15,6 +16,7 @@ from ddnn.cli.options import (
     run_argument,
     samples_of,
 )
+from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.run.child import ChildConfig
 from ddnn.run.interrupt import interruptible
@@ -38,6 +40,7 @@ def command(
     *,
     card: str | None,
     split: str,
+    view_map: dict[str, str] | None,
     views: str | None,
     keys: Path | None,
     insecure: bool,
@@ -49,13 +52,17 @@ def command(
     """
     if views is not None and card is not None:
         raise click.UsageError("want --data or --views, got both")
+
+    def seen(bundle: Bundle) -> MultiView:
+        return samples_of(bundle, card, split, view_map)
+
     said = "interrupted; the node is stopped"
     with interruptible(said), tempfile.TemporaryDirectory(prefix="ddnn-node-") as folder:
         serve(
             ChildConfig(
                 bundle=str(run),
                 node=name,
-                views=views or _recorded(run, name, card, split, Path(folder)),
+                views=views or _recorded(run, name, card, seen, Path(folder)),
                 epoch=epoch,
                 tied=False,
                 keys=None if keys is None else str(keys),
@@ -64,11 +71,17 @@ def command(
         )
 
 
-def _recorded(run: Path, name: str, card: str | None, split: str, folder: Path) -> str | None:
+def _recorded(
+    run: Path,
+    name: str,
+    card: str | None,
+    seen: Callable[[Bundle], MultiView],
+    folder: Path,
+) -> str | None:
     """The file of a device's views; None for another node."""
     bundle = load_bundle(run, [name])
     if name not in bundle.topology.devices:
         if card is not None:
             raise ConfigError(f"--data: {name} is no device, it sees nothing")
         return None
-    return save_views(folder, name, bundle.topology, samples_of(bundle, card, split))
+    return save_views(folder, name, bundle.topology, seen(bundle))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ddnn.bundle.load import Bundle
-from ddnn.data.fits import check_fits, check_unchanged, part_of
+from ddnn.data.fits import check_card_there, check_fits, check_unchanged, part_of
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
+from ddnn.data.viewnames import as_trained, parse_map
 from ddnn.errors import ConfigError
 from ddnn.run.hosts import check_reachable
 from ddnn.run.links import check_links
@@ -57,9 +58,23 @@ _split = click.option(
 )
 
 
+def _view_map(_ctx: object, _param: object, given: tuple[str, ...]) -> dict[str, str] | None:
+    return parse_map(",".join(given)) if given else None
+
+
+_map_views = click.option(
+    "--map-views",
+    "view_map",
+    multiple=True,
+    metavar="VIEW=OTHER,...",
+    callback=_view_map,
+    help="Which view of the data stands for which that the network was trained on.",
+)
+
+
 def data_options(command: F) -> F:
-    """`--data CARD` and `--split PART`: what a trained network is tried on."""
-    return _card(_split(command))
+    """`--data CARD`, `--split PART` and `--map-views`: what a trained network is tried on."""
+    return _card(_split(_map_views(command)))
 
 
 def topology_of(file: str) -> Topology:
@@ -74,18 +89,29 @@ def topology_of(file: str) -> Topology:
     return topology
 
 
-def samples_of(bundle: Bundle, card: str | None, split: str) -> MultiView:
+def samples_of(
+    bundle: Bundle, card: str | None, split: str, view_map: Mapping[str, str] | None
+) -> MultiView:
     """A part of the card's data, by default of the card that the bundle was trained on.
 
+    Its views are those trained on, by name and in the devices' order.
     Raises ConfigError where the bundle names none, its own has changed since, or it is not what
     the devices see.
     """
     own, digest = (bundle.manifest.data.get(key) for key in ("card", "digest"))
     if card is None and not isinstance(own, str):
         raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
+    if card is None:
+        check_card_there(str(own), wanted_by=bundle.folder)
     data = load(card or str(own))
     part = part_of(data, split, card=card or own)
     check_fits(bundle.topology, part, card=card or own, wanted_by=bundle.folder)
     if card is None:
         check_unchanged(data, str(digest), card=own, wanted_by=bundle.folder)
-    return part
+    return as_trained(
+        part,
+        bundle.manifest.views or (),
+        view_map,
+        card=card or own,
+        wanted_by=bundle.folder,
+    )

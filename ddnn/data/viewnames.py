@@ -44,7 +44,7 @@ def as_trained(
 ) -> MultiView:
     """The samples with the views that a network was trained on, in its order, by its names.
 
-    trained: the network's names; none where it keeps none: made before names were kept.
+    trained: the network's names; none where it keeps none.
     view_map: by the network's name, the data's name of a view, where they differ.
     card, wanted_by: whence the samples and the network are.
     Raises ConfigError for views that are missing, too many or unknown.

@@ -78,13 +78,15 @@ def evaluate_run(
     *,
     card: str | Path | None = None,
     split: str = "test",
+    view_map: Mapping[str, str] | None = None,
     losses: Losses = lambda _samples: (None, []),
 ) -> dict[str, Any]:
     """Evaluates on a part of a data set; writes report.json, verdicts.csv, thresholds.csv.
 
-    card: another data set than the run's own. losses: devices that fail, default none.
+    card, view_map: another data set than the run's own, see Run.load_data.
+    losses: devices that fail, default none.
     """
-    data = run.load_data(card)
+    data = run.load_data(card, view_map)
     samples = part_of(data, split, card=card or run.config.card)
     present_NV, failures = losses(len(samples))
     evaluation = evaluate(run, samples, present_NV)

@@ -59,7 +59,11 @@ class Loss:
 
 
 def failures_run(
-    run: Run, *, card: str | Path | None = None, split: str = "test"
+    run: Run,
+    *,
+    card: str | Path | None = None,
+    split: str = "test",
+    view_map: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Writes failures/report.json and failures/subsets.csv in the run's folder.
 
@@ -67,7 +71,7 @@ def failures_run(
 
     Raises ConfigError for more than 16 views.
     """
-    data = run.load_data(card)
+    data = run.load_data(card, view_map)
     samples = part_of(data, split, card=card or run.config.card)
     found = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
     whole = found[0].accuracy

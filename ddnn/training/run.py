@@ -11,7 +11,8 @@ RUN/
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,16 @@ from ddnn import __version__
 from ddnn.bundle.load import load_bundle, read_weights
 from ddnn.bundle.manifest import WEIGHTS, ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
-from ddnn.data.fits import check_fits, check_unchanged, part_of
+from ddnn.data.fits import (
+    check_card_there,
+    check_fits,
+    check_trainable,
+    check_unchanged,
+    part_of,
+)
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
+from ddnn.data.viewnames import as_trained
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
 from ddnn.report.files import write_json
@@ -63,8 +71,9 @@ class Config(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A run that has a bundle, opened: `joint`, `rules` and the prior are the bundle's.
+    """A run that has a bundle, opened: `joint`, `rules`, prior and names are the bundle's.
 
+    views: the names of those trained on; () where the bundle keeps none.
     calibrated_on: the split that the rules were chosen from, `train` where the card holds no
         validation samples out.
     """
@@ -74,6 +83,7 @@ class Run:
     joint: Joint
     rules: dict[str, ExitRule]
     prior_class: int
+    views: tuple[str, ...]
     calibrated_on: str
     bundle_sha256: str
 
@@ -81,18 +91,26 @@ class Run:
     def topology(self) -> Topology:
         return self.config.topology
 
-    def load_data(self, card: str | Path | None = None) -> DataSet:
-        """The data set of another card, or the one trained on.
+    def load_data(
+        self, card: str | Path | None = None, view_map: Mapping[str, str] | None = None
+    ) -> DataSet:
+        """The data set of another card, or the one trained on; its views as the devices' are.
 
+        view_map: by the network's name, the data's name of a view, where they differ.
         Raises ConfigError where it is not what the topology's devices see, or the one trained on
         has changed since.
         """
         own = self.config.card
+        if card is None:
+            check_card_there(own, wanted_by=self.folder)
         data = load(own if card is None else card)
         check_fits(self.topology, data.samples, card=card or own, wanted_by=self.folder)
         if card is None:
             check_unchanged(data, self.config.data_digest, card=own, wanted_by=self.folder)
-        return data
+        samples = as_trained(
+            data.samples, self.views, view_map, card=card or own, wanted_by=self.folder
+        )
+        return replace(data, samples=samples)
 
 
 def train_run(
@@ -117,6 +135,7 @@ def train_run(
     data = load(card) if data is None else data
     check_fits(topology, data.samples, card=card)
     part_of(data, "test", card=card)  # what the network is to be tried on
+    check_trainable(data, card=card)
     config = Config(
         topology=topology,
         settings=settings,
@@ -152,6 +171,7 @@ def resume_run(
         raise ConfigError(f"--epochs {wanted}: {folder} has {done}, want at least as many")
     if wanted == config.settings.epochs and is_finished(folder):
         return open_run(folder)
+    check_card_there(config.card, wanted_by=folder)
     data = load(config.card) if data is None else data
     check_unchanged(data, config.data_digest, card=config.card, wanted_by=folder)
     changed = config.settings.model_dump() | {"epochs": wanted}
@@ -183,6 +203,7 @@ def open_run(folder: Path) -> Run:
         joint=joint.eval(),
         rules={name: bundle.manifest.exits[name] for name in config.topology.exits},
         prior_class=bundle.manifest.prior_class,
+        views=bundle.manifest.views or (),
         calibrated_on="train" if "train" in bundle.manifest.training else "validation",
         bundle_sha256=bundle.sha256,
     )
@@ -227,6 +248,7 @@ def _finish(
         joint,
         exits=calibration.rules,
         prior_class=prior_class,
+        views=data.view_names,
         data={"card": config.card, "name": data.name, "digest": data.digest},
         training={
             "settings": config.settings.model_dump(mode="json"),
@@ -263,6 +285,9 @@ def _calibrate(joint: Joint, data: DataSet, goal: Goal, *, prior_class: int) -> 
 
 
 def _lasting(card: str | Path) -> str:
-    """A card file by its absolute path, so that the run opens from anywhere; a name as it is."""
+    """A card file by its absolute path, so that the run opens from anywhere; a name as it is.
+
+    Links are not followed: what a card names lies beside the link, also later.
+    """
     path = Path(card)
-    return str(path.resolve()) if path.is_file() else str(card)
+    return str(path.absolute()) if path.is_file() else str(card)
