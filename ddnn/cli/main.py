@@ -5,6 +5,7 @@ Sub-commands are imported only when called, so that `ddnn launch` starts without
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
@@ -31,6 +32,8 @@ COMMANDS = {
     "topology": "Check or draw a topology file, print its schema",
     "train": "Train a topology's network jointly",
 }
+
+_OF_STREAMS = (errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT)
 
 
 class LazyGroup(click.Group):
@@ -68,8 +71,7 @@ def main() -> None:
         click.echo(f"ddnn: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        place = "standard output" if error.filename is None else error.filename
-        click.echo(f"ddnn: {place}: {error.strerror or error}", err=True)
+        click.echo(f"ddnn: {refused(error)}", err=True)
         sys.exit(1)
     except UnicodeEncodeError as error:  # of a path: the streams take everything
         click.echo(
@@ -78,3 +80,13 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
+
+
+def refused(error: OSError) -> str:
+    """What the system refused: of a stream only what a stream can be refused."""
+    said = error.strerror or str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{said}, want more file descriptors (`ulimit -n`)"
+    if error.filename is not None:
+        return f"{error.filename}: {said}"
+    return f"standard output: {said}" if error.errno in _OF_STREAMS else said

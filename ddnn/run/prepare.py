@@ -19,6 +19,7 @@ from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import TransportError
 from ddnn.run.child import ChildConfig
+from ddnn.run.descriptors import have_descriptors
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
 from ddnn.run.snapshot import put_bundle
@@ -148,6 +149,7 @@ def start_nodes(
     keys that it cannot use, BundleError for a bundle that has just changed.
     """
     topology = bundle.topology
+    have_descriptors(topology, nodes)
     check_ports(topology, nodes)
     for name in nodes:
         load_keys(topology, name, options.keys)

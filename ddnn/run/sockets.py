@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 
 from ddnn.errors import ConfigError
+from ddnn.run.descriptors import have_descriptors
 from ddnn.run.hosts import check_exposure
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.keys import KeyRing, read_keys
-from ddnn.wire.routes import peers, routes
+from ddnn.wire.routes import peers, senders
 from ddnn.wire.zeromq import ZmqTransport, check_pair
 
 LAST_WORDS_MS = 500
@@ -23,15 +24,16 @@ def open_sockets(
     """The sockets of `name`, at the topology's endpoints.
 
     Raises ConfigError for keys that are missing or not wanted, and for an endpoint that must not
-    be open; TransportError for an address in use.
+    be open; TransportError for an address in use, or too few file descriptors.
     """
+    have_descriptors(topology, [name])
     check_exposure(topology, insecure=insecure)
     return ZmqTransport(
         name,
         endpoint=topology.endpoint(name),
         peers={peer: topology.endpoint(peer) for peer in peers(topology, name)},
         max_bytes=codec.max_bytes,
-        senders=len({sender for sender, to, _ in routes(topology) if to == name}),
+        senders=len(senders(topology, name)),
         keys=load_keys(topology, name, keys),
     )
 

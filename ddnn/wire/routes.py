@@ -26,6 +26,11 @@ def peers(topology: Topology, name: str) -> tuple[str, ...]:
     return tuple(sorted({to for sender, to, _ in routes(topology) if sender == name}))
 
 
+def senders(topology: Topology, name: str) -> tuple[str, ...]:
+    """Everyone who sends to `name`, sorted."""
+    return tuple(sorted({sender for sender, to, _ in routes(topology) if to == name}))
+
+
 def watchers(topology: Topology, name: str) -> frozenset[str]:
     """Who waits for `name` and gives it up when it is silent: whoever takes its scores or
     features, the collector, and those whose features go past it while it is gone."""

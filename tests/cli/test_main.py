@@ -1,7 +1,10 @@
+import errno
+import re
+
 import pytest
 from click.testing import CliRunner
 
-from ddnn.cli.main import COMMANDS, ddnn, main
+from ddnn.cli.main import COMMANDS, ddnn, main, refused
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -89,3 +92,17 @@ def test_the_strengths_of_a_fault_are_listed_with_their_defaults():
         "--factor X slow: times the section's own time. [default: 10]",
     ):
         assert text in output
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "x"), "Too many .* \\(`ulimit -n`\\)"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many .* \\(`ulimit -n`\\)"),
+        (OSError(errno.ENOSPC, "No space left"), "standard output: No space left"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory"),
+        (OSError(errno.ENOSPC, "No space left", "report.json"), "report.json: No space left"),
+    ],
+)
+def test_what_the_system_refuses_is_said_of_a_stream_only_where_it_can_be_one(error, said):
+    assert re.fullmatch(said, refused(error))

@@ -1,0 +1,52 @@
+"""File descriptors: how many a process of a launch needs, and that it may have them.
+
+ZeroMQ ends the process, or waits for ever, where it cannot have those that it begins with.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterable
+from contextlib import suppress
+
+from ddnn.errors import TransportError
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.guard import HALF_OPEN, STRANGERS
+from ddnn.wire.routes import peers, senders
+
+OWN = 32
+"""Of Python, its modules and the files a process has open for a moment."""
+SOCKETS = 12
+"""Of ZeroMQ's threads, the bound socket and the doorman."""
+PEER = 5
+"""Three of a socket that connects, one of the connection, one to count its bytes by."""
+SENDER = 2
+CROWD = HALF_OPEN + 2 * STRANGERS
+"""Of those who connect and have no business here; see `wire.guard`."""
+CHILD = 3
+"""Pipes to a child process."""
+
+
+def needed_descriptors(topology: Topology, name: str) -> int:
+    """How many the process of `name` has open at most; the collector starts all others."""
+    children = len(topology.nodes) if name == COLLECTOR else 0
+    sockets = SOCKETS + PEER * len(peers(topology, name)) + SENDER * len(senders(topology, name))
+    return OWN + sockets + CROWD + CHILD * children
+
+
+def have_descriptors(topology: Topology, names: Iterable[str]) -> None:
+    """Raises the soft limit to the hard one.
+
+    Raises TransportError where that is not enough for a process of one of these names.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS has a limit below the hard one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    for name in names:
+        needed = needed_descriptors(topology, name)
+        if soft != resource.RLIM_INFINITY and soft < needed:
+            raise TransportError(
+                f"Too many open files: {name} of {topology.name} needs {needed} file descriptors, "
+                f"may have {soft}; want `ulimit -n {needed}` or more"
+            )
