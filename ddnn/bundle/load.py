@@ -38,8 +38,8 @@ class Bundle:
 
     @property
     def session(self) -> int:
-        """Number that messages carry, so that nodes of different bundles do not talk."""
-        return int(self.sha256[:8], 16)
+        """64 bits of its digest: nodes of different bundles do not talk."""
+        return int(self.sha256[:16], 16)
 
     @property
     def tables(self) -> dict[str, bytes]:

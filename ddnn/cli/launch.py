@@ -98,10 +98,11 @@ def command(
         )
         return
     folder = _report_folder(run, out)
-    part = _first(samples_of(bundle, card, split, view_map), samples)
+    whole = samples_of(bundle, card, split, view_map)
+    part = _first(whole, samples)
     total = len(part) * options.rounds
     plan = plan_for(topology, total, name=plan_name, kills=kills, recovers=recovers)
-    outcome = _launch(bundle, part, replace(options, plan=plan))
+    outcome = _launch(bundle, part, replace(options, plan=plan, data=whole.digest))
     _tell(outcome, folder, as_json=as_json)
 
 

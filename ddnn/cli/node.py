@@ -33,7 +33,6 @@ from ddnn.run.serve import serve
 )
 @keys_option
 @insecure_option
-@click.option("--epoch", type=click.IntRange(0, 65535), default=0, help="Restarts before this one.")
 def command(
     run: Path,
     name: str,
@@ -44,7 +43,6 @@ def command(
     views: str | None,
     keys: Path | None,
     insecure: bool,
-    epoch: int,
 ) -> None:
     """Run node NAME of RUN's bundle at its topology's endpoint, until Ctrl-C.
 
@@ -58,12 +56,13 @@ def command(
 
     said = "interrupted; the node is stopped"
     with interruptible(said), tempfile.TemporaryDirectory(prefix="ddnn-node-") as folder:
+        recorded = (views, 0) if views else _recorded(run, name, card, seen, Path(folder))
         serve(
             ChildConfig(
                 bundle=str(run),
                 node=name,
-                views=views or _recorded(run, name, card, seen, Path(folder)),
-                epoch=epoch,
+                views=recorded[0],
+                data=recorded[1],
                 tied=False,
                 keys=None if keys is None else str(keys),
                 insecure=insecure,
@@ -77,11 +76,12 @@ def _recorded(
     card: str | None,
     seen: Callable[[Bundle], MultiView],
     folder: Path,
-) -> str | None:
-    """The file of a device's views; None for another node."""
+) -> tuple[str | None, int]:
+    """The file of a device's views and the digest of all samples; None and 0 for another node."""
     bundle = load_bundle(run, [name])
     if name not in bundle.topology.devices:
         if card is not None:
             raise ConfigError(f"--data: {name} is no device, it sees nothing")
-        return None
-    return save_views(folder, name, bundle.topology, seen(bundle))
+        return None, 0
+    samples = seen(bundle)
+    return save_views(folder, name, bundle.topology, samples), samples.digest

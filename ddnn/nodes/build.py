@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.errors import DataError
-from ddnn.nodes.base import Node, Part
+from ddnn.nodes.base import Identity, Neighbours, Node, Part
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.exit import Deeper, ExitPart
 from ddnn.nodes.gather import Gather
 from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source, ViewSource
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
-from ddnn.wire.routes import peers, watchers
+from ddnn.wire.messages import Roll
+from ddnn.wire.routes import senders, peers, watchers
 
 LoadEngine = Callable[[Path], Engine]
 
@@ -27,34 +28,37 @@ def build_node(
     bundle: Bundle,
     views_NCHW: NDArray[np.uint8] | None,
     *,
-    epoch: int = 0,
+    identity: Identity | None = None,
     load_engine: LoadEngine = Engine,
 ) -> Node:
     """The node, ready to take messages.
 
-    views_NCHW: what a device's camera recorded, uint8. epoch: how often it was restarted.
+    views_NCHW: what a device's camera recorded, uint8.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
     topology = bundle.topology
     events: Counter[str] = Counter()
-    parts: list[Part] = []
+    makers: list[Callable[[Roll], Part]] = []
     if topology.nodes[name].role != GATEWAY:
-        parts.append(
-            _section_part(name, bundle, views_NCHW, events=events, load_engine=load_engine)
+        makers.append(
+            _section_maker(name, bundle, views_NCHW, events=events, load_engine=load_engine)
         )
-    parts += [
-        _exit_part(number, tier, bundle, events=events, load_engine=load_engine)
+    makers += [
+        _exit_maker(number, tier, bundle, events=events, load_engine=load_engine)
         for number, tier in enumerate(topology.tiers)
         if tier.exit is not None and tier.exit.at == name
     ]
     return Node(
         name,
-        parts,
-        peers=peers(topology, name),
-        watchers=watchers(topology, name),
+        lambda roll: [make(roll) for make in makers],
+        identity=identity or Identity(),
+        neighbours=Neighbours(
+            peers=peers(topology, name),
+            hears=senders(topology, name),
+            watchers=watchers(topology, name),
+        ),
         heartbeat_s=topology.heartbeat.interval_ms / 1000,
         events=events,
-        epoch=epoch,
     )
 
 
@@ -63,23 +67,23 @@ def patience_s(topology: Topology) -> float:
     return topology.heartbeat.interval_ms * topology.heartbeat.patience / 1000
 
 
-def _section_part(
+def takeover_s(topology: Topology) -> float:
+    """Silence after which another start of a node is believed, see ddnn.wire.heard."""
+    return min(3 * topology.heartbeat.interval_ms / 1000, 1.0)
+
+
+def _section_maker(
     name: str,
     bundle: Bundle,
     views_NCHW: NDArray[np.uint8] | None,
     *,
     events: Counter[str],
     load_engine: LoadEngine,
-) -> SectionPart:
+) -> Callable[[Roll], SectionPart]:
+    """Makes the section anew for each run; its engine is loaded once."""
     topology = bundle.topology
     node = topology.nodes[name]
     tier = topology.tier(node.role)
-    source: Source
-    if node.role == DEVICE:
-        source = _view_source(name, topology, views_NCHW)
-    else:
-        stands_in = topology.stands_in(name)
-        source = FeatureSource(_feature_gather(name, topology, events), stands_in)
     to = Destinations(
         exit_at=tier.exit.at if tier.exit else None,
         parent=node.parent,
@@ -89,7 +93,27 @@ def _section_part(
     engine = load_engine(bundle.section_path(name))
     engine.check(inputs=_section_inputs(name, topology), outputs=_section_outputs(name, topology))
     views = len(topology.views_below(name))
-    return SectionPart(source, engine, to, events, views=views)
+    if node.role == DEVICE:
+        check_views(name, topology, views_NCHW)
+
+    def make(roll: Roll) -> SectionPart:
+        recorded = views_NCHW
+        if recorded is not None and roll.samples:
+            recorded = recorded[: roll.samples]
+        source = _source(name, topology, recorded, events)
+        return SectionPart(source, engine, to, events, views=views)
+
+    return make
+
+
+def _source(
+    name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None, events: Counter[str]
+) -> Source:
+    if views_NCHW is None:
+        return FeatureSource(_feature_gather(name, topology, events), topology.stands_in(name))
+    return ViewSource(
+        views_NCHW, view=topology.devices.index(name), skip_absent=topology.skips_absent
+    )
 
 
 def _section_inputs(name: str, topology: Topology) -> dict[str, tuple[int, ...]]:
@@ -112,7 +136,8 @@ def _section_outputs(name: str, topology: Topology) -> dict[str, tuple[int, ...]
     return shapes
 
 
-def _view_source(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None) -> ViewSource:
+def check_views(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None) -> None:
+    """Raises DataError for views that the device cannot take."""
     shape = tuple(topology.view.shape)
     if views_NCHW is None or not len(views_NCHW):
         raise DataError(f"{name}: no views, want uint8 (N, {', '.join(map(str, shape))})")
@@ -121,11 +146,6 @@ def _view_source(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | 
             f"{name}: views are {views_NCHW.dtype} {views_NCHW.shape}, want uint8 (N, "
             f"{', '.join(map(str, shape))})"
         )
-    return ViewSource(
-        views_NCHW,
-        view=topology.devices.index(name),
-        skip_absent=topology.skips_absent,
-    )
 
 
 def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gather:
@@ -141,21 +161,12 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
     )
 
 
-def _exit_part(
+def _exit_maker(
     number: int, tier: Tier, bundle: Bundle, *, events: Counter[str], load_engine: LoadEngine
-) -> ExitPart:
-    assert tier.exit is not None
+) -> Callable[[Roll], ExitPart]:
+    """Makes the exit anew for each run; its engine is loaded once."""
     topology = bundle.topology
     members = tuple(n for n in topology.section_nodes if topology.nodes[n].role == tier.name)
-    gather = Gather(
-        members,
-        [(len(topology.classes),)] * len(members),
-        views_of=[topology.views_below(member) for member in members],
-        deadline_s=tier.exit.deadline_ms / 1000,
-        patience_s=patience_s(topology),
-        events=events,
-        own=tier.exit.at,
-    )
     is_last = number == len(topology.tiers) - 1
     deeper = (
         None
@@ -169,4 +180,24 @@ def _exit_part(
         outputs={"logits": (classes,)},
     )
     rule, prior_class = bundle.manifest.exits[name], bundle.manifest.prior_class
-    return ExitPart(gather, engine, rule, deeper, prior_class=prior_class)
+
+    def make(_roll: Roll) -> ExitPart:
+        gather = _score_gather(members, tier, topology, events)
+        return ExitPart(gather, engine, rule, deeper, prior_class=prior_class)
+
+    return make
+
+
+def _score_gather(
+    members: tuple[str, ...], tier: Tier, topology: Topology, events: Counter[str]
+) -> Gather:
+    assert tier.exit is not None
+    return Gather(
+        members,
+        [(len(topology.classes),)] * len(members),
+        views_of=[topology.views_below(member) for member in members],
+        deadline_s=tier.exit.deadline_ms / 1000,
+        patience_s=patience_s(topology),
+        events=events,
+        own=tier.exit.at,
+    )

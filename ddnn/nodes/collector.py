@@ -12,12 +12,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ddnn.nodes.base import Outgoing
+from ddnn.nodes.base import LEAD_S, Outgoing
 from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.liveness import Liveness
 from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer
 from ddnn.topology import Tier, Topology
-from ddnn.wire.messages import MAX_ROWS, Account, Capture, Heartbeat, Message, Verdict
+from ddnn.wire.messages import (
+    MAX_ROWS,
+    Account,
+    Capture,
+    Heartbeat,
+    Hello,
+    Message,
+    Roll,
+    Verdict,
+)
 
 ASK_AGAIN_S = 0.2
 """Time between two captures of a sample that the restarted first exit has not answered yet."""
@@ -51,25 +60,39 @@ class _Draft:
 
 
 class Collector:
-    """Decides for the launcher as a node does: `handle`, `tick`, no I/O.
+    """Decides for the launcher as a node does: `handle`, `lead`, `tick`, no I/O.
+
+    It leads the run: whoever says hello is called into it, and as long as its heartbeats are heard
+    no node leaves for another run.
 
     Answers are handed out once, by `take_answers`; ddnn.nodes.recorder keeps them all.
     late_verdicts: final answers to samples that had theirs, or that were never asked for.
     pause_s: how long to ask for no more samples while no device is heard, PAUSE_S unless whoever
     runs it knows better; after that the commonest class answers. paused_s: how long it has so far.
+    unreached: how many of its neighbours each node that takes part does not reach or hear, by its
+    latest heartbeat. other_data: digests of those who said hello with other samples.
     """
 
     def __init__(
         self,
         topology: Topology,
         *,
+        roll: Roll,
         samples: int,
         prior_class: int,
         patience_s: float,
         window: int | None = None,
         halts: Sequence[int] = (),
     ) -> None:
-        """halts: samples before which to finish all others and wait for `release`."""
+        """roll: what to call nodes into. samples: to ask for, all rounds together. halts: samples
+        before which to finish all others and wait for `release`."""
+        self._roll = roll
+        self._nodes = tuple(topology.nodes)
+        self._heartbeat_s = topology.heartbeat.interval_ms / 1000
+        self._boots: dict[str, int] = {}  # of all who ever took part
+        self._to_call = set(self._nodes)
+        self._call_s = self._lead_s = -math.inf  # when to, next
+        self.other_data: dict[str, int] = {}
         self._samples = samples
         self._drafts: dict[int, _Draft] = {}  # of the samples in `_open`
         self._answers: list[Answer] = []
@@ -98,7 +121,6 @@ class Collector:
         self._open: dict[int, float] = {}
         self._again: set[int] = set()
         self._again_s = 0.0
-        self._epochs: dict[str, int] = {}
         self._everyone = (1 << len(topology.nodes)) - 1
         self._alive = self._everyone  # at the last look
 
@@ -111,6 +133,11 @@ class Collector:
         """Who fell silent or came back since the last call."""
         taken, self.gone = self.gone, []
         return taken
+
+    @property
+    def data(self) -> int:
+        """Digest of the samples, see Roll."""
+        return self._roll.data
 
     @property
     def is_done(self) -> bool:
@@ -140,17 +167,50 @@ class Collector:
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """Takes one message in."""
+        if isinstance(message, Hello):
+            self._answer_hello(sender, message)
+            return
         self.liveness.hear(sender, now_s)
         match message:
             case Verdict():
                 self._take_verdict(sender, message, now_s)
-            case Heartbeat(unreached, epoch):
+            case Heartbeat(unreached, boot):
                 self.unreached[sender] = unreached
-                if self._epochs.get(sender, epoch) != epoch:
-                    self._restarted(sender, now_s)
-                self._epochs[sender] = epoch
-            case Account():
+                if self._boots.get(sender) != boot:
+                    self._take_part(sender, boot, now_s)
+            case Account() if message.run == self._roll.run:
                 self.accounts[sender] = message
+
+    def _answer_hello(self, sender: str, hello: Hello) -> None:
+        """Says so where a node sees other samples; else it is called, unless it takes part."""
+        if hello.data not in (0, self._roll.data):
+            self.other_data[sender] = hello.data
+            return
+        self.other_data.pop(sender, None)
+        if hello.run != self._roll.run:
+            self._to_call.add(sender)
+
+    def _take_part(self, sender: str, boot: int, now_s: float) -> None:
+        """A start of a node that was not heard before: the others are to greet it."""
+        is_back = sender in self._boots
+        self._boots[sender] = boot
+        self._to_call |= self._boots.keys()
+        if is_back:
+            self._restarted(sender, now_s)
+
+    def lead(self, now_s: float) -> list[Outgoing]:
+        """Calls those who take no part, and tells all from time to time that the run goes on."""
+        outgoing = []
+        if now_s >= self._call_s and (self._to_call or len(self._boots) < len(self._nodes)):
+            missing = {name for name in self._nodes if name not in self._boots}
+            outgoing = [Outgoing(name, self._roll) for name in sorted(self._to_call | missing)]
+            self._to_call.clear()
+            self._call_s = now_s + self._heartbeat_s
+        if now_s >= self._lead_s:
+            beat = Heartbeat(boot=self._roll.run)
+            outgoing += [Outgoing(name, beat) for name in self._nodes if name in self._boots]
+            self._lead_s = now_s + LEAD_S
+        return outgoing
 
     def tick(self, now_s: float) -> list[Outgoing]:
         """Settles what cannot wait longer, asks for more samples."""
@@ -160,15 +220,17 @@ class Collector:
         self._look(now_s)
         return self._ask_again(now_s) + ([] if self.is_paused else self._capture(now_s))
 
-    def due_s(self, now_s: float) -> float | None:
-        """When `tick` is due though no message comes."""
-        if not self._open:
-            paused_till_s = (self._unheard_s or 0.0) + self.pause_s
-            return paused_till_s if self.is_paused and paused_till_s < math.inf else None
-        times = [min(self._open.values()) + self._answer_s]
-        lost_s = self.liveness.next_change_s(now_s)
-        times += [] if lost_s is None else [lost_s]
-        times += [self._again_s] if self._again else []
+    def due_s(self, now_s: float) -> float:
+        """When `lead` or `tick` is due though no message comes."""
+        waits = self._to_call or len(self._boots) < len(self._nodes)
+        times = [self._lead_s, self._call_s if waits else math.inf]
+        if self.is_paused:
+            times.append((self._unheard_s or 0.0) + self.pause_s)
+        if self._open:
+            lost_s = self.liveness.next_change_s(now_s)
+            times.append(min(self._open.values()) + self._answer_s)
+            times += [] if lost_s is None else [lost_s]
+            times += [self._again_s] if self._again else []
         return min(times)
 
     def _look(self, now_s: float) -> None:

@@ -27,6 +27,9 @@ def step(node: Node, mailbox: Mailbox, received: Iterable[Received], now_s: floa
     for sender, message in received:
         node.handle(sender, message, now_s)
         busy = True
+        if node.run != mailbox.run:
+            mailbox.join(node.run)
+            break  # what else had come was for the run before
     outgoing = node.tick(now_s)
     for peer, message in outgoing:
         node.sent(peer, taken=mailbox.send(peer, message))
@@ -51,4 +54,4 @@ def settled_account(mailbox: Mailbox) -> Account:
     while kernel is not None and not kernel.agrees and time.monotonic() < deadline_s:
         mailbox.receive(0.001)
         kernel = mailbox.kernel()
-    return mailbox.ledger.account(kernel)
+    return mailbox.ledger.account(kernel, run=mailbox.run)

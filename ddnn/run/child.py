@@ -27,16 +27,16 @@ class ChildConfig:
 
     origin: the bundle that `bundle` is a copy of, for a person who lists processes.
     views: .npy file of what a device's camera recorded. endpoints: those that differ from the
-    topology's. epoch: how often the node was started before. seed: of the failure plan. tied: take
-    orders on standard input, end when it closes. keys: folder of key files. insecure: listen to
-    other machines without CURVE.
+    topology's. data: digest of all cameras' samples, 0 where nobody knows it. seed: of the failure
+    plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
+    insecure: listen to other machines without CURVE.
     """
 
     bundle: str
     node: str
     origin: str = ""
     views: str | None = None
-    epoch: int = 0
+    data: int = 0
     endpoints: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     tied: bool = True

@@ -11,26 +11,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
-from ddnn.errors import LaunchError
-from ddnn.nodes.base import Node
-from ddnn.nodes.build import build_node, patience_s
+from ddnn.nodes.base import Identity, Node
+from ddnn.nodes.build import build_node, patience_s, takeover_s
 from ddnn.nodes.loop import send_account, send_all, step
 from ddnn.nodes.recorder import Recorder
 from ddnn.run.operator import Operator
 from ddnn.run.orders import Order
 from ddnn.run.plan import Action, FailurePlan, actions, check_plan, plan_of, returning_nodes
+from ddnn.run.rollcall import losses, unready
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
 from ddnn.wire.memory import MemoryNetwork
+from ddnn.wire.messages import Roll
 from ddnn.wire.transport import Mailbox
 
+RUN = 1
+"""The run's id: nobody else could be meant."""
+READY_S = 60.0
+"""How long nodes that come back are waited for, on the run's own clock."""
 SECTION_S = 0.001
 """What a turn of a slowed node takes, before its factor; others take no time."""
 
@@ -59,7 +65,7 @@ class _Member:
     node: Node
     mailbox: Mailbox
     transport: FaultyTransport
-    epoch: int
+    boot: int
     factor: float = 1.0
     hangs: bool = False
     busy_until_s: float = 0.0
@@ -82,30 +88,40 @@ class _Members:
         self._seed = seed
         self._clock = clock
         self._codec = Codec(bundle.topology, bundle.session, bundle.tables)
-        self._epochs = dict.fromkeys(bundle.topology.nodes, 0)
+        self._boots = count(1)
         self._network = network
-        self.collector_mailbox = Mailbox(COLLECTOR, self._codec, self._network.join(COLLECTOR))
+        self.collector_mailbox = Mailbox(
+            COLLECTOR, self._codec, self._network.join(COLLECTOR), boot=RUN, clock=clock
+        )
+        self.collector_mailbox.join(RUN)
         self.running: dict[str, _Member] = {}
         for name in bundle.topology.nodes:
             self._start(name)
 
     def _start(self, name: str) -> None:
-        topology, epoch = self._bundle.topology, self._epochs[name]
+        topology, boot = self._bundle.topology, next(self._boots)
         views = None
         if name in topology.devices:
             views = self._views_NVCHW[:, topology.devices.index(name)]
-        node = build_node(name, self._bundle, views, epoch=epoch)
+        node = build_node(name, self._bundle, views, identity=Identity(boot=boot))
         transport = FaultyTransport(
             self._network.join(name), name, seed=self._seed, clock=self._clock
         )
         for peer, fault in emulated_faults(name, topology):
             transport.set(peer, fault)
-        mailbox = Mailbox(name, self._codec, transport, epoch=epoch)
-        self.running[name] = _Member(node, mailbox, transport, epoch)
+        mailbox = Mailbox(
+            name,
+            self._codec,
+            transport,
+            boot=boot,
+            clock=self._clock,
+            patience_s=takeover_s(topology),
+        )
+        self.running[name] = _Member(node, mailbox, transport, boot)
 
     def pids(self) -> Mapping[str, int]:
         """As Processes.pids: only who runs matters."""
-        return {name: member.epoch for name, member in self.running.items()}
+        return {name: member.boot for name, member in self.running.items()}
 
     def is_running(self, node: str) -> bool:
         """See Processes."""
@@ -119,7 +135,6 @@ class _Members:
     def restart(self, node: str) -> None:
         """See Processes."""
         self._network.heal(node)
-        self._epochs[node] += 1
         self._start(node)
 
     def hang(self, node: str) -> None:
@@ -155,18 +170,19 @@ class _InProcess:
         network: MemoryNetwork,
     ) -> None:
         total = len(views_NVCHW)
-        self._now_s = 0.0
+        self._now_s = self._begun_s = 0.0
+        self._topology = bundle.topology
         self._members = _Members(
             bundle, views_NVCHW, seed=plan.seed, clock=lambda: self._now_s, network=network
         )
         self._operator = Operator(self._members, bundle.topology, clock=lambda: self._now_s)
         self._devices = bundle.topology.devices
-        self._heartbeat_s = bundle.topology.heartbeat.interval_ms / 1000
         by_sample = [a for a in actions(plan) if a.sample is not None and a.sample < total]
         self._by_sample = by_sample
         self._timed = sorted((a for a in actions(plan) if a.seconds is not None), key=_seconds)
         self._collector = Recorder(
             bundle.topology,
+            roll=Roll(RUN),
             samples=total,
             prior_class=bundle.manifest.prior_class,
             patience_s=patience_s(bundle.topology),
@@ -176,6 +192,8 @@ class _InProcess:
 
     def run(self) -> Recorder:
         collector, mailbox = self._collector, self._members.collector_mailbox
+        self._wait_ready(math.inf)
+        self._begun_s = self._now_s
         while not collector.is_done:
             self._act()
             send_all(mailbox, collector.tick(self._now_s))
@@ -185,12 +203,24 @@ class _InProcess:
             member.transport.end_faults()
             send_account(member.node, member.mailbox)
         self._receive()
-        collector.accounts[COLLECTOR] = mailbox.ledger.account()
+        collector.accounts[COLLECTOR] = mailbox.ledger.account(run=RUN)
         return collector
+
+    def _wait_ready(self, patience_s: float) -> None:
+        """Until all nodes that can be reached take part in the run, or time is up."""
+        wanted = set(self._topology.nodes) - self._operator.unreachable
+        lost = losses(self._topology, wanted, self._operator.unreachable)
+        end_s = self._now_s + patience_s
+        self._collector.unreached.clear()
+        while unready(self._collector.unreached, lost) and self._now_s < end_s:
+            if not self._turn():
+                self._jump()
 
     def _turn(self) -> bool:
         """One turn of every node, like processes side by side. Whether anything happened."""
-        moved = False
+        led = self._collector.lead(self._now_s)
+        send_all(self._members.collector_mailbox, led)
+        moved = bool(led)
         for member in list(self._members.running.values()):
             if member.hangs or self._now_s < member.busy_until_s:
                 continue
@@ -208,7 +238,7 @@ class _InProcess:
         return bool(received)
 
     def _act(self) -> None:
-        while self._timed and _seconds(self._timed[0]) <= self._now_s:
+        while self._timed and self._begun_s + _seconds(self._timed[0]) <= self._now_s:
             self._carry_out(self._timed.pop(0))
         self._operator.due_restarts(self._fell_silent)
         returning = returning_nodes(self._timed)
@@ -220,9 +250,7 @@ class _InProcess:
         for action in due:
             self._carry_out(action)
         if any(action.ends or action.failure.kind == "recover" for action in due):
-            self._now_s += self._heartbeat_s  # as a launch waits until those back are heard
-            self._turn()
-            self._turn()
+            self._wait_ready(READY_S)
         self._collector.release()
 
     def _carry_out(self, action: Action) -> None:
@@ -235,19 +263,16 @@ class _InProcess:
 
     def _jump(self) -> None:
         """Nothing can happen before the next deadline, heartbeat or release: go there."""
-        times = [_seconds(self._timed[0])] if self._timed else []
+        times = [self._begun_s + _seconds(self._timed[0])] if self._timed else []
         for member in self._members.running.values():
             if not member.hangs:
                 times.append(max(member.node.due_s(), member.busy_until_s))
             held_s = member.transport.due_s()
             times += [] if held_s is None else [held_s]
-        due_s = self._collector.due_s(self._now_s)
-        times += [] if due_s is None else [due_s]
+        times.append(self._collector.due_s(self._now_s))
         restart_s = self._operator.due_s()
         times += [] if restart_s is None else [restart_s]
         times = [time_s for time_s in times if time_s > self._now_s] or times
-        if not times:
-            raise LaunchError("no node is left and nobody waits for anything")
         self._now_s = max(self._now_s, min(times))
 
 

@@ -42,11 +42,10 @@ from ddnn.run.prepare import Watcher as Watcher
 from ddnn.run.prepare import collector_mailbox, start_nodes
 from ddnn.run.prepare import free_endpoints as free_endpoints
 from ddnn.run.processes import Processes
-from ddnn.run.rollcall import wait_ready
+from ddnn.run.rollcall import losses, wait_ready
 from ddnn.run.workplace import Workplace, own_folder
 from ddnn.topology import COLLECTOR
-from ddnn.wire.messages import Stop
-from ddnn.wire.routes import peers
+from ddnn.wire.messages import Roll, Stop
 from ddnn.wire.transport import Mailbox
 
 LOOK_S = 0.02
@@ -141,9 +140,10 @@ class Launch:
 
     def run(self, workplace: Workplace) -> Outcome:
         """Start, wait, run, stop, report."""
-        total = len(self._labels_N)
+        total, recorded = len(self._labels_N), len(self._samples)
         self._collector = Recorder(
             self._topology,
+            roll=Roll(self._mailbox.run, self._options.data or self._samples.digest, recorded),
             samples=total,
             prior_class=self._bundle.manifest.prior_class,
             patience_s=patience_s(self._topology),
@@ -199,10 +199,10 @@ class Launch:
         wanted = set(self._topology.nodes) - self._operator.unreachable - silent
         self._collector.unreached.clear()
         wait_ready(
+            self._collector,
             self._mailbox,
             self._topology,
-            {name: len(dead.intersection(peers(self._topology, name))) for name in wanted},
-            heard=self._collector.unreached,
+            losses(self._topology, wanted, dead | self._operator.unreachable),
             turn=lambda: self._turn_unless_ended(wanted),
             timeout_s=self._options.ready_s,
             say=self._history.say,
@@ -265,9 +265,9 @@ class Launch:
             self._history.add(entry)
 
     def _turn(self, timeout_s: float) -> None:
+        send_all(self._mailbox, self._collector.lead(time.monotonic()))
         due_s = self._collector.due_s(time.monotonic())
-        if due_s is not None:
-            timeout_s = min(timeout_s, max(0.0, due_s - time.monotonic()))
+        timeout_s = min(timeout_s, max(0.0, due_s - time.monotonic()))
         for sender, message in self._mailbox.receive(timeout_s):
             self._collector.handle(sender, message, time.monotonic())
         self._heard_s = time.monotonic()

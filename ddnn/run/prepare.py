@@ -6,7 +6,9 @@ Axes: N samples, V views, C image channels, H, W.
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,12 +20,13 @@ import numpy as np
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import TransportError
+from ddnn.nodes.build import takeover_s
 from ddnn.run.child import ChildConfig
 from ddnn.run.descriptors import have_descriptors
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
 from ddnn.run.snapshot import put_bundle
-from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets, ticks
+from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets
 from ddnn.run.workplace import Workplace
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
@@ -49,7 +52,8 @@ class Options:
     system chooses instead of the topology's. idle_s: time to do nothing before the first sample,
     to measure what an idle system uses. host: the one host this machine plays, None: all.
     ready_s: time all nodes get to start and to reach each other. keys: folder of key files.
-    insecure: listen to other machines without CURVE.
+    insecure: listen to other machines without CURVE. data: digest of the samples of which those
+    that are run are the first; None: they are all.
     """
 
     plan: FailurePlan | None = None
@@ -61,6 +65,7 @@ class Options:
     ready_s: float = READY_S
     keys: Path | None = None
     insecure: bool = False
+    data: int | None = None
 
 
 def free_endpoints(topology: Topology) -> dict[str, str]:
@@ -111,24 +116,29 @@ def _lacking(error: OSError, address: SplitResult) -> str:
 
 @contextmanager
 def collector_mailbox(bundle: Bundle, options: Options) -> Iterator[Mailbox]:
-    """The launcher's own place among the nodes.
+    """The launcher's own place among the nodes, in a run of its own.
 
     Raises TransportError for an address that it cannot have.
     """
     check_ports(bundle.topology, [COLLECTOR])
+    run = secrets.randbits(64) | 1  # never NO_RUN
     codec = Codec(bundle.topology, bundle.session, bundle.tables)
     transport = open_sockets(
         COLLECTOR, bundle.topology, codec, keys=options.keys, insecure=options.insecure
     )
     try:
-        yield Mailbox(
+        mailbox = Mailbox(
             COLLECTOR,
             codec,
             transport,
+            boot=run,
             traffic=transport.traffic,
             events=transport.events,
-            clock=ticks,
+            clock=time.monotonic,
+            patience_s=takeover_s(bundle.topology),
         )
+        mailbox.join(run)
+        yield mailbox
     finally:
         transport.close(linger_ms=LAST_WORDS_MS)
 
@@ -155,6 +165,7 @@ def start_nodes(
         load_keys(topology, name, options.keys)
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
     snapshot = put_bundle(workplace, bundle, nodes)
+    digest = 0 if samples is None else options.data or samples.digest
     for name in nodes:
         views = None
         if name in topology.devices and samples is not None:
@@ -164,6 +175,7 @@ def start_nodes(
             origin=str(bundle.folder),
             node=name,
             views=views,
+            data=digest if name in topology.devices else 0,
             endpoints=endpoints,
             seed=options.plan.seed if options.plan else 0,
             keys=str(options.keys) if options.keys else None,

@@ -9,13 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ddnn.errors import LaunchError
 from ddnn.run.child import ChildConfig
-from ddnn.run.epochs import Epochs
 from ddnn.run.limits import Applied, apply_limits, own_group, remove_group
 from ddnn.run.orders import Order, OrderPipe
 from ddnn.run.workplace import Workplace
@@ -45,10 +44,9 @@ class _Child:
 class Processes:
     """The node processes of one launch. Use as a context manager: none outlives it."""
 
-    def __init__(self, workplace: Workplace, epochs: Epochs | None = None) -> None:
-        """workplace: where each node's standard error goes, NODE.log. epochs: default from 0."""
+    def __init__(self, workplace: Workplace) -> None:
+        """workplace: where each node's standard error goes, NODE.log."""
         self._workplace = workplace
-        self._epochs = epochs or Epochs()
         self._children: dict[str, _Child] = {}
         self._group = own_group()
         self._groups: set[Path] = set()
@@ -60,7 +58,7 @@ class Processes:
         self.end_all()
 
     def start(self, config: ChildConfig, limits: Limits | None = None) -> None:
-        """Starts a node, in its next epoch and within its limits.
+        """Starts a node within its limits.
 
         The child gets a process group of its own, so that Ctrl-C reaches the launcher alone,
         and ends when the pipe to its standard input closes. -P: modules never come from the folder
@@ -69,7 +67,6 @@ class Processes:
         """
         self._workplace.mend()
         log = self._workplace.path / f"{config.node}.log"
-        config = replace(config, epoch=self._epochs.start(config.node))
         try:
             with log.open("ab") as stderr:
                 process = subprocess.Popen(

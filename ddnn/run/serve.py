@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import secrets
 import signal
 import threading
 import time
@@ -27,12 +28,13 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import load_bundle
 from ddnn.errors import ConfigError, DataError
-from ddnn.nodes.build import build_node
+from ddnn.nodes.base import Identity
+from ddnn.nodes.build import build_node, takeover_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node, send_account
 from ddnn.plainfile import check_plain
 from ddnn.run.child import ChildConfig
-from ddnn.run.sockets import LAST_WORDS_MS, open_sockets, ticks
+from ddnn.run.sockets import LAST_WORDS_MS, open_sockets
 from ddnn.topology import DEVICE
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
@@ -83,7 +85,8 @@ def serve(config: ChildConfig) -> None:
         raise ConfigError(f"node: no node named {name!r} (known: {', '.join(topology.nodes)})")
     views = _read_views(config, is_device=topology.nodes[name].role == DEVICE)
     pace = Pace()
-    node = build_node(name, bundle, views, epoch=config.epoch, load_engine=pace.load)
+    identity = Identity(boot=secrets.randbits(64), data=config.data)
+    node = build_node(name, bundle, views, identity=identity, load_engine=pace.load)
     codec = Codec(topology, bundle.session, bundle.tables)
     keys = None if config.keys is None else Path(config.keys)
     sockets = open_sockets(name, topology, codec, keys=keys, insecure=config.insecure)
@@ -98,10 +101,11 @@ def serve(config: ChildConfig) -> None:
             name,
             codec,
             transport,
-            epoch=config.epoch,
+            boot=identity.boot,
             traffic=sockets.traffic,
             events=sockets.events,
-            clock=ticks,
+            clock=time.monotonic,
+            patience_s=takeover_s(topology),
         )
         run_node(node, mailbox, stop.is_set)
         transport.end_faults()

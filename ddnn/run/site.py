@@ -15,8 +15,7 @@ from ddnn.bundle.load import Bundle
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
-from ddnn.run.control import ControlServer, control_folder
-from ddnn.run.epochs import Epochs
+from ddnn.run.control import ControlServer
 from ddnn.run.history import History
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.operator import Operator
@@ -45,8 +44,7 @@ def serve_host(
     _check(bundle.topology, nodes, samples, options)
     with ExitStack() as stack:
         workplace = stack.enter_context(own_folder())
-        epochs = Epochs(control_folder() / f"{bundle.sha256[:16]}.epochs")
-        processes = stack.enter_context(Processes(workplace, epochs))
+        processes = stack.enter_context(Processes(workplace))
         start_nodes(
             processes,
             bundle,

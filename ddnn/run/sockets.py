@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from ddnn.errors import ConfigError
@@ -55,11 +54,3 @@ def load_keys(topology: Topology, name: str, folder: Path | None) -> KeyRing | N
     ring = read_keys(folder, name, (COLLECTOR, *topology.nodes))
     check_pair(name, ring.own)
     return ring
-
-
-def ticks() -> int:
-    """The clock that messages' numbers follow: tenths of milliseconds, modulo 2^32.
-
-    No link carries a message in less, so numbers do not run ahead of it.
-    """
-    return int(time.time() * 10_000) % 2**32

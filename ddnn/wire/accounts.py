@@ -1,6 +1,6 @@
 """The body of an ACCOUNT: what a node counted, as records of fixed size.
 
-links u16, events u16, kernel u8 (0 or 1), then so many _LINK, _EVENT and _KERNEL records
+links u16, events u16, kernel u8 (0 or 1), run u64, then so many _LINK, _EVENT and _KERNEL records
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ddnn.errors import WireError
 from ddnn.wire.messages import Account, KernelCount, Kind, LinkCount
 
 EVENTS = (
-    "busy-slot", "bad-flag", "checksum", "bad-length", "bad-route", "bad-value", "crowd",
-    "duplicate", "forgotten", "impersonated", "late", "multipart", "not-finite", "old-epoch",
-    "over-budget", "replayed", "sender", "session", "stranger", "too-large", "unfinished",
-    "unknown-kind", "unsent", "version",
+    "bad-flag", "bad-length", "bad-route", "bad-value", "busy-slot", "checksum", "crowd",
+    "duplicate", "forgotten", "impersonated", "late", "multipart", "not-finite", "other-data",
+    "other-run", "over-budget", "replayed", "sender", "session", "stranger", "too-large",
+    "unannounced", "unfinished", "unknown-kind", "unsent", "version",
 )  # fmt: skip
 """Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
-_COUNTS = struct.Struct("<HHB")
+_COUNTS = struct.Struct("<HHBQ")
 _LINK = struct.Struct("<HHBBQQdQQQ")
 _EVENT = struct.Struct("<BQ")
 _KERNEL = struct.Struct("<IIQQQQ")
@@ -44,18 +44,19 @@ class AccountCodec:
         """What the body's length must be, as its beginning says."""
         if len(body) < _COUNTS.size:
             return _COUNTS.size
-        links, events, kernel = _COUNTS.unpack_from(body)
+        links, events, kernel, _ = _COUNTS.unpack_from(body)
         records = links * _LINK.size + events * _EVENT.size + flag(kernel) * _KERNEL.size
         return int(_COUNTS.size + records)
 
     def encode(self, account: Account) -> bytes:
         """The body."""
         kernel = account.kernel
-        parts = [_COUNTS.pack(len(account.links), len(account.events), kernel is not None)]
+        counts = len(account.links), len(account.events), kernel is not None
+        parts = [_COUNTS.pack(*counts, account.run)]
         for c in account.links:
             ends = self._place[c.link[0]], self._place[c.link[1]]
-            counts = c.messages, c.rows, c.information, c.payload, c.zmtp, c.ip
-            parts.append(_LINK.pack(*ends, c.kind, c.sent, *counts))
+            found = c.messages, c.rows, c.information, c.payload, c.zmtp, c.ip
+            parts.append(_LINK.pack(*ends, c.kind, c.sent, *found))
         parts += [_EVENT.pack(EVENTS.index(event), count) for event, count in account.events]
         if kernel is not None:
             parts.append(_KERNEL.pack(*(getattr(kernel, name) for name in KernelCount.__slots__)))
@@ -63,7 +64,7 @@ class AccountCodec:
 
     def decode(self, body: memoryview) -> Account:
         """The inverse, for a body of the wanted length. Raises WireError for impossible records."""
-        links, events, kernel = _COUNTS.unpack_from(body)
+        links, events, kernel, run = _COUNTS.unpack_from(body)
         end = _COUNTS.size + links * _LINK.size
         records = _LINK.iter_unpack(body[_COUNTS.size : end])
         counted = _EVENT.iter_unpack(body[end : end + events * _EVENT.size])
@@ -74,6 +75,7 @@ class AccountCodec:
             KernelCount(**dict(zip(names, _KERNEL.unpack(body[-_KERNEL.size :]), strict=True)))
             if kernel
             else None,
+            run,
         )
 
     def _link_count(self, record: tuple[int, ...]) -> LinkCount:

@@ -3,14 +3,15 @@
 One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
 
     offset  size  field
-         0     1  version    1
+         0     1  version    2
          1     1  kind       messages.Kind
          2     1  rows       N, 1 to MAX_ROWS; 0 for a kind that speaks of no sample
-         3     1  epoch      how often the sender was restarted, modulo 256
+         3     1  session    its highest 8 bits
          4     2  sender     place in (collector, *topology.nodes)
-         6     2  session    16 bits of the bundle's digest: other bundles do not talk
-         8     4  sequence   grows with each message on this link within an epoch
-        12     4  checksum   CRC-32 of the message with this field 0
+         6     2  session    its lowest 16 bits: a hash of bundle and run; of HELLO and ROLL, which
+                             lead into a run, of the bundle alone
+         8     4  sequence   grows with each message on this link since the sender's start
+        12     4  checksum   CRC-32 of the message with this field 0, begun with a key (see seals)
 
     body of          parts, in this order (P = ceil(V/8), one bit a view, lowest first)
     CAPTURE, ASK     samples u32 N
@@ -19,8 +20,10 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits),
                      or coded values (ddnn.coding)
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
-    HEARTBEAT        unreached u8, epoch u8
+    HEARTBEAT        unreached u8, boot u64
     STOP             nothing
+    HELLO            boot u64, run u64, data u64
+    ROLL             run u64, data u64, samples u64
     ACCOUNT          see accounts
 
 Payload, the bytes of the paper's equation 1, is the scores and the values alone. A row of SCORES
@@ -44,14 +47,17 @@ from ddnn.wire.accounts import AccountCodec
 from ddnn.wire.bits import pack_views, packed_bytes, unpack_views
 from ddnn.wire.messages import (
     MAX_ROWS,
+    NO_RUN,
     Account,
     Ask,
     Capture,
     Expect,
     Features,
     Heartbeat,
+    Hello,
     Kind,
     Message,
+    Roll,
     Samples,
     Scores,
     Stop,
@@ -62,34 +68,40 @@ from ddnn.wire.messages import (
 )
 from ddnn.wire.payloads import Payloads, every_row, filled, filled_count
 from ddnn.wire.routes import routes
+from ddnn.wire.seals import Seal, lobby_seal, run_seal
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<BBBBHHII")
 _CHECKSUM = struct.Struct("<I")
+_BEAT = struct.Struct("<BQ")
+_THREE = struct.Struct("<QQQ")
 _KINDS = {int(kind): kind for kind in Kind}
-_WITHOUT_ROWS = frozenset({Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT})
+_WITHOUT_ROWS = frozenset({Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT, Kind.HELLO, Kind.ROLL})
 _SAMPLES = [struct.Struct(f"<{rows}I") for rows in range(MAX_ROWS + 1)]
 _ANSWERS = [struct.Struct(f"<{rows}H{rows}f{rows}B") for rows in range(MAX_ROWS + 1)]
 
 
 class Header(NamedTuple):
-    """The first 16 bytes, but for version and session."""
+    """The first 16 bytes, but for the version."""
 
     kind: Kind
     sender: str
-    epoch: int
     rows: int
+    session: int
     sequence: int
+    checksum: int
 
 
 class Codec:
-    """Encodes and decodes for one topology and one session."""
+    """Encodes and decodes for one topology and one bundle."""
 
     def __init__(
-        self, topology: Topology, session: int, tables: Mapping[str, bytes] | None = None
+        self, topology: Topology, bundle: int, tables: Mapping[str, bytes] | None = None
     ) -> None:
-        """tables: of the nodes whose features are entropy-coded, by name."""
-        self._session = session & 0xFFFF
+        """bundle: 64 bits of its digest. tables: of the nodes whose features are entropy-coded,
+        by name."""
+        self._bundle = bundle
+        self.lobby = lobby_seal(bundle)
         self.is_sealed = topology.security.curve
         self._names = (COLLECTOR, *topology.nodes)
         self._place = {name: place for place, name in enumerate(self._names)}
@@ -121,20 +133,29 @@ class Codec:
         account = AccountCodec.max_bytes(len(self._routes))
         return HEADER.size + max(MAX_ROWS * (row + data), account)
 
-    def encode(self, message: Message, *, sender: str, epoch: int, sequence: int) -> bytes:
-        """The message as one ZeroMQ part."""
+    def seal(self, run: int) -> Seal:
+        """Of what is said within a run, before a sender's boot id is known."""
+        return run_seal(self._bundle, run)
+
+    def encode(self, message: Message, *, sender: str, sequence: int, seal: Seal) -> bytes:
+        """The message as one ZeroMQ part.
+
+        seal: the lobby's for what leads into a run, the run's for a heartbeat, which says the
+        boot id, the run's with the sender's boot id for all else.
+        """
         header = HEADER.pack(
             VERSION,
             kind_of(message),
             row_count(message),
-            epoch & 0xFF,
+            seal.session >> 16,
             self._place[sender],
-            self._session,
+            seal.session & 0xFFFF,
             sequence & 0xFFFFFFFF,
             0,
         )
         body = self._body(message, sender)
-        return header[:-4] + _CHECKSUM.pack(zlib.crc32(header + body)) + body
+        checksum = zlib.crc32(body, zlib.crc32(header, seal.key))
+        return header[:-4] + _CHECKSUM.pack(checksum) + body
 
     def _body(self, message: Message, sender: str) -> bytes:
         match message:
@@ -152,8 +173,12 @@ class Codec:
                 return self._head(samples_N, views_N) + payload
             case Expect(samples_N, views_N):
                 return self._head(samples_N, views_N)
-            case Heartbeat(unreached, epoch):
-                return bytes([min(unreached, 0xFF), epoch & 0xFF])
+            case Heartbeat(unreached, boot):
+                return _BEAT.pack(min(unreached, 0xFF), boot)
+            case Hello(boot, run, data):
+                return _THREE.pack(boot, run, data)
+            case Roll(run, data, samples):
+                return _THREE.pack(run, data, samples)
             case Stop():
                 return b""
             case Account():
@@ -162,65 +187,70 @@ class Codec:
     def _head(self, samples_N: Samples, views_N: Views) -> bytes:
         return _SAMPLES[len(samples_N)].pack(*samples_N) + pack_views(views_N, self._mask_bytes)
 
-    def decode(self, data: bytes, *, receiver: str) -> tuple[Header, Message]:
-        """The message, and who says to have sent it.
+    def read_header(self, data: bytes) -> Header:
+        """What the message says of itself. Nothing of it is to be believed before `is_whole`.
 
-        Raises WireError, whose `reason` is one of EVENTS, for anything but a whole and possible
-        message on a route that the topology has.
+        Raises WireError, whose `reason` is one of EVENTS, for what cannot be a header.
         """
-        header = self._header(data, receiver)
-        body = memoryview(data)[HEADER.size :]
-        row_bytes = self._row_bytes.get(header.kind)
-        if row_bytes is None:
-            return header, self._without_rows(header.kind, body)
-        if header.kind.is_data:
-            return header, self._data(header, body, header.rows * row_bytes)
-        _check_length(body, header.rows * row_bytes)
-        return header, self._rows(header, body)
-
-    def _header(self, data: bytes, receiver: str) -> Header:
         if len(data) < HEADER.size:
             raise WireError("bad-length", f"{len(data)} bytes, want at least {HEADER.size}")
-        version, kind, rows, epoch, place, session, sequence, checksum = HEADER.unpack_from(data)
+        version, kind, rows, high, place, low, sequence, checksum = HEADER.unpack_from(data)
         if version != VERSION:
             raise WireError("version", f"got {version}, want {VERSION}")
-        if session != self._session:
-            raise WireError("session", f"got {session:04x}, want {self._session:04x}")
-        if _checksum(data) != checksum:
-            raise WireError("checksum", f"got {checksum:08x}")
         if kind not in _KINDS:
             raise WireError("unknown-kind", f"got {kind}")
         if place >= len(self._names):
             raise WireError("sender", f"got {place}, want less than {len(self._names)}")
-        sender = self._names[place]
-        if (sender, receiver, kind) not in self._routes:
-            raise WireError("bad-route", f"{Kind(kind).name} from {sender}")
+        return Header(_KINDS[kind], self._names[place], rows, high << 16 | low, sequence, checksum)
+
+    @staticmethod
+    def is_whole(header: Header, data: bytes, seal: Seal) -> bool:
+        """Whether the message is undamaged, and was sealed so."""
+        start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4], seal.key))
+        return zlib.crc32(memoryview(data)[HEADER.size :], start) == header.checksum
+
+    @staticmethod
+    def announced_boot(data: bytes) -> int:
+        """The boot id that a heartbeat brings. Raises WireError for one of another length."""
+        _check_length(memoryview(data)[HEADER.size :], _BEAT.size)
+        return int(_BEAT.unpack_from(data, HEADER.size)[1])
+
+    def decode(self, header: Header, data: bytes, *, receiver: str) -> Message:
+        """The message whose header this is.
+
+        Raises WireError, whose `reason` is one of EVENTS, for anything but a possible message on
+        a route that the topology has.
+        """
+        kind, rows = header.kind, header.rows
+        if (header.sender, receiver, kind) not in self._routes:
+            raise WireError("bad-route", f"{kind.name} from {header.sender}")
         if rows > MAX_ROWS:
             raise WireError("too-large", f"{rows} rows, want at most {MAX_ROWS}")
         if (rows == 0) != (kind in _WITHOUT_ROWS):
-            raise WireError("bad-value", f"{Kind(kind).name} of {rows} rows")
-        return Header(_KINDS[kind], sender, epoch, rows, sequence)
+            raise WireError("bad-value", f"{kind.name} of {rows} rows")
+        body = memoryview(data)[HEADER.size :]
+        row_bytes = self._row_bytes.get(kind)
+        if row_bytes is None:
+            return self._without_rows(header, body)
+        if kind.is_data:
+            return self._data(header, body, rows * row_bytes)
+        _check_length(body, rows * row_bytes)
+        return self._rows(header, body)
 
-    def foreign(self, data: bytes) -> tuple[str, int] | None:
-        """Who sent an undamaged message of another session, by its own word, and which."""
-        _, _, _, _, place, session, _, checksum = HEADER.unpack_from(data)
-        if _checksum(data) != checksum or place >= len(self._names):
-            return None
-        return self._names[place], session
-
-    @property
-    def session(self) -> int:
-        """What the messages carry."""
-        return self._session
-
-    def _without_rows(self, kind: Kind, body: memoryview) -> Message:
-        match kind:
+    def _without_rows(self, header: Header, body: memoryview) -> Message:
+        match header.kind:
             case Kind.HEARTBEAT:
-                _check_length(body, 2)
-                return Heartbeat(body[0], body[1])
+                _check_length(body, _BEAT.size)
+                return Heartbeat(*_BEAT.unpack(body))
             case Kind.STOP:
                 _check_length(body, 0)
                 return Stop()
+            case Kind.HELLO:
+                _check_length(body, _THREE.size)
+                return Hello(*_THREE.unpack(body))
+            case Kind.ROLL:
+                _check_length(body, _THREE.size)
+                return _roll(*_THREE.unpack(body))
             case _:
                 _check_length(body, AccountCodec.wanted_bytes(body))
                 return self._accounts.decode(body)
@@ -282,5 +312,7 @@ def _check_length(body: memoryview, wanted: int) -> None:
         raise WireError("bad-length", f"{len(body)} bytes of body, want {wanted}")
 
 
-def _checksum(data: bytes) -> int:
-    return zlib.crc32(data[: HEADER.size - 4] + bytes(4) + data[HEADER.size :])
+def _roll(run: int, data: int, samples: int) -> Roll:
+    if run == NO_RUN:
+        raise WireError("bad-value", f"run {NO_RUN}, which is none")
+    return Roll(run, data, samples)

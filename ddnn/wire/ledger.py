@@ -76,7 +76,7 @@ class _Tally:
 
 
 class Ledger:
-    """What one node sent, received and refused."""
+    """What one node sent, received and refused in the run that it takes part in."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -84,7 +84,15 @@ class Ledger:
         self._seal_bytes = SEAL_BYTES if codec.is_sealed else 0
         self._tallies: dict[tuple[tuple[str, str], Kind, bool], _Tally] = {}
         self._refused_zmtp = 0
+        self._past_zmtp = {True: 0, False: 0}  # of runs before, sent and received
         self.events: Counter[str] = Counter()
+
+    def begin(self) -> None:
+        """A new run: counts anew. What `zmtp` says goes on, as the kernel's count does."""
+        self._past_zmtp = {sent: self.zmtp(sent=sent) for sent in (True, False)}
+        self._refused_zmtp = 0
+        self._tallies.clear()
+        self.events.clear()
 
     def count(
         self, link: tuple[str, str], message: Message, kind: Kind, data: bytes, *, sent: bool
@@ -116,13 +124,14 @@ class Ledger:
         self._refused_zmtp += zmtp_bytes(len(data) + self._seal_bytes)
 
     def zmtp(self, *, sent: bool) -> int:
-        """Bytes of all messages with their framing, sent or received, refused ones included."""
+        """Bytes of all messages with their framing since the node's start, sent or received,
+        refused ones included."""
         found = (tally for key, tally in self._tallies.items() if key[2] == sent)
-        counted = sum(tally.total(zmtp_bytes) for tally in found)
+        counted = self._past_zmtp[sent] + sum(tally.total(zmtp_bytes) for tally in found)
         return counted + (0 if sent else self._refused_zmtp)
 
-    def account(self, kernel: KernelCount | None = None) -> Account:
-        """All counts so far, as the message that carries them."""
+    def account(self, kernel: KernelCount | None = None, *, run: int = 0) -> Account:
+        """All counts of the run, as the message that carries them."""
         links = tuple(
             LinkCount(
                 link=link, kind=kind, sent=sent, messages=t.parts.total(), rows=t.rows,
@@ -131,4 +140,4 @@ class Ledger:
             )
             for (link, kind, sent), t in self._tallies.items()
         )  # fmt: skip
-        return Account(links, tuple(sorted(self.events.items())), kernel)
+        return Account(links, tuple(sorted(self.events.items())), kernel, run)

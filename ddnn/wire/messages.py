@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 MAX_ROWS = 64
 """Rows (samples) of one message at most: bounds its size and a section's batch."""
 
+NO_RUN = 0
+"""In place of a run's id: none."""
+
 Samples = Sequence[int]
 Views = Sequence[int]
 
@@ -34,11 +37,18 @@ class Kind(IntEnum):
     HEARTBEAT = 7
     STOP = 8
     ACCOUNT = 9
+    HELLO = 10
+    ROLL = 11
 
     @property
     def is_data(self) -> bool:
         """Carries what the byte equation counts; all else is control."""
         return self in (Kind.SCORES, Kind.FEATURES)
+
+    @property
+    def is_of_a_run(self) -> bool:
+        """Means nothing outside its run; the others lead into one."""
+        return self not in (Kind.HELLO, Kind.ROLL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,15 +103,43 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """To everyone the node sends to: its loop turns.
+class Hello:
+    """Node to collector, outside any run: I am here.
 
-    unreached: how many of them took nothing last time, 255 at most. epoch: how often the node
-    was restarted, modulo 256.
+    boot: 64 random bits, drawn when the node started. run: the one it takes part in, or NO_RUN.
+    data: digest of the samples that its camera recorded, 0 where it sees nothing.
+    """
+
+    boot: int
+    run: int = NO_RUN
+    data: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Collector to node: take part in this run. What you know of another one is void.
+
+    run: 64 random bits, never NO_RUN. data: digest of the recorded samples in their order, 0 where
+    nobody knows it. samples: of how many of them the run consists, one round after the other; 0:
+    of all.
+    """
+
+    run: int
+    data: int = 0
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """To everyone the node sends to, within a run: its loop turns.
+
+    unreached: how many of its neighbours took nothing last time, or were not heard yet in this
+    run; 255 at most. boot: 64 random bits, drawn when the node started; the collector's is the
+    run itself.
     """
 
     unreached: int = 0
-    epoch: int = 0
+    boot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +191,7 @@ class KernelCount:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Node to collector, at the end: everything it counted.
+    """Node to collector, at the end: everything it counted in this run.
 
     kernel: None where the kernel does not count, and over other transports than ZeroMQ.
     """
@@ -161,9 +199,12 @@ class Account:
     links: tuple[LinkCount, ...]
     events: tuple[tuple[str, int], ...]
     kernel: KernelCount | None = None
+    run: int = NO_RUN
 
 
-Message = Capture | Scores | Ask | Expect | Features | Verdict | Heartbeat | Stop | Account
+Message = (
+    Capture | Scores | Ask | Expect | Features | Verdict | Heartbeat | Stop | Account | Hello | Roll
+)
 
 KINDS: dict[type, Kind] = {
     Capture: Kind.CAPTURE,
@@ -175,6 +216,8 @@ KINDS: dict[type, Kind] = {
     Heartbeat: Kind.HEARTBEAT,
     Stop: Kind.STOP,
     Account: Kind.ACCOUNT,
+    Hello: Kind.HELLO,
+    Roll: Kind.ROLL,
 }
 
 

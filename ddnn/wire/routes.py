@@ -6,6 +6,9 @@ from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.messages import Kind
 
 Route = tuple[str, str, Kind]
+TO_COLLECTOR = (Kind.HELLO, Kind.HEARTBEAT, Kind.ACCOUNT)
+FROM_COLLECTOR = (Kind.ROLL, Kind.HEARTBEAT, Kind.STOP)
+"""Beside samples and verdicts; of and to every node."""
 
 
 def routes(topology: Topology) -> frozenset[Route]:
@@ -16,14 +19,19 @@ def routes(topology: Topology) -> frozenset[Route]:
     return frozenset(
         data
         | beats
-        | {(name, COLLECTOR, kind) for name in nodes for kind in (Kind.HEARTBEAT, Kind.ACCOUNT)}
-        | {(COLLECTOR, name, kind) for name in nodes for kind in (Kind.HEARTBEAT, Kind.STOP)}
+        | {(name, COLLECTOR, kind) for name in nodes for kind in TO_COLLECTOR}
+        | {(COLLECTOR, name, kind) for name in nodes for kind in FROM_COLLECTOR}
     )
 
 
 def peers(topology: Topology, name: str) -> tuple[str, ...]:
     """Everyone `name` sends to, sorted."""
     return tuple(sorted({to for sender, to, _ in routes(topology) if sender == name}))
+
+
+def neighbours(topology: Topology, name: str) -> frozenset[str]:
+    """Everyone `name` sends to or hears."""
+    return frozenset((*peers(topology, name), *senders(topology, name)))
 
 
 def senders(topology: Topology, name: str) -> tuple[str, ...]:

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ddnn.errors import WireError
+from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec, Header
+from ddnn.wire.heard import Heard
 from ddnn.wire.kernel import Traffic
 from ddnn.wire.ledger import Ledger
-from ddnn.wire.messages import Heartbeat, KernelCount, Message, kind_of
+from ddnn.wire.messages import NO_RUN, KernelCount, Kind, Message, kind_of
+from ddnn.wire.seals import Seal
 
-OLD = 2**25
-"""A number at most so far behind the last one heard is an old message's; one further behind is a
-new one's, after a long silence. With a clock of tenths of milliseconds: 56 minutes."""
+_REPEATED = frozenset({Kind.HEARTBEAT, Kind.HELLO, Kind.ROLL})
+"""Kinds of which another follows in any case."""
 
 Arrived = tuple[bytes, str | None]
 """A message, and by its key who sent it; None where there are no keys."""
@@ -47,8 +49,8 @@ class Received(NamedTuple):
 class Mailbox:
     """Sends and receives messages for one node, and keeps its ledger.
 
-    foreign: who sent messages of another session, and the last one's number. Without keys a
-    sender is only who it says it is.
+    foreign: who said hello from another bundle, and that one's session. Without keys a sender is
+    only who it says it is.
     """
 
     def __init__(
@@ -57,83 +59,108 @@ class Mailbox:
         codec: Codec,
         transport: Transport,
         *,
-        epoch: int = 0,
+        boot: int = 0,
         traffic: Callable[[], Traffic | None] = lambda: None,
         events: Counter[str] | None = None,
-        clock: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] = lambda: 0.0,
+        patience_s: float = 0.3,
     ) -> None:
-        """traffic: what the kernel counted so far, None where it does not. events: what the
-        transport counts itself. clock: the least number that a message may have now, modulo
-        2^32, so that those who remember an earlier run of this node take none for an old one.
+        """boot: 64 random bits, drawn at this start. traffic: what the kernel counted so far,
+        None where it does not. events: what the transport counts itself. patience_s: a sender
+        that was heard within it has not started anew elsewhere.
         """
         self.name = name
         self.ledger = Ledger(codec)
         if events is not None:
             self.ledger.events = events
         self.foreign: dict[str, int] = {}
+        self.run = NO_RUN
         self._codec = codec
         self._transport = transport
-        self._epoch = epoch
+        self._boot = boot
         self._traffic = traffic
         self._clock = clock
+        self._patience_s = patience_s
+        self._run_seal = self._own_seal = codec.lobby
         self._sequences: dict[str, int] = {}
-        self._heard: dict[str, tuple[int, int]] = {}
+        self._heard: dict[str, Heard] = {}
 
     @property
     def session(self) -> int:
-        """Number that all messages carry; others' are refused."""
-        return self._codec.session
+        """What those of the same bundle say hello with; others are refused."""
+        return self._codec.lobby.session
+
+    def join(self, run: int) -> None:
+        """From now on takes part in this run: what was counted and heard in another is void."""
+        self.run = run
+        self._run_seal = self._codec.seal(run)
+        self._own_seal = self._run_seal.of(self._boot)
+        self._heard = {COLLECTOR: Heard(self._run_seal, run, self._clock())}
+        self.ledger.begin()
 
     def send(self, peer: str, message: Message) -> bool:
         """Sends; False where it was not taken (counted as `unsent`, but for heartbeats)."""
-        sequence = self._next_sequence(peer)
-        data = self._codec.encode(message, sender=self.name, epoch=self._epoch, sequence=sequence)
+        kind = kind_of(message)
+        sequence = self._sequences.get(peer, -1) + 1
+        seal = self._seal_for(kind)
+        data = self._codec.encode(message, sender=self.name, sequence=sequence, seal=seal)
         if not self._transport.send(peer, data):
-            if not isinstance(message, Heartbeat):
+            if kind not in _REPEATED:
                 self.ledger.events["unsent"] += 1
             return False
         self._sequences[peer] = sequence
-        self.ledger.count((self.name, peer), message, kind_of(message), data, sent=True)
+        self.ledger.count((self.name, peer), message, kind, data, sent=True)
         return True
 
-    def _next_sequence(self, peer: str) -> int:
-        """The later of the clock's number and the one after the last."""
-        now = self._clock()
-        following = (self._sequences.get(peer, now - 1) + 1) % 2**32
-        return now if (now - following) % 2**32 < 2**31 else following
+    def _seal_for(self, kind: Kind) -> Seal:
+        if not kind.is_of_a_run:
+            return self._codec.lobby
+        return self._run_seal if kind is Kind.HEARTBEAT else self._own_seal
 
     def receive(self, timeout_s: float) -> list[Received]:
         """The messages that have arrived and may be believed; others are counted by reason."""
         received = []
         for data, peer in self._transport.receive(timeout_s):
             try:
-                header, message = self._codec.decode(data, receiver=self.name)
+                header = self._codec.read_header(data)
                 if peer is not None and peer != header.sender:
                     raise WireError("impersonated", f"{header.sender} by {peer}")
-                self._check_order(header)
+                message = self._opened(header, data)
             except WireError as refused:
-                self._refuse(data, peer, refused.reason)
+                self.ledger.refuse(data, refused.reason)
                 continue
             self.ledger.count((header.sender, self.name), message, header.kind, data, sent=False)
             received.append(Received(header.sender, message))
         return received
 
-    def _refuse(self, data: bytes, peer: str | None, reason: str) -> None:
-        self.ledger.refuse(data, reason)
-        found = self._codec.foreign(data) if reason == "session" else None
-        if found is not None:
-            self.foreign[peer or found[0]] = found[1]
-
-    def _check_order(self, header: Header) -> None:
-        """A sender's epochs never fall, its sequence grows within one; both wrap around."""
+    def _opened(self, header: Header, data: bytes) -> Message:
+        """The message. Raises WireError unless it is whole, new, and of this bundle and run."""
+        if not header.kind.is_of_a_run:
+            self._check_whole(header, data, self._codec.lobby._replace(session=header.session))
+            if header.session != self.session:
+                self.foreign[header.sender] = header.session
+                raise WireError("session", f"got {header.session:06x}, want {self.session:06x}")
+            return self._codec.decode(header, data, receiver=self.name)
+        if header.session != self._run_seal.session:
+            raise WireError("other-run", f"{header.session:06x}, not {self._run_seal.session:06x}")
         heard = self._heard.get(header.sender)
-        if heard is not None:
-            epochs = (header.epoch - heard[0]) % 2**8
-            if epochs >= 2**7:
-                raise WireError("old-epoch", f"{header.sender}: {header.epoch}, heard {heard[0]}")
-            if epochs == 0 and (heard[1] - header.sequence) % 2**32 < OLD:
-                raise WireError("replayed", f"{header.sender}: {header.sequence}, {heard[1]} heard")
-        self._heard[header.sender] = (header.epoch, header.sequence)
+        if header.kind is Kind.HEARTBEAT:
+            self._check_whole(header, data, self._run_seal)
+            boot = self._codec.announced_boot(data)
+            heard = heard or Heard(self._run_seal, boot, self._clock())
+        elif heard is None:
+            raise WireError("unannounced", f"{header.sender}: no heartbeat of it in this run")
+        else:
+            self._check_whole(header, data, heard.seal)
+            boot = heard.boot
+        message = self._codec.decode(header, data, receiver=self.name)
+        heard.take(boot, header.sequence, self._clock(), self._patience_s)
+        self._heard[header.sender] = heard
+        return message
+
+    def _check_whole(self, header: Header, data: bytes, seal: Seal) -> None:
+        if not self._codec.is_whole(header, data, seal):
+            raise WireError("checksum", f"{header.kind.name} of {header.sender}")
 
     def kernel(self) -> KernelCount | None:
         """The ledger's bytes beside the kernel's. They differ while messages are on their way."""

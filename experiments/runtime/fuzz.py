@@ -28,15 +28,15 @@ from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.nodes.gather import SLOTS
-from ddnn.run.inprocess import run_inprocess
+from ddnn.run.inprocess import RUN, run_inprocess
 from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
 from ddnn.run.plan import plan_of
-from ddnn.run.sockets import ticks
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import HEADER, Codec
 from ddnn.wire.memory import MemoryNetwork
-from ddnn.wire.messages import MAX_ROWS, Ask, Capture, Heartbeat, Kind, Message, Scores
+from ddnn.wire.messages import MAX_ROWS, Ask, Capture, Heartbeat, Kind, Message, Scores, kind_of
 from ddnn.wire.routes import routes
+from ddnn.wire.seals import Seal
 from ddnn.wire.zeromq import ZmqTransport
 from experiments.shared.provenance import write_measured
 from experiments.shared.script import add_places, command, results_folder
@@ -48,19 +48,20 @@ GOOD = 3_000  # messages that the run in one process sends at least; hostile one
 PATIENT_MS = 20_000  # deadlines so long that a busy machine loses nothing
 THROWN_A_ROUND = 800  # by the attacker while the system answers SAMPLES: it must be done first
 OVERSIZED = 20  # each closes a connection; at the end, since what is queued behind it is lost
-OLD = 1_000_000  # sequence numbers of old: what an outsider could have recorded
+OLD_RUN = 2**40  # what an outsider could have recorded is of another run
 
-Mutate = Callable[[bytes, random.Random], bytes]
+Mutate = Callable[[bytes, random.Random, int], bytes]
+"""A good message, chance, and the key with which its checksum begins."""
 
 
-def sealed(data: bytes) -> bytes:
+def sealed(data: bytes, key: int) -> bytes:
     """With the checksum that its content wants: only what it says is wrong."""
-    start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4]))
+    start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4], key))
     checksum = zlib.crc32(data[HEADER.size :], start)
     return data[: HEADER.size - 4] + struct.pack("<I", checksum) + data[HEADER.size :]
 
 
-def flip_a_bit(data: bytes, rng: random.Random) -> bytes:
+def flip_a_bit(data: bytes, rng: random.Random, _key: int) -> bytes:
     flipped = bytearray(data)
     flipped[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
     return bytes(flipped)
@@ -68,30 +69,32 @@ def flip_a_bit(data: bytes, rng: random.Random) -> bytes:
 
 def change(place: int, value: Callable[[random.Random], int]) -> Mutate:
     """One byte of the header changed, the checksum made right again."""
-    return lambda data, rng: sealed(data[:place] + bytes([value(rng)]) + data[place + 1 :])
+    return lambda data, rng, key: sealed(
+        data[:place] + bytes([value(rng)]) + data[place + 1 :], key
+    )
 
 
-def with_nan(data: bytes, _rng: random.Random) -> bytes:
+def with_nan(data: bytes, _rng: random.Random, key: int) -> bytes:
     """NaN in place of the last number: refused where the message carries scores or maps."""
-    return sealed(data[:-4] + struct.pack("<f", float("nan")))
+    return sealed(data[:-4] + struct.pack("<f", float("nan")), key)
 
 
 MUTATIONS: dict[str, Mutate] = {
-    "random bytes": lambda _data, rng: rng.randbytes(rng.randrange(400)),
-    "truncated": lambda data, rng: data[: rng.randrange(len(data))],
-    "lengthened": lambda data, rng: sealed(data + rng.randbytes(1 + rng.randrange(40))),
-    "oversized": lambda data, _rng: data + bytes(200_000),
+    "random bytes": lambda _data, rng, _key: rng.randbytes(rng.randrange(400)),
+    "truncated": lambda data, rng, _key: data[: rng.randrange(len(data))],
+    "lengthened": lambda data, rng, key: sealed(data + rng.randbytes(1 + rng.randrange(40)), key),
+    "oversized": lambda data, _rng, _key: data + bytes(200_000),
     "bit flipped": flip_a_bit,
-    "wrong version": change(0, lambda rng: rng.choice([0, 2, 3, 255])),
+    "wrong version": change(0, lambda rng: rng.choice([0, 1, 3, 255])),
     "unknown kind": change(1, lambda rng: rng.randrange(max(Kind) + 1, 256)),
     "kind of another route": change(1, lambda rng: rng.choice([Kind.ACCOUNT, Kind.VERDICT])),
-    "wrong shape": lambda data, rng: change(2, lambda r: (data[2] + r.randrange(1, 255)) % 256)(
-        data, rng
-    ),
+    "wrong shape": lambda data, rng, key: change(
+        2, lambda r: (data[2] + r.randrange(1, 255)) % 256
+    )(data, rng, key),
     "unknown sender": change(5, lambda rng: rng.randrange(1, 256)),
     "other session": change(6, lambda rng: rng.randrange(256)),
     "not a number": with_nan,
-    "replayed": lambda data, _rng: data,
+    "replayed": lambda data, _rng, _key: data,
 }
 
 
@@ -103,11 +106,11 @@ class Fuzzer:
         self.rng = random.Random(seed)
         self._names = names
 
-    def hostile(self, good: bytes) -> bytes:
+    def hostile(self, good: bytes, key: int) -> bytes:
         """One that must be refused wherever `good`, or a later one, was taken."""
         name = self._names[self.thrown.total() % len(self._names)]
         self.thrown[name] += 1
-        return MUTATIONS[name](good, self.rng)
+        return MUTATIONS[name](good, self.rng, key)
 
 
 class FuzzedNetwork(MemoryNetwork):
@@ -122,23 +125,29 @@ class FuzzedNetwork(MemoryNetwork):
         self._limit = limit
         self._insider = bundle.topology.devices[-1]
         self._sequence = 0
+        self._boots: dict[str, int] = {}
 
     def put(self, sender: str, receiver: str, data: bytes) -> bool:
         """Every good message is known to be its sender's, as with CURVE."""
+        if data[1] == Kind.HELLO:
+            return super().put(sender, receiver, data)
+        if data[1] == Kind.HEARTBEAT:
+            self._boots[sender] = self._codec.announced_boot(data)
         if sender == self._insider:
             return self._put_insider(receiver, data)
         taken = super().put(sender, receiver, data)
         self._queues[receiver][-1] = (data, sender)
+        key = self._seal(Kind(data[1]), sender).key
         for _ in range(self._each):
             if self._fuzzer.thrown.total() < self._limit:
-                self._queues[receiver].append((self._fuzzer.hostile(data), None))
+                self._queues[receiver].append((self._fuzzer.hostile(data, key), None))
         return taken
 
     def _put_insider(self, receiver: str, data: bytes) -> bool:
         """Its heartbeats are good, its scores are of samples nobody asked for, or others'."""
         kind = Kind(data[1])
         if kind not in (Kind.SCORES, Kind.FEATURES):
-            _, message = self._codec.decode(data, receiver=receiver)
+            message = self._codec.decode(self._codec.read_header(data), data, receiver=receiver)
             self._queues[receiver].append((self._encode(message, self._insider), self._insider))
         elif kind is Kind.SCORES:
             other = self._topology.devices[0]
@@ -158,7 +167,15 @@ class FuzzedNetwork(MemoryNetwork):
 
     def _encode(self, message: Message, sender: str) -> bytes:
         self._sequence += 1
-        return self._codec.encode(message, sender=sender, epoch=0, sequence=self._sequence)
+        seal = self._seal(kind_of(message), sender)
+        return self._codec.encode(message, sender=sender, sequence=self._sequence, seal=seal)
+
+    def _seal(self, kind: Kind, sender: str) -> Seal:
+        """As the sender's own mailbox has it: the worst that somebody could know."""
+        if not kind.is_of_a_run:
+            return self._codec.lobby
+        run = self._codec.seal(RUN)
+        return run if kind is Kind.HEARTBEAT else run.of(self._boots.get(sender, RUN))
 
 
 class Attacker:
@@ -188,7 +205,7 @@ class Attacker:
         try:
             while self._fuzzer.thrown.total() < self._limit:
                 for name, good in self._good.items():
-                    data = self._fuzzer.hostile(self._fuzzer.rng.choice(good))
+                    data = self._fuzzer.hostile(self._fuzzer.rng.choice(good), 0)
                     while not sockets.send(name, data):
                         sockets.receive(0.001)
             for name in list(self._good) * OVERSIZED:
@@ -213,8 +230,8 @@ def recorded(topology: Topology, codec: Codec, receiver: str) -> list[bytes]:
     }
     for sender, to, kind in sorted(routes(topology)):
         if to == receiver and kind in messages:
-            sequence = (ticks() - OLD) % 2**32
-            found.append(codec.encode(messages[kind], sender=sender, epoch=0, sequence=sequence))
+            seal = codec.seal(OLD_RUN)
+            found.append(codec.encode(messages[kind], sender=sender, sequence=0, seal=seal))
     return found
 
 

@@ -6,32 +6,52 @@ from builders import star_topology
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddnn.nodes.base import LEAD_S, Outgoing
 from ddnn.nodes.collector import Collector, Gone
 from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.topology import Topology
-from ddnn.wire.messages import MAX_ROWS, Capture, Heartbeat, Verdict
+from ddnn.wire.messages import MAX_ROWS, Account, Capture, Heartbeat, Hello, Roll, Verdict
 
 STAR = star_topology(collector={"endpoint": "tcp://127.0.0.1:20000", "answer_ms": 2000})
 NODES = tuple(STAR.nodes)
 PRIOR, PATIENCE_S, ANSWER_S = 1, 0.3, 2.0
+ROLL = Roll(1, data=5, samples=4)
 CLASS_OF = {"gateway": 0, "cloud": 2}
 
 
 class Bench:
     """A collector whose nodes live as long as they are kept alive."""
 
-    def __init__(self, samples: int = 4, topology: Topology = STAR, **options) -> None:
+    def __init__(
+        self, samples: int = 4, topology: Topology = STAR, *, joined: bool = True, **options
+    ) -> None:
         self.collector = Recorder(
-            topology, samples=samples, prior_class=PRIOR, patience_s=PATIENCE_S, **options
+            topology,
+            roll=ROLL,
+            samples=samples,
+            prior_class=PRIOR,
+            patience_s=PATIENCE_S,
+            **options,
         )
         self.now_s = 0.0
         self.alive = set(NODES)
+        self._led: list[Outgoing] = []
+        if joined:
+            for name in topology.nodes:
+                self.collector.handle(name, Heartbeat(), self.now_s)
+            self.led()
+            self.collector.lead(0.1)  # all greet each other
 
     @property
     def devices(self) -> tuple[str, ...]:
         return STAR.devices
+
+    def led(self) -> list[Outgoing]:
+        """What was sent to lead the run since the last look."""
+        found, self._led = self._led + self.collector.lead(self.now_s), []
+        return found
 
     def wait(self, seconds: float) -> None:
         """Time passes; who is alive beats its heart."""
@@ -39,6 +59,7 @@ class Bench:
             self.now_s += 0.1
             for name in self.alive:
                 self.collector.handle(name, Heartbeat(), self.now_s)
+            self._led += self.collector.lead(self.now_s)
             self.collector.tick(self.now_s)
 
     def ask(self) -> list[int]:
@@ -106,7 +127,7 @@ def test_order_and_repetition_of_verdicts_do_not_matter(order, repeats):
 
 
 def test_answers_are_handed_out_once_in_the_order_in_which_they_came():
-    collector = Collector(STAR, samples=4, prior_class=PRIOR, patience_s=PATIENCE_S)
+    collector = Collector(STAR, roll=ROLL, samples=4, prior_class=PRIOR, patience_s=PATIENCE_S)
     collector.tick(0.0)
     for sample in (2, 0):
         collector.handle("cloud", Verdict([sample], [0b101], [2], [0.5], [True]), 1.0)
@@ -114,6 +135,77 @@ def test_answers_are_handed_out_once_in_the_order_in_which_they_came():
     wanted["latency_s"] = 1.0
     assert collector.take_answers() == [Answer(sample=s, **wanted) for s in (2, 0)]
     assert collector.take_answers() == []
+
+
+def called(bench: Bench) -> list[str]:
+    """Who is called into the run now."""
+    return [o.peer for o in bench.led() if isinstance(o.message, Roll)]
+
+
+def test_everybody_is_called_until_they_take_part():
+    bench = Bench(joined=False)
+    assert called(bench) == sorted(NODES)
+    bench.now_s = 0.05
+    assert called(bench) == []
+    for name in NODES[1:]:
+        bench.collector.handle(name, Heartbeat(boot=1), bench.now_s)
+    bench.now_s = 0.11
+    assert called(bench) == sorted(NODES)  # those who were first greet those who came later
+    bench.now_s = 0.22
+    assert called(bench) == [NODES[0]]
+    bench.collector.handle(NODES[0], Heartbeat(boot=1), bench.now_s)
+    bench.now_s = 0.33
+    assert called(bench) == sorted(NODES)
+    bench.now_s = 0.44
+    assert called(bench) == []
+
+
+def test_a_node_that_starts_again_in_mid_run_is_called_and_greeted():
+    bench = Bench()
+    bench.wait(0.3)
+    assert called(bench) == []
+    bench.collector.handle("cam1", Hello(boot=8, run=0, data=5), bench.now_s)
+    assert called(bench) == ["cam1"]
+    bench.collector.handle("cam1", Heartbeat(boot=8), bench.now_s)
+    bench.now_s += 0.11
+    assert called(bench) == sorted(NODES)
+
+
+def test_a_node_in_another_run_is_called_and_does_not_count_as_alive():
+    bench = Bench()
+    bench.alive.discard("cam1")
+    for _ in range(8):
+        bench.wait(0.1)
+        bench.collector.handle("cam1", Hello(boot=0, run=77, data=5), bench.now_s)
+    assert set(called(bench)) == {"cam1"}
+    assert [gone.node for gone in bench.collector.gone] == ["cam1"]
+
+
+def test_a_node_that_sees_other_samples_is_remembered_and_not_called():
+    bench = Bench()
+    bench.wait(0.3)
+    bench.collector.handle("cam0", Hello(boot=8, data=99), bench.now_s)
+    assert called(bench) == []
+    assert bench.collector.other_data == {"cam0": 99}
+    bench.collector.handle("cam0", Hello(boot=9, data=5), bench.now_s)
+    assert called(bench) == ["cam0"]
+    assert bench.collector.other_data == {}
+
+
+def test_an_account_of_another_run_is_refused():
+    bench = Bench()
+    bench.collector.handle("cam0", Account((), (), run=2), 0.0)
+    assert bench.collector.accounts == {}
+    bench.collector.handle("cam0", Account((), (), run=1), 0.0)
+    assert set(bench.collector.accounts) == {"cam0"}
+
+
+def test_the_run_is_led_once_a_second_so_that_no_node_leaves_it():
+    bench = Bench()
+    bench.wait(3.5)
+    beats = [o for o in bench.led() if isinstance(o.message, Heartbeat)]
+    assert {o.message.boot for o in beats} == {1}
+    assert [sum(o.peer == name for o in beats) for name in NODES] == [3] * len(NODES)
 
 
 def test_a_provisional_answer_waits_for_a_deeper_exit():
@@ -193,8 +285,9 @@ def test_a_pause_has_an_end_and_then_the_commonest_class_answers_the_rest():
     bench = Bench(samples=100, window=2)
     bench.collector.pause_s = 7.0
     bench.alive -= set(bench.devices)
-    bench.wait(PATIENCE_S + 6.5)
+    bench.wait(PATIENCE_S + 5.9)
     assert bench.collector.answered == 2
+    bench.wait(0.6)
     assert bench.collector.due_s(bench.now_s) == pytest.approx(7 + PATIENCE_S, abs=0.2)
     bench.wait(10)
     assert (bench.collector.is_done, set(bench.answers)) == (True, {PRIOR})
@@ -273,10 +366,10 @@ def test_verdicts_on_samples_that_were_never_asked_for_are_ignored():
     assert bench.collector.late_verdicts == 4
 
 
-def test_nothing_is_due_when_nothing_is_open():
+def test_with_nothing_open_only_the_run_itself_is_led():
     bench = Bench(samples=1)
-    assert bench.collector.due_s(0) is None
+    assert bench.collector.due_s(0) == LEAD_S
     bench.ask()
     assert bench.collector.due_s(0) == PATIENCE_S
     bench.verdict("gateway", 0)
-    assert bench.collector.due_s(0) is None
+    assert bench.collector.due_s(0) == LEAD_S

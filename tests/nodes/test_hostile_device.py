@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from builders import star
 from networks import Trainer
+from speaker import Speaker
 
 from ddnn.nodes.gather import SLOTS
 from ddnn.run.inprocess import run_inprocess
@@ -12,7 +13,7 @@ from ddnn.run.plan import plan_of, presence
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.memory import MemoryNetwork
-from ddnn.wire.messages import MAX_ROWS, Features, Kind, Scores
+from ddnn.wire.messages import MAX_ROWS, Features, Heartbeat, Kind, Scores
 
 SAMPLES = 80
 LIAR = "cam2"
@@ -37,7 +38,7 @@ class LiarsNetwork(MemoryNetwork):
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self._codec = codec
-        self._sequence = 0
+        self._speaker = Speaker(codec, LIAR)
         self._rng = np.random.default_rng(0)
 
     def put(self, sender: str, receiver: str, data: bytes) -> bool:
@@ -45,7 +46,7 @@ class LiarsNetwork(MemoryNetwork):
             for start in range(0, SLOTS, MAX_ROWS):
                 super().put(sender, receiver, self._absurd(Kind(data[1]), start))
             return True
-        if sender == LIAR:
+        if sender == LIAR and data[1] != Kind.HELLO:
             data = self._numbered(data, receiver)
         return super().put(sender, receiver, data)
 
@@ -58,16 +59,15 @@ class LiarsNetwork(MemoryNetwork):
         else:
             shape = (MAX_ROWS, *with_edge().feature_shape(LIAR))
             message = Features(samples_N, views_N, np.ones(shape, np.float32))
-        return self._encode(message)
+        return self._speaker.says(message)
 
     def _numbered(self, data: bytes, receiver: str) -> bytes:
         """Its heartbeats and account go on, in order with the rest."""
-        _, message = self._codec.decode(data, receiver=receiver)
-        return self._encode(message)
-
-    def _encode(self, message: object) -> bytes:
-        self._sequence += 1
-        return self._codec.encode(message, sender=LIAR, epoch=0, sequence=self._sequence)
+        header = self._codec.read_header(data)
+        message = self._codec.decode(header, data, receiver=receiver)
+        if isinstance(message, Heartbeat):
+            self._speaker.boot = message.boot
+        return self._speaker.says(message)
 
 
 @pytest.fixture(scope="module")

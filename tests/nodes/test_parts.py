@@ -10,7 +10,7 @@ from networks import Trained, Trainer
 
 from ddnn.bundle.load import Bundle
 from ddnn.errors import DataError
-from ddnn.nodes.base import Node, Outgoing
+from ddnn.nodes.base import LED_S, Identity, Neighbours, Node, Outgoing
 from ddnn.nodes.build import build_node
 from ddnn.nodes.gather import SLOTS
 from ddnn.topology import COLLECTOR, read_topology
@@ -20,7 +20,9 @@ from ddnn.wire.messages import (
     Expect,
     Features,
     Heartbeat,
+    Hello,
     Message,
+    Roll,
     Scores,
     Stop,
     Verdict,
@@ -55,11 +57,18 @@ def scores_of(view: int, *numbers: int) -> Scores:
 
 def sent(node: Node, now_s: float) -> list[tuple[str, Message]]:
     """What the node sends now, heartbeats left out."""
-    return [tuple(o) for o in node.tick(now_s) if not isinstance(o.message, Heartbeat)]
+    return [tuple(o) for o in node.tick(now_s) if not isinstance(o.message, Heartbeat | Hello)]
+
+
+def joined(name: str, bundle: Bundle, views: np.ndarray | None = None) -> Node:
+    """A node that takes part in a run."""
+    node = build_node(name, bundle, views)
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    return node
 
 
 def test_a_gateway_asks_only_devices_that_delivered(star):
-    gateway = build_node("gateway", never_sure(star.bundle), None)
+    gateway = joined("gateway", never_sure(star.bundle))
     for view in (0, 2):
         gateway.handle(f"cam{view}", scores_of(view, 7), now_s=0.0)
     assert sent(gateway, 0.0) == []
@@ -80,7 +89,7 @@ def test_a_gateway_asks_only_devices_that_delivered(star):
 
 def test_a_device_sends_features_only_when_asked_and_only_those_it_still_has(star):
     views = star.samples.views_NVCHW[:, 0]
-    device = build_node("cam0", star.bundle, views)
+    device = joined("cam0", star.bundle, views)
     device.handle(COLLECTOR, Capture([3, 4]), 0.0)
     ((to, message),) = sent(device, 0.0)
     assert (to, type(message), message.samples_N) == ("gateway", Scores, [3, 4])
@@ -97,7 +106,7 @@ def test_a_device_sends_features_only_when_asked_and_only_those_it_still_has(sta
 
 def test_features_are_the_same_however_many_samples_share_a_batch(star):
     views = star.samples.views_NVCHW[:, 0]
-    together, alone = (build_node("cam0", star.bundle, views) for _ in range(2))
+    together, alone = (joined("cam0", star.bundle, views) for _ in range(2))
     together.handle(COLLECTOR, Capture(range(8)), 0.0)
     ((_, message),) = sent(together, 0.0)
     for n in range(8):
@@ -109,7 +118,7 @@ def test_features_are_the_same_however_many_samples_share_a_batch(star):
 def test_an_edge_that_was_long_idle_still_waits_for_its_own_scores(train):
     """It sends itself no heartbeats: they must not be missed."""
     topology = read_topology("f-edges-cloud")
-    edge = build_node("edge0", train(topology, 8).bundle, None)
+    edge = joined("edge0", train(topology, 8).bundle)
     now_s = 1000.0
     edge.handle("edge1", Heartbeat(), 0.0)
     for name in ("edge1", "cam0", "cam1", "cam2"):
@@ -159,31 +168,113 @@ class Echo:
         return None
 
 
-def node_of(*parts: Echo) -> Node:
+def node_of(*parts: Echo, data: int = 0) -> Node:
     return Node(
-        "me", parts, peers=("a", "b"), watchers=("a", "b"), heartbeat_s=0.1, events=Counter()
+        "me",
+        lambda _roll: parts,
+        identity=Identity(boot=7, data=data),
+        neighbours=Neighbours(
+            peers=("a", "b"), hears=("b", COLLECTOR), watchers=frozenset({"a", "b"})
+        ),
+        heartbeat_s=0.1,
+        events=Counter(),
     )
+
+
+def beats(node: Node, now_s: float) -> list[tuple[str, int]]:
+    """To whom the node's heart beats now, and how many neighbours it lacks."""
+    out = node.tick(now_s)
+    return [(o.peer, o.message.unreached) for o in out if isinstance(o.message, Heartbeat)]
 
 
 def test_messages_to_oneself_stay_within_the_node():
     echo = Echo()
     node = node_of(echo)
+    node.handle(COLLECTOR, Roll(1), 0.0)
     node.handle("other", Ask([0]), 0.0)
-    assert [out.peer for out in node.tick(0.0)] == ["other", "a", "b"]
+    assert [out.peer for out in node.tick(0.0)] == [COLLECTOR, "a", "b", "other"]
     assert echo.heard == ["other", "me"]
 
 
-def test_the_heart_beats_at_its_interval_and_tells_who_took_nothing():
+def test_outside_a_run_a_node_says_hello_and_takes_nothing_in():
+    echo = Echo()
+    node = node_of(echo, data=5)
+    node.handle("other", Ask([0]), 0.0)
+    assert node.tick(0.0) == [Outgoing(COLLECTOR, Hello(boot=7, run=0, data=5))]
+    assert node.tick(0.05) == []
+    assert [out.peer for out in node.tick(0.1)] == [COLLECTOR]
+    assert echo.heard == []
+
+
+def test_the_heart_beats_at_its_interval_and_tells_who_is_neither_reached_nor_heard():
     node = node_of()
-    assert [o.message.unreached for o in node.tick(0.0)] == [2, 2]
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    assert beats(node, 0.0) == [("a", 2), ("b", 2)]
     assert node.due_s() == pytest.approx(0.1)
     assert node.tick(0.05) == []
     node.sent("a", taken=True)
-    assert [o.message.unreached for o in node.tick(0.1)] == [1, 1]
+    assert beats(node, 0.1) == [("a", 1), ("b", 1)]
     node.sent("b", taken=True)
-    assert [o.message.unreached for o in node.tick(0.11)] == [0, 0]  # at once: others wait for it
+    assert beats(node, 0.11) == [("a", 1), ("b", 1)]  # at once: others wait for it
+    node.handle("b", Ask([1]), 0.12)
+    assert beats(node, 0.3) == [("a", 0), ("b", 0)]
     node.sent("a", taken=False)
-    assert [o.message.unreached for o in node.tick(0.3)] == [1, 1]
+    assert beats(node, 0.5) == [("a", 1), ("b", 1)]
+
+
+def test_another_start_of_a_peer_is_greeted_at_once():
+    node = node_of()
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    node.handle("a", Heartbeat(boot=3), 0.0)
+    assert beats(node, 0.0)
+    for peer in ("a", "b"):
+        node.sent(peer, taken=True)
+    assert beats(node, 0.0)
+    node.handle("a", Heartbeat(boot=3), 0.01)
+    assert node.tick(0.01) == []
+    node.handle("a", Heartbeat(boot=4), 0.02)
+    assert [peer for peer, _ in beats(node, 0.02)] == ["a", "b"]
+
+
+def test_whoever_is_called_again_tells_all_neighbours_that_it_is_there():
+    node = node_of()
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    assert len(beats(node, 0.0)) == 2
+    node.handle(COLLECTOR, Roll(1), 0.01)
+    assert len(beats(node, 0.01)) == 2
+
+
+def test_a_new_run_finds_a_node_as_if_it_had_just_started():
+    made: list[Roll] = []
+    node = node_of()
+    node._make_parts = lambda roll: made.append(roll) or ()
+    node.handle(COLLECTOR, Roll(1, samples=4), 0.0)
+    node.events["late"] = 3
+    node.handle(COLLECTOR, Roll(2, samples=8), 10.0)
+    assert [(roll.run, roll.samples) for roll in made] == [(1, 4), (2, 8)]
+    assert node.run == 2
+    assert not node.events
+    assert beats(node, 10.0) == [("a", 2), ("b", 2)]
+
+
+def test_no_node_leaves_a_run_whose_collector_still_speaks():
+    node = node_of()
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    for now_s in range(10):
+        node.handle(COLLECTOR, Heartbeat(boot=1), now_s)
+        node.handle(COLLECTOR, Roll(2), now_s + 0.9)
+        assert node.run == 1
+    node.handle(COLLECTOR, Roll(2), 9 + LED_S)
+    assert node.run == 2
+
+
+def test_a_node_that_sees_other_samples_takes_no_part():
+    node = node_of(data=5)
+    node.handle(COLLECTOR, Roll(1, data=6), 0.0)
+    assert node.run == 0
+    assert node.events == {"other-data": 1}
+    node.handle(COLLECTOR, Roll(1, data=5), 0.0)
+    assert node.run == 1
 
 
 def test_a_node_stops_when_told():
@@ -195,7 +286,7 @@ def test_a_node_stops_when_told():
 
 def test_views_repeat_when_there_are_fewer_than_samples(star):
     views = random_views(STAR, 4).views_NVCHW[:, 0]
-    device = build_node("cam0", star.bundle, views)
+    device = joined("cam0", star.bundle, views)
     device.handle(COLLECTOR, Capture([1, 5, 2**32 - 3]), 0.0)
     ((_, message),) = sent(device, 0.0)
     np.testing.assert_array_equal(message.scores_NK[0], message.scores_NK[1])

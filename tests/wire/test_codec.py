@@ -9,11 +9,12 @@ import pytest
 from builders import star, star_topology
 from hypothesis import given
 from hypothesis import strategies as st
+from speaker import BOOT, RUN
 
 from ddnn.coding.entropy import CONTEXTS
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology, read_topology
-from ddnn.wire.codec import EVENTS, Codec
+from ddnn.wire.codec import EVENTS, Codec, Header
 from ddnn.wire.messages import (
     KINDS,
     MAX_ROWS,
@@ -23,17 +24,20 @@ from ddnn.wire.messages import (
     Expect,
     Features,
     Heartbeat,
+    Hello,
     KernelCount,
     Kind,
     LinkCount,
     Message,
+    Roll,
     Scores,
     Stop,
     Verdict,
 )
 from ddnn.wire.routes import routes
+from ddnn.wire.seals import Seal
 
-SESSION = 0x1234ABCD
+BUNDLE = 0x1234ABCD
 
 
 def with_feature_bits(bits: int, features: str = "raw-bits") -> Topology:
@@ -78,9 +82,10 @@ def tables_for(topology: Topology) -> dict[str, bytes]:
 
 
 CODECS = {
-    name: Codec(topology, SESSION, tables_for(topology)) for name, topology in TOPOLOGIES.items()
+    name: Codec(topology, BUNDLE, tables_for(topology)) for name, topology in TOPOLOGIES.items()
 }
 STAR = CODECS["star"]
+SEAL = STAR.seal(RUN).of(BOOT)
 a_topology = pytest.mark.parametrize("name", TOPOLOGIES)
 
 
@@ -124,7 +129,11 @@ def message_of(
             final_N = (rng.random(rows) < 0.5).tolist()
             return Verdict(samples_N, views_N, predicted_N, entropy_N, final_N)
         case Kind.HEARTBEAT:
-            return Heartbeat(rows, rows)
+            return Heartbeat(rows, 2**64 - rows)
+        case Kind.HELLO:
+            return Hello(2**63 + rows, rows, 2**64 - 1)
+        case Kind.ROLL:
+            return Roll(2**64 - rows, 2**63, rows)
         case Kind.STOP:
             return Stop()
         case Kind.ACCOUNT:
@@ -139,7 +148,7 @@ def message_of(
                 for place in range(rows % 5)
             )
             events = tuple((event, 2**40) for event in EVENTS[: rows % 7])
-            return Account(counts, events, KernelCount(sent_zmtp=2**40) if rows % 2 else None)
+            return Account(counts, events, KernelCount(sent_zmtp=2**40) if rows % 2 else None, RUN)
 
 
 @st.composite
@@ -159,19 +168,30 @@ def assert_same(one: Message, other: Message) -> None:
 
 def sealed(header: bytes, body: bytes) -> bytes:
     """A message whose checksum is right, whatever else is wrong with it. header: 12 bytes."""
-    checksum = zlib.crc32(body, zlib.crc32(header + bytes(4)))
+    checksum = zlib.crc32(body, zlib.crc32(header + bytes(4), SEAL.key))
     return header + struct.pack("<I", checksum) + body
 
 
 def header_of(
-    *, version=1, kind=Kind.STOP, rows=0, epoch=0, place=0, session=SESSION & 0xFFFF, sequence=0
+    *, version=2, kind=Kind.STOP, rows=0, place=0, session=SEAL.session, sequence=0
 ) -> bytes:
-    return struct.pack("<BBBBHHI", version, kind, rows, epoch, place, session, sequence)
+    high, low = session >> 16, session & 0xFFFF
+    return struct.pack("<BBBBHHI", version, kind, rows, high, place, low, sequence)
 
 
-def refused(codec: Codec, data: bytes, receiver: str) -> str:
+def opened(codec: Codec, data: bytes, receiver: str, seal: Seal = SEAL) -> tuple[Header, Message]:
+    """As a mailbox reads it that knows the run and the sender's start."""
+    header = codec.read_header(data)
+    if header.session != seal.session:
+        raise WireError("session", "another")
+    if not codec.is_whole(header, data, seal):
+        raise WireError("checksum", "damaged")
+    return header, codec.decode(header, data, receiver=receiver)
+
+
+def refused(codec: Codec, data: bytes, receiver: str, seal: Seal = SEAL) -> str:
     with pytest.raises(WireError) as caught:
-        codec.decode(data, receiver=receiver)
+        opened(codec, data, receiver, seal)
     return caught.value.reason
 
 
@@ -180,11 +200,12 @@ def refused(codec: Codec, data: bytes, receiver: str) -> str:
 def test_decoding_gives_back_what_was_encoded(name, data):
     topology, codec = TOPOLOGIES[name], CODECS[name]
     sender, receiver, message = data.draw(letters(topology))
-    sequence, epoch = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(0, 255))
-    encoded = codec.encode(message, sender=sender, epoch=epoch, sequence=sequence)
-    header, decoded = codec.decode(encoded, receiver=receiver)
+    sequence = data.draw(st.integers(0, 2**40))
+    seal = codec.seal(data.draw(st.integers(1, 2**64 - 1)))
+    encoded = codec.encode(message, sender=sender, sequence=sequence, seal=seal)
+    header, decoded = opened(codec, encoded, receiver, seal)
     assert_same(decoded, message)
-    assert (header.sender, header.epoch, header.sequence) == (sender, epoch, sequence)
+    assert (header.sender, header.sequence) == (sender, sequence % 2**32)
     assert len(encoded) <= codec.max_bytes
 
 
@@ -192,7 +213,7 @@ def test_decoding_gives_back_what_was_encoded(name, data):
 def test_a_message_that_lost_or_gained_bytes_is_refused(data):
     codec = STAR
     sender, receiver, message = data.draw(letters(TOPOLOGIES["star"]))
-    encoded = codec.encode(message, sender=sender, epoch=0, sequence=0)
+    encoded = codec.encode(message, sender=sender, sequence=0, seal=SEAL)
     cut = encoded[: data.draw(st.integers(0, len(encoded) - 1))]
     longer = encoded + data.draw(st.binary(min_size=1, max_size=80))
     assert refused(codec, cut, receiver) in {"bad-length", "checksum"}
@@ -203,10 +224,11 @@ def test_a_message_that_lost_or_gained_bytes_is_refused(data):
 def test_every_flipped_bit_is_noticed(data):
     codec = STAR
     sender, receiver, message = data.draw(letters(TOPOLOGIES["star"]))
-    damaged = bytearray(codec.encode(message, sender=sender, epoch=0, sequence=0))
+    damaged = bytearray(codec.encode(message, sender=sender, sequence=0, seal=SEAL))
     for bit in data.draw(st.sets(st.integers(0, len(damaged) * 8 - 1), min_size=1, max_size=3)):
         damaged[bit // 8] ^= 1 << bit % 8
-    assert refused(codec, bytes(damaged), receiver) in {"version", "session", "checksum"}
+    reasons = {"version", "session", "checksum", "sender", "unknown-kind"}
+    assert refused(codec, bytes(damaged), receiver) in reasons
 
 
 @given(noise=st.binary(max_size=200))
@@ -225,7 +247,7 @@ def test_nonsense_with_a_right_checksum_is_refused_or_decoded(data):
         body = (body * row_bytes * rows)[: row_bytes * rows]
     receiver = data.draw(st.sampled_from([COLLECTOR, *TOPOLOGIES["star"].nodes]))
     try:
-        _, message = STAR.decode(sealed(header, body), receiver=receiver)
+        _, message = opened(STAR, sealed(header, body), receiver)
     except WireError as error:
         assert error.reason in EVENTS  # noqa: PT017  both outcomes are right
     else:
@@ -236,7 +258,7 @@ CAM0, GATEWAY, CLOUD = 1, 4, 5
 SAMPLE, ALL, NOBODY = struct.pack("<I", 7), b"\x07", b"\x00"
 NAN, ONE = struct.pack("<f", np.nan), struct.pack("<f", 1.0)
 IMPOSSIBLE = {
-    "version": ("version", "cam0", header_of(version=2), b""),
+    "version": ("version", "cam0", header_of(version=1), b""),
     "session": ("session", "cam0", header_of(session=1), b""),
     "kind": ("unknown-kind", "cam0", header_of(kind=99), b""),
     "sender": ("sender", "cam0", header_of(place=6), b""),
@@ -294,24 +316,31 @@ IMPOSSIBLE = {
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
         SAMPLE + ALL + b"\0\0" + ONE + b"\2",
     ),
+    "run 0": (
+        "bad-value",
+        "cam0",
+        header_of(kind=Kind.ROLL),
+        struct.pack("<QQQ", 0, 1, 1),
+    ),
+    "short heartbeat": ("bad-length", COLLECTOR, header_of(kind=Kind.HEARTBEAT, place=1), b"\1"),
     "empty account": ("bad-length", COLLECTOR, header_of(kind=Kind.ACCOUNT, place=CAM0), b""),
     "account of event 200": (
         "bad-value",
         COLLECTOR,
         header_of(kind=Kind.ACCOUNT, place=CAM0),
-        struct.pack("<HHBBQ", 0, 1, 0, 200, 1),
+        struct.pack("<HHBQBQ", 0, 1, 0, RUN, 200, 1),
     ),
     "account of link 99": (
         "bad-value",
         COLLECTOR,
         header_of(kind=Kind.ACCOUNT, place=CAM0),
-        struct.pack("<HHBHHBBQQdQQQ", 1, 0, 0, 99, 0, 1, 1, 1, 1, 1.0, 1, 1, 1),
+        struct.pack("<HHBQHHBBQQdQQQ", 1, 0, 0, RUN, 99, 0, 1, 1, 1, 1, 1.0, 1, 1, 1),
     ),
     "account of NaN": (
         "not-finite",
         COLLECTOR,
         header_of(kind=Kind.ACCOUNT, place=CAM0),
-        struct.pack("<HHBHHBBQQdQQQ", 1, 0, 0, 1, 0, 1, 1, 1, 1, np.nan, 1, 1, 1),
+        struct.pack("<HHBQHHBBQQdQQQ", 1, 0, 0, RUN, 1, 0, 1, 1, 1, 1, np.nan, 1, 1, 1),
     ),
 }
 
@@ -326,8 +355,10 @@ def test_the_impossible_is_refused_by_name(reason, receiver, header, body):
 
 def test_nodes_of_different_bundles_do_not_talk():
     topology = TOPOLOGIES["star"]
-    encoded = Codec(topology, 1).encode(Stop(), sender=COLLECTOR, epoch=0, sequence=0)
-    assert refused(Codec(topology, 2), encoded, "cam0") == "session"
+    one, other = Codec(topology, 1), Codec(topology, 2)
+    assert len({one.lobby.session, other.lobby.session, one.seal(1).session}) == 3
+    encoded = one.encode(Stop(), sender=COLLECTOR, sequence=0, seal=one.seal(RUN))
+    assert refused(other, encoded, "cam0", other.seal(RUN)) == "session"
 
 
 @a_topology
@@ -335,5 +366,5 @@ def test_the_longest_account_is_no_larger_than_a_message_may_be(name):
     topology, codec = TOPOLOGIES[name], CODECS[name]
     every = tuple(LinkCount(link=(s, r), kind=Kind(k), sent=True) for s, r, k in routes(topology))
     account = Account(every, tuple((event, 1) for event in EVENTS), KernelCount())
-    encoded = codec.encode(account, sender=topology.devices[0], epoch=0, sequence=0)
+    encoded = codec.encode(account, sender=topology.devices[0], sequence=0, seal=SEAL)
     assert len(encoded) <= codec.max_bytes

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 from builders import star_topology
+from speaker import RUN, Speaker
 from waiting import wait_until
 
 from ddnn.topology import COLLECTOR
@@ -56,7 +57,16 @@ class Street:
             senders=1,
         )
         self.open.callback(transport.close)
-        return Mailbox(name, CODEC, transport, traffic=transport.traffic, events=transport.events)
+        mailbox = Mailbox(
+            name,
+            CODEC,
+            transport,
+            boot=RUN,
+            traffic=transport.traffic,
+            events=transport.events,
+        )
+        mailbox.join(RUN)
+        return mailbox
 
     def connect(self) -> socket.socket:
         """Without a word, nor waiting for one."""
@@ -76,7 +86,7 @@ class Street:
         """The collector is heard."""
 
         def is_heard() -> bool:
-            self.collector.send("cam0", Heartbeat())
+            self.collector.send("cam0", Heartbeat(boot=RUN))
             self.collector.receive(0)
             return bool(self.cam0.receive(0.01))
 
@@ -132,7 +142,7 @@ def test_a_message_without_end_is_cut_off_though_others_keep_the_node_busy(stree
 
 def test_messages_of_more_than_one_part_are_refused_and_the_bytes_still_agree(street):
     attacker = street.shake_hands()
-    whole = CODEC.encode(Capture([1]), sender=COLLECTOR, epoch=0, sequence=9)
+    whole = Speaker(CODEC, COLLECTOR, first=9).says(Capture([1]))
     attacker.sendall(part(MORE, whole) + part(LAST, whole))
     wait_until(lambda: (street.cam0.receive(0.01), street.cam0.ledger.events["multipart"])[1], 10)
     wait_until(lambda: street.cam0.kernel().agrees, 10)

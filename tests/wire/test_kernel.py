@@ -1,32 +1,27 @@
 """Over real sockets: what the ledger counts is what the Linux kernel counts."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 from builders import star_topology
+from speaker import RUN
+from waiting import wait_until
 
 from ddnn.errors import TransportError
 from ddnn.nodes.loop import settled_account
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.kernel import IS_COUNTED, PLAIN, Change, Connections, Event, Traffic, tells_bytes
-from ddnn.wire.messages import Account, Capture, Heartbeat
+from ddnn.wire.messages import Account, Capture, Heartbeat, Roll
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import ZmqTransport
 
 pytestmark = pytest.mark.skipif(not IS_COUNTED, reason="the system counts no bytes")
 CODEC = Codec(star_topology(), 1)
 LONGEST = Capture(range(64))  # framed with 9 bytes, the others with 2
-MESSAGES = [Heartbeat(), Capture(range(3)), LONGEST] * 40
-
-
-def wait_until(done: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    end_s = time.monotonic() + deadline_s
-    while not done():
-        assert time.monotonic() < end_s, "not in time"
+MESSAGES = [Heartbeat(boot=RUN), Capture(range(3)), LONGEST] * 40
 
 
 def free_port() -> int:
@@ -52,9 +47,9 @@ class Pair:
         self.collector = self._mailbox(COLLECTOR, free_port(), {"cam0": self.port})
         self.start_device()
 
-    def start_device(self, epoch: int = 0) -> None:
+    def start_device(self) -> None:
         self._device = self._open.enter_context(ExitStack())
-        self.device = self._mailbox("cam0", self.port, {}, epoch, self._device)
+        self.device = self._mailbox("cam0", self.port, {}, self._device)
 
     def stop_device(self) -> Account:
         account = settled_account(self.device)
@@ -80,7 +75,6 @@ class Pair:
         name: str,
         port: int,
         peers: dict[str, int],
-        epoch: int = 0,
         stack: ExitStack | None = None,
     ) -> Mailbox:
         transport = ZmqTransport(
@@ -90,7 +84,9 @@ class Pair:
             max_bytes=CODEC.max_bytes,
         )
         (stack or self._open).callback(transport.close)
-        return Mailbox(name, CODEC, transport, epoch=epoch, traffic=transport.traffic)
+        mailbox = Mailbox(name, CODEC, transport, boot=RUN, traffic=transport.traffic)
+        mailbox.join(RUN)
+        return mailbox
 
 
 @pytest.fixture
@@ -112,12 +108,12 @@ def test_the_kernel_counts_what_the_ledger_counts_at_both_ends(pair):
 
 def test_connections_made_again_are_summed(pair):
     received = []
-    for epoch in range(3):
+    for start in range(3):
         pair.send_all()
-        wait_until(lambda n=epoch + 1: pair.collector.kernel().connections == n)
+        wait_until(lambda n=start + 1: pair.collector.kernel().connections == n)
         received.append(pair.stop_device().kernel.received_kernel)
         wait_until(lambda: not pair.collector.send("cam0", Heartbeat()))
-        pair.start_device(epoch + 1)
+        pair.start_device()
     kernel = settled_account(pair.collector).kernel
     assert kernel.unread == 0
     assert kernel.sent_kernel >= sum(received) == 3 * received[0] > 0
@@ -126,7 +122,7 @@ def test_connections_made_again_are_summed(pair):
 def test_refused_messages_have_crossed_the_wire_too(pair):
     pair.send_all()
     stranger = Mailbox(COLLECTOR, Codec(star_topology(), 2), pair.collector._transport)
-    stranger.send("cam0", LONGEST)
+    stranger.send("cam0", Roll(RUN))
     wait_until(lambda: pair.hear() and pair.device.ledger.events["session"] == 1)
     assert settled_account(pair.device).kernel.agrees
 

@@ -5,6 +5,7 @@ import pytest
 from builders import star, star_topology
 from hypothesis import given
 from hypothesis import strategies as st
+from speaker import Speaker
 
 from ddnn.model.cost import equation_1
 from ddnn.topology import COLLECTOR, Topology, read_topology
@@ -19,8 +20,8 @@ def counted(*messages: tuple[str, str, Message], topology: Topology = SIX) -> di
     """Totals of a ledger over messages (sender, receiver, message)."""
     codec = Codec(topology, 1)
     ledger = Ledger(codec)
-    for number, (sender, receiver, message) in enumerate(messages):
-        data = codec.encode(message, sender=sender, epoch=0, sequence=number)
+    for sender, receiver, message in messages:
+        data = Speaker(codec, sender).says(message)
         ledger.count((sender, receiver), message, kind_of(message), data, sent=True)
     links = ledger.account().links
     return {

@@ -8,12 +8,14 @@ import pytest
 from builders import star_topology
 from hypothesis import given
 from hypothesis import strategies as st
+from speaker import BOOT, RUN, Speaker
 
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
+from ddnn.wire.heard import STARTS
 from ddnn.wire.memory import MemoryNetwork
-from ddnn.wire.messages import Capture, Heartbeat, Scores, Stop
-from ddnn.wire.transport import Arrived, Mailbox
+from ddnn.wire.messages import Ask, Capture, Heartbeat, Roll, Scores, Stop
+from ddnn.wire.transport import Arrived, Mailbox, Transport
 
 CODEC = Codec(star_topology(), 1)
 
@@ -40,23 +42,23 @@ class Wire:
         pass
 
 
-def captures(count: int, *, epoch: int = 0, first_sequence: int = 0) -> list[bytes]:
+def captures(count: int, *, boot: int = RUN, first: int = 0) -> list[bytes]:
     """Messages of the collector, as sent."""
-    return [
-        CODEC.encode(
-            Capture([n]),
-            sender=COLLECTOR,
-            epoch=epoch,
-            sequence=first_sequence + n,
-        )
-        for n in range(count)
-    ]
+    collector = Speaker(CODEC, COLLECTOR, boot=boot, first=first)
+    return [collector.says(Capture([n])) for n in range(count)]
 
 
 def believed(mailbox: Mailbox, wire: Wire, *messages: bytes) -> list[int]:
     """The samples of the captures that the mailbox passes on."""
     wire.arriving = list(messages)
-    return [message.samples_N[0] for _, message in mailbox.receive(0)]
+    return [m.samples_N[0] for _, m in mailbox.receive(0) if isinstance(m, Capture | Ask)]
+
+
+def joined(name: str, wire: Transport, **options: object) -> Mailbox:
+    """A mailbox that takes part in the run, whose collector it knows."""
+    mailbox = Mailbox(name, CODEC, wire, boot=BOOT, **options)
+    mailbox.join(RUN)
+    return mailbox
 
 
 @pytest.fixture
@@ -66,14 +68,14 @@ def wire() -> Wire:
 
 @pytest.fixture
 def cam0(wire: Wire) -> Mailbox:
-    return Mailbox("cam0", CODEC, wire)
+    return joined("cam0", wire)
 
 
 @given(order=st.lists(st.integers(0, 7), max_size=30))
 def test_each_message_is_believed_at_most_once_and_in_order(order):
     messages = captures(8)
     wire = Wire()
-    mailbox = Mailbox("cam0", CODEC, wire)
+    mailbox = joined("cam0", wire)
     samples = believed(mailbox, wire, *(messages[n] for n in order))
     assert samples == sorted(set(samples))
     assert len(samples) + mailbox.ledger.events["replayed"] == len(order)
@@ -81,16 +83,88 @@ def test_each_message_is_believed_at_most_once_and_in_order(order):
 
 @pytest.mark.parametrize("start", [2**32 - 2, 2**31 - 2], ids=["32 bits", "31 bits"])
 def test_sequence_numbers_start_again(cam0, wire, start):
-    messages = captures(4, first_sequence=start)
+    messages = captures(4, first=start)
     assert believed(cam0, wire, *messages) == [0, 1, 2, 3]
     assert believed(cam0, wire, *messages) == []
 
 
-@pytest.mark.parametrize("epoch", [0, 254, 255], ids=str)
-def test_a_restarted_sender_is_believed_and_its_past_is_not(cam0, wire, epoch):
-    past, present = captures(3, epoch=epoch), captures(3, epoch=epoch + 1)
-    assert believed(cam0, wire, *past[:2], *present, past[2]) == [0, 1, 0, 1, 2]
-    assert cam0.ledger.events == {"old-epoch": 1}
+class Asking:
+    """Starts of the gateway, that ask cam0 for features; time passes by hand."""
+
+    def __init__(self) -> None:
+        self.now_s, self.wire = 0.0, Wire()
+        self.mailbox = joined("cam0", self.wire, clock=lambda: self.now_s, patience_s=0.3)
+        self.events = self.mailbox.ledger.events
+
+    def start(self, boot: int, asks: int = 3) -> list[bytes]:
+        """All that this start says: a heartbeat, and so many Asks."""
+        gateway = Speaker(CODEC, "gateway", boot=boot)
+        return [gateway.announces(), *(gateway.says(Ask([n])) for n in range(asks))]
+
+    def believes(self, *messages: bytes) -> list[int]:
+        return believed(self.mailbox, self.wire, *messages)
+
+
+def test_nobody_is_believed_before_it_is_known_which_start_of_it_speaks():
+    asking = Asking()
+    beat, first, second, _ = asking.start(1)
+    assert asking.believes(first, beat, second) == [1]
+    assert asking.events == {"unannounced": 1}
+
+
+def test_another_start_is_believed_once_the_one_before_is_silent_and_its_past_is_not():
+    asking = Asking()
+    past, present = asking.start(1), asking.start(2)
+    assert asking.believes(*past[:3]) == [0, 1]
+    assert asking.believes(*present) == []  # the first one just spoke
+    asking.now_s += 0.31
+    assert asking.believes(*present, past[3], past[0]) == [0, 1, 2]
+    assert asking.events == {"replayed": 2, "checksum": 4}
+
+
+def test_a_start_that_was_heard_before_goes_on_however_often_others_spoke():
+    asking = Asking()
+    honest = Speaker(CODEC, "gateway", boot=1)
+    assert asking.believes(honest.announces(), honest.says(Ask([0]))) == [0]
+    for boot in range(2, 6):
+        asking.now_s += 0.31
+        assert asking.believes(*asking.start(boot)) == [0, 1, 2]
+        assert asking.believes(honest.announces(), honest.says(Ask([boot]))) == [boot]
+
+
+def test_a_node_restarted_a_thousand_times_is_remembered_in_bounded_memory():
+    asking = Asking()
+    for boot in range(1, 1001):
+        asking.now_s += 0.31
+        assert asking.believes(*asking.start(boot, asks=1)) == [0]
+    assert len(asking.mailbox._heard["gateway"]._latest) == STARTS
+    assert asking.believes(*asking.start(990, asks=1)) == []
+
+
+def test_what_was_said_in_another_run_is_refused_and_counted(cam0, wire):
+    before = Speaker(CODEC, COLLECTOR, run=RUN + 1, boot=RUN + 1)
+    assert believed(cam0, wire, before.says(Capture([3])), before.announces()) == []
+    assert cam0.ledger.events == {"other-run": 2}
+
+
+def test_another_run_forgets_what_was_counted_and_heard(cam0, wire):
+    now = captures(3)
+    assert believed(cam0, wire, *now, now[0]) == [0, 1, 2]
+    cam0.send("gateway", Heartbeat(boot=BOOT))
+    before = cam0.ledger.zmtp(sent=False)
+    cam0.join(RUN + 1)
+    assert not cam0.ledger.events
+    assert cam0.ledger.account().links == ()
+    assert cam0.ledger.zmtp(sent=False) == before > 0  # as the kernel's count goes on
+    later = Speaker(CODEC, COLLECTOR, run=RUN + 1, boot=RUN + 1)
+    assert believed(cam0, wire, *now, later.says(Capture([9]))) == [9]
+    assert cam0.ledger.events == {"other-run": 3}
+
+
+def test_a_roll_call_is_heard_in_whatever_run(cam0, wire):
+    roll = Roll(RUN + 1, data=5, samples=7)
+    wire.arriving = [Speaker(CODEC, COLLECTOR, run=9).says(roll)]
+    assert cam0.receive(0) == [(COLLECTOR, roll)]
 
 
 def test_what_is_refused_is_counted_and_stops_nothing(cam0, wire):
@@ -110,7 +184,7 @@ def test_a_damaged_message_does_not_block_the_ones_after_it(cam0, wire):
 
 def test_only_what_is_taken_counts_as_sent():
     wire = Wire(accepts=False)
-    mailbox = Mailbox(COLLECTOR, CODEC, wire)
+    mailbox = joined(COLLECTOR, wire)
     assert not mailbox.send("cam0", Stop())
     assert not mailbox.send("cam0", Heartbeat())
     assert mailbox.ledger.events == {"unsent": 1}  # heartbeats to the dead are no loss
@@ -121,8 +195,10 @@ def test_only_what_is_taken_counts_as_sent():
 
 def test_both_ends_count_the_same():
     network, rng = MemoryNetwork(), np.random.default_rng(0)
-    cam0 = Mailbox("cam0", CODEC, network.join("cam0"))
-    gateway = Mailbox("gateway", CODEC, network.join("gateway"))
+    cam0 = joined("cam0", network.join("cam0"))
+    gateway = joined("gateway", network.join("gateway"))
+    cam0.send("gateway", Heartbeat(boot=BOOT))
+    gateway.receive(0)
     for rows in (1, 5, 64):
         scores = Scores(
             range(rows),
@@ -131,7 +207,7 @@ def test_both_ends_count_the_same():
         )
         cam0.send("gateway", scores)
     assert len(gateway.receive(0)) == 3
-    (sent,), (received,) = (box.ledger.account().links for box in (cam0, gateway))
+    (_, sent), (_, received) = (box.ledger.account().links for box in (cam0, gateway))
     levels = ("messages", "rows", "information", "payload", "zmtp", "ip")
     assert [getattr(sent, x) for x in levels] == [getattr(received, x) for x in levels]
     assert (sent.sent, received.sent) == (True, False)
@@ -146,51 +222,29 @@ def test_a_sender_that_is_who_it_says_is_believed(cam0, wire, peer):
 @pytest.mark.parametrize("peer", ["cam0", "cloud", ""], ids=["itself", "another", "nobody"])
 def test_a_sender_with_another_key_is_refused_and_silences_nobody(cam0, wire, peer):
     wire.peer = peer
-    assert believed(cam0, wire, *captures(2, first_sequence=500)) == []
+    assert believed(cam0, wire, *captures(2, first=500)) == []
     assert cam0.ledger.events == {"impersonated": 2}
     wire.peer = COLLECTOR
     assert believed(cam0, wire, *captures(2)) == [0, 1]
 
 
-def test_messages_of_another_session_are_remembered_by_who_sent_them(cam0, wire):
+def test_who_says_hello_from_another_bundle_is_remembered_by_name(cam0, wire):
     other = Codec(star_topology(), 0xBEEF)
-    data = other.encode(Stop(), sender=COLLECTOR, epoch=0, sequence=0)
+    data = Speaker(other, COLLECTOR).says(Roll(RUN + 1))
     damaged = data[:4] + b"\x01" + data[5:]
     assert believed(cam0, wire, damaged) == []
     assert cam0.foreign == {}  # a damaged message accuses nobody
     assert believed(cam0, wire, data) == []
-    assert cam0.foreign == {COLLECTOR: 0xBEEF}
-    assert cam0.ledger.events == {"session": 2}
+    assert cam0.foreign == {COLLECTOR: other.lobby.session}
+    assert cam0.ledger.events == {"checksum": 1, "session": 1}
     wire.peer = "cam1"
     assert believed(cam0, wire, data) == []
-    assert cam0.foreign["cam1"] == 0xBEEF  # by its key, not by its word
+    assert cam0.ledger.events["impersonated"] == 1
 
 
-DAY = 24 * 3600 * 10_000  # ticks
-AWAY = {"for a moment": (1, 1, 1), "for days": (DAY, 3 * DAY, 4 * DAY)}
-
-
-@pytest.mark.parametrize("silence", AWAY)
-def test_a_later_run_of_a_node_is_not_taken_for_a_replay_of_the_earlier(silence):
-    network, now = MemoryNetwork(), 2**32 - 10 * DAY
-    cam0 = Mailbox("cam0", CODEC, network.join("cam0"))
-
-    def clock() -> int:
-        return now % 2**32
-
-    for away in AWAY[silence]:
-        collector = Mailbox(COLLECTOR, CODEC, network.join(COLLECTOR), clock=clock)
-        for _ in range(20):
-            collector.send("cam0", Heartbeat())
-            collector.send("cam0", Heartbeat())  # at the same tick
-            now += DAY // 4
-        assert len(cam0.receive(0)) == 40
-        now += away
-    assert not cam0.ledger.events
-
-
-def test_without_a_clock_messages_are_numbered_one_by_one(wire):
-    mailbox = Mailbox(COLLECTOR, CODEC, wire)
+def test_messages_are_numbered_one_by_one(wire):
+    mailbox = Mailbox(COLLECTOR, CODEC, wire, boot=RUN)
+    mailbox.join(RUN)
     for sample in range(4):
         mailbox.send("cam0", Capture([sample]))
     assert wire.sent == captures(4)
@@ -220,7 +274,8 @@ def mutated(data: bytes, changes: list[tuple]) -> bytes:
             data = data[: values[0]] + bytes([values[1]]) + data[values[0] + 1 :]
     if len(data) < 16:
         return data
-    checksum = zlib.crc32(data[16:], zlib.crc32(bytes(4), zlib.crc32(data[:12])))
+    key = CODEC.seal(RUN).of(BOOT).key
+    checksum = zlib.crc32(data[16:], zlib.crc32(bytes(4), zlib.crc32(data[:12], key)))
     return data[:12] + struct.pack("<I", checksum) + data[16:]
 
 
@@ -232,14 +287,11 @@ def mutated(data: bytes, changes: list[tuple]) -> bytes:
 def test_whatever_arrives_is_believed_or_counted(messages):
     """With right checksums too: nothing is raised, nothing is lost from the count."""
     wire = Wire()
-    mailbox = Mailbox("gateway", CODEC, wire)
+    mailbox = joined("gateway", wire)
+    cam1 = Speaker(CODEC, "cam1")
+    assert believed(mailbox, wire, cam1.announces()) == []
     scores = Scores(range(5), [0b111] * 5, np.ones((5, 3), dtype=np.float32))
-    wire.arriving = [
-        m
-        if isinstance(m, bytes)
-        else mutated(CODEC.encode(scores, sender="cam1", epoch=0, sequence=n), m)
-        for n, m in enumerate(messages)
-    ]
+    wire.arriving = [m if isinstance(m, bytes) else mutated(cam1.says(scores), m) for m in messages]
     received = mailbox.receive(0)
     assert len(received) + mailbox.ledger.events.total() == len(messages)
     for _, message in received:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zmq
 from builders import star_topology
+from speaker import BOOT, RUN
 from waiting import wait_until
 
 from ddnn.errors import TransportError
@@ -16,7 +17,7 @@ from ddnn.nodes.loop import settled_account
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.keys import KeyRing
-from ddnn.wire.messages import Capture, Heartbeat, Scores
+from ddnn.wire.messages import Capture, Heartbeat, Hello, Scores
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import ZmqTransport, make_key_pair
 
@@ -54,7 +55,8 @@ class Street:
             keys=None if plain else ring,
         )
         self.open.callback(transport.close)
-        mailbox = Mailbox(name, CODEC, transport, traffic=transport.traffic)
+        mailbox = Mailbox(name, CODEC, transport, boot=BOOT, traffic=transport.traffic)
+        mailbox.join(RUN)
         mailbox.transport = transport
         return mailbox
 
@@ -70,7 +72,7 @@ def reaches(sender: Mailbox, peer: str, receiver: Mailbox) -> Callable[[], bool]
     """Sends until something is believed."""
 
     def attempt() -> bool:
-        sender.send(peer, Heartbeat())
+        sender.send(peer, Heartbeat(boot=BOOT))
         sender.receive(0)
         return bool(receiver.receive(0.01))
 
@@ -165,16 +167,16 @@ def test_a_message_that_is_too_large_is_not_taken_in(street):
 
 
 def test_two_bundles_on_one_net_are_told_apart_by_name(street):
-    gateway = street.mailbox("gateway")
-    other = Mailbox("cam0", Codec(TOPOLOGY, 7), street.mailbox("cam0", to=("gateway",)).transport)
+    collector = street.mailbox(COLLECTOR)
+    other = Mailbox("cam0", Codec(TOPOLOGY, 7), street.mailbox("cam0", to=(COLLECTOR,)).transport)
 
     def refused() -> bool:
-        other.send("gateway", Heartbeat())
-        gateway.receive(0.01)
-        return gateway.ledger.events["session"] > 0
+        other.send(COLLECTOR, Hello(BOOT))
+        collector.receive(0.01)
+        return collector.ledger.events["session"] > 0
 
     wait_until(refused, 10)
-    assert gateway.foreign == {"cam0": 7}
+    assert collector.foreign == {"cam0": other.session}
 
 
 def test_a_failed_start_leaves_no_socket_open(street):
