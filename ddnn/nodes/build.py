@@ -18,7 +18,7 @@ from ddnn.nodes.gather import Gather
 from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source, ViewSource
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
 from ddnn.wire.messages import Roll
-from ddnn.wire.routes import senders, peers, watchers
+from ddnn.wire.routes import peers, senders, watchers
 
 LoadEngine = Callable[[Path], Engine]
 

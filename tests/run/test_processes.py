@@ -1,6 +1,5 @@
 """Processes that are killed before they have read their bundle, which is not there."""
 
-
 import pytest
 
 from ddnn.errors import LaunchError
