@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,19 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
             raise ConfigError(f"{folder}: holds a run already, want --overwrite or another folder")
     elif not _is_empty(folder):
         raise ConfigError(f"{folder}: not empty and no run of ddnn train, want a new folder")
+
+
+def check_new(folder: Path) -> None:
+    """Raises ConfigError where no new folder can take this place: something is there, or it is
+    one that cannot be replaced."""
+    if not folder.exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise ConfigError(f"{folder}: exists, want a new folder")
+    if folder.samefile(Path.cwd()):
+        raise ConfigError(f"{folder}: the folder you are in, want a new folder")
+    if os.path.ismount(folder):
+        raise ConfigError(f"{folder}: where something is mounted, want a new folder in it")
 
 
 def is_finished(folder: Path) -> bool:

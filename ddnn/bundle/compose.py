@@ -57,7 +57,7 @@ def compose_folder(
     Raises ConfigError for a name that cannot be a service's, DataError for samples that
     lack a class, BundleError for a damaged bundle or a place that cannot be written or is in use.
     """
-    with new_folder(out) as new, tempfile.TemporaryDirectory() as temporary:
+    with new_folder(out) as new, tempfile.TemporaryDirectory(prefix="ddnn-compose-") as temporary:
         topology = in_containers(load_bundle(bundle, ()).topology)
         _check(topology, samples)
         whole = Path(temporary) / "whole"

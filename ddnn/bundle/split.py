@@ -12,6 +12,7 @@ from ddnn.bundle.load import Bundle, load_bundle, read_checked
 from ddnn.bundle.manifest import MANIFEST, files_of
 from ddnn.errors import BundleError, ConfigError
 from ddnn.report.files import mode_for
+from ddnn.runfolder import check_new
 
 
 def split_bundle(folder: Path, nodes: Sequence[str], out: Path) -> tuple[str, ...]:
@@ -41,8 +42,8 @@ def new_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises BundleError for a place that cannot be written or is in use.
     """
     try:
-        if out.exists() and not (out.is_dir() and (replace or not any(out.iterdir()))):
-            raise BundleError(f"{out}: exists, want a new folder")
+        if not (replace and out.is_dir()):
+            _check_new(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         hidden = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         new, old = hidden / "new", hidden / "old"
@@ -58,6 +59,13 @@ def new_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
             shutil.rmtree(hidden, ignore_errors=True)
     except OSError as error:
         raise BundleError(f"{out}: cannot be written, {error.strerror or error}") from error
+
+
+def _check_new(out: Path) -> None:
+    try:
+        check_new(out)
+    except ConfigError as error:
+        raise BundleError(str(error)) from error
 
 
 def copy_files(bundle: Bundle, names: Iterable[str], folder: Path) -> None:

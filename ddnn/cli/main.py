@@ -5,13 +5,13 @@ Sub-commands are imported only when called, so that `ddnn launch` starts without
 
 from __future__ import annotations
 
-import errno
 import importlib
 import sys
 
 import click
 
 from ddnn import __version__
+from ddnn.cli.refusals import told
 from ddnn.cli.streams import accept_all
 from ddnn.errors import DdnnError
 
@@ -32,8 +32,6 @@ COMMANDS = {
     "topology": "Check or draw a topology file, print its schema",
     "train": "Train a topology's network jointly",
 }
-
-_OF_STREAMS = (errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT)
 
 
 class LazyGroup(click.Group):
@@ -68,10 +66,10 @@ def main() -> None:
     try:
         ddnn()
     except DdnnError as error:
-        click.echo(f"ddnn: {error}", err=True)
+        click.echo(f"ddnn: {told(error)}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(f"ddnn: {refused(error)}", err=True)
+        click.echo(f"ddnn: {told(error)}", err=True)
         sys.exit(1)
     except UnicodeEncodeError as error:  # of a path: the streams take everything
         click.echo(
@@ -80,13 +78,3 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
-
-
-def refused(error: OSError) -> str:
-    """What the system refused: of a stream only what a stream can be refused."""
-    said = error.strerror or str(error)
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return f"{said}, want more file descriptors (`ulimit -n`)"
-    if error.filename is not None:
-        return f"{error.filename}: {said}"
-    return f"standard output: {said}" if error.errno in _OF_STREAMS else said

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ddnn.errors import ConfigError
 from ddnn.plainfile import read_plain
+from ddnn.runfolder import check_new
 
 PUBLIC = "public.json"
 MAX_FILE_BYTES = 1 << 20
@@ -52,8 +53,7 @@ def write_keys(folder: Path, names: Sequence[str], make_pair: Callable[[], KeyPa
     cannot be written.
     """
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ConfigError(f"{folder}: exists, want a new folder: keys are never overwritten")
+        check_new(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))  # mode 0700
         try:

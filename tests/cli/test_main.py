@@ -4,7 +4,8 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from ddnn.cli.main import COMMANDS, ddnn, main, refused
+from ddnn.cli.main import COMMANDS, ddnn, main
+from ddnn.cli.refusals import told
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -105,4 +106,4 @@ def test_the_strengths_of_a_fault_are_listed_with_their_defaults():
     ],
 )
 def test_what_the_system_refuses_is_said_of_a_stream_only_where_it_can_be_one(error, said):
-    assert re.fullmatch(said, refused(error))
+    assert re.fullmatch(said, told(error))

@@ -259,6 +259,18 @@ def test_a_bundle_that_is_gone_is_made_again(run):
     assert load_bundle(run).sha256 == whole
 
 
+@pytest.mark.parametrize(
+    "command", ["evaluate", "launch", "calibrate", "failures", "train --resume", "node"]
+)
+def test_a_card_that_is_gone_is_told_with_the_run_that_wants_it(run, card, command):
+    card.unlink()
+    words = [*command.split(), run, *({"node": ["cam0"]}.get(command, []))]
+    words += ["--epochs", 3] if "resume" in command else []
+    with pytest.raises(ConfigError) as caught:
+        call(*words)
+    assert str(caught.value).startswith(f"{card}: gone, {run}")
+
+
 def older(manifest: bytes) -> bytes:
     """As a ddnn wrote it that sealed no manifests."""
     document = json.loads(manifest) | {"schema_version": 1}
