@@ -24,6 +24,8 @@ from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology
 from ddnn.training.payload import fit_tables
 from ddnn.training.predict import answer, predict, taking_part
+from ddnn.training.run import Config, Run, versions
+from ddnn.training.settings import settings_for
 
 torch.set_num_threads(1)
 PRIOR_CLASS = 1
@@ -72,13 +74,40 @@ def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint
 def random_bundle(folder: Path, joint: Joint, samples: MultiView) -> Bundle:
     """A bundle whose exits, but the last, each answer about half of all samples."""
     fit_tables(joint, samples)
+    rules = rules_at_medians(joint, samples)
+    write_bundle(folder, joint, exits=rules, prior_class=PRIOR_CLASS)
+    return load_bundle(folder)
+
+
+def rules_at_medians(joint: Joint, samples: MultiView) -> dict[str, ExitRule]:
+    """Every exit but the last is sure of half of these samples."""
     rules, logits = {}, predict(joint, samples)
     for (name, logits_NK), temperature in zip(logits.items(), cycle(TEMPERATURES)):
         median = round(float(np.median(decide(logits_NK, temperature).entropy_N)), 4)
         is_last = name == list(logits)[-1]
         rules[name] = ExitRule(threshold=None if is_last else median, temperature=temperature)
-    write_bundle(folder, joint, exits=rules, prior_class=PRIOR_CLASS)
-    return load_bundle(folder)
+    return rules
+
+
+def random_run(topology: Topology, samples: MultiView, folder: Path = Path()) -> Run:
+    """What `open_run` gives of a training, but with random weights; nothing is in its folder."""
+    joint = random_joint(topology, samples)
+    return Run(
+        folder=folder,
+        config=Config(
+            topology=topology,
+            settings=settings_for("robust"),
+            seed=3,
+            card="none",
+            data_digest="",
+            versions=versions(),
+        ),
+        joint=joint,
+        rules=rules_at_medians(joint, samples),
+        prior_class=PRIOR_CLASS,
+        calibrated_on="validation",
+        bundle_sha256="0" * 64,
+    )
 
 
 def offline(

@@ -3,17 +3,15 @@
 from argparse import Namespace
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from builders import random_views, star_topology
-from networks import random_joint
+from networks import random_run
 
 from ddnn.data.multiview import ABSENT, DataSet, MultiView, Split
-from ddnn.training.run import Config, Run, versions
-from ddnn.training.settings import settings_for
+from ddnn.training.run import Run
 from experiments.shared.measures import right_alone
 from experiments.shared.study import Study
 
@@ -25,24 +23,7 @@ def samples() -> MultiView:
 
 @pytest.fixture(scope="module")
 def run(samples) -> Run:
-    """Of random weights."""
-    config = Config(
-        topology=star_topology(),
-        settings=settings_for("paper"),
-        seed=0,
-        card="none",
-        data_digest="0" * 16,
-        versions=versions(),
-    )
-    return Run(
-        folder=Path(),
-        config=config,
-        joint=random_joint(star_topology(), samples),
-        rules={},
-        prior_class=0,
-        calibrated_on="validation",
-        bundle_sha256="",
-    )
+    return random_run(star_topology(), samples)
 
 
 def own_classes(run: Run, samples: MultiView) -> np.ndarray:

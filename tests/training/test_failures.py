@@ -1,17 +1,22 @@
 """N samples, V views, K classes."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from networks import random_run
 from tiny import make_topology
 
 from ddnn.bundle.manifest import ExitRule
+from ddnn.data.loading import load
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.training.failures import (
     SubsetAccuracy,
     by_count,
     every_failure,
+    failures_run,
     present_without,
     subsets,
 )
@@ -80,3 +85,37 @@ def test_a_failure_counts_what_prediction_without_the_device_counts(data, topolo
     assert found_without[("cam1",)].accuracy["cloud"] == right.mean()
     verdicts = answer(found, RULES, samples=data.samples, present_NV=present, prior_class=0)
     assert found_without[("cam1",)].accuracy["overall"] == verdicts.correct_N.mean()
+
+
+@pytest.mark.parametrize("split", [None, "validation"])
+def test_the_report_is_of_the_test_samples_unless_others_are_asked_for(
+    tmp_path, topology, data, card, split
+):
+    run = random_run(topology, data.samples, tmp_path / "run")
+    chosen = {} if split is None else {"split": split}
+    document = failures_run(run, card=card, **chosen)
+    samples = load(card).part(split or "test")
+    found = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
+    assert document["data"]["split"] == (split or "test")
+    assert (document["samples"], document["subsets"]) == (24, 7)
+    assert document["accuracy"] == found[0].accuracy["overall"]
+    for name in topology.exits:
+        assert document["exits"][name]["all_samples_accuracy"] == found[0].accuracy[name]
+    worst = min(found[1:4], key=lambda subset: subset.accuracy["overall"])
+    told = document["lost"][1]["overall"]
+    assert (told["worst"], told["worst_lost"]) == (worst.accuracy["overall"], list(worst.lost))
+    written = (tmp_path / "run/failures/subsets.csv").read_text().splitlines()
+    assert written[0] == "lost,count,local,cloud,overall,local_share,samples"
+    values = [*found[4].accuracy.values(), found[4].local_share]
+    assert written[5] == ",".join(["cam0+cam1", "2", *(f"{x:.6f}" for x in values), "24"])
+    assert json.loads((tmp_path / "run/failures/report.json").read_bytes())["subsets"] == 7
+
+
+def test_the_local_share_is_what_the_local_exit_answers_without_the_lost(topology, data):
+    run = random_run(topology, data.samples)
+    found = every_failure(run.joint, data.samples, run.rules, prior_class=1)
+    assert 0.4 < found[0].local_share < 0.6  # its threshold is the median
+    sure = {name: rule.model_copy(update={"threshold": 1.0}) for name, rule in run.rules.items()}
+    found = every_failure(run.joint, data.samples, sure, prior_class=1)
+    assert {subset.local_share for subset in found} == {1.0}
+    assert all(subset.accuracy["overall"] == subset.accuracy["local"] for subset in found)
