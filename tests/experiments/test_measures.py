@@ -68,7 +68,7 @@ def study(tmp_path_factory) -> Study:
         runs=folder / "runs",
         out=folder,
         is_smoke=True,
-        options=Namespace(survival=[]),
+        options=Namespace(survival=[], fresh=False),
         own_options="",
     )
 
