@@ -105,6 +105,7 @@ def random_run(topology: Topology, samples: MultiView, folder: Path = Path()) ->
         joint=joint,
         rules=rules_at_medians(joint, samples),
         prior_class=PRIOR_CLASS,
+        views=samples.view_names,
         calibrated_on="validation",
         bundle_sha256="0" * 64,
     )
