@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ddnn.report.baselines import advice, in_words
+
 
 def percent(value: float | None) -> str:
     """A share of 1 as per cent; a dash for none."""
@@ -70,7 +72,7 @@ def failure_line(failure: dict[str, Any]) -> str:
 
 
 def print_offline(report: dict[str, Any], console: Console | None = None) -> None:
-    """An evaluation: every exit on all samples, the overall rule, a line on bytes."""
+    """An evaluation: every exit on all samples, the overall rule, baselines, a line on bytes."""
     console = console or plain_console()
     made = table(
         f"{report['topology']}: {report['samples']} samples",
@@ -87,7 +89,12 @@ def print_offline(report: dict[str, Any], console: Console | None = None) -> Non
             "" if threshold is None else f"{threshold:.3f}",
         )
     made.add_row("overall", percent(report["accuracy"]), interval(report["accuracy_interval"]))
+    made.add_section()
+    for what, part in in_words(report).items():
+        made.add_row(what, percent(part["accuracy"]), interval(part["interval"]))
     console.print(made)
+    for line in advice(report):
+        console.print(line)
     classes = ", ".join(
         f"{name} {part['correct']}/{part['samples']}" for name, part in report["classes"].items()
     )

@@ -20,12 +20,15 @@ from ddnn.report.files import write_csv, write_json
 from ddnn.report.newest import set_number
 from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, write_verdicts
 from ddnn.topology import Topology
+from ddnn.training import baselines
 from ddnn.training.calibrate import rules_for
 from ddnn.training.payload import FeatureBytes, device_payload, feature_bytes, link_payload
 from ddnn.training.predict import Logits, answer, classes_at, fuse, perceive, taking_part
 from ddnn.training.run import Run
 
 REPORT, VERDICTS, THRESHOLDS = "report.json", "verdicts.csv", "thresholds.csv"
+HELD_OUT = ("validation", "test")
+"""Parts that baselines are not fitted to."""
 SWEEP = tuple(round(0.05 * step, 2) for step in range(21))
 
 
@@ -91,6 +94,8 @@ def evaluate_run(
     present_NV, failures = losses(len(samples))
     evaluation = evaluate(run, samples, present_NV)
     document = report(run, evaluation)
+    if not failures and split in HELD_OUT:
+        document["baselines"] = baselines.report(baselines.found(run, data, samples), samples)
     document["failures"] = failures
     document["data"] = {"name": data.name, "digest": data.digest, "split": split}
     set_number(document, run.folder)

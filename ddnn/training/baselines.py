@@ -1,0 +1,127 @@
+"""What a network must beat to be worth its devices: simple answers to the same samples.
+
+Some are fitted to the data set's training samples, the views as they are, all in one place; the
+others use what the network's devices say without fusing their maps.
+Axes: N samples, V views, K classes, P pixel values of all views.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ddnn.data.multiview import DataSet, MultiView
+from ddnn.report.verdicts import wilson_interval
+from ddnn.training.predict import perceive, taking_part
+from ddnn.training.run import Run
+
+COMMONEST, NEAREST, LINEAR = "commonest_class", "nearest_pixels", "linear"
+BEST_CAMERA, LATE_FUSION = "best_camera", "late_fusion"
+FITTED_TO = 5000
+"""Training samples at most that are compared or fitted with, evenly spaced."""
+COMPONENTS = 128
+"""Principal components of the pixels that the linear classifier sees."""
+STRENGTH = 0.1
+"""Of its regularisation, scikit-learn's C: components are whitened, so small ones are noise."""
+BLOCK = 500
+"""Samples whose neighbours are looked for at once: bounds memory."""
+
+
+class Baseline(NamedTuple):
+    """Classes of the samples, (N,); name: of the class or camera that was chosen."""
+
+    predicted_N: NDArray[np.int64]
+    name: str = ""
+
+
+Baselines = dict[str, Baseline]
+
+
+def report(simple: Baselines, samples: MultiView) -> dict[str, dict[str, Any]]:
+    """`baselines` of a report: by name, accuracy with its interval, and what was chosen."""
+    document: dict[str, dict[str, Any]] = {}
+    for name, baseline in simple.items():
+        right = int((baseline.predicted_N == samples.fused_labels_N).sum())
+        part = {"accuracy": right / len(samples), "interval": wilson_interval(right, len(samples))}
+        document[name] = part | ({"name": baseline.name} if baseline.name else {})
+    return document
+
+
+def found(run: Run, data: DataSet, samples: MultiView) -> Baselines:
+    """All of them, for samples of the data set that are not trained on; no device is lost."""
+    return fitted(data.part("train"), samples) | unfused(run, data, samples)
+
+
+def fitted(train: MultiView, samples: MultiView) -> Baselines:
+    """Classes by what is fitted to training samples: the commonest class, that of the nearest
+    pixels, and a linear classifier on them."""
+    chosen = np.linspace(0, len(train) - 1, min(len(train), FITTED_TO)).astype(np.int64)
+    known, labels_N = train.take(chosen), train.fused_labels_N
+    commonest = int(np.bincount(labels_N).argmax())
+    found = {
+        COMMONEST: Baseline(np.full(len(samples), commonest), samples.classes[commonest]),
+        NEAREST: Baseline(nearest(known, samples)),
+    }
+    if len(np.unique(labels_N)) > 1:
+        found[LINEAR] = Baseline(linear(known, samples))
+    return found
+
+
+def nearest(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
+    """The class of the known sample whose pixels of all views are nearest."""
+    known_NP = _pixels(known)
+    squares_N = (known_NP**2).sum(axis=1)
+    found = [
+        (squares_N - 2 * block_NP @ known_NP.T).argmin(axis=1)
+        for block_NP in np.array_split(_pixels(samples), -(-len(samples) // BLOCK))
+    ]
+    return np.asarray(known.fused_labels_N[np.concatenate(found)])
+
+
+def linear(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
+    """Logistic regression on the principal components of all views."""
+    from sklearn.decomposition import PCA  # noqa: PLC0415 a second of start-up
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+
+    pixels_NP = _pixels(known)
+    count = min(COMPONENTS, *(size - 1 for size in pixels_NP.shape))
+    parts = PCA(max(count, 1), whiten=True, svd_solver="randomized", random_state=0)
+    model = make_pipeline(parts, LogisticRegression(C=STRENGTH, max_iter=1000))
+    model.fit(pixels_NP, known.fused_labels_N)
+    return np.asarray(model.predict(_pixels(samples)), dtype=np.int64)
+
+
+def unfused(run: Run, data: DataSet, samples: MultiView) -> Baselines:
+    """Classes by the devices' own scores, where they have an exit: of the camera that is best on
+    validation samples, and by the mean of all devices' log probabilities."""
+    if "local" not in run.topology.exits:
+        return {}
+    judged = data.part("validation" if len(data.split.validation) else "train")
+    own_NV = own_scores(run, judged).argmax(axis=2)
+    best = int((own_NV == judged.fused_labels_N[:, None]).mean(axis=0).argmax())
+    scores_NVK = own_scores(run, samples)
+    present_NV = taking_part(run.topology, samples)
+    fused_NK = np.where(present_NV[..., None], scores_NVK, 0).sum(axis=1)
+    nobody_N = ~present_NV.any(axis=1)
+    return {
+        BEST_CAMERA: Baseline(scores_NVK[:, best].argmax(axis=1), samples.view_names[best]),
+        LATE_FUSION: Baseline(np.where(nobody_N, run.prior_class, fused_NK.argmax(axis=1))),
+    }
+
+
+def own_scores(run: Run, samples: MultiView) -> NDArray[np.float32]:
+    """(N, V, K) log probabilities of each device's own classifier on its own view."""
+    devices = perceive(run.joint, samples)
+    found = (devices[name].scores for name in run.topology.devices)
+    stacked_NVK = torch.stack([each for each in found if each is not None], dim=1)
+    scores: NDArray[np.float32] = torch.log_softmax(stacked_NVK, dim=2).cpu().numpy()
+    return scores
+
+
+def _pixels(samples: MultiView) -> NDArray[np.float32]:
+    """(N, P) from 0 to 1; an absent view is black."""
+    return samples.views_NVCHW.reshape(len(samples), -1).astype(np.float32) / np.float32(255)
