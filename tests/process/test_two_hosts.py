@@ -13,6 +13,7 @@ from networks import Trained, Trainer
 from waiting import assert_nothing_is_left, node_processes, wait_until
 
 from ddnn.bundle.split import split_bundle
+from ddnn.data.multiview import MultiView
 from ddnn.errors import LaunchError
 from ddnn.run.control import request
 from ddnn.run.inprocess import run_inprocess
@@ -65,6 +66,17 @@ class TwoHosts:
     def said(self) -> str:
         return (self.folder / "far.log").read_text()
 
+    def start_site(self) -> subprocess.Popen:
+        """The collector's host by the command line, ready to crash: many rounds."""
+        command = [sys.executable, "-m", "ddnn", "launch", str(self.trained.bundle.folder)]
+        card = ["--data", str(self.folder / "card.yaml"), "--split", "all", "--rounds", "1000"]
+        keys = ["--keys", str(self.folder / "keys"), "--out", str(self.folder / "crashed")]
+        with (self.folder / "site.log").open("wb") as log:
+            host = ["--host", "site", "--join"]
+            process = subprocess.Popen([*command, *host, *card, *keys], stderr=log)
+        self._started.append(process)
+        return process
+
     def launch(
         self, progress: Callable[[int], None] = lambda _answered: None, **options: object
     ) -> Outcome:
@@ -113,18 +125,18 @@ def test_whoever_does_not_join_is_named_with_its_host(hosts):
 def test_a_host_with_another_bundle_is_refused_by_name(hosts, tmp_path):
     other = Trainer(tmp_path / "other")(hosts.topology, SAMPLES + 1)
     far = hosts.start_far(other.bundle.folder)
-    with pytest.raises(LaunchError, match=r"cloud runs another bundle \(session \w{4}\), want \w"):
+    with pytest.raises(LaunchError, match=r"cloud runs another bundle \(session \w{6}\), want \w"):
         hosts.launch()
     assert far.poll() is None  # refused, not harmed
 
 
 def test_a_node_killed_on_its_own_host_is_started_again_there(hosts):
     far = hosts.start_far()
-    before = node_processes(hosts.folder)
+    before = node_processes(hosts.folder, "pid=,")
     request({"node": "cloud", "kind": "kill"}, far.pid)
     wait_until(lambda: "cloud is started again" in hosts.said())
     wait_until(lambda: len(node_processes(hosts.folder)) == 1)
-    assert node_processes(hosts.folder) != before
+    assert node_processes(hosts.folder, "pid=,") != before
     with pytest.raises(LaunchError, match="cam0: runs on host site, out of reach from here"):
         request({"node": "cam0", "kind": "kill"}, far.pid)
     assert hosts.launch().report["answered"] == SAMPLES
@@ -152,6 +164,36 @@ def test_a_host_that_is_launched_again_is_heard_again(hosts):
     assert done[0].report["answered"] == ROUNDS * SAMPLES
     assert not done[0].verdicts.degraded_N[-SAMPLES:].any()
     assert done[0].report["nodes"]["cloud"]["state"] == "running"
+
+
+def test_what_a_node_did_in_a_run_that_crashed_has_no_part_in_the_next(hosts):
+    """The cloud outlives the collector: neither its counts nor its features are those of before."""
+    far = hosts.start_far()
+    write_samples(hosts.folder, hosts.trained.samples)
+    site = hosts.start_site()
+    wait_until(lambda: "nodes ready" in (hosts.folder / "site.log").read_text(), 60)
+    site.kill()
+    site.wait()
+    assert far.poll() is None
+    outcome = hosts.launch()
+    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views_NVCHW)
+    for name in ("predicted_N", "exit_N", "present_NV", "degraded_N"):
+        np.testing.assert_array_equal(getattr(outcome.verdicts, name), getattr(whole, name))
+    to_cloud = {
+        (e["from"], e["kind"]): e["rows"]
+        for e in outcome.report["bytes"]["links"]
+        if e["to"] == "cloud" and e["data"]
+    }
+    unsure = int((whole.exit_N == 1).sum())
+    assert to_cloud == {("cam0", "features"): unsure, ("cam1", "features"): unsure}
+    assert far.wait(10) == 0
+
+
+def write_samples(folder: Path, samples: MultiView) -> None:
+    """As a card that the command line reads."""
+    np.savez(folder / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
+    classes = ", ".join(samples.classes)
+    (folder / "card.yaml").write_text(f"kind: npz\npath: samples.npz\nclasses: [{classes}]\n")
 
 
 def test_a_plan_for_a_node_of_another_host_is_refused_before_anything_starts(hosts):
