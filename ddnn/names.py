@@ -74,5 +74,5 @@ def can_name_a_file(name: str) -> bool:
 
 
 def is_showable(name: str) -> bool:
-    """Whether a table's cell and one line of a message can hold the name."""
-    return name.isprintable() and 1 <= len(name) <= MAX_LETTERS
+    """Whether a table's cell and one line of a message can hold the name, and show all of it."""
+    return name.isprintable() and name == name.strip() and 1 <= len(name) <= MAX_LETTERS

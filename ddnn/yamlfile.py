@@ -183,6 +183,7 @@ def _summary(error: ValidationError, data: Any, model: type[BaseModel]) -> str:
     same = [p for p in problems if p is not first and _place_of(p, data) == place]  # of a union
     others = len(problems) - 1 - len(same)
     what = " or ".join((_describe(first, model), *(_wanted(problem) for problem in same)))
+    what += _hint([first, *same])
     more = f" (and {others} more)" if others else ""
     return (f"{place}: {what}" if place else what) + more
 
@@ -216,10 +217,17 @@ def _describe(problem: Any, model: type[BaseModel]) -> str:
     kind = problem["type"]
     if kind in _DESCRIBE:
         return _DESCRIBE[kind](problem, model)
-    hint = _QUOTE if kind in _TEXT and isinstance(problem["input"], bool) else ""
-    if kind in _NUMBER and isinstance(problem["input"], str):
-        hint = hint_for(problem["input"], whole=kind == "int_type")
-    return f"got {_short(problem['input'])}, want {_wanted(problem)}{hint}"
+    return f"got {_short(problem['input'])}, want {_wanted(problem)}"
+
+
+def _hint(problems: list[Any]) -> str:
+    """How to write what was probably meant; empty: no idea."""
+    kinds = {problem["type"] for problem in problems}
+    value = problems[0]["input"]
+    if isinstance(value, str):
+        return hint_for(value, whole="int_type" in kinds) if kinds & _NUMBER else ""
+    quote = kinds & _TEXT and isinstance(value, bool)
+    return " (yes, no, on, off, true, false need quotes)" if quote else ""
 
 
 def _wanted(problem: Any) -> str:
@@ -241,9 +249,8 @@ def _wanted(problem: Any) -> str:
 
 
 _LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
-_TEXT = ("string_type", "invalid_key")
-_NUMBER = ("int_type", "float_type")
-_QUOTE = " (yes, no, on, off, true, false need quotes)"
+_TEXT = {"string_type", "invalid_key"}
+_NUMBER = {"int_type", "float_type"}
 
 
 def _unknown_key(problem: Any, model: type[BaseModel]) -> str:

@@ -42,7 +42,9 @@ def test_a_path_is_found_in_the_form_that_the_file_system_has(tmp_path: Path) ->
     assert spelled(tmp_path / CAFE) == tmp_path / CAFE
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "a\x00b", "\u200b", "\ud800", "x" * 101], ids=ascii)
+@pytest.mark.parametrize(
+    "name", ["", "a\nb", "a\x00b", "\u200b", "\ud800", "x" * 101, " a", "a "], ids=ascii
+)
 def test_what_a_line_cannot_hold_is_no_name(name: str) -> None:
     assert not is_showable(name)
     assert not can_name_a_file(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,6 +28,7 @@ from ddnn.cli.options import (
 )
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
+from ddnn.plainfile import read_plain
 from ddnn.report.files import check_writable
 from ddnn.report.newest import set_number
 from ddnn.report.tables import print_launch
@@ -132,7 +134,28 @@ def _report_folder(run: Path, out: Path | None) -> Path:
     if is_run(folder):
         raise ConfigError(f"--out {folder}: is a run of ddnn train, want another folder")
     check_writable(folder)
+    for name, mark in MARKS.items():
+        if os.path.lexists(folder / name) and not _is_marked(folder / name, mark):
+            raise ConfigError(
+                f"--out {folder}: holds a {name} that is not of ddnn launch, want another folder"
+            )
     return folder
+
+
+MARKS = {
+    "report.json": b'"bundle_sha256"',
+    "verdicts.csv": b"sample,label,predicted",
+    "links.csv": b"from,to,kind",
+    "memory.csv": b"seconds,node,resident_mb",
+}
+"""What a launch writes, and how it is known: files of others are not replaced."""
+
+
+def _is_marked(path: Path, mark: bytes) -> bool:
+    try:
+        return mark in read_plain(path)
+    except OSError:
+        return False
 
 
 def _bundle(run: Path, host: str | None) -> Bundle:

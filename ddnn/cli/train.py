@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddnn.cli.options import FiniteRange, seed_option, topology_of
-from ddnn.data.fits import check_fits, check_trainable, gaps
+from ddnn.data.fits import check_fits, check_trainable, gaps, seen_by_whom
 from ddnn.data.loading import load
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.tables import print_offline
@@ -160,7 +160,7 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
     data = load(card)
     check_fits(checked, data.samples, card=card, wanted_by=topology)
     check_trainable(data, card=card)
-    for line in gaps(data):
+    for line in (*gaps(data), seen_by_whom(checked, data.samples)):
         click.echo(f"{card}: {line}", err=True)
     with EpochDisplay(settings.epochs) as display:
         return train_run(

@@ -69,6 +69,12 @@ def gaps(data: DataSet) -> list[str]:
     ]
 
 
+def seen_by_whom(topology: Topology, samples: MultiView) -> str:
+    """Which device is trained on which view: by number, so it is said before it is too late."""
+    pairs = zip(topology.devices, samples.view_names, strict=True)
+    return "views " + ", ".join(f"{name} of {device}" for device, name in pairs)
+
+
 def check_card_there(card: str, *, wanted_by: object) -> None:
     """Raises ConfigError where the card file that a run was trained on is gone."""
     if Path(card).is_absolute() and not Path(card).exists():

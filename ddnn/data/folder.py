@@ -62,16 +62,17 @@ def read(card: FolderCard, card_file: Path) -> Source:
 
 def find_samples(root: Path, classes: tuple[str, ...], *, in_parts: bool) -> list[Found]:
     """Every sample's folder, in the order of parts, classes and names, `s2` before `s10`."""
-    found = []
+    found: list[Found] = []
     for part, part_folder in part_folders(root, in_parts=in_parts):
+        before = len(found)
         for label, class_folder in class_folders(part_folder, classes):
             for folder in visible(class_folder):
                 images = _by_view(image_files(folder))
                 if not images:
                     raise DataError(f"{folder}: no image, want at least one view")
                 found.append(Found(folder=folder, label=label, part=part, images=images))
-    if not found:
-        raise DataError(f"{root}: no samples, want ROOT/CLASS/SAMPLE/VIEW.png")
+        if len(found) == before:
+            raise DataError(f"{part_folder}: no samples, want CLASS/SAMPLE/VIEW.png in it")
     return found
 
 

@@ -44,9 +44,12 @@ def resolve(card_file: Path, path: str, *, key: str = "path") -> Path:
     beside = card_file.parent / path
     root = os.environ.get("DDNN_DATA")
     tried = [beside, Path(root) / path] if root else [beside]
-    for candidate in map(spelled, tried):
-        if candidate.exists():
-            return candidate
+    try:
+        for candidate in map(spelled, tried):
+            if candidate.exists():
+                return candidate
+    except OSError as error:  # too long, or in a folder that is closed to us
+        raise ConfigError(f"{card_file}: {key}: {path[:60]!r}: {error.strerror}") from error
     places = f"beside the card or in $DDNN_DATA ({root})" if root else "beside the card"
     hint = "" if root else "; set DDNN_DATA to the folder that holds it"
     raise ConfigError(f"{card_file}: {key}: no {path!r} {places}{hint}")

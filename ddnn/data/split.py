@@ -46,12 +46,18 @@ def _written_numbers(path: Path) -> Indices:
         content = read_plain(path, MAX_ORDER_BYTES + 1)
         if len(content) > MAX_ORDER_BYTES:
             raise DataError(f"{path}: larger than {MAX_ORDER_BYTES} bytes, want sample indices")
-        words = content.decode().replace(",", " ").split()
-        return np.array([int(word) for word in words], dtype=np.int64)
+        words = content.decode("utf-8-sig").replace(",", " ").split()
+        return np.array([_written_number(word) for word in words], dtype=np.int64)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}, want whole numbers") from error
     except (ValueError, OverflowError) as error:
         raise DataError(f"{path}: want whole numbers ({error})") from error
+
+
+def _written_number(word: str) -> int:
+    if not (word.isascii() and word.isdigit()):
+        raise ValueError(f"got {word[:40]!r}")
+    return int(word)
 
 
 def divide(source: Source, rule: AnySplit) -> Split:

@@ -209,12 +209,13 @@ def _image_folder(card: TilesCard, card_file: Path) -> Singles:
     root = resolve(card_file, card.path or "")
     parts = part_folders(root, in_parts=isinstance(card.split, FileSplit))
     classes = card.classes or _found_classes([f for _, p in parts for f in visible(p)])
-    found = [
-        (file, label, part)
-        for part, folder in parts
-        for label, class_folder in class_folders(folder, classes)
-        for file in image_files(class_folder)
-    ]
+    found: list[tuple[Path, int, int]] = []
+    for part, folder in parts:
+        before = len(found)
+        for label, class_folder in class_folders(folder, classes):
+            found += [(file, label, part) for file in image_files(class_folder)]
+        if len(found) == before:
+            raise DataError(f"{folder}: no images, want CLASS/*.jpg in it")
     return Singles(
         image=lambda n: read_image(found[n][0], channels=card.channels or 3, size=None),
         labels_N=np.array([label for _, label, _ in found], dtype=np.int64),

@@ -36,6 +36,7 @@ from ddnn.data.multiview import DataSet
 from ddnn.data.viewnames import as_trained
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
+from ddnn.names import spelled
 from ddnn.report.files import write_json
 from ddnn.runfolder import (
     BUNDLE,
@@ -83,9 +84,9 @@ class Run:
     joint: Joint
     rules: dict[str, ExitRule]
     prior_class: int
-    views: tuple[str, ...]
     calibrated_on: str
     bundle_sha256: str
+    views: tuple[str, ...] = ()
 
     @property
     def topology(self) -> Topology:
@@ -289,5 +290,5 @@ def _lasting(card: str | Path) -> str:
 
     Links are not followed: what a card names lies beside the link, also later.
     """
-    path = Path(card)
+    path = spelled(Path(card))
     return str(path.absolute()) if path.is_file() else str(card)

@@ -65,6 +65,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {**NPZ, "classes": ["caf\u00e9", "cafe\u0301"]},
         "classes: got ['caf\u00e9', 'caf\u00e9'], want each class once",
     ),
+    "long path": ({**NPZ, "path": "x/" * 3000}, "path: 'x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/"),
     "missing file": (NPZ, "path: no 'small.npz' beside the card"),
 }
 

@@ -164,6 +164,21 @@ def test_an_unknown_part_is_refused(root: Path, write_card: CardWriter, part: st
     assert f"set/{part}: no part of a split by file, want only train, validation, test" in said
 
 
+@pytest.mark.parametrize("kind", ["folder", "tiles"])
+@pytest.mark.parametrize("inside", ["", "car"], ids=["nothing", "an empty class"])
+def test_an_empty_part_is_not_taken_for_none(
+    root: Path, write_card: CardWriter, kind: str, inside: str
+) -> None:
+    for name in ("train", "test"):
+        for label in ("car", "bus"):
+            file = "s0/left.png" if kind == "folder" else "left.png"
+            save(root / name / label / file)
+    (root / "validation" / inside).mkdir(parents=True)
+    keys = {"images": "ImageFolder", "rows": 1, "columns": 1} if kind == "tiles" else {}
+    card = write_card(**{**KEYS, **keys, "kind": kind, "split": {"by": "file"}})
+    assert "set/validation: no " in refused(card)
+
+
 def test_parts_with_capitals_alone_are_refused(root: Path, write_card: CardWriter) -> None:
     save(root / "Train/car/s0/left.png")
     said = refused(write_card(**{**KEYS, "split": {"by": "file"}}))

@@ -100,7 +100,9 @@ def test_order_is_read_from_a_file(tmp_path: Path, name: str) -> None:
     assert read_order(path).tolist() == [2, 0, 1]
 
 
-@pytest.mark.parametrize("content", ["1 two", "1.5", "9" * 30], ids=["word", "float", "huge"])
+@pytest.mark.parametrize(
+    "content", ["1 two", "1.5", "9" * 30, "0 1_0", "-1", "\u0662", "0x1"], ids=ascii
+)
 def test_order_of_anything_but_integers_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "order.txt").write_text(content)
     with pytest.raises(DataError, match=r"order\.txt: want whole numbers"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from pydantic import Field
 
@@ -11,6 +13,7 @@ from ddnn.yamlfile import parse_yaml, to_yaml
 
 
 class Values(Model):
+    either: Literal["never"] | int = 0
     whole: int = 0
     number: float = 0.0
     text: str = ""
@@ -84,6 +87,12 @@ def test_a_text_that_was_meant_as_a_number_is_told_how_to_write(
     for key, wanted in zip(("whole", "number"), written, strict=True):
         assert problem(f"{key}: {value}").endswith(f"(a text to YAML, write {wanted})")
     assert parse_yaml(f"number: {written[1]}", Values, source="file").number
+
+
+def test_one_of_several_kinds_that_may_be_a_number_is_told_too() -> None:
+    assert problem("either: 1e3") == (
+        "file: either: got '1e3', want 'never' or an integer (a text to YAML, write 1000)"
+    )
 
 
 @pytest.mark.parametrize("value", ["5", "-5", "0.5", "1.0e-3", ".5"])

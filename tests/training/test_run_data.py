@@ -84,8 +84,10 @@ def test_a_class_that_another_part_lacks_is_told(tmp_path, part, line):
     assert line in result.stderr
 
 
-def test_nothing_is_told_of_whole_parts(tmp_path):
-    assert "sample of class" not in train(tmp_path, write_card(tmp_path / "data")).stderr
+def test_of_whole_parts_nothing_is_told_but_which_device_sees_what(tmp_path):
+    result = train(tmp_path, write_card(tmp_path / "data", ["left", "right", "zoom"]))
+    assert "sample of class" not in result.stderr
+    assert "tiny.yaml: views left of cam0, right of cam1, zoom of cam2" in result.stderr
 
 
 def test_a_card_that_is_a_link_has_its_data_beside_the_link_for_ever(tmp_path):
@@ -145,3 +147,13 @@ def test_a_bundle_without_names_takes_any_views(tmp_path, trained):
     assert call("evaluate", run, "--data", card).exit_code == 0
     with pytest.raises(ConfigError, match="keeps no names of views, want it trained anew"):
         call("evaluate", run, "--data", card, "--map-views", "a=x")
+
+
+@pytest.mark.parametrize("name", ["report.json", "verdicts.csv", "links.csv", "memory.csv"])
+def test_a_launch_replaces_no_file_of_others(tmp_path, trained, name):
+    out = tmp_path / "notes"
+    out.mkdir()
+    (out / name).write_text('{"my": "own"}')
+    with pytest.raises(ConfigError, match=f"notes: holds a {name} that is not of ddnn launch"):
+        call("launch", trained, "--out", out, "--free-ports")
+    assert (out / name).read_text() == '{"my": "own"}'
