@@ -27,15 +27,14 @@ from ddnn.cli.options import (
     samples_of,
 )
 from ddnn.data.multiview import MultiView
-from ddnn.errors import ConfigError
+from ddnn.errors import ConfigError, DdnnError, InterruptError
 from ddnn.plainfile import read_plain
 from ddnn.report.files import check_writable
-from ddnn.report.newest import set_number
 from ddnn.report.tables import print_launch
 from ddnn.run.hosts import check_host, nodes_of_host
 from ddnn.run.interrupt import interruptible
-from ddnn.run.launcher import launch
-from ddnn.run.outcome import Outcome, write_outcome
+from ddnn.run.launcher import launch_into
+from ddnn.run.launchfiles import REPORT, LaunchFiles
 from ddnn.run.plan import plan_for
 from ddnn.run.prepare import READY_S, Options, Watcher
 from ddnn.run.site import serve_host
@@ -104,28 +103,36 @@ def command(
     part = _first(whole, samples)
     total = len(part) * options.rounds
     plan = plan_for(topology, total, name=plan_name, kills=kills, recovers=recovers)
-    outcome = _launch(bundle, part, replace(options, plan=plan, data=whole.digest))
-    _tell(outcome, folder, as_json=as_json)
+    files = LaunchFiles(folder)
+    report = _launch(files, bundle, part, replace(options, plan=plan, data=whole.digest))
+    _tell(report, files, as_json=as_json)
 
 
-def _launch(bundle: Bundle, part: MultiView, options: Options) -> Outcome:
-    said = "interrupted; all nodes are stopped, no report is written"
-    with interruptible(said), _Display(len(part) * options.rounds) as watcher:
-        return launch(bundle, part, options, watcher)
-
-
-def _tell(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
-    """Prints and writes: neither a full disk nor a closed terminal costs what was measured."""
-    set_number(outcome.report, folder)  # what is printed is what is written
+def _launch(
+    files: LaunchFiles, bundle: Bundle, part: MultiView, options: Options
+) -> dict[str, Any]:
+    said = "interrupted; all nodes are stopped"
     try:
-        if as_json:
-            click.echo(json.dumps(outcome.report, indent=2))
-        else:
-            print_launch(outcome.report)
-    finally:
-        write_outcome(folder, outcome)
+        with interruptible(said), _Display(len(part) * options.rounds) as watcher:
+            return launch_into(files, bundle, part, options, watcher)
+    except InterruptError as error:
+        left = f"what was answered is in {files.folder}" if files.has_begun else "nothing was run"
+        raise InterruptError(f"{said}, {left}", error.exit_code) from None
+
+
+def _tell(report: dict[str, Any], files: LaunchFiles, *, as_json: bool) -> None:
+    """Prints what is written already: a closed terminal costs nothing of what was measured.
+
+    Raises DdnnError where a disk did not take all.
+    """
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        print_launch(report)
+    if files.unwritten:
+        raise DdnnError("; ".join(files.unwritten))
     if not as_json:
-        click.echo(f"report: {folder / 'report.json'}")
+        click.echo(f"report: {files.folder / REPORT}")
 
 
 def _report_folder(run: Path, out: Path | None) -> Path:

@@ -12,7 +12,7 @@ import click
 
 from ddnn import __version__
 from ddnn.cli.refusals import told
-from ddnn.cli.streams import accept_all
+from ddnn.cli.streams import accept_all, hold_standard_files, losing
 from ddnn.errors import DdnnError
 
 COMMANDS = {
@@ -61,6 +61,8 @@ def ddnn() -> None:
 def main() -> None:
     """Entry point. A DdnnError becomes one line on standard error and its exit code; so does what
     the system refuses: a path that cannot even be looked at, a standard output that is full."""
+    hold_standard_files()
+    sys.stderr = losing(sys.stderr)
     accept_all(sys.stdout, errors="replace")
     accept_all(sys.stderr, errors="backslashreplace")
     try:

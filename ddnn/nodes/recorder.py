@@ -24,7 +24,9 @@ class Recorder(Collector):
         nothing = (NO_EXIT, UNANSWERED, 1.0, 0, False, math.nan)
         self._kept = [Answer(sample, *nothing) for sample in range(self._samples)]
 
-    def _by_sample(self) -> list[Answer]:
+    @property
+    def kept(self) -> list[Answer]:
+        """All answers, by sample."""
         for answer in self.take_answers():
             self._kept[answer.sample] = answer
         return self._kept
@@ -32,31 +34,31 @@ class Recorder(Collector):
     @property
     def exit_N(self) -> NDArray[np.int64]:
         """See the class."""
-        return np.array([answer.exit for answer in self._by_sample()], dtype=np.int64)
+        return np.array([answer.exit for answer in self.kept], dtype=np.int64)
 
     @property
     def predicted_N(self) -> NDArray[np.int64]:
         """See the class."""
-        return np.array([answer.predicted for answer in self._by_sample()], dtype=np.int64)
+        return np.array([answer.predicted for answer in self.kept], dtype=np.int64)
 
     @property
     def entropy_N(self) -> NDArray[np.float32]:
         """See the class."""
-        return np.array([answer.entropy for answer in self._by_sample()], dtype=np.float32)
+        return np.array([answer.entropy for answer in self.kept], dtype=np.float32)
 
     @property
     def present_NV(self) -> NDArray[np.bool_]:
         """See the class."""
         views = range(len(self._devices))
-        seen = [[answer.views >> v & 1 for v in views] for answer in self._by_sample()]
+        seen = [[answer.views >> v & 1 for v in views] for answer in self.kept]
         return np.array(seen, dtype=bool).reshape(-1, len(views))
 
     @property
     def degraded_N(self) -> NDArray[np.bool_]:
         """See the class."""
-        return np.array([answer.degraded for answer in self._by_sample()], dtype=bool)
+        return np.array([answer.degraded for answer in self.kept], dtype=bool)
 
     @property
     def latency_N(self) -> NDArray[np.float64]:
         """See the class."""
-        return np.array([answer.latency_s for answer in self._by_sample()])
+        return np.array([answer.latency_s for answer in self.kept])

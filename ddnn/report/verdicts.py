@@ -7,6 +7,7 @@ Axes: N samples, V views.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,32 +61,79 @@ class Verdicts:
         """Where the answer is the label; no answer is wrong."""
         return np.asarray(self.predicted_N == self.labels_N)
 
+    def answers(self) -> Iterator[Answer]:
+        """One after the other; how long they took is not known."""
+        for n, seen_V in enumerate(self.present_NV.tolist()):
+            yield Answer(
+                sample=n,
+                exit=int(self.exit_N[n]),
+                predicted=int(self.predicted_N[n]),
+                entropy=float(self.entropy_N[n]),
+                views=sum(seen << view for view, seen in enumerate(seen_V)),
+                degraded=bool(self.degraded_N[n]),
+                latency_s=math.nan,
+            )
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """Of verdicts: all, and by exit and by class in the order of their names."""
+
+    samples: int
+    answered: int
+    correct: int
+    degraded: int
+    exit_samples: list[int]
+    exit_correct: list[int]
+    class_samples: list[int]
+    class_correct: list[int]
+
+    @classmethod
+    def zero(cls, exits: int, classes: int) -> Counts:
+        """Of no verdicts."""
+        return cls(
+            samples=0, answered=0, correct=0, degraded=0,
+            exit_samples=[0] * exits, exit_correct=[0] * exits,
+            class_samples=[0] * classes, class_correct=[0] * classes,
+        )  # fmt: skip
+
 
 def summarize(verdicts: Verdicts) -> dict[str, Any]:
     """The part of `report.json` that follows from the verdicts alone. Shares are of 1."""
     correct_N = verdicts.correct_N
-    total = len(correct_N)
-    exits = {}
-    for number, name in enumerate(verdicts.exits):
-        here_N = verdicts.exit_N == number
-        exits[name] = {
-            "samples": int(here_N.sum()),
-            "share": ratio(int(here_N.sum()), total),
-            "accuracy": ratio(int(correct_N[here_N].sum()), int(here_N.sum())),
-        }
+    exits, classes = range(len(verdicts.exits)), range(len(verdicts.classes))
+    counts = Counts(
+        samples=len(correct_N),
+        answered=int((verdicts.predicted_N != UNANSWERED).sum()),
+        correct=int(correct_N.sum()),
+        degraded=int(verdicts.degraded_N.sum()),
+        exit_samples=[int((verdicts.exit_N == e).sum()) for e in exits],
+        exit_correct=[int(correct_N[verdicts.exit_N == e].sum()) for e in exits],
+        class_samples=[int((verdicts.labels_N == k).sum()) for k in classes],
+        class_correct=[int(correct_N[verdicts.labels_N == k].sum()) for k in classes],
+    )
+    return summary(counts, verdicts.exits, verdicts.classes)
+
+
+def summary(counts: Counts, exits: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+    """As `summarize`, from counts."""
     return {
-        "samples": total,
-        "answered": int((verdicts.predicted_N != UNANSWERED).sum()),
-        "accuracy": ratio(int(correct_N.sum()), total),
-        "accuracy_interval": wilson_interval(int(correct_N.sum()), total),
-        "exits": exits,
-        "degraded": int(verdicts.degraded_N.sum()),
-        "classes": {
+        "samples": counts.samples,
+        "answered": counts.answered,
+        "accuracy": ratio(counts.correct, counts.samples),
+        "accuracy_interval": wilson_interval(counts.correct, counts.samples),
+        "exits": {
             name: {
-                "samples": int((verdicts.labels_N == k).sum()),
-                "correct": int(correct_N[verdicts.labels_N == k].sum()),
+                "samples": counts.exit_samples[e],
+                "share": ratio(counts.exit_samples[e], counts.samples),
+                "accuracy": ratio(counts.exit_correct[e], counts.exit_samples[e]),
             }
-            for k, name in enumerate(verdicts.classes)
+            for e, name in enumerate(exits)
+        },
+        "degraded": counts.degraded,
+        "classes": {
+            name: {"samples": counts.class_samples[k], "correct": counts.class_correct[k]}
+            for k, name in enumerate(classes)
         },
     }
 
@@ -111,21 +159,25 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float] | None:
 
 def write_verdicts(path: Path, verdicts: Verdicts) -> None:
     """`verdicts.csv`: one line a sample, present as one digit a view."""
-    names = [*verdicts.classes, ""]
-    exits = [*verdicts.exits, ""]
-    write_csv(
-        path,
-        COLUMNS,
-        (
-            (
-                n,
-                names[verdicts.labels_N[n]],
-                names[verdicts.predicted_N[n]],
-                exits[verdicts.exit_N[n]],
-                f"{verdicts.entropy_N[n]:.6f}",
-                "".join("01"[int(seen)] for seen in verdicts.present_NV[n]),
-                int(verdicts.degraded_N[n]),
-            )
-            for n in range(len(verdicts.labels_N))
-        ),
-    )
+    rows = verdict_rows(verdicts.exits, verdicts.classes, views=verdicts.present_NV.shape[1])
+    write_csv(path, COLUMNS, map(rows, verdicts.answers(), verdicts.labels_N))
+
+
+def verdict_rows(
+    exits: Sequence[str], classes: Sequence[str], *, views: int
+) -> Callable[[Answer, int], tuple[object, ...]]:
+    """Makes lines of `verdicts.csv` of an answer and its sample's label."""
+    exit_names, class_names, places = [*exits, ""], [*classes, ""], range(views)
+
+    def row(answer: Answer, label: int) -> tuple[object, ...]:
+        return (
+            answer.sample,
+            class_names[label],
+            class_names[answer.predicted],
+            exit_names[answer.exit],
+            f"{answer.entropy:.6f}",
+            "".join("01"[answer.views >> place & 1] for place in places),
+            int(answer.degraded),
+        )
+
+    return row

@@ -6,32 +6,34 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError, LaunchError
 from ddnn.nodes.build import patience_s
+from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all, settled_account
-from ddnn.nodes.recorder import Recorder
+from ddnn.report.tally import Tally
+from ddnn.report.verdicts import Answer
 from ddnn.run.control import ControlServer
 from ddnn.run.history import History
 from ddnn.run.hosts import check_host, nodes_of_host
+from ddnn.run.launchfiles import Memory
 from ddnn.run.memorynotes import MemoryNotes
 from ddnn.run.operator import Operator
 from ddnn.run.orders import NO_ORDER, Order
 from ddnn.run.outcome import (
+    Kept,
     NodeState,
     Outcome,
     build_report,
-    collect_verdicts,
     failure_entry,
     gone_entry,
     pause_entry,
@@ -44,7 +46,7 @@ from ddnn.run.prepare import free_endpoints as free_endpoints
 from ddnn.run.processes import Processes
 from ddnn.run.rollcall import losses, wait_ready
 from ddnn.run.workplace import Workplace, own_folder
-from ddnn.topology import COLLECTOR
+from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.messages import Roll, Stop
 from ddnn.wire.transport import Mailbox
 
@@ -55,10 +57,22 @@ POLL_S = 0.05
 CONFIRM_LOOK_S = 0.01
 CONFIRM_S = 10.0
 """How long a halt waits for nodes to confirm what they were told; one that hangs never does."""
-MAX_SAMPLES = 10**8
-"""In one launch: each one's verdict is kept in memory."""
+MAX_SAMPLES = 2**31
+"""In one launch: their numbers are 32 bits on the wire, and a plan's failures go so far."""
+REPORT_S = 60.0
+"""Time between two reports of a launch that goes on: what is left where nothing can be done."""
 ACCOUNT_S = 3.0
 """Time stopping nodes get to hand over their accounts."""
+
+
+class Sink(Protocol):
+    """Takes what a launch finds; see LaunchFiles and Kept. None of it raises."""
+
+    def begin(self, topology: Topology) -> None: ...
+    def add(self, answer: Answer, label: int) -> None: ...
+    def flush(self) -> None: ...
+    def write_report(self, report: dict[str, Any]) -> None: ...
+    def close(self, report: dict[str, Any], memory: Memory) -> None: ...
 
 
 def launch(
@@ -67,10 +81,26 @@ def launch(
     options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Outcome:
-    """Runs every sample through real processes, ends them, and reports.
+    """Runs every sample through real processes, ends them, and gives all that was found.
 
     Raises ConfigError for too many rounds or a wrong key, DataError for views that do not fit,
     TransportError for a port in use, LaunchError naming a node that does not start or join.
+    """
+    kept = Kept()
+    launch_into(kept, bundle, samples, options, watcher)
+    return kept.outcome
+
+
+def launch_into(
+    sink: Sink,
+    bundle: Bundle,
+    samples: MultiView,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> dict[str, Any]:
+    """As `launch`, into a sink: memory does not grow with the samples. Returns the report.
+
+    Whatever ends it once it has begun, the sink gets what was found, as `interrupted`.
     """
     options = options or Options()
     if len(samples) * options.rounds > MAX_SAMPLES:
@@ -89,6 +119,7 @@ def launch(
             bundle,
             samples,
             options,
+            sink=sink,
             processes=processes,
             mailbox=mailbox,
             watcher=watcher,
@@ -109,13 +140,17 @@ class Launch:
         samples: MultiView,
         options: Options,
         *,
+        sink: Sink,
         processes: Processes,
         mailbox: Mailbox,
         watcher: Watcher | None,
     ) -> None:
         plan = options.plan or plan_of(bundle.topology)
-        self._labels_N = np.tile(samples.fused_labels_N, options.rounds)
-        check_plan(plan, bundle.topology, len(self._labels_N))
+        self._labels = samples.fused_labels_N.tolist()
+        self._total = len(samples) * options.rounds
+        check_plan(plan, bundle.topology, self._total)
+        self._sink = sink
+        self._tally = Tally(tuple(bundle.topology.exits), bundle.topology.classes)
         self._bundle = bundle
         self._topology = bundle.topology
         self._samples = samples
@@ -136,19 +171,21 @@ class Launch:
         self._memory = MemoryNotes()
         self._stopped: set[str] = set()
         self._timed = sorted((a for a in self._actions if a.seconds is not None), key=_seconds)
+        self._report_due_s = -math.inf
         self._is_paused, self._paused_s = False, 0.0  # as far as it was said
 
-    def run(self, workplace: Workplace) -> Outcome:
+    def run(self, workplace: Workplace) -> dict[str, Any]:
         """Start, wait, run, stop, report."""
-        total, recorded = len(self._labels_N), len(self._samples)
-        self._collector = Recorder(
+        samples = [action.sample for action in self._actions if action.sample is not None]
+        data = self._options.data or self._samples.digest
+        self._collector = Collector(
             self._topology,
-            roll=Roll(self._mailbox.run, self._options.data or self._samples.digest, recorded),
-            samples=total,
+            roll=Roll(self._mailbox.run, data, len(self._samples)),
+            samples=self._total,
             prior_class=self._bundle.manifest.prior_class,
             patience_s=patience_s(self._topology),
             window=self._options.window,
-            halts=[a.sample for a in self._actions if a.sample is not None and a.sample < total],
+            halts=[sample for sample in samples if sample < self._total],
         )
         begun_s = time.monotonic()
         start_nodes(
@@ -160,24 +197,55 @@ class Launch:
             options=self._options,
         )
         self._wait_ready()
-        ready_s = time.monotonic() - begun_s
-        self._history.say(f"{len(self._topology.nodes)} nodes ready in {ready_s:.1f} s")
-        idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
-        duration_s = self._run_samples()
-        states = self._stop_all()
+        self._ready_s = time.monotonic() - begun_s
+        self._history.say(f"{len(self._topology.nodes)} nodes ready in {self._ready_s:.1f} s")
+        self._idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
+        self._begun_s, self._halted_s = time.monotonic(), 0.0
+        self._sink.begin(self._topology)
+        try:
+            self._run_samples()
+        except BaseException as error:
+            why = str(error) or type(error).__name__
+            self._history.spare("report", lambda: self._end(interrupted=why))
+            raise
+        return self._end()
+
+    def _end(self, interrupted: str = "") -> dict[str, Any]:
+        """Takes the accounts, ends the processes, writes what is left to write."""
+        duration_s = self._duration_s
+        self._take_answers()
+        report = self._report(self._stop_all(), duration_s=duration_s, interrupted=interrupted)
+        self._sink.close(report, self._memory.rows)
+        return report
+
+    @property
+    def _duration_s(self) -> float:
+        """Since the first capture, halts left out."""
+        return time.monotonic() - self._begun_s - self._halted_s
+
+    def _report(
+        self, states: dict[str, NodeState], *, duration_s: float, interrupted: str = ""
+    ) -> dict[str, Any]:
         report = build_report(
             self._collector,
             self._bundle,
-            self._labels_N,
+            self._tally,
             states=states,
             history=self._history,
             duration_s=duration_s,
-            ready_s=ready_s,
+            ready_s=self._ready_s,
         )
-        if idle_share is not None:
-            report["idle_core_share"] = idle_share
-        verdicts = collect_verdicts(self._collector, self._topology, self._labels_N)
-        return Outcome(report=report, verdicts=verdicts, memory=self._memory.rows)
+        if self._idle_share is not None:
+            report["idle_core_share"] = self._idle_share
+        if interrupted:
+            report |= {"interrupted": True, "why": interrupted, "samples_wanted": self._total}
+        return report
+
+    def _take_answers(self) -> None:
+        for answer in self._collector.take_answers():
+            label = self._labels[answer.sample % len(self._labels)]
+            self._tally.add(answer, label)
+            self._sink.add(answer, label)
 
     def abandon(self) -> None:
         """Other hosts' nodes end with a launch that ends early; ours do anyway."""
@@ -214,15 +282,16 @@ class Launch:
         for name in wanted & set(self._processes.stopped()):
             raise LaunchError(f"{name} did not start: {self._processes.last_words(name)}")
 
-    def _run_samples(self) -> float:
-        """Seconds from the first capture to the last answer, halts left out."""
+    def _run_samples(self) -> None:
+        """From the first capture to the last answer."""
         collector, control = self._collector, ControlServer(self._act_by_hand, self._history.say)
-        begun_s, halted_s, looked_s = time.monotonic(), 0.0, 0.0
+        begun_s, looked_s = self._begun_s, 0.0
         try:
             while not collector.is_done:
                 self._turn(POLL_S if collector.answered < collector.asked else 0)
                 # right after a turn: time spent elsewhere must not count as the nodes' silence
                 send_all(self._mailbox, collector.tick(time.monotonic()))
+                self._take_answers()
                 if time.monotonic() >= looked_s + LOOK_S:
                     looked_s = time.monotonic()
                     self._history.spare("orders by hand", control.poll)
@@ -232,14 +301,13 @@ class Launch:
                 if collector.halted_at is not None:
                     halt_s = time.monotonic()
                     self._act_at(collector.halted_at)
-                    halted_s += time.monotonic() - halt_s
+                    self._halted_s += time.monotonic() - halt_s
         finally:
             control.close()
         self._history.progress(collector.answered)
         for action in self._timed:
             if not action.ends:
                 self._history.add(failure_entry(action.failure, None))
-        return time.monotonic() - begun_s - halted_s
 
     def _look(self, seconds: float) -> None:
         """At everything beside the samples: nothing of it ends the run."""
@@ -248,9 +316,21 @@ class Launch:
             ("supervision", self._supervise),
             ("pause", self._note_pause),
             ("memory", lambda: self._memory.look(seconds, self._local, self._processes)),
+            ("verdicts", self._sink.flush),
+            ("report", self._report_so_far),
         ):
             self._history.spare(what, do)
         self._history.progress(self._collector.answered)
+
+    def _report_so_far(self) -> None:
+        """It is what is left of a launch that is killed."""
+        if time.monotonic() < self._report_due_s:
+            return
+        self._report_due_s = time.monotonic() + REPORT_S
+        states = {name: self._state(name) for name in self._topology.nodes}
+        duration_s = self._duration_s
+        report = self._report(states, duration_s=duration_s, interrupted="not over yet")
+        self._sink.write_report(report)
 
     def _note_pause(self) -> None:
         """Says when capture stops and goes on, and how long it may wait for a device."""

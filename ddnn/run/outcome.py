@@ -5,6 +5,7 @@ Axes: N samples, V views.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -13,22 +14,18 @@ from platform import python_version
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.collector import Collector, Gone
-from ddnn.nodes.recorder import Recorder
-from ddnn.report.files import write_csv, write_json
+from ddnn.report.files import write_json
 from ddnn.report.newest import set_number
-from ddnn.report.verdicts import NO_EXIT, Verdicts, summarize, write_verdicts
+from ddnn.report.tally import Tally
+from ddnn.report.verdicts import Answer, Verdicts, write_verdicts
 from ddnn.run.failure import Failure
 from ddnn.run.history import History
+from ddnn.run.launchfiles import LEVELS, REPORT, VERDICTS, Memory, write_tables
 from ddnn.topology import COLLECTOR, DEVICE, Topology
 from ddnn.wire.messages import Account, Kind, LinkCount
-
-LEVELS = ("information", "payload", "zmtp", "ip")
-"""The four levels at which bytes are counted; see ddnn.wire.messages.LinkCount."""
-LINK_COLUMNS = ("from", "to", "kind", "data", "messages", "rows", *LEVELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +37,7 @@ class Outcome:
 
     report: dict[str, Any]
     verdicts: Verdicts
-    memory: tuple[tuple[float, str, float], ...] = ()
+    memory: Memory = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,29 +85,53 @@ def pause_entry(collector: Collector, *, before_s: float) -> dict[str, Any]:
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """`links.csv`, `verdicts.csv`, `memory.csv` and, last, `report.json`."""
-    rows = ((f"{seconds:.1f}", name, f"{mb:.1f}") for seconds, name, mb in outcome.memory)
-    write_csv(folder / "memory.csv", ("seconds", "node", "resident_mb"), rows)
-    links = outcome.report["bytes"]["links"]
-    write_csv(folder / "links.csv", LINK_COLUMNS, ([e[c] for c in LINK_COLUMNS] for e in links))
-    write_verdicts(folder / "verdicts.csv", outcome.verdicts)
+    write_tables(folder, outcome.report, outcome.memory)
+    write_verdicts(folder / VERDICTS, outcome.verdicts)
     set_number(outcome.report, folder)
-    write_json(folder / "report.json", outcome.report)
+    write_json(folder / REPORT, outcome.report)
 
 
-def collect_verdicts(
-    collector: Recorder, topology: Topology, labels_N: NDArray[np.int64]
-) -> Verdicts:
-    """The collector's answers in the form that all reports share."""
-    return Verdicts(
-        exits=tuple(topology.exits),
-        classes=topology.classes,
-        labels_N=labels_N,
-        predicted_N=collector.predicted_N,
-        exit_N=collector.exit_N,
-        entropy_N=collector.entropy_N,
-        present_NV=collector.present_NV,
-        degraded_N=collector.degraded_N,
-    )
+class Kept:
+    """Takes a launch's results and keeps them all in memory, as LaunchFiles does on a disk."""
+
+    def begin(self, topology: Topology) -> None:
+        """Of which topology they are."""
+        self._topology = topology
+        self._answers: list[Answer] = []
+        self._labels: list[int] = []
+
+    def add(self, answer: Answer, label: int) -> None:
+        """One more verdict."""
+        self._answers.append(answer)
+        self._labels.append(label)
+
+    def flush(self) -> None:
+        """Nobody reads it yet."""
+
+    def write_report(self, report: dict[str, Any]) -> None:
+        """Nobody reads it yet."""
+
+    def close(self, report: dict[str, Any], memory: Memory) -> None:
+        """It is over."""
+        self._report, self._memory = report, memory
+
+    @property
+    def outcome(self) -> Outcome:
+        """All of it, in sample order."""
+        topology, order = self._topology, np.argsort([a.sample for a in self._answers])
+        answers = [self._answers[place] for place in order]
+        seen = [[a.views >> view & 1 for view in range(topology.views)] for a in answers]
+        verdicts = Verdicts(
+            exits=tuple(topology.exits),
+            classes=topology.classes,
+            labels_N=np.array(self._labels, dtype=np.int64)[order],
+            predicted_N=np.array([a.predicted for a in answers], dtype=np.int64),
+            exit_N=np.array([a.exit for a in answers], dtype=np.int64),
+            entropy_N=np.array([a.entropy for a in answers], dtype=np.float32),
+            present_NV=np.array(seen, dtype=bool).reshape(-1, topology.views),
+            degraded_N=np.array([a.degraded for a in answers], dtype=bool),
+        )
+        return Outcome(report=self._report, verdicts=verdicts, memory=self._memory)
 
 
 def link_counts(accounts: Mapping[str, Account]) -> list[LinkCount]:
@@ -153,23 +174,26 @@ def _asked(counts: list[LinkCount]) -> int:
 
 
 def build_report(
-    collector: Recorder,
+    collector: Collector,
     bundle: Bundle,
-    labels_N: NDArray[np.int64],
+    tally: Tally,
     *,
     states: Mapping[str, NodeState],
     history: History,
     duration_s: float,
     ready_s: float,
 ) -> dict[str, Any]:
-    """`report.json` of a launch, with the names that DESIGN fixes."""
+    """`report.json` of a launch, with the names that DESIGN fixes.
+
+    Of one that was interrupted, or goes on: what was counted so far.
+    """
     topology = bundle.topology
     counts = link_counts(collector.accounts)
     equation = device_sample_equation(counts, topology)
-    return {
+    report = {
         "command": "launch",
-        **summarize(collect_verdicts(collector, topology, labels_N)),
-        "prior_answers": int((collector.exit_N == NO_EXIT).sum()),
+        **tally.summary(),
+        "prior_answers": tally.prior_answers,
         "late_verdicts": collector.late_verdicts,
         "nodes": {
             name: {
@@ -178,13 +202,11 @@ def build_report(
                 "received_bytes": sum(c.zmtp for c in counts if c.link[1] == name),
                 "resident_mb": state.resident_mb,
                 **({"limits": state.limits} if state.limits else {}),
-                "events": dict(collector.accounts[name].events)
-                if name in collector.accounts
-                else {},
+                "events": _events(collector, name),
             }
             for name, state in states.items()
         },
-        "collector": {"events": dict(collector.accounts[COLLECTOR].events)},
+        "collector": {"events": _events(collector, COLLECTOR)},
         "bytes": {
             "per_device_sample": device_sample_bytes(counts, topology),
             "per_device_sample_equation": equation,
@@ -192,8 +214,8 @@ def build_report(
             "kernel": kernel_entry(collector.accounts),
             "links": [_link_entry(count) for count in counts],
         },
-        "latency_ms": _latencies(collector, tuple(topology.exits)),
-        "throughput_samples_per_s": len(labels_N) / duration_s,
+        "latency_ms": tally.latencies_ms(),
+        "throughput_samples_per_s": tally.counts.samples / duration_s,
         "ready_s": ready_s,
         "duration_s": duration_s,
         "paused_s": collector.paused_s,
@@ -205,6 +227,22 @@ def build_report(
         "seed": bundle.manifest.training.get("seed"),
         "versions": versions(),
     }
+    found: dict[str, Any] = _finite(report)
+    return found
+
+
+def _events(collector: Collector, name: str) -> dict[str, int]:
+    account = collector.accounts.get(name)
+    return {} if account is None else dict(account.events)
+
+
+def _finite(value: Any) -> Any:
+    """The same without numbers that JSON has not: sums of what a peer made up may be infinite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def versions() -> dict[str, str]:
@@ -252,14 +290,3 @@ def _link_entry(count: LinkCount) -> dict[str, Any]:
         "rows": count.rows,
         **{level: getattr(count, level) for level in LEVELS},
     }
-
-
-def _latencies(collector: Recorder, exits: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Percentiles of each exit that answered, milliseconds."""
-    found = {}
-    for number, name in enumerate(exits):
-        here = collector.latency_N[collector.exit_N == number] * 1000
-        if len(here):
-            p50, p95, p99 = np.percentile(here, (50, 95, 99))
-            found[name] = {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
-    return found

@@ -51,13 +51,24 @@ class Session:
     def environment(self) -> dict[str, str]:
         return os.environ | {"XDG_RUNTIME_DIR": str(self.folder), "TMPDIR": str(self.folder)}
 
-    def launch(self, *options: str) -> subprocess.Popen[str]:
+    def launch(self, *options: str, redirect: str = "") -> subprocess.Popen[str]:
+        """redirect: as a shell has it."""
         bundle, card = str(self.trained.bundle.folder), str(self.folder / "card.yaml")
+        command = self.command(
+            "launch",
+            bundle,
+            "--data",
+            card,
+            "--split",
+            "all",
+            "--window",
+            "1",
+            "--out",
+            str(self.folder / "out"),
+            *options,
+        )
         self.process = subprocess.Popen(
-            self.command(
-                "launch", bundle, "--data", card, "--split", "all", "--window", "1",
-                "--out", str(self.folder / "out"), *options,
-            ),
+            ["sh", "-c", f'exec "$@" {redirect}', "sh", *command],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -193,6 +204,39 @@ def test_a_failure_that_the_run_never_reaches_is_reported_as_such(session):
     }
 
 
+def test_verdicts_can_be_read_while_the_launch_runs(session):
+    session.launch("--json")
+    session.wait_running()
+    wait_until(lambda: len(_verdicts(session)) > 5)
+    assert session.process.poll() is None
+    session.process.terminate()
+    session.finish()
+
+
+def test_a_disk_that_takes_nothing_at_the_end_costs_what_it_did_not_take_alone(session):
+    """Here somebody put a file in the place of the folder."""
+    session.launch("--json", "--samples", "100")
+    session.wait_running()
+    shutil.rmtree(session.folder / "out")
+    (session.folder / "out").write_text("")
+    code, out, err = session.finish()
+    report = json.loads(out)
+    assert (code, report["answered"]) == (1, 100)
+    assert [line.split(": ")[1:] for line in report["unwritten"]] == [
+        ["cannot be written, File exists"]
+    ]
+    assert err.splitlines()[-1].startswith(f"ddnn: {session.folder}/out/memory.csv: cannot be writ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("how", [">/dev/full", "2>/dev/full", "2>&-", ">&- 2>&-"])
+def test_a_terminal_that_takes_nothing_costs_no_report(session, how):
+    process = session.launch("--samples", "20", redirect=how)
+    assert process.wait(60) == (1 if how == ">/dev/full" else 0)
+    report = json.loads((session.folder / "out/report.json").read_text())
+    assert (report["answered"], "interrupted" in report) == (20, False)
+
+
 def test_a_report_never_replaces_that_of_a_training(session):
     (session.folder / "out").mkdir()
     (session.folder / "out/config.json").write_text(json.dumps({"settings": {"epochs": 1}}))
@@ -240,10 +284,18 @@ def test_a_signal_ends_everything_and_says_so_in_one_line(session, number, when,
     process.send_signal(number)
     code, out, err = session.finish()
     assert code == wanted
-    assert err.splitlines()[-1] == "ddnn: interrupted; all nodes are stopped, no report is written"
     assert "Traceback" not in err
     assert out == ""
-    assert not (session.folder / "out").exists()
+    left = "nothing was run"
+    if when == "while it runs":
+        left = f"what was answered is in {session.folder / 'out'}"
+        report = json.loads((session.folder / "out/report.json").read_text())
+        assert (report["interrupted"], report["samples_wanted"]) == (True, SAMPLES)
+        assert report["samples"] == report["answered"] == len(_verdicts(session)) < SAMPLES
+        assert session.run("report", str(session.folder / "out")).returncode == 0
+    else:
+        assert not (session.folder / "out").exists()
+    assert err.splitlines()[-1] == f"ddnn: interrupted; all nodes are stopped, {left}"
     assert list(session.folder.glob("ddnn/*.sock")) == []
     assert list(session.folder.glob("ddnn-launch-*")) == []
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
@@ -256,6 +308,8 @@ def test_a_launcher_that_is_killed_takes_its_nodes_with_it(session):
     process.kill()
     session.finish()
     wait_until(lambda: not node_processes(session.trained.bundle.folder), 10)
+    report = json.loads((session.folder / "out/report.json").read_text())
+    assert (report["interrupted"], report["why"]) == (True, "not over yet")
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
     assert session.run("kill", "cam0").stderr.startswith("ddnn: no launch of yours is running")
 

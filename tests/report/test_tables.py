@@ -9,6 +9,7 @@ from networks import Trainer
 from rich.console import Console
 
 from ddnn.report.tables import interval, percent, print_launch
+from ddnn.report.tally import Tally
 from ddnn.run.history import History
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.orders import Order
@@ -30,14 +31,16 @@ def report(tmp_path_factory) -> dict:
     trained = Trainer(tmp_path_factory.mktemp("bundles"))(topology, 40)
     plan = plan_of(topology, kills=["cam1@20"])
     collector = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan)
-    history = History(Watcher())
+    history, tally = History(Watcher()), Tally(tuple(topology.exits), topology.classes)
+    for answer in collector.kept:
+        tally.add(answer, int(trained.samples.fused_labels_N[answer.sample]))
     for failure, at in FAILURES:
         history.add(failure_entry(failure, at))
     history.add(failure_entry(*FAILURES[1]), Order(FAILURES[1][0]))
     return build_report(
         collector,
         trained.bundle,
-        trained.samples.fused_labels_N,
+        tally,
         states={name: NodeState(state="running") for name in topology.nodes},
         history=history,
         duration_s=2.0,

@@ -1,0 +1,76 @@
+"""Adds verdicts up as they come: what any number of them has to say, in memory that stays small."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer, Counts, summary
+
+RATIO = 1.01
+"""Between the bounds of a bucket of Percentiles."""
+SHORTEST_S, LONGEST_S = 1e-6, 1e6
+
+
+class Tally:
+    """Counts of all answers so far, and how long they took by exit."""
+
+    def __init__(self, exits: Sequence[str], classes: Sequence[str]) -> None:
+        self._exits, self._classes = tuple(exits), tuple(classes)
+        self.counts = Counts.zero(len(exits), len(classes))
+        self.prior_answers = 0
+        self._taken_s = [Percentiles() for _ in exits]
+
+    def add(self, answer: Answer, label: int) -> None:
+        """One more."""
+        counts, right = self.counts, answer.predicted == label
+        counts.samples += 1
+        counts.answered += answer.predicted != UNANSWERED
+        counts.correct += right
+        counts.degraded += answer.degraded
+        counts.class_samples[label] += 1
+        counts.class_correct[label] += right
+        if answer.exit == NO_EXIT:
+            self.prior_answers += 1
+            return
+        counts.exit_samples[answer.exit] += 1
+        counts.exit_correct[answer.exit] += right
+        self._taken_s[answer.exit].add(answer.latency_s)
+
+    def summary(self) -> dict[str, Any]:
+        """As verdicts.summarize of the same answers."""
+        return summary(self.counts, self._exits, self._classes)
+
+    def latencies_ms(self) -> dict[str, dict[str, float]]:
+        """p50, p95 and p99 of each exit that answered, each within 0.5 %."""
+        return {
+            name: {f"p{percent}": 1000 * taken_s.at(percent) for percent in (50, 95, 99)}
+            for name, taken_s in zip(self._exits, self._taken_s, strict=True)
+            if taken_s.count
+        }
+
+
+class Percentiles:
+    """Percentiles of any number of times, each less than 0.5 % off: only a count is kept for each
+    bucket of 1 %, of which there are 2,777 from a microsecond to 11 days."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._buckets: Counter[int] = Counter()
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        seconds = min(max(seconds, SHORTEST_S), LONGEST_S)
+        self.count += 1
+        self._buckets[round(math.log(seconds) / math.log(RATIO))] += 1
+
+    def at(self, percent: float) -> float:
+        """The shortest time that so many per cent do not exceed; NaN of none."""
+        wanted, seen = percent / 100 * self.count, 0
+        for bucket, count in sorted(self._buckets.items()):
+            seen += count
+            if seen >= wanted:
+                return float(RATIO**bucket)
+        return math.nan
