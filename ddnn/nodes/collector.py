@@ -198,6 +198,11 @@ class Collector:
         if is_back:
             self._restarted(sender, now_s)
 
+    def excuse(self, by_s: float) -> None:
+        """So long this process was not run: neither silence nor lateness is others' fault."""
+        self.liveness.excuse(by_s)
+        self._open = {sample: news_s + by_s for sample, news_s in self._open.items()}
+
     def lead(self, now_s: float) -> list[Outgoing]:
         """Calls those who take no part, and tells all from time to time that the run goes on."""
         outgoing = []

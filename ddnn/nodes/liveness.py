@@ -31,6 +31,11 @@ class Liveness:
             if not self._alive >> place & 1:
                 self._until_s = -math.inf
 
+    def excuse(self, by_s: float) -> None:
+        """So long the watching node could not have heard anybody: nobody was silent then."""
+        self._heard_s = [heard_s + by_s for heard_s in self._heard_s]
+        self._until_s += by_s
+
     def alive(self, now_s: float) -> int:
         """Which members are alive: bit m for the m-th given."""
         if now_s >= self._until_s:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from ddnn.nodes.awake import Awake
 from ddnn.nodes.base import Node, Outgoing, merge_events
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Account
@@ -14,11 +15,19 @@ SETTLE_S = 0.1
 """How long an account waits for an instant at which no byte is between socket and node."""
 
 
-def run_node(node: Node, mailbox: Mailbox, should_stop: Callable[[], bool]) -> None:
-    """Turns until the collector says stop, or should_stop does."""
+def run_node(
+    node: Node, mailbox: Mailbox, should_stop: Callable[[], bool], *, patience_s: float
+) -> None:
+    """Turns until the collector says stop, or should_stop does.
+
+    patience_s: silence after which the node gives up others.
+    """
+    awake = Awake(patience_s / 2)
     while not node.stopped and not should_stop():
-        wait_s = max(0.0, node.due_s() - time.monotonic())
-        step(node, mailbox, mailbox.receive(wait_s), time.monotonic())
+        wait_s = max(0.0, node.due_s() - awake.now_s)
+        received = mailbox.receive(wait_s)
+        awake.look(wait_s)
+        step(node, mailbox, received, awake.now_s)
 
 
 def step(node: Node, mailbox: Mailbox, received: Iterable[Received], now_s: float) -> bool:

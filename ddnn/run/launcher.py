@@ -17,6 +17,7 @@ from ddnn.bundle.load import Bundle
 from ddnn.data.fits import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError, LaunchError
+from ddnn.nodes.awake import Awake
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all, settled_account
@@ -161,6 +162,7 @@ class Launch:
         self._local = nodes_of_host(bundle.topology, options.host)
         self._remote = tuple(name for name in bundle.topology.nodes if name not in self._local)
         self._has_joined = False
+        self._awake = Awake(patience_s(bundle.topology) / 2)
         self._heard_s = time.monotonic()
         """Up to when messages were taken in: time spent elsewhere is no node's silence."""
         self._operator = Operator(processes, bundle.topology, nodes=self._local)
@@ -348,7 +350,11 @@ class Launch:
         send_all(self._mailbox, self._collector.lead(time.monotonic()))
         due_s = self._collector.due_s(time.monotonic())
         timeout_s = min(timeout_s, max(0.0, due_s - time.monotonic()))
-        for sender, message in self._mailbox.receive(timeout_s):
+        received = self._mailbox.receive(timeout_s)
+        lost_s = self._awake.look(timeout_s)
+        if lost_s:
+            self._collector.excuse(lost_s)
+        for sender, message in received:
             self._collector.handle(sender, message, time.monotonic())
         self._heard_s = time.monotonic()
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ddnn.bundle.load import load_bundle
 from ddnn.errors import ConfigError, DataError
 from ddnn.nodes.base import Identity
-from ddnn.nodes.build import build_node, takeover_s
+from ddnn.nodes.build import build_node, patience_s, takeover_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node, send_account
 from ddnn.plainfile import check_plain
@@ -107,7 +107,7 @@ def serve(config: ChildConfig) -> None:
             clock=time.monotonic,
             patience_s=takeover_s(topology),
         )
-        run_node(node, mailbox, stop.is_set)
+        run_node(node, mailbox, stop.is_set, patience_s=patience_s(topology))
         transport.end_faults()
         send_account(node, mailbox)
     finally:

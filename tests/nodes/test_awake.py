@@ -1,0 +1,54 @@
+"""Time that a process did not run in."""
+
+import pytest
+from builders import star_topology
+
+from ddnn.nodes.awake import Awake
+from ddnn.nodes.collector import Collector
+from ddnn.nodes.liveness import Liveness
+from ddnn.wire.messages import Heartbeat, Roll, Verdict
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "took_s", "counts_s"),
+    [(0.1, 0.1, 0.1), (0.0, 0.15, 0.15), (0.1, 0.2, 0.2), (0.1, 5.0, 0.25), (0.0, 0.5, 0.15)],
+    ids=["as meant", "work", "wait and work", "stood still waiting", "stood still working"],
+)
+def test_a_turn_counts_as_what_it_meant_to_wait_and_a_little_work(waited_s, took_s, counts_s):
+    clock = Clock()
+    awake = Awake(0.15, clock)
+    clock.now_s += took_s
+    assert awake.look(waited_s) == pytest.approx(took_s - counts_s)
+    assert awake.now_s == pytest.approx(100 + counts_s)
+
+
+def test_nobody_was_silent_while_the_watching_node_stood_still():
+    liveness = Liveness(("a", "b"), 0.3)
+    liveness.hear("a", 1.0)
+    liveness.hear("b", 0.9)
+    liveness.excuse(10)
+    assert liveness.alive(11.15) == 0b11
+    assert liveness.alive(11.25) == 0b01
+    assert liveness.alive(11.31) == 0b00
+
+
+def test_a_machine_that_stands_still_costs_no_sample_its_answer():
+    topology = star_topology()
+    collector = Collector(topology, roll=Roll(1), samples=1, prior_class=0, patience_s=0.3)
+    for name in topology.nodes:
+        collector.handle(name, Heartbeat(), 0.0)
+    collector.tick(0.0)
+    collector.excuse(30)
+    collector.tick(30.1)
+    assert collector.take_answers() == []
+    collector.handle("gateway", Verdict([0], [0b111], [2], [0.1], [True]), 30.2)
+    (answer,) = collector.take_answers()
+    assert (answer.degraded, answer.latency_s) == (False, 30.2)
