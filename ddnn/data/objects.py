@@ -67,8 +67,10 @@ def by_object(objects_N: Indices, labels_N: Indices, rule: ObjectSplit, order: I
     return Split(**found)
 
 
-def near_copies(samples: MultiView, *, near: float) -> Iterator[tuple[int, int]]:
-    """Pairs of samples of one class that some camera sees alike.
+def near_copies(
+    samples: MultiView, *, near: float, within_class: bool = True
+) -> Iterator[tuple[int, int]]:
+    """Pairs of samples, of one class by default, that some camera sees alike.
 
     Sums of whole numbers, so that the pairs are the same on every machine.
     """
@@ -79,7 +81,8 @@ def near_copies(samples: MultiView, *, near: float) -> Iterator[tuple[int, int]]
         for start in range(0, len(seen), BLOCK):
             block = slice(start, start + BLOCK)
             alike = squared_distances(pixels_NP[block], pixels_NP) <= near**2 * pixels_NP.shape[1]
-            alike &= labels_N[block, None] == labels_N[None]
+            if within_class:
+                alike &= labels_N[block, None] == labels_N[None]
             for one, other in np.argwhere(alike):
                 if start + one < other:
                     yield int(seen[start + one]), int(seen[other])

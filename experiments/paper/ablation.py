@@ -13,6 +13,7 @@ drawn over objects.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,14 +95,19 @@ def draw(figure: Figure, means: Means) -> None:
     figure.supxlabel("overall, % of test samples; dotted: limit of sight", fontsize=8)
 
 
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+
+
 EXPERIMENT = Experiment(
     name="ablation",
     about=__doc__ or "",
-    settings=lambda _: list(SETTINGS),
+    settings=lambda study: study.options.only,
     measure=measure,
     draw=draw,
     published={},
     seeds=5,
+    options=options,
 )
 
 if __name__ == "__main__":

@@ -22,22 +22,30 @@ DRAWS = 2000
 
 def apart(data: DataSet, right_N: NDArray[np.float64], measure: str) -> dict[str, float]:
     """Per cent of the test samples: all; near-copies of another sample of the set, which stand
-    still, and the rest; each object weighing the same. Nothing more where no objects are known.
+    still, and the rest, where there are both; each object weighing the same.
 
-    right_N: 0 to 1 of each test sample. `measure`_error: half a 95 % interval over objects.
+    right_N: 0 to 1 of each test sample. NAME_error: half a 95 % interval over objects, where they
+    are known.
     """
-    found = {measure: 100 * float(right_N.mean())}
+    still_N = _standing(data)[data.split.test]
+    parts = {measure: np.ones_like(still_N)}
+    if still_N.any() and not still_N.all():
+        parts |= {"still": still_N, "moving": ~still_N}
+    found: dict[str, float] = {}
+    for name, part_N in parts.items():
+        found[name] = 100 * float(right_N[part_N].mean())
+        found[f"{name}_samples"] = int(part_N.sum())
+        if data.objects_N is not None:
+            objects_N = data.objects_N[data.split.test][part_N]
+            found[f"{name}_error"] = 100 * half_interval(right_N[part_N], objects_N)
     if data.objects_N is None:
         return found
     objects_N = data.objects_N[data.split.test]
-    still_N = _standing(data)[data.split.test]
-    found[f"{measure}_error"] = 100 * half_interval(right_N, objects_N)
-    for name, part_N in (("still", still_N), ("moving", ~still_N)):
-        if part_N.any():
-            found[name] = 100 * float(right_N[part_N].mean())
-            found[f"{name}_samples"] = int(part_N.sum())
-    each = [float(right_N[objects_N == number].mean()) for number in np.unique(objects_N)]
-    return found | {"per_object": 100 * float(np.mean(each)), "per_object_samples": len(each)}
+    objects = np.unique(objects_N)
+    each = np.array([right_N[objects_N == number].mean() for number in objects])
+    found["per_object"] = 100 * float(each.mean())
+    found["per_object_error"] = 100 * half_interval(each, objects)
+    return found | {"per_object_samples": len(objects)}
 
 
 @cache
@@ -48,10 +56,12 @@ def _standing(data: DataSet) -> NDArray[np.bool_]:
 
 def half_interval(right_N: NDArray[np.float64], objects_N: NDArray[np.int64]) -> float:
     """Half of a 95 % interval of the mean: bootstrap over whole objects, the same draws each
-    time."""
+    time. Of one object nothing is known of others: 1."""
     _, number_N = np.unique(objects_N, return_inverse=True)
     right, samples = np.bincount(number_N, right_N), np.bincount(number_N)
     count = len(samples)
+    if count < 2:
+        return 1.0
     draws = np.random.default_rng(0).integers(count, size=(DRAWS, count))
     means = right[draws].sum(axis=1) / samples[draws].sum(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])

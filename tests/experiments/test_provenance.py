@@ -8,7 +8,6 @@ import pytest
 
 from ddnn.training.run import versions
 from ddnn.training.settings import settings_for
-from experiments.shared.objects import apart, half_interval
 from experiments.shared.provenance import made_from, settings_text, write_measured
 from experiments.shared.rows import MADE, read_csv
 from experiments.shared.study import Experiment, Rows, Study, run, study_of
@@ -94,17 +93,3 @@ def test_a_fresh_call_trains_a_network_once_for_all_its_rows(tmp_path):
     (tmp_path / next(tmp_path.iterdir()) / "report.json").write_text("{}")
     assert measure(study, "two", 0)["two"] == first["one"]
     assert (next(tmp_path.iterdir()) / "report.json").exists()
-
-
-def test_forty_views_of_one_car_are_one_car():
-    right_N = np.array([1.0] * 40 + [0.0] * 10)
-    objects_N = np.repeat([0, 1], [40, 10])
-    assert half_interval(right_N, objects_N) == pytest.approx(0.5)
-    assert half_interval(right_N, np.arange(50)) == pytest.approx(0.11, abs=0.01)
-    assert half_interval(np.ones(50), objects_N) == 0
-
-
-def test_without_objects_there_is_one_accuracy():
-    study = study_of(EXPERIMENT, ["--smoke"])
-    test = study.data.part("test")
-    assert apart(study.data, np.ones(len(test)), "overall") == {"overall": 100.0}
