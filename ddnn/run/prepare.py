@@ -29,6 +29,7 @@ from ddnn.run.snapshot import put_bundle
 from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets
 from ddnn.run.workplace import Workplace
 from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.budget import Budget
 from ddnn.wire.codec import Codec
 from ddnn.wire.transport import Mailbox
 
@@ -136,6 +137,7 @@ def collector_mailbox(bundle: Bundle, options: Options) -> Iterator[Mailbox]:
             events=transport.events,
             clock=time.monotonic,
             patience_s=takeover_s(bundle.topology),
+            admits=Budget(len(bundle.topology.nodes) + 1).admits,
         )
         mailbox.join(run)
         yield mailbox

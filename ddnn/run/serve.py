@@ -36,6 +36,7 @@ from ddnn.plainfile import check_plain
 from ddnn.run.child import ChildConfig
 from ddnn.run.sockets import LAST_WORDS_MS, open_sockets
 from ddnn.topology import DEVICE
+from ddnn.wire.budget import Budget
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
 from ddnn.wire.transport import Mailbox
@@ -106,6 +107,7 @@ def serve(config: ChildConfig) -> None:
             events=sockets.events,
             clock=time.monotonic,
             patience_s=takeover_s(topology),
+            admits=Budget(len(topology.nodes) + 1).admits,
         )
         run_node(node, mailbox, stop.is_set, patience_s=patience_s(topology))
         transport.end_faults()

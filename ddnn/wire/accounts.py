@@ -1,17 +1,22 @@
 """The body of an ACCOUNT: what a node counted, as records of fixed size.
 
+A node may lie about its own links. It may not speak of others', nor say numbers that no traffic
+can have, with which sums would no longer be finite.
+
 links u16, events u16, kernel u8 (0 or 1), run u64, then so many _LINK, _EVENT and _KERNEL records
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import asdict
 
 import numpy as np
 
 from ddnn.errors import WireError
-from ddnn.wire.messages import Account, KernelCount, Kind, LinkCount
+from ddnn.wire.messages import MAX_ROWS, Account, KernelCount, Kind, LinkCount
+from ddnn.wire.routes import Route
 
 EVENTS = (
     "bad-flag", "bad-length", "bad-route", "bad-value", "busy-slot", "checksum", "crowd",
@@ -20,6 +25,9 @@ EVENTS = (
     "unannounced", "unfinished", "unknown-kind", "unsent", "version",
 )  # fmt: skip
 """Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
+MOST = 2**53
+"""No number in an account is larger: 9 petabytes, and whole in JSON and in sums of floats."""
+ROUNDING = 1e-9
 _COUNTS = struct.Struct("<HHBQ")
 _LINK = struct.Struct("<HHBBQQdQQQ")
 _EVENT = struct.Struct("<BQ")
@@ -30,8 +38,9 @@ _KINDS = frozenset(map(int, Kind))
 class AccountCodec:
     """Encodes and decodes accounts for one topology's names."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], routes: Set[Route]) -> None:
         self._names = names
+        self._routes = routes
         self._place = {name: place for place, name in enumerate(names)}
 
     @staticmethod
@@ -62,14 +71,15 @@ class AccountCodec:
             parts.append(_KERNEL.pack(*(getattr(kernel, name) for name in KernelCount.__slots__)))
         return b"".join(parts)
 
-    def decode(self, body: memoryview) -> Account:
-        """The inverse, for a body of the wanted length. Raises WireError for impossible records."""
+    def decode(self, body: memoryview, sender: str) -> Account:
+        """The inverse, for a body of the wanted length. Raises WireError for impossible records,
+        and for those that are not the sender's to say."""
         links, events, kernel, run = _COUNTS.unpack_from(body)
         end = _COUNTS.size + links * _LINK.size
         records = _LINK.iter_unpack(body[_COUNTS.size : end])
         counted = _EVENT.iter_unpack(body[end : end + events * _EVENT.size])
         names = KernelCount.__slots__
-        return Account(
+        account = Account(
             tuple(self._link_count(record) for record in records),
             tuple((_event(place), count) for place, count in counted),
             KernelCount(**dict(zip(names, _KERNEL.unpack(body[-_KERNEL.size :]), strict=True)))
@@ -77,6 +87,22 @@ class AccountCodec:
             else None,
             run,
         )
+        self._check(account, sender)
+        return account
+
+    def _check(self, account: Account, sender: str) -> None:
+        """Raises WireError unless each record may be said by the sender, once, and may be true."""
+        said = [(count.link, count.kind, count.sent) for count in account.links]
+        _check_each_once(said)
+        _check_each_once([event for event, _ in account.events])
+        for (link, kind, sent), count in zip(said, account.links, strict=True):
+            if link[not sent] != sender or (*link, kind) not in self._routes:
+                raise WireError("bad-value", f"{sender} of {kind.name} on link {'-'.join(link)}")
+            if not _is_possible(count):
+                raise WireError("bad-value", f"numbers that no traffic has: {count}")
+        kernel = () if account.kernel is None else asdict(account.kernel).values()
+        if max((*kernel, *(count for _, count in account.events)), default=0) > MOST:
+            raise WireError("bad-value", f"a number above {MOST}")
 
     def _link_count(self, record: tuple[int, ...]) -> LinkCount:
         sender, receiver, kind, sent, messages, rows, information, payload, zmtp, ip = record
@@ -89,6 +115,22 @@ class AccountCodec:
             sent=bool(flag(sent)), messages=messages, rows=rows, information=information,
             payload=payload, zmtp=zmtp, ip=ip,
         )  # fmt: skip
+
+
+def _check_each_once(records: Sequence[object]) -> None:
+    if len(set(records)) < len(records):
+        raise WireError("bad-value", "an account that says something twice")
+
+
+def _is_possible(count: LinkCount) -> bool:
+    """Whether there is traffic with these numbers."""
+    payload = count.payload if count.kind.is_data else 0
+    return (
+        count.rows <= MAX_ROWS * count.messages
+        and count.payload == payload <= count.zmtp <= count.ip <= MOST
+        and 0 <= count.information <= payload * (1 + ROUNDING)
+        and count.messages <= count.zmtp
+    )
 
 
 def flag(value: int) -> int:

@@ -117,7 +117,7 @@ class Codec:
             Kind.FEATURES: self.head_bytes,
         }
         self._classes = len(topology.classes)
-        self._accounts = AccountCodec(self._names)
+        self._accounts = AccountCodec(self._names, self._routes)
         self.payloads = Payloads(topology, tables)
 
     @property
@@ -253,7 +253,7 @@ class Codec:
                 return _roll(*_THREE.unpack(body))
             case _:
                 _check_length(body, AccountCodec.wanted_bytes(body))
-                return self._accounts.decode(body)
+                return self._accounts.decode(body, header.sender)
 
     def _rows(self, header: Header, body: memoryview) -> Message:
         """A message whose rows are of fixed length, which the body has."""

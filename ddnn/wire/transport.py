@@ -64,10 +64,11 @@ class Mailbox:
         events: Counter[str] | None = None,
         clock: Callable[[], float] = lambda: 0.0,
         patience_s: float = 0.3,
+        admits: Callable[[bytes, str | None, float], bool] = lambda _data, _peer, _now_s: True,
     ) -> None:
         """boot: 64 random bits, drawn at this start. traffic: what the kernel counted so far,
         None where it does not. events: what the transport counts itself. patience_s: a sender
-        that was heard within it has not started anew elsewhere.
+        that was heard within it has not started anew elsewhere. admits: see budget.Budget.
         """
         self.name = name
         self.ledger = Ledger(codec)
@@ -81,6 +82,7 @@ class Mailbox:
         self._traffic = traffic
         self._clock = clock
         self._patience_s = patience_s
+        self._admits = admits
         self._run_seal = self._own_seal = codec.lobby
         self._sequences: dict[str, int] = {}
         self._heard: dict[str, Heard] = {}
@@ -122,6 +124,8 @@ class Mailbox:
         received = []
         for data, peer in self._transport.receive(timeout_s):
             try:
+                if not self._admits(data, peer, self._clock()):
+                    raise WireError("over-budget", "more than one sender may have handled")
                 header = self._codec.read_header(data)
                 if peer is not None and peer != header.sender:
                     raise WireError("impersonated", f"{header.sender} by {peer}")

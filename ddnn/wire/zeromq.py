@@ -246,7 +246,8 @@ class ZmqTransport:
         if any(watch.is_behind for watch in self._watches):
             self._watched_s = -math.inf
         if self._doorman is not None and self._doorman.refused:
-            self.events["stranger"] = self._doorman.refused
+            self.events["stranger"] += self._doorman.refused
+            self._doorman.refused = 0
 
     def send(self, peer: str, data: bytes) -> bool:
         """See Transport."""

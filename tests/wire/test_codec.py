@@ -105,7 +105,6 @@ def message_of(
     present_NV = rng.random((rows, topology.views)) < 0.5
     views_N = tuple(sum(1 << view for view in np.flatnonzero(row).tolist()) for row in present_NV)
     classes = len(topology.classes)
-    names = (COLLECTOR, *topology.nodes)
     match kind:
         case Kind.CAPTURE:
             return Capture(samples_N)
@@ -137,16 +136,15 @@ def message_of(
         case Kind.STOP:
             return Stop()
         case Kind.ACCOUNT:
+            own = [(s, r, k) for s, r, k in sorted(routes(topology)) if sender in (s, r)]
             counts = tuple(
                 LinkCount(
-                    link=(names[place % len(names)], sender),
-                    kind=Kind.SCORES,
-                    sent=bool(place % 2),
-                    messages=2**63 + place,
-                    information=rng.random() * 1e9,
+                    link=(s, r), kind=kind, sent=s == sender, messages=2**50, rows=2**55,
+                    information=rng.random() * 2**51 if kind.is_data else 0.0,
+                    payload=2**51 if kind.is_data else 0, zmtp=2**52, ip=2**53,
                 )
-                for place in range(rows % 5)
-            )
+                for s, r, kind in own[: rows % 5]
+            )  # fmt: skip
             events = tuple((event, 2**40) for event in EVENTS[: rows % 7])
             return Account(counts, events, KernelCount(sent_zmtp=2**40) if rows % 2 else None, RUN)
 

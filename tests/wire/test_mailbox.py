@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from speaker import BOOT, RUN, Speaker
 
 from ddnn.topology import COLLECTOR
+from ddnn.wire.budget import BURST_ROWS, Budget
 from ddnn.wire.codec import Codec
 from ddnn.wire.heard import STARTS
 from ddnn.wire.memory import MemoryNetwork
@@ -298,3 +299,13 @@ def test_whatever_arrives_is_believed_or_counted(messages):
         if isinstance(message, Scores):
             assert np.isfinite(message.scores_NK).all()
             assert message.scores_NK.shape == (len(message.samples_N), 3)
+
+
+def test_what_is_beyond_a_senders_budget_is_refused_and_its_next_message_still_believed(wire):
+    now_s = 0.0
+    cam0 = joined("cam0", wire, clock=lambda: now_s, admits=Budget(3).admits)
+    messages = captures(BURST_ROWS + 2)
+    assert len(believed(cam0, wire, *messages[:-1])) == BURST_ROWS
+    assert cam0.ledger.events == {"over-budget": 1}
+    now_s = 1.0
+    assert believed(cam0, wire, messages[-1]) == [BURST_ROWS + 1]
