@@ -12,7 +12,17 @@ ROOT = Path(ddnn.__file__).parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
-BASE = {"addresses", "errors", "names", "plainfile", "runfolder", "seal", "share", "yamlfile"}
+BASE = {
+    "addresses",
+    "errors",
+    "names",
+    "paths",
+    "plainfile",
+    "runfolder",
+    "seal",
+    "share",
+    "yamlfile",
+}
 STRUCTURE = BASE | {"blocks", "topology_check", "topology"}
 RUNTIME = STRUCTURE | {
     "coding", "decision", "report", "wire", "bundle.external", "bundle.manifest", "bundle.load",
@@ -25,6 +35,7 @@ LAYERS = {
     "errors": set(),
     "addresses": {"errors"},
     "names": set(),
+    "paths": {"errors"},
     "plainfile": set(),
     "yamlnumbers": set(),
     "runfolder": {"errors", "plainfile", "seal"},

@@ -19,6 +19,8 @@ from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import split_bundle
 from ddnn.bundle.write import write_bundle, write_exits
 from ddnn.data.cache import write_archive
+from ddnn.errors import ConfigError
+from ddnn.paths import path_to_text, text_to_path
 from ddnn.report.files import write_bytes
 from ddnn.topology import COLLECTOR
 from ddnn.wire.keys import write_keys
@@ -157,6 +159,40 @@ def test_what_was_closed_to_others_stays_closed_when_it_is_replaced(trained, tmp
     assert (mode(folder), mode(report)) == (0o700, 0o600)
 
 
+def test_a_path_is_kept_as_utf_8_and_found_again(tmp_path):
+    path = tmp_path / "café" / "猫.yaml"
+    assert text_to_path(path_to_text(path)) == str(path)
+
+
+def test_a_path_that_is_not_utf_8_is_refused_before_it_is_kept():
+    path = Path(os.fsdecode(b"/data/caf\xe9/card.yaml"))
+    said = r"^/data/caf\\xe9/card\.yaml: not UTF-8, want a path that a run can keep$"
+    with pytest.raises(ConfigError, match=said):
+        path_to_text(path)
+
+
+POSIX = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+KEPT = """
+import sys
+from pathlib import Path
+from ddnn.paths import path_to_text, text_to_path
+kept = path_to_text(Path(sys.argv[1]))
+print(ascii(kept), Path(text_to_path(kept)).exists())
+"""
+
+
+def test_a_path_is_kept_as_utf_8_where_the_locale_is_not(tmp_path):
+    (tmp_path / "café").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", KEPT, "café"],
+        cwd=tmp_path,
+        env=os.environ | POSIX,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"'caf\\xe9' True\n"
+
+
 CARD = "kind: npz\npath: data.npz\nclasses: [café, 猫, person]\n"
 
 
@@ -170,7 +206,7 @@ def test_files_are_utf_8_in_a_locale_that_is_not(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "ddnn", "bundle", "compose", trained.bundle.folder, *options],
         cwd=tmp_path,
-        env={**os.environ, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        env=os.environ | POSIX,
         capture_output=True,
         check=False,
     )

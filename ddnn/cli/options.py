@@ -15,6 +15,7 @@ from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.data.viewnames import as_trained, parse_map
 from ddnn.errors import ConfigError
+from ddnn.paths import text_to_path
 from ddnn.run.hosts import check_reachable
 from ddnn.run.links import check_links
 from ddnn.topology import Topology, read_topology
@@ -101,9 +102,10 @@ def samples_of(
     own, digest = (bundle.manifest.data.get(key) for key in ("card", "digest"))
     if card is None and not isinstance(own, str):
         raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
+    own = text_to_path(str(own))
     if card is None:
-        check_card_there(str(own), wanted_by=bundle.folder)
-    data = load(card or str(own))
+        check_card_there(own, wanted_by=bundle.folder)
+    data = load(card or own)
     part = part_of(data, split, card=card or own)
     check_fits(bundle.topology, part, card=card or own, wanted_by=bundle.folder)
     if card is None:

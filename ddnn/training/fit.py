@@ -27,6 +27,7 @@ from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
 from ddnn.model.joint import Joint
+from ddnn.paths import text_to_path
 from ddnn.report.files import write_bytes
 from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology, exit_name
@@ -119,7 +120,7 @@ def prepare(
     if checkpoint is not None:
         progress = load_checkpoint(checkpoint, joint, optimizer)
     elif settings.start_from is not None:
-        start = load_bundle(Path(settings.start_from), nodes=())
+        start = load_bundle(Path(text_to_path(settings.start_from)), nodes=())
         load_known_weights(read_weights(start), joint, source=start.folder / WEIGHTS)
     everything = tensors(train, torch_device)
     return Training(

@@ -37,6 +37,7 @@ from ddnn.data.viewnames import as_trained
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
 from ddnn.names import spelled
+from ddnn.paths import path_to_text, text_to_path
 from ddnn.report.files import write_json
 from ddnn.runfolder import (
     BUNDLE,
@@ -101,7 +102,7 @@ class Run:
         Raises ConfigError where it is not what the topology's devices see, or the one trained on
         has changed since.
         """
-        own = self.config.card
+        own = text_to_path(self.config.card)
         if card is None:
             check_card_there(own, wanted_by=self.folder)
         data = load(own if card is None else card)
@@ -172,9 +173,10 @@ def resume_run(
         raise ConfigError(f"--epochs {wanted}: {folder} has {done}, want at least as many")
     if wanted == config.settings.epochs and is_finished(folder):
         return open_run(folder)
-    check_card_there(config.card, wanted_by=folder)
-    data = load(config.card) if data is None else data
-    check_unchanged(data, config.data_digest, card=config.card, wanted_by=folder)
+    card = text_to_path(config.card)
+    check_card_there(card, wanted_by=folder)
+    data = load(card) if data is None else data
+    check_unchanged(data, config.data_digest, card=card, wanted_by=folder)
     changed = config.settings.model_dump() | {"epochs": wanted}
     settings = check_values(changed, Settings, source=f"--epochs {wanted}")
     config = config.model_copy(update={"settings": settings})
@@ -276,7 +278,7 @@ def _with_start(settings: Settings, folder: Path) -> Settings:
         raise ConfigError(f"--start-from {error}") from error
     if folder.resolve() in (start, start.parent):
         raise ConfigError(f"--start-from {start}: is to be replaced itself, want another --out")
-    return settings.model_copy(update={"start_from": str(start)})
+    return settings.model_copy(update={"start_from": path_to_text(start)})
 
 
 def _calibrate(joint: Joint, data: DataSet, goal: Goal, *, prior_class: int) -> Calibration:
@@ -291,4 +293,4 @@ def _lasting(card: str | Path) -> str:
     Links are not followed: what a card names lies beside the link, also later.
     """
     path = spelled(Path(card))
-    return str(path.absolute()) if path.is_file() else str(card)
+    return path_to_text(path.absolute()) if path.is_file() else str(card)
