@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -21,6 +21,7 @@ from ddnn.blocks import Block as Block
 from ddnn.blocks import Model as Model
 from ddnn.blocks import Section as Section
 from ddnn.blocks import Shape as Shape
+from ddnn.deadlines import with_deadlines
 from ddnn.names import MAX_LETTERS, is_showable, normal
 from ddnn.share import find
 from ddnn.topology_check import CLOUD as CLOUD
@@ -95,7 +96,12 @@ class Exit(Model):
     pool: int = Field(1, ge=1, le=64, description="average pool before the fully connected layer")
     weight_bits: Bits | None = Field(None, description="default: the section's")
     scores: ScoreType = Field("float32", description="how the nodes' scores are rounded and sent")
-    deadline_ms: float = Field(100, gt=0, le=60_000, description="wait for scores this long")
+    deadline_ms: float = Field(
+        100,
+        gt=0,
+        le=60_000,
+        description="wait for scores this long; default: 100 more than what is waited for below",
+    )
 
     def head(self, section: Section) -> Section:
         """The exit's own blocks behind a node's section; activations are of 32 bits unless a
@@ -117,7 +123,11 @@ class Tier(Model):
         "raw-bits", description="entropy-coded: fewer bytes for more time; jpeg: for raw views"
     )
     deadline_ms: float = Field(
-        100, gt=0, le=60_000, description="wait for the children's features this long"
+        100,
+        gt=0,
+        le=60_000,
+        description="wait for the children's features this long; default: 100 more than the tier "
+        "below waits",
     )
 
 
@@ -193,6 +203,11 @@ class Topology(Model):
     links: tuple[Link, ...] = Field((), strict=False, max_length=MAX_NODES)
     heartbeat: Heartbeat = Heartbeat()
     security: Security = Security()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _waits(cls, document: Any) -> Any:
+        return with_deadlines(document)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Topology:
@@ -303,6 +318,23 @@ class Topology(Model):
         if node.role == DEVICE:
             return frozenset({node.view or 0})
         return frozenset().union(*(self.views_below(child) for child in self.children(name)))
+
+    @property
+    def part_bits(self) -> int:
+        """Bits that say who had a part in a row: the views, then each bypassable node, 1 where
+        its children's features went past it."""
+        return self.views + len(self.bypassable)
+
+    def bypass_bit(self, name: str) -> int:
+        """The bit that says that its children's features went past this node."""
+        return self.views + self.bypassable.index(name)
+
+    def parts_below(self, name: str) -> frozenset[int]:
+        """The bits that a node may speak for: its views and the bypassable nodes below it."""
+        children = self.children(name)
+        bypassed = {self.bypass_bit(child) for child in children if child in self.bypassable}
+        below = (self.parts_below(child) for child in children)
+        return self.views_below(name).union(bypassed, *below)
 
     @property
     def digest(self) -> str:

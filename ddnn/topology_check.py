@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ddnn.addresses import Address, parse_endpoint
+from ddnn.deadlines import check_deadlines
 from ddnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def check(topology: Topology) -> None:
     _check_endpoints(topology)
     _check_shapes(topology)
     _check_links(topology)
+    check_deadlines(topology)
 
 
 def _known(names: Iterable[str]) -> str:

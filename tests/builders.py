@@ -49,11 +49,13 @@ def star_topology(devices: int = 3, **changes: Any) -> Topology:
 def patient(topology: Topology, *, seconds: float = 20.0) -> Topology:
     """The same topology, waiting so long that a busy machine loses nothing."""
     document = topology.model_dump(mode="json")
+    waits_ms = seconds * 1000
     for tier in document["tiers"]:
-        tier["deadline_ms"] = seconds * 1000
+        tier["deadline_ms"] = waits_ms
         if tier["exit"] is not None:
-            tier["exit"]["deadline_ms"] = seconds * 1000
-    document["collector"]["answer_ms"] = 2 * seconds * 1000
+            tier["exit"]["deadline_ms"] = waits_ms + 1
+        waits_ms += 2
+    document["collector"]["answer_ms"] = 2 * waits_ms
     document["heartbeat"] = {"interval_ms": 200, "patience": round(seconds * 5)}
     return Topology.model_validate(document)
 

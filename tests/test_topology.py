@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from builders import star
+from builders import star, star_topology
 from click.testing import CliRunner
+from hierarchies import HIERARCHIES
 
 from ddnn import share
 from ddnn.cli.topology import command
@@ -92,6 +93,7 @@ WRONG = {
     "yes for a policy": ("nodes.gateway.restart", True, "nodes.gateway.restart: got True, want 'never' or 'always' or an integer"),
     "yes for a share": ("tiers.0.exit.threshold", True, "tiers.0.exit.threshold: got True, want a number"),
     "text for a time": ("heartbeat", {"interval_ms": "100"}, "heartbeat.interval_ms: got '100', want a number"),
+    "no patience": ("collector.answer_ms", 100, "collector.answer_ms: got 100, want more than 100, the tiers.1.deadline_ms that it waits for"),
     "link typo": ("links", [{"from": "cam0", "to": "gatway"}], "links.0.to: no node named 'gatway'"),
 }  # fmt: skip
 
@@ -223,3 +225,52 @@ def test_files_are_found_by_path_before_name(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "six-cameras").write_text(yaml.safe_dump(star()))
     monkeypatch.chdir(tmp_path)
     assert read_topology("six-cameras").name == "star"
+
+
+def waits(topology: Topology) -> list[tuple[float, float | None]]:
+    """Of each tier: its deadline, and its exit's."""
+    return [(t.deadline_ms, t.exit and t.exit.deadline_ms) for t in topology.tiers]
+
+
+def test_deadlines_that_are_not_given_grow_with_the_tiers():
+    assert waits(read_topology("six-cameras")) == [(100, 100), (100, 200)]
+    assert waits(read_topology("f-edges-cloud")) == [(100, 100), (100, 200), (300, 400)]
+    assert waits(HIERARCHIES["fog"]) == [(100, 100), (100, 200), (300, None), (400, 500)]
+    assert HIERARCHIES["fog"].collector.answer_ms == 1000
+
+
+def test_a_deadline_that_is_given_counts_for_those_above_it():
+    document = changed(star(), "tiers.1.deadline_ms", 700)
+    topology = Topology.model_validate(document)
+    assert waits(topology) == [(100, 100), (700, 800)]
+    assert topology.collector.answer_ms == 1600
+
+
+@pytest.mark.parametrize(
+    ("key_path", "value", "said"),
+    [
+        ("tiers.1.exit.deadline_ms", 100, "tiers.1.exit.deadline_ms: got 100, want more than 100, the tiers.1.deadline_ms"),
+        ("tiers.2.deadline_ms", 200, "tiers.2.deadline_ms: got 200, want more than 200, the tiers.1.exit.deadline_ms"),
+        ("tiers.1.deadline_ms", 300, "tiers.1.exit.deadline_ms: got 200, want more than 300, the tiers.1.deadline_ms"),
+    ],
+)  # fmt: skip
+def test_who_waits_above_outlasts_who_waits_below(key_path, value, said):
+    document = read_topology("f-edges-cloud").model_dump(mode="json")
+    with pytest.raises(ConfigError) as caught:
+        Topology.model_validate(changed(document, key_path, value))
+    assert str(caught.value) == f"{said} that it waits for"
+
+
+def test_the_exit_of_a_tier_of_one_node_waits_for_nobody():
+    document = read_topology("edge-fallback").model_dump(mode="json")
+    document["tiers"][1]["exit"]["deadline_ms"] = 1
+    assert waits(Topology.model_validate(document))[1] == (100, 1)
+
+
+def test_who_has_a_part_is_said_of_views_and_of_nodes_that_can_be_gone_past():
+    fog = HIERARCHIES["fog, ways past both"]
+    assert (fog.bypassable, fog.part_bits) == (("edge0", "edge1", "fog"), 7)
+    assert fog.parts_below("edge1") == {2, 3}
+    assert fog.parts_below("fog") == {0, 1, 2, 3, fog.bypass_bit("edge0"), fog.bypass_bit("edge1")}
+    assert fog.parts_below("cloud") == set(range(7))
+    assert star_topology().part_bits == 3

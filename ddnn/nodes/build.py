@@ -14,7 +14,7 @@ from ddnn.errors import DataError
 from ddnn.nodes.base import Identity, Neighbours, Node, Part
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.exit import Deeper, ExitPart
-from ddnn.nodes.gather import Gather
+from ddnn.nodes.gather import Gather, StandIn
 from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source, ViewSource
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
 from ddnn.wire.messages import Roll
@@ -92,7 +92,7 @@ def _section_maker(
     )
     engine = load_engine(bundle.section_path(name))
     engine.check(inputs=_section_inputs(name, topology), outputs=_section_outputs(name, topology))
-    views = len(topology.views_below(name))
+    behind = sum(1 << view for view in topology.views_below(name))
     if node.role == DEVICE:
         check_views(name, topology, views_NCHW)
 
@@ -101,7 +101,7 @@ def _section_maker(
         if recorded is not None and roll.samples:
             recorded = recorded[: roll.samples]
         source = _source(name, topology, recorded, events)
-        return SectionPart(source, engine, to, events, views=views)
+        return SectionPart(source, engine, to, events, behind=behind)
 
     return make
 
@@ -110,7 +110,7 @@ def _source(
     name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None, events: Counter[str]
 ) -> Source:
     if views_NCHW is None:
-        return FeatureSource(_feature_gather(name, topology, events), topology.stands_in(name))
+        return FeatureSource(_feature_gather(name, topology, events))
     return ViewSource(
         views_NCHW, view=topology.devices.index(name), skip_absent=topology.skips_absent
     )
@@ -157,7 +157,12 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
         deadline_s=topology.tier(topology.nodes[name].role).deadline_ms / 1000,
         patience_s=patience_s(topology),
         events=events,
-        stands_in=topology.stands_in(name),
+        parts_of=[topology.parts_below(child) for child in children],
+        stand_ins=[
+            StandIn(member, parent, topology.bypass_bit(children[parent]))
+            for member, parent in enumerate(topology.stands_in(name))
+            if parent is not None
+        ],
     )
 
 
@@ -200,4 +205,5 @@ def _score_gather(
         patience_s=patience_s(topology),
         events=events,
         own=tier.exit.at,
+        parts_of=[topology.parts_below(member) for member in members],
     )

@@ -3,6 +3,10 @@
 An exit that is unsure sends its answer all the same; the collector keeps it until a deeper exit
 answers. If none can, or none does in time, the deepest answer so far is the verdict, `degraded`.
 
+An answer past a node (Topology.bypassable) is `degraded` too, and in doubt while that node lives:
+it may come of one child that lost the node's heartbeats, while the node is at work on the sample.
+In doubt it holds only if it stands for all views that the answer before it stood for.
+
 Axes: N samples.
 """
 
@@ -11,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ddnn.nodes.base import LEAD_S, Outgoing
 from ddnn.nodes.gather import SLOTS
@@ -47,16 +52,32 @@ class Gone:
     silent_s: float = field(default=0.0, compare=False)
 
 
+class _Found(NamedTuple):
+    """What an exit found. views: who had a part in it."""
+
+    exit: int
+    predicted: int
+    entropy: float
+    views: int
+    is_final: bool
+
+
+_NOTHING = _Found(NO_EXIT, UNANSWERED, 1.0, 0, is_final=False)
+
+
 @dataclass(slots=True)
 class _Draft:
-    """What is known of a sample that is not answered yet."""
+    """What is known of a sample that is not answered yet. doubtful: past a node that lives."""
 
     sent_s: float
-    exit: int = NO_EXIT
-    predicted: int = UNANSWERED
-    entropy: float = 1.0
-    views: int = 0
+    found: _Found = _NOTHING
+    doubtful: _Found | None = None
     degraded: bool = False
+
+    @property
+    def exit(self) -> int:
+        """The deepest that answered."""
+        return self.found.exit
 
 
 class Collector:
@@ -107,6 +128,8 @@ class Collector:
         self._looked_s = 0.0
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
         self._devices = topology.devices
+        self._views = (1 << topology.views) - 1
+        self._bypassable = [(name, topology.bypass_bit(name)) for name in topology.bypassable]
         self._device_bits = sum(
             1 << place for place, name in enumerate(topology.nodes) if name in self._devices
         )
@@ -312,13 +335,32 @@ class Collector:
                 continue
             if number < draft.exit:
                 continue  # a provisional answer, overtaken by a deeper exit's
-            draft.exit = number if views else NO_EXIT
-            draft.predicted, draft.entropy, draft.views = predicted, entropy, views
-            draft.degraded |= not views
-            if final or is_last:
-                self._answer(sample, now_s)
+            found = _Found(
+                number if views else NO_EXIT, predicted, entropy, views, final or is_last
+            )
+            if self._is_doubtful(found, draft.found, now_s):
+                draft.doubtful = found
             else:
-                self._open[sample] = now_s
+                self._take(sample, found, now_s)
+
+    def _is_doubtful(self, found: _Found, before: _Found, now_s: float) -> bool:
+        wanted = self._views if before.exit == NO_EXIT else before.views & self._views
+        return bool(wanted & ~found.views) and self._went_past_a_live_node(found, now_s)
+
+    def _went_past_a_live_node(self, found: _Found, now_s: float) -> bool:
+        return any(
+            found.views >> bit & 1 and self.liveness.is_alive(name, now_s)
+            for name, bit in self._bypassable
+        )
+
+    def _take(self, sample: int, found: _Found, now_s: float) -> None:
+        draft = self._drafts[sample]
+        draft.found, draft.doubtful = found, None
+        draft.degraded |= not found.views
+        if found.is_final:
+            self._answer(sample, now_s)
+        else:
+            self._open[sample] = now_s
 
     def _next_holders(self, topology: Topology, tier: Tier) -> set[str]:
         """Who may answer once this tier's exit was unsure: the next exit, and, where the tier's
@@ -332,14 +374,15 @@ class Collector:
     def _answer(self, sample: int, now_s: float) -> None:
         del self._open[sample]
         draft = self._drafts.pop(sample)
+        found = draft.found
         self._answers.append(
             Answer(
                 sample=sample,
-                exit=draft.exit,
-                predicted=draft.predicted,
-                entropy=draft.entropy,
-                views=draft.views,
-                degraded=draft.degraded,
+                exit=found.exit,
+                predicted=found.predicted,
+                entropy=found.entropy,
+                views=found.views,
+                degraded=draft.degraded or found.views > self._views,
                 latency_s=now_s - draft.sent_s,
             )
         )
@@ -352,17 +395,23 @@ class Collector:
         nobody = not alive & self._device_bits
         dead = {h for h in self._holders if not self.liveness.is_alive(h, now_s)}
         for sample, news_s in list(self._open.items()):
-            draft = self._drafts[sample]
-            overdue = now_s >= news_s + self._answer_s
-            if draft.exit == NO_EXIT:
+            draft, overdue = self._drafts[sample], now_s >= news_s + self._answer_s
+            doubtful = draft.doubtful
+            if doubtful is not None and not self._went_past_a_live_node(doubtful, now_s):
+                self._take(sample, doubtful, now_s)
+            elif draft.exit == NO_EXIT:
                 if overdue or nobody:
-                    draft.predicted = self._prior_class
-                else:
-                    continue
-            elif not overdue and not self._beyond[draft.exit] <= dead:
-                continue
-            draft.degraded = True
-            self._answer(sample, now_s)
+                    self._give_up(sample, now_s)
+            elif overdue or self._beyond[draft.exit] <= dead:
+                draft.degraded = True
+                self._answer(sample, now_s)
+
+    def _give_up(self, sample: int, now_s: float) -> None:
+        """No exit answered: what is in doubt is better than the commonest class."""
+        draft = self._drafts[sample]
+        prior = draft.found._replace(predicted=self._prior_class)
+        draft.found, draft.degraded = draft.doubtful or prior, True
+        self._answer(sample, now_s)
 
     def _watch(self, now_s: float) -> None:
         """Notes who fell silent and who came back."""

@@ -7,8 +7,12 @@ Each member has a ring of slots of its own, sample s in slot s mod SLOTS: memory
 whatever arrives, and a member that sends nonsense (samples nobody asked for) fills its own slots
 and nobody else's.
 
-Members and views are bits of whole numbers, rows are bytes: most messages bring one row, and
-arrays are made only of what leaves together.
+A stand-in is a member that delivers past another one, its parent, which it believes gone. It is
+waited for only while the parent is silent here too, and counts only where the parent delivered
+nothing: its features are in the parent's.
+
+Members and parts (wire.messages) are bits of whole numbers, rows are bytes: most messages bring
+one row, and arrays are made only of what leaves together.
 
 Axes: N rows of a message or batch, M members, V views, R slots.
 """
@@ -18,6 +22,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,14 +42,22 @@ _NONE = -1
 class ClosedWindows:
     """Windows that closed together.
 
-    views_N: the views that the rows of each stand for. delivered_NM: which members brought some.
-    values: one array (N, ...) a member, zeros where it did not deliver.
+    views_N: the parts that the rows of each stand for. delivered_NM: which members' rows count.
+    values: one array (N, ...) a member, zeros where it does not count.
     """
 
     samples_N: list[int]
     views_N: list[int]
     delivered_NM: NDArray[np.bool_]
     values: tuple[NDArray[np.float32], ...]
+
+
+class StandIn(NamedTuple):
+    """A member, the one that it stands in for, and the bit that says that it did."""
+
+    member: int
+    parent: int
+    bit: int
 
 
 class _Window:
@@ -70,21 +83,23 @@ class Gather:
         patience_s: float,
         events: Counter[str],
         own: str | None = None,
-        stands_in: Sequence[int | None] = (),
+        parts_of: Sequence[frozenset[int]] | None = None,
+        stand_ins: Sequence[StandIn] = (),
     ) -> None:
         """members: who delivers; shapes: of one row of each; views_of: the views behind each.
 
-        own: the member that is this node itself, if one is. stands_in: for a member that is
-        awaited only while another is gone, that one's place.
+        own: the member that is this node itself, if one is. parts_of: the bits that each may
+        speak for, None: its views.
         """
         count = len(members)
         self.liveness = Liveness(members, patience_s, own)
         self._place = {name: place for place, name in enumerate(members)}
-        self._stands_in = [(m, other) for m, other in enumerate(stands_in) if other is not None]
+        self._stand_ins = tuple(stand_ins)
         self._deadline_s = deadline_s
         self._events = events
         self._shapes = shapes
-        self._behind_M = [sum(1 << view for view in views) for views in views_of]
+        self._behind_M = [_bits(views) for views in views_of]
+        self._parts_M = [_bits(parts) for parts in parts_of or views_of]
         self._missing_M = [bytes(4 * int(np.prod(shape))) for shape in shapes]
         self._last_MR = [[_NONE] * SLOTS for _ in members]
         self._waits_MR = [bytearray(SLOTS) for _ in members]
@@ -108,7 +123,8 @@ class Gather:
         self.liveness.hear(member, now_s)
         place = self._place[member]
         last_R, waits_R = self._last_MR[place], self._waits_MR[place]
-        behind, row_bytes = self._behind_M[place], len(self._missing_M[place])
+        behind, parts = self._behind_M[place], self._parts_M[place]
+        row_bytes = len(self._missing_M[place])
         rows = values.tobytes()
         for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
             slot = sample % SLOTS
@@ -120,7 +136,7 @@ class Gather:
             if window is None:
                 window = self._windows[sample] = _Window(now_s, len(self._shapes))
             window.delivered |= 1 << place
-            window.views_M[place] = views & behind
+            window.views_M[place] = views & parts if views & behind else 0
             window.rows_M[place] = rows[number * row_bytes : (number + 1) * row_bytes]
             self._touched.add(sample)
 
@@ -147,8 +163,8 @@ class Gather:
             self._touched.clear()
             return []
         alive = self.liveness.alive(now_s)
-        for member, other in self._stands_in:
-            if alive >> other & 1:
+        for member, parent, _ in self._stand_ins:
+            if alive >> parent & 1:
                 alive &= ~(1 << member)
         overdue = now_s >= self._oldest_s + self._deadline_s
         looked_at = self._windows if overdue or alive != self._alive else self._touched
@@ -179,12 +195,20 @@ class Gather:
             for place, waits_R in enumerate(self._waits_MR):
                 if window.delivered >> place & 1:
                     waits_R[slot] = False
+            self._settle_stand_ins(window)
         views_N = [0] * len(windows)
         for number, window in enumerate(windows):
             for views in window.views_M:
                 views_N[number] |= views
         delivered_NM = np.array([window.views_M for window in windows], dtype=bool)
         return ClosedWindows(samples_N, views_N, delivered_NM, tuple(self._values(windows)))
+
+    def _settle_stand_ins(self, window: _Window) -> None:
+        for member, parent, bit in self._stand_ins:
+            if window.views_M[parent]:
+                window.views_M[member] = 0
+            elif window.views_M[member]:
+                window.views_M[member] |= 1 << bit
 
     def _values(self, windows: list[_Window]) -> list[NDArray[np.float32]]:
         found = []
@@ -201,3 +225,7 @@ class Gather:
         deadline_s = self._oldest_s + self._deadline_s
         lost_s = self.liveness.next_change_s(now_s)
         return deadline_s if lost_s is None else min(deadline_s, lost_s)
+
+
+def _bits(numbers: frozenset[int]) -> int:
+    return sum(1 << number for number in numbers)

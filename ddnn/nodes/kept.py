@@ -27,9 +27,10 @@ class KeptFeatures:
     those that its siblings share in.
     """
 
-    def __init__(self, views: int = 1) -> None:
-        """views: behind the section."""
-        self._most = (views + 1) // 2
+    def __init__(self, behind: int = 1) -> None:
+        """behind: bit v for each view v behind the section."""
+        self._behind = behind
+        self._most = (behind.bit_count() + 1) // 2
         self._most_R: list[_Row | None] = [None] * SLOTS
         self._few_R: list[_Row | None] = [None] * SLOTS
         self._shape: tuple[int, ...] = ()
@@ -41,7 +42,8 @@ class KeptFeatures:
         self._shape = features_NFHW.shape[1:]
         values, row_bytes = features_NFHW.tobytes(), features_NFHW[0].nbytes
         for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
-            ring = self._most_R if views.bit_count() >= self._most else self._few_R
+            count = (views & self._behind).bit_count()
+            ring = self._most_R if count >= self._most else self._few_R
             row = values[number * row_bytes : (number + 1) * row_bytes]
             ring[sample % SLOTS] = _Row(sample, views, row)
 

@@ -93,11 +93,8 @@ class ViewSource:
 class FeatureSource:
     """The features of the node's children, gathered."""
 
-    def __init__(self, gather: Gather, stands_in: Sequence[int | None]) -> None:
-        """stands_in: for a child that only sends here while its parent is gone, that parent's
-        place among the children."""
+    def __init__(self, gather: Gather) -> None:
         self._gather = gather
-        self._stands_in = [(m, parent) for m, parent in enumerate(stands_in) if parent is not None]
         self._now_s = 0.0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -119,15 +116,9 @@ class FeatureSource:
             inputs: dict[str, NDArray[Any]] = {
                 f"features_{place}": values for place, values in enumerate(batch.values)
             }
-            inputs["present"] = self._counted(batch.delivered_NM).astype(np.float32)
+            inputs["present"] = batch.delivered_NM.astype(np.float32)
             found.append(SectionInput(batch.samples_N, batch.views_N, inputs))
         return found
-
-    def _counted(self, delivered_NM: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A child does not count where the parent that it stands in for delivered itself."""
-        for member, parent in self._stands_in:
-            delivered_NM[:, member] &= ~delivered_NM[:, parent]
-        return delivered_NM
 
     def due_s(self) -> float | None:
         """See Source."""
@@ -159,14 +150,14 @@ class SectionPart:
         to: Destinations,
         events: Counter[str],
         *,
-        views: int = 1,
+        behind: int = 1,
     ) -> None:
-        """views: behind the section."""
+        """behind: bit v for each view v behind the section."""
         self._source = source
         self._engine = engine
         self._to = to
         self._events = events
-        self._kept = KeptFeatures(views)
+        self._kept = KeptFeatures(behind)
         self._asked: list[int] = []
         self._parent = Liveness((to.parent,) if to.fallback and to.parent else (), to.patience_s)
         self._unsure: deque[tuple[float, list[int]]] = deque()

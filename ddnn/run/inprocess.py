@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.base import Identity, Node
-from ddnn.nodes.build import build_node, patience_s, takeover_s
+from ddnn.nodes.build import LoadEngine, build_node, patience_s, takeover_s
+from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import send_account, send_all, step
 from ddnn.nodes.recorder import Recorder
 from ddnn.run.operator import Operator
@@ -48,16 +49,21 @@ def run_inprocess(
     window: int | None = None,
     plan: FailurePlan | None = None,
     network: MemoryNetwork | None = None,
+    load_engine: LoadEngine = Engine,
 ) -> Recorder:
     """Every sample through every node. Returns the collector with verdicts and accounts.
 
     plan: what fails when; seconds are of the run's own clock, on which nothing but waiting and
     slowness takes time. network: what carries the bytes, None: one that leaves them as they are.
+    load_engine: reads a section's or exit's file; whoever runs a bundle often may keep them.
     """
     plan = plan or plan_of(bundle.topology)
     check_plan(plan, bundle.topology, len(views_NVCHW))
     network = network or MemoryNetwork()
-    return _InProcess(bundle, views_NVCHW, plan, window=window, network=network).run()
+    run = _InProcess(
+        bundle, views_NVCHW, plan, window=window, network=network, load_engine=load_engine
+    )
+    return run.run()
 
 
 @dataclass(slots=True)
@@ -82,6 +88,7 @@ class _Members:
         seed: int,
         clock: Callable[[], float],
         network: MemoryNetwork,
+        load_engine: LoadEngine,
     ) -> None:
         self._bundle = bundle
         self._views_NVCHW = views_NVCHW
@@ -90,6 +97,7 @@ class _Members:
         self._codec = Codec(bundle.topology, bundle.session, bundle.tables)
         self._boots = count(1)
         self._network = network
+        self._load_engine = load_engine
         self.collector_mailbox = Mailbox(
             COLLECTOR, self._codec, self._network.join(COLLECTOR), boot=RUN, clock=clock
         )
@@ -103,7 +111,13 @@ class _Members:
         views = None
         if name in topology.devices:
             views = self._views_NVCHW[:, topology.devices.index(name)]
-        node = build_node(name, self._bundle, views, identity=Identity(boot=boot))
+        node = build_node(
+            name,
+            self._bundle,
+            views,
+            identity=Identity(boot=boot),
+            load_engine=self._load_engine,
+        )
         transport = FaultyTransport(
             self._network.join(name), name, seed=self._seed, clock=self._clock
         )
@@ -168,12 +182,18 @@ class _InProcess:
         *,
         window: int | None,
         network: MemoryNetwork,
+        load_engine: LoadEngine,
     ) -> None:
         total = len(views_NVCHW)
         self._now_s = self._begun_s = 0.0
         self._topology = bundle.topology
         self._members = _Members(
-            bundle, views_NVCHW, seed=plan.seed, clock=lambda: self._now_s, network=network
+            bundle,
+            views_NVCHW,
+            seed=plan.seed,
+            clock=lambda: self._now_s,
+            network=network,
+            load_engine=load_engine,
         )
         self._operator = Operator(self._members, bundle.topology, clock=lambda: self._now_s)
         self._devices = bundle.topology.devices

@@ -13,7 +13,8 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
          8     4  sequence   grows with each message on this link since the sender's start
         12     4  checksum   CRC-32 of the message with this field 0, begun with a key (see seals)
 
-    body of          parts, in this order (P = ceil(V/8), one bit a view, lowest first)
+    body of          parts, in this order (P = ceil(parts/8), one bit a view and a node
+                     that a fallback leads past, lowest first)
     CAPTURE, ASK     samples u32 N
     EXPECT           samples u32 N, present u8 N x P
     SCORES           samples u32 N, present u8 N x P, scores f32, f16 or i8 N x K (wire.bits)
@@ -106,8 +107,8 @@ class Codec:
         self._names = (COLLECTOR, *topology.nodes)
         self._place = {name: place for place, name in enumerate(self._names)}
         self._routes = routes(topology)
-        self._views = topology.views
-        self._mask_bytes = packed_bytes(self._views, 1)
+        self._part_bits = topology.part_bits
+        self._mask_bytes = packed_bytes(self._part_bits, 1)
         self._row_bytes = {
             Kind.CAPTURE: 4,
             Kind.ASK: 4,
@@ -128,7 +129,7 @@ class Codec:
     @property
     def max_bytes(self) -> int:
         """No message of this topology is larger; a socket refuses larger ones unread."""
-        row = 4 + packed_bytes(self._views, 1)
+        row = 4 + packed_bytes(self._part_bits, 1)
         data = max(self.payloads.max_row_bytes, 8)
         account = AccountCodec.max_bytes(len(self._routes))
         return HEADER.size + max(MAX_ROWS * (row + data), account)
@@ -287,8 +288,8 @@ class Codec:
 
     def _views_of(self, body: memoryview, rows: int) -> Views:
         views_N = unpack_views(body[4 * rows : self.head_bytes * rows], self._mask_bytes)
-        if max(views_N) >> self._views:
-            raise WireError("bad-flag", f"a view beyond {self._views - 1}")
+        if max(views_N) >> self._part_bits:
+            raise WireError("bad-flag", f"a part beyond {self._part_bits - 1}")
         return views_N
 
     def _verdict(self, samples_N: Samples, views_N: Views, body: memoryview) -> Verdict:

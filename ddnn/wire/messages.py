@@ -1,7 +1,8 @@
 """What nodes say to each other, as plain values. The byte layout is in `codec`.
 
 Most messages have one row, or few: numbers stand in plain sequences, only scores and features in
-arrays. views_N says of each row which views have a part in it: bit v for view v.
+arrays. views_N says of each row which views have a part in it: bit v for view v. Bits beyond the
+last view are for the nodes of Topology.bypassable: 1 where the children's features went past it.
 
 Axes: N samples (rows of the message), V views, K classes, F filters, H, W.
 """

@@ -238,10 +238,10 @@ def recorded(topology: Topology, codec: Codec, receiver: str) -> list[bytes]:
 def patient(bundle: Bundle, folder: Path) -> Bundle:
     """The same, waiting so long that only what is refused can change a verdict."""
     document = bundle.topology.model_dump(mode="json")
-    for tier in document["tiers"]:
-        tier["deadline_ms"] = PATIENT_MS
+    for number, tier in enumerate(document["tiers"]):
+        tier["deadline_ms"] = PATIENT_MS + 2 * number
         if tier["exit"] is not None:
-            tier["exit"]["deadline_ms"] = PATIENT_MS
+            tier["exit"]["deadline_ms"] = PATIENT_MS + 2 * number + 1
     document["collector"]["answer_ms"] = 2 * PATIENT_MS
     document["heartbeat"] = {"interval_ms": 100, "patience": 100}
     return place_bundle(bundle.folder, Topology.model_validate(document), folder / "patient")

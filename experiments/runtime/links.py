@@ -66,10 +66,11 @@ VARIANTS: dict[str, Callable[[Topology], Links]] = {
 def with_links(topology: Topology, links: Links) -> Topology:
     """The same, with these emulated links and time enough for them."""
     document = topology.model_dump(mode="json") | {"links": links}
-    for tier in document["tiers"]:
-        tier["deadline_ms"] = 1000
+    for number, tier in enumerate(document["tiers"]):
+        tier["deadline_ms"] = 1000 + 2 * number
         if tier["exit"] is not None:
-            tier["exit"]["deadline_ms"] = 1000
+            tier["exit"]["deadline_ms"] = 1000 + 2 * number + 1
+    document["collector"]["answer_ms"] = 2000
     return Topology.model_validate(document)
 
 

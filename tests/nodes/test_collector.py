@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from builders import star_topology
+from hierarchies import HIERARCHIES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -373,3 +374,78 @@ def test_with_nothing_open_only_the_run_itself_is_led():
     assert bench.collector.due_s(0) == PATIENCE_S
     bench.verdict("gateway", 0)
     assert bench.collector.due_s(0) == LEAD_S
+
+
+ONE_EDGE = HIERARCHIES["one edge"]
+PAST_EDGE = 0b1000
+LOCAL, EDGE, CLOUD = range(3)
+
+
+class Past(Bench):
+    """A sample whose local exit was unsure; its devices have a way past the edge."""
+
+    def __init__(self) -> None:
+        super().__init__(samples=1, topology=ONE_EDGE)
+        self.alive = set(ONE_EDGE.nodes)
+        self.ask()
+        self.say("gateway", 0b111, final=False)
+
+    def say(self, sender: str, views: int, *, final: bool = True) -> None:
+        verdict = Verdict([0], [views], [0], [0.5], [final])
+        self.collector.handle(sender, verdict, self.now_s)
+
+    @property
+    def answer(self) -> tuple[int, int, bool] | None:
+        """Exit, parts, whether degraded; None where it is open."""
+        (answer,) = self.collector.kept
+        return (answer.exit, answer.views, answer.degraded) if self.collector.is_done else None
+
+
+def test_an_answer_past_a_node_that_lives_gives_way_to_that_nodes_own():
+    bench = Past()
+    bench.say("cloud", PAST_EDGE | 0b100)
+    assert bench.answer is None
+    bench.say("edge0", 0b011)
+    assert bench.answer == (EDGE, 0b011, False)
+
+
+def test_an_answer_past_a_node_holds_when_the_node_turns_out_to_be_dead():
+    bench = Past()
+    bench.say("cloud", PAST_EDGE | 0b100)
+    bench.alive.discard("edge0")
+    bench.wait(PATIENCE_S - 0.1)
+    assert bench.answer is None
+    bench.wait(0.2)
+    assert bench.answer == (CLOUD, PAST_EDGE | 0b100, True)
+
+
+def test_an_answer_past_a_node_for_all_views_holds_at_once():
+    bench = Past()
+    bench.say("cloud", PAST_EDGE | 0b111)
+    assert bench.answer == (CLOUD, PAST_EDGE | 0b111, True)
+
+
+def test_an_answer_past_a_dead_node_holds_at_once():
+    bench = Past()
+    bench.alive.discard("edge0")
+    bench.wait(PATIENCE_S + 0.1)
+    bench.say("cloud", PAST_EDGE | 0b001)
+    assert bench.answer == (CLOUD, PAST_EDGE | 0b001, True)
+
+
+def test_in_doubt_the_lower_exit_answers_when_nobody_else_does():
+    bench = Past()
+    bench.say("cloud", PAST_EDGE | 0b100)
+    bench.wait(ONE_EDGE.collector.answer_ms / 1000 + 0.1)
+    assert bench.answer == (LOCAL, 0b111, True)
+
+
+def test_in_doubt_is_better_than_no_answer():
+    bench = Bench(samples=1, topology=ONE_EDGE)
+    bench.alive = set(ONE_EDGE.nodes)
+    bench.ask()
+    verdict = Verdict([0], [PAST_EDGE | 0b100], [2], [0.5], [True])
+    bench.collector.handle("cloud", verdict, 0.0)
+    bench.wait(ONE_EDGE.collector.answer_ms / 1000 + 0.1)
+    assert bench.answers == [2]
+    assert bench.collector.degraded_N.tolist() == [True]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddnn.nodes.gather import SLOTS, ClosedWindows, Gather
+from ddnn.nodes.gather import SLOTS, ClosedWindows, Gather, StandIn
 from ddnn.wire.messages import MAX_ROWS
 
 MEMBERS = ("a", "b", "c")
@@ -298,3 +298,77 @@ def test_the_next_deadline_is_the_oldest_windows():
     bench.now_s = DEADLINE_S
     assert bench.close() == {1: "a"}
     assert bench.gather.due_s(bench.now_s) == pytest.approx(0.3 + DEADLINE_S)
+
+
+EDGE, CAM0, CAM1 = "edge", "cam0", "cam1"
+PAST = 1 << 2
+
+
+class Fallback:
+    """A gather of an edge and of its two devices, which have the way past it."""
+
+    def __init__(self) -> None:
+        views = [frozenset({0, 1}), frozenset({0}), frozenset({1})]
+        self.gather = Gather(
+            (EDGE, CAM0, CAM1),
+            [(1,)] * 3,
+            views_of=views,
+            deadline_s=DEADLINE_S,
+            patience_s=2.0,
+            events=Counter(),
+            stand_ins=[StandIn(1, 0, 2), StandIn(2, 0, 2)],
+        )
+
+    def put(self, member: str, views: int, now_s: float = 0.0) -> None:
+        self.gather.put(member, [7], [views], np.ones((1, 1), np.float32), now_s)
+
+    def close(self, now_s: float = 0.0) -> list[tuple[int, list[bool], list[float]]]:
+        """Parts, who counts, and whose values are fused."""
+        return [
+            (b.views_N[0], b.delivered_NM[0].tolist(), [float(v[0, 0]) for v in b.values])
+            for b in self.gather.close(now_s)
+        ]
+
+
+@pytest.mark.parametrize("first", [EDGE, CAM1])
+def test_a_stand_in_does_not_count_where_its_parent_delivered(first):
+    bench = Fallback()
+    for member in sorted((EDGE, CAM1), key=lambda name: name != first):
+        bench.put(member, 0b01 if member == EDGE else 0b10)
+    assert bench.close() == [(0b01, [True, False, False], [1, 0, 0])]
+
+
+def test_a_stand_in_waits_for_its_parent_and_says_that_it_went_past_it():
+    bench = Fallback()
+    bench.put(CAM0, 0b01)
+    bench.put(CAM1, 0b10)
+    assert bench.close() == []
+    assert bench.close(DEADLINE_S) == [(PAST | 0b11, [False, True, True], [0, 1, 1])]
+
+
+def test_stand_ins_of_a_silent_parent_are_waited_for_and_no_longer():
+    bench = Fallback()
+    for member, now_s in ((EDGE, 0.0), (CAM0, 1.9), (CAM1, 1.9)):
+        bench.gather.liveness.hear(member, now_s)
+    bench.put(CAM0, 0b01, 2.1)
+    assert bench.close(2.1) == []
+    bench.put(CAM1, 0b10, 2.2)
+    assert bench.close(2.2) == [(PAST | 0b11, [False, True, True], [0, 1, 1])]
+
+
+def test_who_sees_nothing_goes_past_nobody():
+    bench = Fallback()
+    for member in (EDGE, CAM0, CAM1):
+        bench.put(member, 0)
+    assert bench.close() == [(0, [False] * 3, [0, 0, 0])]
+
+
+def test_nobody_says_for_others_that_they_were_passed_by():
+    bench = Fallback()
+    bench.put(EDGE, 0b111)
+    assert bench.close()[0][0] == 0b011
+    alone = Bench()
+    alone.gather.put("a", [1], [0b1000], row("a", [1]), 0.0)
+    alone.now_s = DEADLINE_S
+    (batch,) = alone.gather.close(alone.now_s)
+    assert (batch.views_N, batch.delivered_NM.any()) == ([0], False)

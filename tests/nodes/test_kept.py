@@ -7,6 +7,7 @@ from ddnn.nodes.kept import KeptFeatures
 from ddnn.wire.messages import Features
 
 VIEWS = 4
+BEHIND = 0b1111
 
 
 def features(samples: list[int], views: int) -> Features:
@@ -26,14 +27,14 @@ def known(kept: KeptFeatures, *samples: int) -> dict[int, int]:
 
 
 def test_the_last_samples_are_kept():
-    kept = KeptFeatures(VIEWS)
+    kept = KeptFeatures(BEHIND)
     for start in range(0, 2 * SLOTS, 64):
         kept.put(features(list(range(start, start + 64)), VIEWS))
     assert known(kept, 0, SLOTS - 1, SLOTS, 2 * SLOTS - 1) == {SLOTS: VIEWS, 2 * SLOTS - 1: VIEWS}
 
 
 def test_samples_that_one_child_made_up_take_no_place_of_the_others():
-    kept = KeptFeatures(VIEWS)
+    kept = KeptFeatures(BEHIND)
     kept.put(features([3, 4], VIEWS))
     for n in range(SLOTS):
         kept.put(features([2**32 - 1 - n], 1))
@@ -42,7 +43,15 @@ def test_samples_that_one_child_made_up_take_no_place_of_the_others():
 
 
 def test_a_sample_that_came_twice_is_answered_with_most_views():
-    kept = KeptFeatures(VIEWS)
+    kept = KeptFeatures(BEHIND)
     kept.put(features([3], 1))
     kept.put(features([3, 5], 2))
     assert known(kept, 3, 5, 7) == {3: 2, 5: 2}
+
+
+def test_what_says_only_that_somebody_was_passed_by_counts_for_no_view():
+    kept = KeptFeatures(BEHIND)
+    kept.put(features([3], 2))
+    values = np.zeros((1, 1, 1, 1), dtype=np.float32)
+    kept.put(Features([3 + SLOTS], [0b1_0001], values))
+    assert known(kept, 3) == {3: 2}

@@ -145,8 +145,8 @@ def four_hosts() -> Topology:
         if node["role"] == "device":
             node["parent"] = "edge0"
     document["collector"] = {"endpoint": "tcp://10.77.0.3:5999", "host": "site", "answer_ms": 3000}
-    for tier in document["tiers"]:
-        tier["deadline_ms"] = tier["exit"]["deadline_ms"] = 1000
+    for number, tier in enumerate(document["tiers"]):
+        tier["deadline_ms"] = tier["exit"]["deadline_ms"] = 1000 + number
     document["links"] = [
         {"from": cam, "to": "gateway", "latency_ms": 20} for cam in ("cam0", "cam1")
     ]
