@@ -14,17 +14,17 @@ drawn over objects.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ddnn.report.plots import BLUE, GRAY, INK
 from ddnn.training.evaluate import evaluate
-from ddnn.training.failures import OVERALL, by_count, every_failure
+from ddnn.training.failures import OVERALL, SubsetAccuracy, by_count, every_failure
 from ddnn.training.settings import PRESETS, PresetName
-from experiments.paper.failures import expected
 from experiments.paper.outage import sight_limit
 from experiments.shared.measures import at_rules
 from experiments.shared.objects import apart
@@ -73,10 +73,28 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
         same = [subset.correct_N for subset in found if len(subset.lost) == count]
         rows[str(count)] |= apart(study.data, np.mean(same, axis=0), OVERALL)
     rows["0"] |= at_rules(evaluate(run, test))
-    without = 100 * float((test.fused_labels_N == run.prior_class).mean())
-    survival_V = [SURVIVAL] * study.cameras
-    rows[f"survival {SURVIVAL}"] = {OVERALL: expected(found, survival_V, without=without)}
+    without_N = test.fused_labels_N == run.prior_class
+    right_N = expected(found, without_N, devices=study.cameras, survival=SURVIVAL)
+    rows[f"survival {SURVIVAL}"] = apart(study.data, right_N, OVERALL)
     return rows
+
+
+def expected(
+    found: Sequence[SubsetAccuracy],
+    without_N: NDArray[np.bool_],
+    *,
+    devices: int,
+    survival: float,
+) -> NDArray[np.float64]:
+    """(N,) chance that each sample is right, devices failing independently.
+
+    found: of all subsets that leave a device. without_N: right when none is left.
+    """
+    right_N = without_N * (1 - survival) ** devices
+    for subset in found:
+        lost = len(subset.lost)
+        right_N = right_N + subset.correct_N * survival ** (devices - lost) * (1 - survival) ** lost
+    return right_N
 
 
 def draw(figure: Figure, means: Means) -> None:

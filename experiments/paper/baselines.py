@@ -27,7 +27,13 @@ from experiments.shared.study import Experiment, Means, Rows, Study, main
 
 NEAR_COPY = "near_copy"
 ROW = "test"
-SETTINGS = ("commonest_class", NEAR_COPY, "nearest_pixels", "linear")
+SETTINGS = {
+    "commonest_class": "the commonest class",
+    NEAR_COPY: "near-copy of a training view, else the commonest",
+    "nearest_pixels": "1-NN on pixels",
+    "linear": "linear classifier on pixels",
+}
+"""In words."""
 
 
 def measure(study: Study, setting: str, _seed: int) -> Rows:

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from ddnn.bundle.load import load_bundle
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
-from ddnn.errors import ConfigError
+from ddnn.errors import ConfigError, DdnnError
 from ddnn.runfolder import is_finished, is_run
 from ddnn.topology import Topology
 from ddnn.training.run import Run, open_run, read_config, resume_run, train_run, versions
@@ -100,7 +100,10 @@ class Study:
         """Whether the network there is of this call, or may be taken from an earlier one."""
         if self.options.fresh and folder not in self.trained_anew:
             return False
-        return is_run(folder) and read_config(folder).versions == versions()
+        try:
+            return is_run(folder) and read_config(folder).versions == versions() and _opens(folder)
+        except DdnnError:  # of other versions, or damaged
+            return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +225,13 @@ def _option_text(value: object) -> str:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _opens(folder: Path) -> bool:
+    """Whether the bundle there is one of this ddnn, or none is there yet."""
+    if is_finished(folder):
+        open_run(folder)
+    return True
 
 
 def _columns_of_record(study: Study) -> dict[str, str]:

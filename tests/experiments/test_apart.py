@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from ddnn.data.multiview import DataSet, MultiView, Split
+from ddnn.training.failures import SubsetAccuracy
+from experiments.paper.ablation import expected
 from experiments.paper.baselines import by_near_copies
 from experiments.shared.objects import apart, half_interval
 
@@ -54,6 +56,15 @@ def test_forty_views_of_one_car_are_one_car():
     assert half_interval(right_N, np.arange(50)) == pytest.approx(0.11, abs=0.01)
     assert half_interval(np.ones(50), objects_N) == 0
     assert half_interval(np.ones(40), np.zeros(40)) == 1
+
+
+def test_the_expected_share_is_the_sum_over_all_subsets():
+    def subset(lost: tuple[str, ...], right: list[bool]) -> SubsetAccuracy:
+        return SubsetAccuracy(lost=lost, accuracy={}, local_share=0, correct_N=np.array(right))
+
+    found = [subset((), [1, 1]), subset(("a",), [1, 0]), subset(("b",), [0, 0])]
+    right_N = expected(found, np.array([False, True]), devices=2, survival=0.9)
+    assert right_N == pytest.approx([0.81 + 0.09, 0.81 + 0.01])
 
 
 def test_the_rule_for_parked_cars_copies_the_class_that_was_seen_alike():

@@ -68,13 +68,17 @@ def test_rows_of_no_network_name_none(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "options", "is_trained_again"),
-    [({}, [], False), ({"numpy": "0.9"}, [], True), ({}, ["--fresh"], True)],
-    ids=["equal", "other versions", "fresh"],
+    [({}, [], False), ({"numpy": "0.9"}, [], True), ({}, ["--fresh"], True), ({}, ["old"], True)],
+    ids=["equal", "other versions", "fresh", "other bundle"],
 )
 def test_a_network_is_used_again_only_where_it_is_of_the_same_versions(
     tmp_path, change, options, is_trained_again
 ):
     call(tmp_path)
+    if options == ["old"]:
+        manifest = network(tmp_path) / "bundle/manifest.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema_version": 1}))
+        options = []
     config = network(tmp_path) / "config.json"
     document = json.loads(config.read_text())
     document["versions"] |= change
