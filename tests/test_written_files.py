@@ -63,7 +63,7 @@ def is_binary(call: ast.Call) -> bool:
 
 
 def says_encoding(name: str, call: ast.Call) -> bool:
-    if "encoding" in keywords(call):
+    if "encoding" in keywords(call) or (name == "TextIOWrapper" and len(call.args) > 1):
         return True
     first = call.args[0] if name == "read_text" and call.args else None
     return isinstance(first, ast.Constant) and first.value == "utf-8"
