@@ -14,6 +14,8 @@ _YAML_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*|[0-9]+\.[0-9]*([eE][-+][0-9]+)?)
 _NUMBER = re.compile(r"[-+]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][-+]?[0-9]+)?|0o[0-7]+")
 """What a person means as a number."""
 _EXPONENT = re.compile(r"([-+]?[0-9]+)(\.[0-9]*)?[eE]([-+]?)([0-9]+)")
+MAX_DIGITS = 1000
+"""Python makes numbers of up to 4300."""
 MAX_LETTERS = 40
 """Of a text that may have been meant as a number, and of what a message shows."""
 
@@ -61,6 +63,8 @@ def _meaning(tag: str, digits: str) -> str | None:
         return "a number in base 60"
     if tag == _INT and re.fullmatch("0[0-9_]+", digits):
         return "a number in base 8"
+    if tag == _INT and digits.isdigit() and len(digits) > MAX_DIGITS:
+        return f"a number of {len(digits)} digits"
     if tag == _FLOAT and not _is_finite(digits):
         return "no finite number"
     return None

@@ -91,7 +91,7 @@ def topology_of(file: str) -> Topology:
 
 
 def samples_of(
-    bundle: Bundle, card: str | None, split: str, view_map: Mapping[str, str] | None
+    bundle: Bundle, card: str | None, split: str, view_map: Mapping[str, str] | None = None
 ) -> MultiView:
     """A part of the card's data, by default of the card that the bundle was trained on.
 

@@ -15,7 +15,8 @@ from tiny import make_samples, make_topology
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
 from ddnn.errors import ConfigError, DataError, DdnnError
-from ddnn.training.run import open_run
+from ddnn.training.run import open_run, train_run
+from ddnn.training.settings import settings_for
 
 
 def call(*arguments: object) -> Result:
@@ -67,6 +68,8 @@ def test_a_class_without_a_training_sample_is_refused_before_anything_is_written
     card = write_card(tmp_path / "data", split=part_without(0, 2))
     with pytest.raises(DataError, match="class 'blue' has no sample in the train part"):
         train(tmp_path, card)
+    with pytest.raises(DataError, match="class 'blue' has no sample in the train part"):
+        train_run(tmp_path / "run", make_topology(), card, settings_for("robust", epochs=1))
     assert not (tmp_path / "run").exists()
 
 
