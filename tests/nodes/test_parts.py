@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import random_views, star_topology
+from by_hand import joined, sent
 from networks import Trained, Trainer
 
 from ddnn.bundle.load import Bundle
@@ -53,18 +54,6 @@ def never_sure(bundle: Bundle) -> Bundle:
 def scores_of(view: int, *numbers: int) -> Scores:
     scores_NK = np.ones((len(numbers), 3), dtype=np.float32)
     return Scores(numbers, [1 << view] * len(numbers), scores_NK)
-
-
-def sent(node: Node, now_s: float) -> list[tuple[str, Message]]:
-    """What the node sends now, heartbeats left out."""
-    return [tuple(o) for o in node.tick(now_s) if not isinstance(o.message, Heartbeat | Hello)]
-
-
-def joined(name: str, bundle: Bundle, views: np.ndarray | None = None) -> Node:
-    """A node that takes part in a run."""
-    node = build_node(name, bundle, views)
-    node.handle(COLLECTOR, Roll(1), 0.0)
-    return node
 
 
 def test_a_gateway_asks_only_devices_that_delivered(star):
