@@ -162,6 +162,11 @@ class Collector:
         """Digest of the samples, see Roll."""
         return self._roll.data
 
+    def ask_no_more(self) -> None:
+        """The samples asked for so far are all that there will be."""
+        self._samples = self._next
+        self._halts = []
+
     @property
     def is_done(self) -> bool:
         """Every sample is answered."""

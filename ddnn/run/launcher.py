@@ -313,6 +313,8 @@ class Launch:
 
     def _look(self, seconds: float) -> None:
         """At everything beside the samples: nothing of it ends the run."""
+        if self._options.seconds is not None and seconds >= self._options.seconds:
+            self._collector.ask_no_more()
         for what, do in (
             ("orders", self._processes.look_at_orders),
             ("supervision", self._supervise),

@@ -53,7 +53,8 @@ class Options:
     system chooses instead of the topology's. idle_s: time to do nothing before the first sample,
     to measure what an idle system uses. host: the one host this machine plays, None: all.
     ready_s: time all nodes get to start and to reach each other. keys: folder of key files.
-    insecure: listen to other machines without CURVE. data: digest of the samples of which those
+    insecure: listen to other machines without CURVE. seconds: ask for no more samples after this
+    time, None: until all were run. data: digest of the samples of which those
     that are run are the first; None: they are all.
     """
 
@@ -66,6 +67,7 @@ class Options:
     ready_s: float = READY_S
     keys: Path | None = None
     insecure: bool = False
+    seconds: float | None = None
     data: int | None = None
 
 

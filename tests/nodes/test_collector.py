@@ -449,3 +449,12 @@ def test_in_doubt_is_better_than_no_answer():
     bench.wait(ONE_EDGE.collector.answer_ms / 1000 + 0.1)
     assert bench.answers == [2]
     assert bench.collector.degraded_N.tolist() == [True]
+
+
+def test_who_asks_no_more_is_done_with_what_was_asked():
+    bench = Bench(samples=1000, window=4, halts=[2])
+    asked = bench.ask()
+    bench.collector.ask_no_more()
+    bench.verdict("gateway", *asked)
+    assert bench.ask() == []
+    assert (asked, bench.collector.asked, bench.collector.is_done) == ([0, 1], 2, True)

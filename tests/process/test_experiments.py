@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from builders import star_topology
+from hierarchies import HIERARCHIES
 from networks import Trainer
 from waiting import node_processes
 
@@ -59,3 +60,21 @@ def test_more_devices_keep_the_promises(tmp_path):
         assert row["answered"] == row["answered_killed"] == row["samples"]
         assert float(row["equal"]) == float(row["equal_killed"]) == 1
         assert row["payload"] == row["equation"]
+
+
+def test_a_storm_loses_no_sample_and_changes_no_verdict(tmp_path_factory, tmp_path):
+    train = Trainer(tmp_path_factory.mktemp("runs"))
+    paths = [
+        str(train(topology, 40).bundle.folder)
+        for topology in (star_topology(), HIERARCHIES["two edges, some ways past"])
+    ]
+    command = [sys.executable, str(RUNTIME / "storm.py"), *paths, "--smoke", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    with (tmp_path / "storm.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert [row["topology"] for row in found] == ["star", "hierarchy"]
+    for row in found:
+        assert row["lost"] == row["doubled"] == row["unequal"] == "0"
+        assert int(row["samples"]) > 0
+        assert int(row["failures"]) == 12
