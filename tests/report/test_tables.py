@@ -4,11 +4,11 @@ from io import StringIO
 
 import numpy as np
 import pytest
-from builders import star_topology
-from networks import Trainer
+from builders import random_views, star_topology
+from networks import Trainer, random_run
 from rich.console import Console
 
-from ddnn.report.tables import interval, percent, print_launch
+from ddnn.report.tables import interval, percent, print_launch, print_offline
 from ddnn.report.tally import Tally
 from ddnn.run.history import History
 from ddnn.run.inprocess import run_inprocess
@@ -16,6 +16,8 @@ from ddnn.run.orders import Order
 from ddnn.run.outcome import NodeState, build_report, failure_entry
 from ddnn.run.plan import parse_failure, plan_of
 from ddnn.run.prepare import Watcher
+from ddnn.training.evaluate import evaluate
+from ddnn.training.evaluate import report as evaluation_report
 
 FAILURES = [
     (parse_failure({"node": "cam1", "kind": "kill", "at": {"sample": 20}}), 20),
@@ -66,6 +68,66 @@ def test_a_launch_shows_exits_links_nodes_and_failures(report):
     assert "gateway: hang at 9.5 s not applied: the run was over by then\n" in text
     assert "40 of 40 samples answered" in text
     assert "20 samples/s" in text
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all tables, their heads included."""
+    lines = [line.replace("┃", "│") for line in text.splitlines()]
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if "│" in line]
+
+
+def test_each_column_of_a_launch_shows_what_its_head_says(report):
+    exit_ = {"samples": 30, "share": 0.75, "accuracy": 0.9}
+    latency = {"local": {"p50": 1.23, "p95": 4.56, "p99": 7.89}}
+    link = {
+        "from": "cam0", "to": "gateway", "kind": "scores", "data": True, "messages": 11,
+        "rows": 22, "payload": 33, "zmtp": 44, "ip": 55,
+    }  # fmt: skip
+    control = [link | {"kind": kind, "data": False} for kind in ("ask", "heartbeat")]
+    node = {
+        "state": "killed", "sent_bytes": 66, "received_bytes": 77, "resident_mb": 88.4,
+        "events": {"late": 2, "duplicate": 0},
+    }  # fmt: skip
+    changed = report | {
+        "exits": {"local": exit_, "cloud": exit_ | {"samples": 0, "accuracy": None}},
+        "latency_ms": latency,
+        "bytes": report["bytes"] | {"links": [link, *control]},
+        "nodes": {"cam0": node, "cam1": node | {"resident_mb": None}},
+    }
+    shown = rows(printed(changed))
+    assert ["exit", "answers", "share", "right", "p50 ms", "p95 ms", "p99 ms"] in shown
+    assert ["local", "30", "75.0%", "90.0%", "1.2", "4.6", "7.9"] in shown
+    assert ["cloud", "0", "75.0%", "–", "–", "–", "–"] in shown
+    assert ["link", "kind", "messages", "samples", "payload", "ZMTP", "IP"] in shown
+    assert ["cam0 → gateway", "scores", "11", "22", "33", "44", "55"] in shown
+    assert ["all links", "control", "22", "44", "0", "88", "110"] in shown
+    assert ["node", "state", "sent B", "received B", "memory MB", "noted"] in shown
+    assert ["cam0", "killed", "66", "77", "88", "2 late"] in shown
+    assert ["cam1", "killed", "66", "77", "–", "2 late"] in shown
+
+
+def test_each_column_of_an_evaluation_shows_what_its_head_says():
+    samples = random_views(star_topology(), 40)
+    run = random_run(star_topology(), samples)
+    document = evaluation_report(run, evaluate(run, samples))
+    document["failures"] = [failure_entry(*FAILURES[0])]
+    local = document["exits"]["local"]
+    local |= {"share": 0.25, "accuracy": 0.5, "threshold": 0.1234, "all_samples_accuracy": 0.75}
+    local["all_samples_interval"] = (0.6, 0.8)
+    out = StringIO()
+    print_offline(document, Console(file=out, width=160))
+    shown = rows(out.getvalue())
+    assert ["exit", "all samples", "95 % interval", "answers", "right", "T"] in shown
+    assert ["local", "75.0%", "60.0% – 80.0%", "25.0%", "50.0%", "0.123"] in shown
+    cloud, overall = document["exits"]["cloud"], document["accuracy"]
+    assert ["cloud", percent(cloud["all_samples_accuracy"])] in [row[:2] for row in shown]
+    bounds = interval(document["accuracy_interval"])
+    assert ["overall", percent(overall), bounds, "", "", ""] in shown
+    for name, part in document["classes"].items():
+        assert f"{name} {part['correct']}/{part['samples']}" in out.getvalue()
+    assert "cam1: kill before sample 20\n" in out.getvalue()
+    payload = document["bytes"]["per_device_sample"]["payload"]
+    assert f"payload: {payload:.1f} bytes per device and sample" in out.getvalue()
 
 
 def test_bytes_stand_beside_their_equation_and_the_kernels_count_where_there_are_such(report):
