@@ -53,8 +53,8 @@ class _Layers(Model):
 class _Convolution(_Layers):
     """Convolutions 3x3 pad 1, the first with a stride."""
 
-    filters: int = Field(ge=1, le=1024)
-    stride: int = Field(1, ge=1, le=4)
+    filters: int = Field(ge=1, le=1024, description="feature maps that it gives")
+    stride: int = Field(1, ge=1, le=4, description="of the first convolution")
 
     def convolved(self, shape: Shape) -> Shape:
         """Shape behind the convolutions for an input of `shape`."""
@@ -70,7 +70,7 @@ class ConvP(_Convolution):
     """Convolution 3x3 pad 1, max pool 3x3 pad 1, batch norm, activation (paper IV-A, figure 3)."""
 
     kind: Literal["convp"]
-    pool_stride: int = Field(2, ge=1, le=4)
+    pool_stride: int = Field(2, ge=1, le=4, description="2 halves height and width")
 
     def output(self, shape: Shape) -> Shape:
         """See _Convolution; the pool follows."""
@@ -94,7 +94,7 @@ class FC(_Layers):
     """Fully connected layer, batch norm, activation (paper figure 3)."""
 
     kind: Literal["fc"]
-    units: int = Field(ge=1, le=65536)
+    units: int = Field(ge=1, le=65536, description="values that it gives")
 
     def output(self, _: Shape) -> Shape:
         """(units, 1, 1), whatever comes in."""
@@ -107,9 +107,9 @@ Block = Annotated[ConvP | Conv | Residual | FC, Field(discriminator="kind")]
 class Section(Model):
     """The blocks that one node runs. No blocks: the view itself is sent up (the raw baseline)."""
 
-    blocks: tuple[Block, ...] = Field((), strict=False)
-    weight_bits: Bits = 32
-    activation_bits: Bits = 32
+    blocks: tuple[Block, ...] = Field((), strict=False, description="run one after the other")
+    weight_bits: Bits = Field(32, description="per weight; 1 is a sign")
+    activation_bits: Bits = Field(32, description="per value that a block gives; 1 is a sign")
     feature_bits: Bits | None = Field(
         None, description="bits per value sent up; default: the last block's activation bits"
     )

@@ -73,9 +73,9 @@ ViewNames = Annotated[
 class View(Model):
     """Size of one camera's image."""
 
-    channels: int = Field(3, ge=1, le=16)
-    height: int = Field(32, ge=1, le=1024)
-    width: int = Field(32, ge=1, le=1024)
+    channels: int = Field(3, ge=1, le=16, description="3 for colour, 1 for grey")
+    height: int = Field(32, ge=1, le=1024, description="pixels")
+    width: int = Field(32, ge=1, le=1024, description="pixels")
 
     @property
     def shape(self) -> Shape:
@@ -85,8 +85,8 @@ class View(Model):
 class Exit(Model):
     """The classifier of a tier: fuses the scores of all its nodes at the node `at`."""
 
-    at: Name
-    aggregator: Aggregator = "max"
+    at: Name = Field(description="the node that holds it: a gateway, or a node of the tier")
+    aggregator: Aggregator = Field("max", description="fuses the scores of the tier's nodes")
     threshold: float | None = Field(
         None, ge=0, le=1, description="answers when normalized entropy is below; last exit: none"
     )
@@ -112,10 +112,10 @@ class Exit(Model):
 class Tier(Model):
     """One level of the hierarchy."""
 
-    name: Name
+    name: Name = Field(description="the first is device, the last is cloud")
     aggregator: Aggregator = Field("concat", description="fuses the children's feature maps")
-    section: Section
-    exit: Exit | None = None
+    section: Section = Field(description="what each node of the tier runs")
+    exit: Exit | None = Field(None, description="where the tier may answer; the last tier has one")
     absent: AbsentViews = Field(
         "send", description="of the device tier: whether a black view is classified and sent"
     )
@@ -135,32 +135,34 @@ class Limits(Model):
     """What a node's process may use, where the system can see to it."""
 
     cpu: float | None = Field(None, gt=0, le=1024, description="cores; 0.5 is half of one")
-    memory_mb: int | None = Field(None, ge=16, le=1 << 20)
+    memory_mb: int | None = Field(None, ge=16, le=1 << 20, description="megabytes")
 
 
 class Node(Model):
     """One process: its tier (or gateway), where its features go, where it listens."""
 
     role: Name = Field(description="a tier's name, or gateway")
-    endpoint: str
-    parent: Name | None = None
+    endpoint: str = Field(description="where it listens and others reach it: tcp://ADDRESS:PORT")
+    parent: Name | None = Field(None, description="node of the next tier that gets its features")
     fallback: Name | None = Field(
         None, description="where its features go while the parent is gone"
     )
-    view: int | None = Field(None, ge=0, le=MAX_NODES)
-    host: Name = "local"
+    view: int | None = Field(
+        None, ge=0, le=MAX_NODES, description="of a device: which view it sees, from 0 on"
+    )
+    host: Name = Field("local", description="the machine that it runs on")
     section: Section | None = Field(None, description="in place of the tier's")
-    limits: Limits = Limits()
+    limits: Limits = Field(Limits(), description="what its process may use")
     restart: Restart = Field("never", description="whether the launcher starts it again")
 
 
 class Link(Model):
     """An emulated link from one node to another: what leaves `sender` for `receiver`."""
 
-    sender: Name = Field(alias="from")
-    receiver: Name = Field(alias="to")
+    sender: Name = Field(alias="from", description="the node that sends")
+    receiver: Name = Field(alias="to", description="the node that receives")
     bandwidth_kbps: float | None = Field(None, gt=0, le=1e9, description="kilobits per second")
-    latency_ms: float = Field(0, ge=0, le=60_000)
+    latency_ms: float = Field(0, ge=0, le=60_000, description="added to every message")
     jitter_ms: float = Field(0, ge=0, le=60_000, description="uniform, added to the latency")
     loss: float = Field(0, ge=0, lt=1, description="share of messages lost")
 
@@ -168,8 +170,8 @@ class Link(Model):
 class Collector(Model):
     """Who asks for samples and takes the verdicts: the launcher."""
 
-    endpoint: str
-    host: Name = "local"
+    endpoint: str = Field(description="where it listens and nodes reach it: tcp://ADDRESS:PORT")
+    host: Name = Field("local", description="the machine that it runs on")
     answer_ms: float = Field(
         1000, gt=0, le=600_000, description="take the deepest answer so far after this silence"
     )
@@ -179,7 +181,7 @@ class Collector(Model):
 class Heartbeat(Model):
     """How fast a silent node is noticed: after interval_ms x patience."""
 
-    interval_ms: float = Field(100, ge=5, le=60_000)
+    interval_ms: float = Field(100, ge=5, le=60_000, description="time between two beats")
     patience: int = Field(3, ge=2, le=100, description="beats come up to 1.5 intervals apart")
 
 
@@ -194,15 +196,21 @@ class Security(Model):
 class Topology(Model):
     """A checked topology file."""
 
-    name: Name
-    classes: ClassNames
-    view: View = View()
-    tiers: tuple[Tier, ...] = Field(strict=False, min_length=2, max_length=16)
-    collector: Collector
-    nodes: dict[Name, Node] = Field(min_length=2, max_length=MAX_NODES)
-    links: tuple[Link, ...] = Field((), strict=False, max_length=MAX_NODES)
-    heartbeat: Heartbeat = Heartbeat()
-    security: Security = Security()
+    name: Name = Field(description="shown in reports")
+    classes: ClassNames = Field(description="what a sample may show, each once")
+    view: View = Field(View(), description="size of every camera's image")
+    tiers: tuple[Tier, ...] = Field(
+        strict=False, min_length=2, max_length=16, description="from the devices to the cloud"
+    )
+    collector: Collector = Field(description="who asks for samples and takes the verdicts")
+    nodes: dict[Name, Node] = Field(
+        min_length=2, max_length=MAX_NODES, description="by name: lower-case letters, digits, _ -"
+    )
+    links: tuple[Link, ...] = Field(
+        (), strict=False, max_length=MAX_NODES, description="links that are to be slow or lossy"
+    )
+    heartbeat: Heartbeat = Field(Heartbeat(), description="how a silent node is noticed")
+    security: Security = Field(Security(), description="whether connections are encrypted")
 
     @model_validator(mode="before")
     @classmethod
