@@ -27,6 +27,15 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def name_of(path: Path) -> str:
+    """The last name of a path as a text in its normal form, whatever the locale: bytes of file
+    names are UTF-8. What is no UTF-8 stays as Python reads it."""
+    try:
+        return normal(os.fsencode(path.name).decode("utf-8"))
+    except UnicodeError:
+        return normal(path.name)
+
+
 def spelled(path: Path) -> Path:
     """The path as the file system has it, where its accents are written in the other way."""
     found = Path(path.anchor)
@@ -41,7 +50,7 @@ def _alike(folder: Path, name: str) -> str:
         return name
     with contextlib.suppress(OSError):
         for other in os.listdir(folder):
-            if normal(other) == normal(name):
+            if name_of(Path(other)) == name_of(Path(name)):
                 return other
     return name
 

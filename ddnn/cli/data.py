@@ -17,6 +17,7 @@ from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
 from ddnn.data.rendered import render_to
 from ddnn.data.summary import PARTS, Summary, summarise
 from ddnn.errors import ConfigError, DdnnError
+from ddnn.paths import text_to_path
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, nothing else")
 
@@ -51,7 +52,7 @@ def show(card: str, out: Path | None, samples: int, as_json: bool) -> None:
     CARD is a card's path or the name of one that `ddnn data list` shows.
     """
     data_set = load(card)
-    path = out or Path(f"{Path(data_set.name).name}.png")
+    path = out or Path(text_to_path(f"{data_set.name}.png"))
     write_contact_sheet(data_set, chosen_samples(data_set, samples), path)
     summary = summarise(data_set)
     if as_json:

@@ -57,7 +57,7 @@ def hold_standard_files() -> None:
 def losing(stream: object) -> TextIO | None:
     """Standard error, or what stands for it in a test: what cannot be said (disk full, terminal of
     a session that has ended) is lost, and ends nothing."""
-    if stream is not None and not isinstance(stream, io.TextIOWrapper):
+    if stream is not None and type(stream) is not io.TextIOWrapper:  # pytest's is a kind of it
         return cast(TextIO, stream)
     encoding = sys.getfilesystemencoding() if stream is None else stream.encoding
     return io.TextIOWrapper(cast(BinaryIO, _Losing(2)), encoding, write_through=True)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, RootModel, model_validat
 from ddnn import share
 from ddnn.blocks import Model, NotBool
 from ddnn.errors import ConfigError
-from ddnn.names import MAX_LETTERS, can_name_a_file, normal
+from ddnn.names import MAX_LETTERS, can_name_a_file, name_of, normal
 from ddnn.topology import ClassNames, ViewNames
 from ddnn.yamlfile import read_yaml
 
@@ -225,7 +225,7 @@ def load_card(card: Path | str) -> Card:
     if model.name:
         return model
     try:
-        return model.model_copy(update={"name": _can_name_a_file(path.stem)})
+        return model.model_copy(update={"name": _can_name_a_file(name_of(path.with_suffix("")))})
     except ValueError as error:
         raise ConfigError(
             f"{str(path)!r}: name: missing, the file's does not do: {error}"

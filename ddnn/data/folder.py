@@ -19,7 +19,7 @@ from ddnn.data.imagefile import image_files, read_image, visible
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import Source, resolve
 from ddnn.errors import DataError
-from ddnn.names import MAX_LETTERS, in_order, is_showable, normal
+from ddnn.names import MAX_LETTERS, in_order, is_showable, name_of
 
 PARTS = ("train", "validation", "test")
 """Folders above the classes for a split by file, in the order of their numbers."""
@@ -102,7 +102,7 @@ def class_folders(folder: Path, classes: tuple[str, ...]) -> list[tuple[int, Pat
 
     Raises DataError for a folder that is no class of the card.
     """
-    found = {normal(entry.name): entry for entry in visible(folder)}
+    found = {name_of(entry): entry for entry in visible(folder)}
     for name, entry in found.items():
         if name not in classes:
             hint = " (a part? it needs `split: {by: file}`)" if name in PARTS else ""
@@ -113,7 +113,7 @@ def class_folders(folder: Path, classes: tuple[str, ...]) -> list[tuple[int, Pat
 def _by_view(files: list[Path]) -> dict[str, Path]:
     images: dict[str, Path] = {}
     for file in files:
-        name = normal(file.stem)
+        name = name_of(file.with_suffix(""))
         if name in images:
             raise DataError(f"{file}: view {name!r} is there twice, also {images[name]}")
         images[name] = file

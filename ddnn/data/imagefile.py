@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ddnn.data.source import require
 from ddnn.errors import DataError
-from ddnn.names import in_order, normal
+from ddnn.names import name_of, natural
 from ddnn.plainfile import open_plain
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -82,28 +82,29 @@ def visible(folder: Path) -> list[Path]:
     Hidden entries, and what systems put there unasked, are passed over. Raises DataError.
     """
     try:
-        found = {name: folder / name for name in in_order(os.listdir(folder)) if _counts(name)}
+        found = [folder / name for name in os.listdir(folder) if _counts(name)]
     except OSError as error:
         raise DataError(f"{folder}: {error.strerror or error}, want a folder") from error
     _check_names(found)
-    return list(found.values())
+    return sorted(found, key=lambda path: natural(name_of(path)))
 
 
 def _counts(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in PASSED_OVER
 
 
-def _check_names(found: dict[str, Path]) -> None:
+def _check_names(found: list[Path]) -> None:
     """Raises DataError for names that a line cannot hold, and for two that look the same."""
-    seen: dict[str, str] = {}
-    for name, path in found.items():
+    seen: dict[str, Path] = {}
+    for path in sorted(found):
+        name = name_of(path)
         if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
             raise DataError(f"{str(path)!r}: want a name without control characters, in UTF-8")
-        other = seen.setdefault(normal(name), name)
-        if other != name:
+        other = seen.setdefault(name, path)
+        if other != path:
             raise DataError(
-                f"{path}: is there twice, its accents written in two ways ({other!a}, "
-                f"{name!a}), want one"
+                f"{path}: is there twice, its accents written in two ways ({other.name!a}, "
+                f"{path.name!a}), want one"
             )
 
 

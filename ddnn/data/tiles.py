@@ -23,7 +23,7 @@ from ddnn.data.multiview import MultiView
 from ddnn.data.source import TEST, TRAIN, Source, require, resolve
 from ddnn.data.split import seeded_order
 from ddnn.errors import ConfigError, DataError
-from ddnn.names import MAX_LETTERS, in_order, is_showable, normal
+from ddnn.names import MAX_LETTERS, in_order, is_showable, name_of
 
 TORCHVISION_FOLDERS = {
     "MNIST": "MNIST",
@@ -227,11 +227,11 @@ def _image_folder(card: TilesCard, card_file: Path) -> Singles:
 def _found_classes(folders: list[Path]) -> tuple[str, ...]:
     """Their names, in order, `2` before `10`."""
     for folder in folders:
-        if not is_showable(folder.name):
+        if not is_showable(name_of(folder)):
             raise DataError(
                 f"{folder}: class {folder.name!r}, want 1 to {MAX_LETTERS} printable letters"
             )
-    return tuple(in_order({normal(folder.name) for folder in folders}))
+    return tuple(in_order({name_of(folder) for folder in folders}))
 
 
 SETS: dict[str, Callable[[TilesCard, Path], Singles]] = {

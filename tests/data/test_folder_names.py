@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -271,3 +273,30 @@ def test_frames_of_two_forms_are_refused(root: Path, write_card: CardWriter) -> 
     save(root / "bus/2024-05-01/left.png")
     said = refused(write_card(**{**KEYS, "split": {"by": "frame"}}))
     assert "3 numbers at the end of the sample's name, but 1 in '0001'; want names of one" in said
+
+
+@pytest.mark.parametrize("form", [CAFE, CAFE_OF_A_MAC], ids=ascii)
+def test_names_are_read_alike_in_every_locale(
+    tmp_path: Path, root: Path, write_card: CardWriter, form: str
+) -> None:
+    """A locale of ASCII letters alone: Python then reads other file names as it can."""
+    for label in (form, "bus"):
+        save(root / label / "s0" / f"{form}.png")
+    card = write_card(**{**KEYS, "classes": [CAFE, "bus"]}).rename(tmp_path / f"{form}.yaml")
+    program = """
+import sys
+from ddnn.data import load
+data = load(sys.argv[1])
+print(ascii((data.name, data.samples.classes, data.view_names)), data.digest)
+"""
+    ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    found = subprocess.run(
+        [sys.executable, "-c", program, card],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | ascii_only,
+    )
+    data = load(card)
+    names = (CAFE, (CAFE, "bus"), (CAFE,))
+    assert found.stdout.strip() == f"{names!a} {data.digest}"
