@@ -77,7 +77,7 @@ LAYERS = {
 
 BENCH = ("bench/",)  # measures bare sockets and the naive way beside ours
 OWNERS = {
-    "zmq": ("wire/zeromq.py", "wire/monitor.py", *BENCH),
+    "zmq": ("wire/zeromq.py", "wire/monitor.py", "wire/doorman.py", *BENCH),
     "onnxruntime": ("nodes/engine.py",),
     "yaml": ("yamlfile.py",),
     "click": ("cli/",),

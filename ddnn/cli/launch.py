@@ -65,6 +65,7 @@ from ddnn.topology import Topology
 @keys_option
 @insecure_option
 @click.option("--free-ports", is_flag=True, help="Use free ports, not the topology's.")
+@click.option("--ipc", is_flag=True, help="Use sockets of this machine, which count no bytes.")
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/launch].")
 @json_option
 def command(
@@ -179,6 +180,8 @@ def _check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
     others = [name for name in topology.hosts if name != host]
     if host is not None and options.free_ports:
         raise ConfigError("--free-ports: other hosts could not know them, want the topology's")
+    if host is not None and options.ipc:
+        raise ConfigError("--ipc: other hosts could not reach such sockets, want none with --host")
     if join and host != topology.collector.host:
         raise ConfigError(
             f"--join: with --host {topology.collector.host}, which has the collector; got "

@@ -29,7 +29,8 @@ class ChildConfig:
     views: .npy file of what a device's camera recorded. endpoints: those that differ from the
     topology's. data: digest of all cameras' samples, 0 where nobody knows it. seed: of the failure
     plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
-    insecure: listen to other machines without CURVE.
+    insecure: listen to other machines without CURVE. sockets: folder of this machine's own
+    sockets, which nodes use in place of their endpoints.
     """
 
     bundle: str
@@ -42,6 +43,7 @@ class ChildConfig:
     tied: bool = True
     keys: str | None = None
     insecure: bool = False
+    sockets: str | None = None
 
     def to_argument(self) -> str:
         """The form in which the child takes it."""

@@ -42,7 +42,7 @@ from ddnn.run.outcome import (
 from ddnn.run.plan import Action, actions, check_plan, failure_by_hand, plan_of, returning_nodes
 from ddnn.run.prepare import Options as Options
 from ddnn.run.prepare import Watcher as Watcher
-from ddnn.run.prepare import collector_mailbox, start_nodes
+from ddnn.run.prepare import collector_mailbox, own_sockets, start_nodes
 from ddnn.run.prepare import free_endpoints as free_endpoints
 from ddnn.run.processes import Processes
 from ddnn.run.rollcall import losses, wait_ready
@@ -114,8 +114,9 @@ def launch_into(
         if options.free_ports:
             bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
         workplace = stack.enter_context(own_folder())
+        sockets = own_sockets(bundle.topology, workplace.path, options)
         processes = stack.enter_context(Processes(workplace))
-        mailbox = stack.enter_context(collector_mailbox(bundle, options))
+        mailbox = stack.enter_context(collector_mailbox(bundle, options, sockets))
         run = Launch(
             bundle,
             samples,

@@ -26,11 +26,12 @@ from ddnn.run.descriptors import have_descriptors
 from ddnn.run.plan import FailurePlan
 from ddnn.run.processes import Processes
 from ddnn.run.snapshot import put_bundle
-from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets
+from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets, socket_path
 from ddnn.run.workplace import Workplace
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.budget import Budget
 from ddnn.wire.codec import Codec
+from ddnn.wire.ipc import endpoint_of, path_of
 from ddnn.wire.transport import Mailbox
 
 READY_S = 60.0
@@ -54,8 +55,9 @@ class Options:
     to measure what an idle system uses. host: the one host this machine plays, None: all.
     ready_s: time all nodes get to start and to reach each other. keys: folder of key files.
     insecure: listen to other machines without CURVE. seconds: ask for no more samples after this
-    time, None: until all were run. data: digest of the samples of which those
-    that are run are the first; None: they are all.
+    time, None: until all were run. ipc: over sockets in the launch's own folder instead of the
+    topology's endpoints, where the kernel counts no bytes. data: digest of the samples of which
+    those that are run are the first; None: they are all.
     """
 
     plan: FailurePlan | None = None
@@ -68,6 +70,7 @@ class Options:
     keys: Path | None = None
     insecure: bool = False
     seconds: float | None = None
+    ipc: bool = False
     data: int | None = None
 
 
@@ -117,17 +120,37 @@ def _lacking(error: OSError, address: SplitResult) -> str:
     return f"cannot listen at {address.netloc}, {error.strerror}; want an address of this machine"
 
 
+def own_sockets(topology: Topology, folder: Path, options: Options) -> Path | None:
+    """Where the sockets of a launch over ipc are; None: at the topology's endpoints.
+
+    Raises TransportError where a socket's path would be too long.
+    """
+    if not options.ipc:
+        return None
+    for name in (COLLECTOR, *topology.nodes):
+        path_of(endpoint_of(socket_path(folder, name)))
+    return folder
+
+
 @contextmanager
-def collector_mailbox(bundle: Bundle, options: Options) -> Iterator[Mailbox]:
-    """The launcher's own place among the nodes, in a run of its own.
+def collector_mailbox(
+    bundle: Bundle, options: Options, folder: Path | None = None
+) -> Iterator[Mailbox]:
+    """The launcher's own place among the nodes, in a run of its own. folder: see `own_sockets`.
 
     Raises TransportError for an address that it cannot have.
     """
-    check_ports(bundle.topology, [COLLECTOR])
+    if folder is None:
+        check_ports(bundle.topology, [COLLECTOR])
     run = secrets.randbits(64) | 1  # never NO_RUN
     codec = Codec(bundle.topology, bundle.session, bundle.tables)
     transport = open_sockets(
-        COLLECTOR, bundle.topology, codec, keys=options.keys, insecure=options.insecure
+        COLLECTOR,
+        bundle.topology,
+        codec,
+        keys=options.keys,
+        insecure=options.insecure,
+        folder=folder,
     )
     try:
         mailbox = Mailbox(
@@ -164,7 +187,9 @@ def start_nodes(
     """
     topology = bundle.topology
     have_descriptors(topology, nodes)
-    check_ports(topology, nodes)
+    folder = own_sockets(topology, workplace.path, options)
+    if folder is None:
+        check_ports(topology, nodes)
     for name in nodes:
         load_keys(topology, name, options.keys)
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
@@ -184,6 +209,7 @@ def start_nodes(
             seed=options.plan.seed if options.plan else 0,
             keys=str(options.keys) if options.keys else None,
             insecure=options.insecure,
+            sockets=None if folder is None else str(folder),
         )
         processes.start(config, topology.nodes[name].limits)
 

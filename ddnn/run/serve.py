@@ -90,7 +90,14 @@ def serve(config: ChildConfig) -> None:
     node = build_node(name, bundle, views, identity=identity, load_engine=pace.load)
     codec = Codec(topology, bundle.session, bundle.tables)
     keys = None if config.keys is None else Path(config.keys)
-    sockets = open_sockets(name, topology, codec, keys=keys, insecure=config.insecure)
+    sockets = open_sockets(
+        name,
+        topology,
+        codec,
+        keys=keys,
+        insecure=config.insecure,
+        folder=None if config.sockets is None else Path(config.sockets),
+    )
     transport = FaultyTransport(sockets, name, seed=config.seed, clock=time.monotonic)
     for peer, fault in emulated_faults(name, topology):
         transport.set(peer, fault)

@@ -9,6 +9,7 @@ from ddnn.run.descriptors import have_descriptors
 from ddnn.run.hosts import check_exposure
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
+from ddnn.wire.ipc import endpoint_of
 from ddnn.wire.keys import KeyRing, read_keys
 from ddnn.wire.routes import peers, senders
 from ddnn.wire.zeromq import ZmqTransport, check_pair
@@ -18,23 +19,40 @@ LAST_WORDS_MS = 500
 
 
 def open_sockets(
-    name: str, topology: Topology, codec: Codec, *, keys: Path | None, insecure: bool
+    name: str,
+    topology: Topology,
+    codec: Codec,
+    *,
+    keys: Path | None,
+    insecure: bool,
+    folder: Path | None = None,
 ) -> ZmqTransport:
-    """The sockets of `name`, at the topology's endpoints.
+    """The sockets of `name`, at the topology's endpoints. folder: of this machine's own sockets
+    (ipc), in place of the endpoints.
 
     Raises ConfigError for keys that are missing or not wanted, and for an endpoint that must not
     be open; TransportError for an address in use, or too few file descriptors.
     """
     have_descriptors(topology, [name])
-    check_exposure(topology, insecure=insecure)
+    if folder is None:
+        check_exposure(topology, insecure=insecure)
     return ZmqTransport(
         name,
-        endpoint=topology.endpoint(name),
-        peers={peer: topology.endpoint(peer) for peer in peers(topology, name)},
+        endpoint=_endpoint(topology, name, folder),
+        peers={peer: _endpoint(topology, peer, folder) for peer in peers(topology, name)},
         max_bytes=codec.max_bytes,
         senders=len(senders(topology, name)),
         keys=load_keys(topology, name, keys),
     )
+
+
+def socket_path(folder: Path, name: str) -> Path:
+    """Where in the folder of a machine's own sockets the one of `name` is."""
+    return folder / f"{name}.ipc"
+
+
+def _endpoint(topology: Topology, name: str, folder: Path | None) -> str:
+    return topology.endpoint(name) if folder is None else endpoint_of(socket_path(folder, name))
 
 
 def load_keys(topology: Topology, name: str, folder: Path | None) -> KeyRing | None:

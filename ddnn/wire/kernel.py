@@ -8,7 +8,7 @@ over by another connection meanwhile. The copies keep a lost connection half ope
 be read often; `Connections.close` gives all of them back.
 
 Traps: `tcpi_bytes_sent` counts what was sent again, `tcpi_bytes_received` the peer's FIN. The
-event HANDSHAKE_SUCCEEDED does not say whose. Sockets of one machine (`ipc://`) count no bytes.
+event HANDSHAKE_SUCCEEDED does not say whose. Sockets of one machine (`ipc`) count no bytes.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """The transport of real processes: one bound PULL socket a node, one PUSH to each peer.
 
-The only file that imports zmq. Traps it knows:
+With `monitor` and `doorman` the only file that imports zmq. Traps it knows:
 * PUSH queues for a peer that is not there; with IMMEDIATE it takes nothing instead, so a
   restarted peer is not flooded with old messages.
 * The default LINGER waits for ever at exit; here it is 0, or short where a last message counts.
-* MAXMSGSIZE closes the connection of a peer that sends a larger message, before memory is taken.
+* MAXMSGSIZE closes the connection of a peer that sends a larger part, before memory is taken. It
+  bounds neither how many parts there are nor how many connections: see `guard`.
+* A PUSH socket takes in what the other side sends, and keeps it: RCVHWM, MAXMSGSIZE and the guard.
 * Descriptors are hidden but for the socket monitor's events; see `kernel`.
 * ZeroMQ's thread looks names up, which may take a minute: nobody waits for it longer than agreed.
-* With CURVE alone anyone who has a node's public key may connect: `_Doorman` lets in only the
+* With CURVE alone anyone who has a node's public key may connect: `doorman` lets in only the
   topology's own, and tells which of them sent a message.
 * A link that was cut comes back when TCP tries again, after ever longer pauses; ZeroMQ's own
   heartbeats would help but cost bytes. TCP_MAXRT and CONNECT_TIMEOUT do without.
@@ -18,6 +20,7 @@ The only file that imports zmq. Traps it knows:
 from __future__ import annotations
 
 import math
+import os
 import selectors
 import threading
 import time
@@ -26,10 +29,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import zmq
-from zmq.utils import z85
 
 from ddnn.errors import ConfigError, TransportError
+from ddnn.wire.doorman import Doorman
 from ddnn.wire.guard import Guard
+from ddnn.wire.ipc import make_room, path_of
 from ddnn.wire.kernel import CURVE, IS_COUNTED, PLAIN, Connections, Traffic, total
 from ddnn.wire.keys import KeyPair, KeyRing
 from ddnn.wire.ledger import SEAL_BYTES, zmtp_bytes
@@ -59,8 +63,6 @@ WATCH_S = 0.1
 long, and a message without end grows."""
 HANDSHAKE_BYTES = 512
 """MAXMSGSIZE counts handshakes too, and the bytes that encryption adds."""
-
-_ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 
 
 def make_key_pair() -> KeyPair:
@@ -103,30 +105,6 @@ class _Outbox:
         self.watch.guard.settle(is_empty=True)
 
 
-class _Doorman:
-    """Answers ZeroMQ's question who may connect (ZAP, rfc.zeromq.org/spec/27).
-
-    It is asked in the node's own loop, so that no thread is needed.
-    """
-
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], public: Mapping[str, str]) -> None:
-        self._names = {z85.decode(key): name.encode() for name, key in public.items()}
-        self.socket = context.socket(zmq.REP)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.bind(_ZAP_ENDPOINT)
-        self.refused = 0
-
-    def answer(self) -> None:
-        """Serves those who wait at the door. Who enters is named in each of its messages."""
-        with suppress(zmq.Again):
-            for _ in range(DRAIN_MESSAGES):
-                _, request, _, _, _, mechanism, *keys = self.socket.recv_multipart(zmq.NOBLOCK)
-                name = self._names.get(keys[0]) if mechanism == b"CURVE" and keys else None
-                status = (b"400", b"unknown key", b"") if name is None else (b"200", b"OK", name)
-                self.refused += name is None
-                self.socket.send_multipart([b"1.0", request, *status, b""])
-
-
 class ZmqTransport:
     """One node's sockets.
 
@@ -160,14 +138,19 @@ class ZmqTransport:
         self._news = selectors.DefaultSelector()
         self._poller = zmq.Poller()
         try:
-            self._doorman = None if keys is None else _Doorman(self._context, keys.public)
+            paths = [path_of(address) for address in (endpoint, *peers.values())]
+            self._is_counted = IS_COUNTED and not any(paths)
+            self._doorman = None if keys is None else Doorman(self._context, keys.public)
             self._inbox = self._make_inbox(endpoint, max_bytes + HANDSHAKE_BYTES)
             framed = self._framed_bytes(max_bytes)
             self._watch = self._watch_over(self._inbox, senders, framed, bound=True)
-            self._inbox.bind(endpoint)
+            self._bind(endpoint)
             for peer, address in peers.items():
                 self._outboxes[peer] = self._make_outbox(peer, address)
                 self._outboxes[peer].connect()
+        except TransportError as error:
+            self.close()
+            raise TransportError(f"{error}; wanted by {name}") from error
         except zmq.ZMQError as error:
             self.close()
             raise TransportError(f"{endpoint}: {error.strerror}, wanted by {name}") from error
@@ -190,6 +173,23 @@ class ZmqTransport:
             socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.own.secret.encode())
             socket.setsockopt(zmq.ZAP_DOMAIN, b"ddnn")
         return socket
+
+    def _bind(self, endpoint: str) -> None:
+        self._endpoint, self._path = endpoint, path_of(endpoint)
+        if self._path is not None:
+            make_room(self._path)
+            with suppress(zmq.ZMQError):  # where the system does not tell who connects
+                self._inbox.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
+        self._inbox.bind(endpoint)
+
+    def _stay_reachable(self) -> None:
+        """Whoever cleans the folder of ipc sockets leaves this one where nobody finds it: it is
+        made anew as soon as its folder is there."""
+        if self._path is not None and not self._path.exists() and self._path.parent.is_dir():
+            with suppress(zmq.ZMQError):
+                self._inbox.unbind(self._endpoint)
+            with suppress(zmq.ZMQError, TransportError):
+                self._bind(self._endpoint)
 
     def _make_outbox(self, peer: str, address: str) -> _Outbox:
         """Nothing but a handshake comes back: the other side gets no memory of this one."""
@@ -215,7 +215,7 @@ class ZmqTransport:
     ) -> Watch:
         connections = Connections(PLAIN if self._keys is None else CURVE, bound=bound)
         guard = Guard(connections, self.events, expected=expected, message_bytes=message_bytes)
-        watch = Watch(socket, connections, guard, is_counted=IS_COUNTED)
+        watch = Watch(socket, connections, guard, is_counted=self._is_counted)
         self._news.register(watch.descriptor, selectors.EVENT_READ, watch)
         return watch
 
@@ -224,7 +224,7 @@ class ZmqTransport:
 
         What messages of more than one part took is left out, as handshakes are.
         """
-        if not IS_COUNTED:
+        if not self._is_counted:
             return None
         self._look_after()
         counted = total([watch.connections.traffic for watch in self._watches])
@@ -241,6 +241,7 @@ class ZmqTransport:
         for key, _ in self._news.select(0):
             key.data.read()
         self._watch.look()
+        self._stay_reachable()
         for outbox in self._outboxes.values():
             outbox.look_after(now_s)
         if any(watch.is_behind for watch in self._watches):
@@ -312,7 +313,8 @@ class ZmqTransport:
         for watch in watches:
             watch.close()
         ending = threading.Thread(target=self._context.destroy, args=(linger_ms,), daemon=True)
-        ending.start()
-        ending.join(linger_ms / 1000 + CLOSE_S)
+        with suppress(RuntimeError):  # no thread can be had: the process's end closes all
+            ending.start()
+            ending.join(linger_ms / 1000 + CLOSE_S)
         for watch in watches:
             watch.connections.close()

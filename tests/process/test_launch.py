@@ -75,6 +75,18 @@ def test_processes_send_the_bytes_that_one_process_sends(six):
     assert report["per_device_sample"]["payload"] == report["per_device_sample_equation"]
 
 
+def test_sockets_of_the_launchs_own_carry_the_same_and_leave_no_kernels_count(six):
+    trained, outcome, _ = six
+    over_ipc = launched(trained, ipc=True)
+    for name in ("predicted_N", "exit_N", "present_NV", "degraded_N"):
+        np.testing.assert_array_equal(
+            getattr(over_ipc.verdicts, name), getattr(outcome.verdicts, name)
+        )
+    counted, wanted = over_ipc.report["bytes"], outcome.report["bytes"]
+    assert data_bytes(counted["links"]) == data_bytes(wanted["links"])
+    assert counted["kernel"] is None
+
+
 def test_the_report_has_its_fixed_names(six, tmp_path):
     _, outcome, _ = six
     write_outcome(tmp_path, outcome)
