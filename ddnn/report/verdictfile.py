@@ -22,13 +22,19 @@ class VerdictFile:
     """Takes answers in any order. lost: lines that could not be written, and `why` not."""
 
     def __init__(
-        self, path: Path, *, exits: Sequence[str], classes: Sequence[str], views: int
+        self,
+        path: Path,
+        *,
+        exits: Sequence[str],
+        classes: Sequence[str],
+        views: int,
+        bypassable: Sequence[str] = (),
     ) -> None:
         """Begins the file anew. One that cannot be made loses every line."""
         self.lost = 0
         self.why = ""
         self._path = path
-        self._row = verdict_rows(exits, classes, views=views)
+        self._row = verdict_rows(exits, classes, views=views, bypassable=bypassable)
         self._held: dict[int, tuple[object, ...]] = {}
         self._next = 0
         self._text = StringIO()

@@ -19,14 +19,15 @@ from ddnn.report.files import write_csv
 
 UNANSWERED = -1
 NO_EXIT = -1
-COLUMNS = ("sample", "label", "predicted", "exit", "entropy", "present", "degraded")
+COLUMNS = ("sample", "label", "predicted", "exit", "entropy", "present", "degraded", "past")
 
 
 class Answer(NamedTuple):
     """How one sample was answered.
 
     exit: index into the topology's exits, NO_EXIT for the prior class. views: bit v is 1 where
-    device v had a part in it. latency_s: from its first capture on.
+    device v had a part in it, bit V + b where features went past the b-th node of
+    Topology.bypassable. latency_s: from its first capture on.
     """
 
     sample: int
@@ -44,7 +45,8 @@ class Verdicts:
 
     predicted_N: class, UNANSWERED (-1) where there is none.
     exit_N: index into `exits`, -1 where no exit answered.
-    present_NV: which devices had a part in the answer.
+    present_NV: which devices had a part in the answer. past_N: bit b where features went past the
+    node bypassable[b]; empty where nothing ever does.
     """
 
     exits: tuple[str, ...]
@@ -55,6 +57,8 @@ class Verdicts:
     entropy_N: NDArray[np.float32]
     present_NV: NDArray[np.bool_]
     degraded_N: NDArray[np.bool_]
+    bypassable: tuple[str, ...] = ()
+    past_N: tuple[int, ...] = ()
 
     @property
     def correct_N(self) -> NDArray[np.bool_]:
@@ -63,13 +67,15 @@ class Verdicts:
 
     def answers(self) -> Iterator[Answer]:
         """One after the other; how long they took is not known."""
+        past_N = self.past_N or [0] * len(self.present_NV)
         for n, seen_V in enumerate(self.present_NV.tolist()):
             yield Answer(
                 sample=n,
                 exit=int(self.exit_N[n]),
                 predicted=int(self.predicted_N[n]),
                 entropy=float(self.entropy_N[n]),
-                views=sum(seen << view for view, seen in enumerate(seen_V)),
+                views=sum(seen << view for view, seen in enumerate(seen_V))
+                | past_N[n] << len(seen_V),
                 degraded=bool(self.degraded_N[n]),
                 latency_s=math.nan,
             )
@@ -159,14 +165,22 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float] | None:
 
 def write_verdicts(path: Path, verdicts: Verdicts) -> None:
     """`verdicts.csv`: one line a sample, present as one digit a view."""
-    rows = verdict_rows(verdicts.exits, verdicts.classes, views=verdicts.present_NV.shape[1])
+    rows = verdict_rows(
+        verdicts.exits,
+        verdicts.classes,
+        views=verdicts.present_NV.shape[1],
+        bypassable=verdicts.bypassable,
+    )
     write_csv(path, COLUMNS, map(rows, verdicts.answers(), verdicts.labels_N))
 
 
 def verdict_rows(
-    exits: Sequence[str], classes: Sequence[str], *, views: int
+    exits: Sequence[str], classes: Sequence[str], *, views: int, bypassable: Sequence[str] = ()
 ) -> Callable[[Answer, int], tuple[object, ...]]:
-    """Makes lines of `verdicts.csv` of an answer and its sample's label."""
+    """Makes lines of `verdicts.csv` of an answer and its sample's label.
+
+    bypassable: nodes that a fallback leads past; those that features went past stand in `past`.
+    """
     exit_names, class_names, places = [*exits, ""], [*classes, ""], range(views)
 
     def row(answer: Answer, label: int) -> tuple[object, ...]:
@@ -178,6 +192,7 @@ def verdict_rows(
             f"{answer.entropy:.6f}",
             "".join("01"[answer.views >> place & 1] for place in places),
             int(answer.degraded),
+            "+".join(n for b, n in enumerate(bypassable, start=views) if answer.views >> b & 1),
         )
 
     return row

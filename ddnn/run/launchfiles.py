@@ -50,6 +50,7 @@ class LaunchFiles:
             exits=tuple(topology.exits),
             classes=topology.classes,
             views=topology.views,
+            bypassable=topology.bypassable,
         )
 
     def add(self, answer: Answer, label: int) -> None:

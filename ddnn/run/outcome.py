@@ -130,6 +130,8 @@ class Kept:
             entropy_N=np.array([a.entropy for a in answers], dtype=np.float32),
             present_NV=np.array(seen, dtype=bool).reshape(-1, topology.views),
             degraded_N=np.array([a.degraded for a in answers], dtype=bool),
+            bypassable=topology.bypassable,
+            past_N=tuple(answer.views >> topology.views for answer in answers),
         )
         return Outcome(report=self._report, verdicts=verdicts, memory=self._memory)
 

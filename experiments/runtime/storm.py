@@ -190,18 +190,16 @@ def kinds_of(plan: FailurePlan) -> Counter[str]:
 
 
 def memory_growth(rows: Memory) -> dict[str, float]:
-    """By node, MB from the median of the second quarter of the run to that of the last.
+    """By node, MB from the most in the second quarter of the run to the most in the last.
 
-    The first quarter is left out: buffers and rings fill once. Medians, since a node that was
-    just started again is small.
+    The first quarter is left out: buffers and rings fill once. The most, since nodes that were
+    just started again are small.
     """
     growth = {}
     for name in sorted({row[1] for row in rows}):
-        values = np.array([mb for _, node, mb in rows if node == name])
+        values = [mb for _, node, mb in rows if node == name]
         quarter = max(1, len(values) // 4)
-        growth[name] = float(
-            np.median(values[-quarter:]) - np.median(values[quarter : 2 * quarter])
-        )
+        growth[name] = max(values[-quarter:]) - max(values[quarter : 2 * quarter] or values)
     return growth or {COLLECTOR: math.nan}
 
 

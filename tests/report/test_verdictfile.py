@@ -21,7 +21,7 @@ def answer(sample: int) -> Answer:
 
 
 def line(sample: int) -> str:
-    return f'{sample},car,"bus, long",local,0.250000,10,0'
+    return f'{sample},car,"bus, long",local,0.250000,10,0,'
 
 
 def begin(path: Path) -> VerdictFile:

@@ -1,6 +1,7 @@
 """N samples, V views."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from ddnn.report.verdicts import (
     COLUMNS,
     UNANSWERED,
+    Answer,
     Verdicts,
     ratio,
     summarize,
+    verdict_rows,
     wilson_interval,
     write_verdicts,
 )
@@ -82,6 +85,19 @@ def test_verdicts_are_written_one_line_a_sample(tmp_path: Path):
         rows = list(csv.reader(file))
     assert rows[0] == list(COLUMNS)
     assert rows[1:] == [
-        ["0", "car", "car", "cloud", "0.000000", "10", "0"],
-        ["1", "car", "", "", "1.000000", "10", "1"],
+        ["0", "car", "car", "cloud", "0.000000", "10", "0", ""],
+        ["1", "car", "", "", "1.000000", "10", "1", ""],
     ]
+
+
+def test_an_answer_names_the_nodes_that_features_went_past():
+    rows = verdict_rows(("cloud",), ("car",), views=2, bypassable=("edge0", "edge1"))
+    answers = [Answer(0, 0, 0, 0.5, views, True, 0.1) for views in (0b0011, 0b0111, 0b1111)]
+    assert [rows(answer, 0)[5:] for answer in answers] == [
+        ("11", 1, ""), ("11", 1, "edge0"), ("11", 1, "edge0+edge1"),
+    ]  # fmt: skip
+
+
+def test_verdicts_keep_what_features_went_past():
+    past = replace(verdicts([0, 1], [1, 1]), bypassable=("edge0",), past_N=(0, 1))
+    assert [answer.views for answer in past.answers()] == [0b001, 0b101]
