@@ -1,3 +1,99 @@
-"""ddnn: one deep network, trained jointly, run by devices, edge servers and the cloud."""
+"""ddnn: one deep network, trained jointly, run by devices, edge servers and the cloud.
+
+    import ddnn
+
+    run = ddnn.train("six-cameras", data="rendered", out="run", epochs=8)
+    print(ddnn.evaluate(run).accuracy)
+    print(ddnn.launch(run, kill={"cam5": 100}).accuracy)
+    ddnn.failures(run).to_pandas()
+
+What is in `__all__` is public; everything else may change. Names are imported when they are first
+used, so that a node that runs a section never loads torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ddnn.api.offline import calibrate, evaluate, failures, train
+    from ddnn.api.online import launch
+    from ddnn.api.results import EvaluationResult, FailureResult, LaunchResult
+    from ddnn.data.loading import load as load_data
+    from ddnn.data.multiview import DataSet, MultiView
+    from ddnn.errors import (
+        BundleError,
+        ConfigError,
+        DataError,
+        DdnnError,
+        InterruptError,
+        LaunchError,
+        ShapeError,
+        TransportError,
+    )
+    from ddnn.topology import Topology, read_topology
+    from ddnn.training.calibrate import Calibration
+    from ddnn.training.run import Run, open_run
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "Calibration",
+    "ConfigError",
+    "DataError",
+    "DataSet",
+    "DdnnError",
+    "EvaluationResult",
+    "FailureResult",
+    "InterruptError",
+    "LaunchError",
+    "LaunchResult",
+    "MultiView",
+    "Run",
+    "ShapeError",
+    "Topology",
+    "TransportError",
+    "calibrate",
+    "evaluate",
+    "failures",
+    "launch",
+    "load_data",
+    "open_run",
+    "read_topology",
+    "train",
+]
+
+_HOMES = {
+    "Calibration": "ddnn.training.calibrate",
+    "DataSet": "ddnn.data.multiview",
+    "EvaluationResult": "ddnn.api.results",
+    "FailureResult": "ddnn.api.results",
+    "LaunchResult": "ddnn.api.results",
+    "MultiView": "ddnn.data.multiview",
+    "Run": "ddnn.training.run",
+    "Topology": "ddnn.topology",
+    "calibrate": "ddnn.api.offline",
+    "evaluate": "ddnn.api.offline",
+    "failures": "ddnn.api.offline",
+    "launch": "ddnn.api.online",
+    "load_data": "ddnn.data.loading",
+    "open_run": "ddnn.training.run",
+    "read_topology": "ddnn.topology",
+    "train": "ddnn.api.offline",
+}
+"""Where a public name is defined; the errors are all in ddnn.errors."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'ddnn' has no attribute {name!r}")
+    module = importlib.import_module(_HOMES.get(name, "ddnn.errors"))
+    value = getattr(module, "load" if name == "load_data" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -67,9 +67,10 @@ LAYERS = {
     "training": TRAINING,
     "demo": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
+    "api": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "cli": RUNTIME | TRAINING | {
         "nodes", "run", "training", "demo", "bench", "bundle.split", "bundle.place",
-        "bundle.compose",
+        "bundle.compose", "api",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -11,11 +11,12 @@ from pathlib import Path
 import click
 import numpy as np
 
+from ddnn.api.samples import samples_of
 from ddnn.bundle.compose import COMPOSE, compose_folder
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import split_bundle
-from ddnn.cli.options import data_options, run_argument, samples_of, topology_of
+from ddnn.cli.options import data_options, run_argument, topology_of
 from ddnn.run.hosts import nodes_of_host
 from ddnn.wire.zeromq import make_key_pair
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from ddnn.api.offline import calibrate
 from ddnn.cli.options import FiniteRange, run_argument
 from ddnn.report.tables import percent
-from ddnn.training.calibrate import SAMPLES, Goal
-from ddnn.training.run import calibrate_run, open_run
+from ddnn.training.calibrate import SAMPLES
 
 
 @click.command(name="calibrate")
@@ -47,8 +47,9 @@ def command(
     given = [f"{option} {value:g}" for option, value in goals.items() if value is not None]
     if len(given) > 1:
         raise click.UsageError(f"want one of {', '.join(goals)}; got {', '.join(given)}")
-    goal = Goal(accuracy=accuracy, payload_bytes=payload_bytes, early_share=early_share)
-    calibration = calibrate_run(open_run(run), goal)
+    calibration = calibrate(
+        run, accuracy=accuracy, payload_bytes=payload_bytes, early_share=early_share
+    )
     if as_json:
         click.echo(json.dumps(calibration.as_json(), indent=2))
         return

@@ -9,11 +9,11 @@ from typing import Any
 import click
 from rich.table import Table
 
+from ddnn.api.offline import failures
 from ddnn.cli.options import data_options, json_option, run_argument
 from ddnn.report.files import check_writable
 from ddnn.report.tables import percent, plain_console, table
-from ddnn.training.failures import FOLDER, REPORT, SUBSETS, failures_run
-from ddnn.training.run import open_run
+from ddnn.training.failures import FOLDER, REPORT, SUBSETS
 
 
 @click.command(name="failures")
@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Measure RUN's network with every set of its devices lost."""
     check_writable(run / FOLDER)
-    document = failures_run(open_run(run), card=card, split=split, view_map=view_map)
+    document = failures(run, data=card, split=split, view_map=view_map).report
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return

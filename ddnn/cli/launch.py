@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.cli.options import (
     FiniteRange,
@@ -24,7 +25,6 @@ from ddnn.cli.options import (
     keys_option,
     plan_option,
     run_argument,
-    samples_of,
 )
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError, InterruptError

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
+from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.cli.options import (
     data_options,
     insecure_option,
     keys_option,
     run_argument,
-    samples_of,
 )
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ddnn.bundle.load import Bundle
-from ddnn.data.fits import check_card_there, check_fits, check_unchanged, part_of
-from ddnn.data.loading import load
-from ddnn.data.multiview import MultiView
-from ddnn.data.viewnames import as_trained, parse_map
-from ddnn.errors import ConfigError
-from ddnn.paths import text_to_path
+from ddnn.data.viewnames import parse_map
 from ddnn.run.hosts import check_reachable
 from ddnn.run.links import check_links
 from ddnn.topology import Topology, read_topology
@@ -88,32 +82,3 @@ def topology_of(file: str) -> Topology:
     check_links(topology, source=file)
     check_reachable(topology, source=file)
     return topology
-
-
-def samples_of(
-    bundle: Bundle, card: str | None, split: str, view_map: Mapping[str, str] | None = None
-) -> MultiView:
-    """A part of the card's data, by default of the card that the bundle was trained on.
-
-    Its views are those trained on, by name and in the devices' order.
-    Raises ConfigError where the bundle names none, its own has changed since, or it is not what
-    the devices see.
-    """
-    own, digest = (bundle.manifest.data.get(key) for key in ("card", "digest"))
-    if card is None and not isinstance(own, str):
-        raise ConfigError(f"{bundle.folder}: names no data card, want --data CARD")
-    own = text_to_path(str(own))
-    if card is None:
-        check_card_there(own, wanted_by=bundle.folder)
-    data = load(card or own)
-    part = part_of(data, split, card=card or own)
-    check_fits(bundle.topology, part, card=card or own, wanted_by=bundle.folder)
-    if card is None:
-        check_unchanged(data, str(digest), card=own, wanted_by=bundle.folder)
-    return as_trained(
-        part,
-        bundle.manifest.views or (),
-        view_map,
-        card=card or own,
-        wanted_by=bundle.folder,
-    )

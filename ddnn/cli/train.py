@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,14 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ddnn.cli.options import FiniteRange, seed_option, topology_of
-from ddnn.data.fits import check_fits, check_trainable, gaps, seen_by_whom
-from ddnn.data.loading import load
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.api.offline import train
+from ddnn.cli.options import FiniteRange, seed_option
+from ddnn.errors import DdnnError
 from ddnn.report.tables import print_offline
 from ddnn.runfolder import epochs_done, is_finished, is_run
-from ddnn.topology import Topology
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.fit import Epoch
-from ddnn.training.run import Run, read_config, resume_run, train_run
+from ddnn.training.run import Run, read_config, resume_run
 from ddnn.training.settings import settings_for
 
 
@@ -142,44 +139,20 @@ def command(
 
 
 def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
-    settings = settings_for(
-        options["preset"],
-        epochs=options["epochs"],
-        batch=options["batch"],
-        learning_rate=options["learning_rate"],
-        device_dropout=options["device_dropout"],
-        view_mixing=options["view_mixing"],
-        weight_decay=options["weight_decay"],
-        precision=options["precision"],
-        start_from=options["start_from"],
-        freeze=options["freeze"] or None,
-        exit_weights=dict(options["exit_weights"]) or None,
-    )
-    checked = topology_of(topology)
-    _check_exit_weights(checked, settings.exit_weights)
-    data = load(card)
-    check_fits(checked, data.samples, card=card, wanted_by=topology)
-    check_trainable(data, card=card)
-    for line in (*gaps(data), seen_by_whom(checked, data.samples)):
-        click.echo(f"{card}: {line}", err=True)
-    with EpochDisplay(settings.epochs) as display:
-        return train_run(
-            out,
-            checked,
-            card,
-            settings,
-            seed=options["seed"],
-            overwrite=options["overwrite"],
-            data=data,
+    preset = options.pop("preset")
+    exits = dict(options.pop("exit_weights")) or None
+    changes = options | {"exit_weights": exits, "freeze": options["freeze"] or None}
+    epochs = options["epochs"] or settings_for(preset).epochs
+    with EpochDisplay(epochs) as display:
+        return train(
+            topology,
+            data=card,
+            out=out,
+            preset=preset,
             on_epoch=display.show,
+            say=lambda line: click.echo(line, err=True),
+            **changes,
         )
-
-
-def _check_exit_weights(topology: Topology, weights: Mapping[str, float]) -> None:
-    """Raises ConfigError where no exit is left that learns."""
-    if not any(weights.get(name, 1.0) for name in topology.exits):
-        got = " ".join(f"--exit-weight {name} 0" for name in topology.exits)
-        raise ConfigError(f"{got}: no exit learns, want at least one above 0")
 
 
 WITH_RESUME = ("resume", "epochs", "as_json")

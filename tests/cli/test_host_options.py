@@ -47,7 +47,7 @@ def test_keys_are_made_and_handed_out_by_host(tmp_path):
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
     secret = (tmp_path / "keys/cam0.key").read_text().split('"')[-2]
     assert secret not in result.output
-    assert "keys are never overwritten" in refused("keys", "two-hosts", "--out", tmp_path / "keys")
+    assert "exists, want a new folder" in refused("keys", "two-hosts", "--out", tmp_path / "keys")
 
 
 def test_a_hosts_part_of_a_bundle_is_written(run, tmp_path):

@@ -193,7 +193,7 @@ WRONG_OPTIONS = [
     (("--exit-weight", "local", "1e9"), "exit_weights"),
     (
         ("--exit-weight", "local", "0", "--exit-weight", "cloud", "0"),
-        "^--exit-weight local 0 --exit-weight cloud 0: no exit learns, want at least one above 0",
+        "^exit weights local 0, cloud 0: no exit learns, want at least one above 0",
     ),
     (("--freeze", "edge"), "freeze: got 'edge', want any of"),
     (("--freeze", "device", "--freeze", "cloud"), "want a part left to train"),
