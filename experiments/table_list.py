@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from experiments.early_exit import eeoi_bits, eeoi_limits
 from experiments.early_exit.eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
 from experiments.hybrid.hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
-from experiments.paper import image_codes, tiles
+from experiments.paper import ablation, baselines, image_codes, tiles
 from experiments.paper.byte_options import STEPS
 from experiments.paper.failures import SURVIVALS
 
@@ -16,7 +16,7 @@ from experiments.paper.failures import SURVIVALS
 @dataclass(frozen=True, slots=True)
 class Column:
     """measures: joined where there are several. results, setting, row: others than those of the
-    table and its row. short: the mean alone. digits: after the point."""
+    table and its row. short: the mean alone. digits: after the point. is_count: of seeds."""
 
     heading: str
     measures: str
@@ -25,6 +25,7 @@ class Column:
     row: str | None = None
     short: bool = False
     digits: int = 1
+    is_count: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,71 @@ def outage(results: str) -> Table:
     return Table(results, "lost", of("both", LOST), columns)
 
 
+def gains(results: str, measure: str) -> Table:
+    """Each part of `robust` on one card, by devices lost. measure: of which samples."""
+    lost = {"nobody lost": "0", "1 lost": "1", "3 lost": "3", "5 lost": "5"}
+    return Table(
+        results,
+        "training",
+        {f"`{setting}`": (setting, "0") for setting in ablation.SETTINGS},
+        [
+            *(Column(heading, measure, row=row) for heading, row in lost.items()),
+            Column("survival 0.9", measure, row=f"survival {ablation.SURVIVAL}"),
+            *(
+                [
+                    Column("of samples that move, nobody lost", "moving", short=True),
+                    Column("3 lost", "moving", row="3", short=True),
+                    Column("parked car, nobody lost", "still", short=True),
+                ]
+                if measure == "per_object"
+                else []
+            ),
+            Column("seeds", measure, is_count=True),
+        ],
+    )
+
+
 TABLES = {
+    "headline": Table(
+        "ablation-epfl-by-object",
+        "training",
+        {
+            "`paper`: 100 updates": ("paper", "0"),
+            "`paper`, as many updates as `robust`": ("batches", "0"),
+            "the same with device dropout": ("batches + dropout", "0"),
+            "the same with device dropout and a cosine": ("batches + dropout + cosine", "0"),
+            "`robust`": ("robust", "0"),
+        },
+        [
+            column
+            for name, card, measure in (
+                ("EPFL by object", "ablation-epfl-by-object", "per_object"),
+                ("rendered", "ablation-rendered", "overall"),
+            )
+            for column in (
+                Column(f"{name}: nobody lost", measure, card, row="0"),
+                Column("1 lost", measure, card, row="1", short=True),
+                Column("3 lost", measure, card, row="3"),
+                Column("seeds", measure, card, row="3", is_count=True),
+            )
+        ],
+    ),
+    "baselines": Table(
+        "baselines-epfl-by-object",
+        "answer",
+        {text: (name, baselines.ROW) for name, text in baselines.SETTINGS.items()},
+        [
+            Column("EPFL by object: each object alike", "per_object"),
+            Column("samples that move", "moving"),
+            Column("the parked car", "still", short=True),
+            Column("EPFL by frame: what moves", "moving", "baselines-epfl"),
+            Column("parked cars", "still", "baselines-epfl", short=True),
+            Column("all", "overall", "baselines-epfl"),
+            Column("rendered", "overall", "baselines-rendered"),
+        ],
+    ),
+    "ablation-epfl-by-object": gains("ablation-epfl-by-object", "per_object"),
+    "ablation-rendered": gains("ablation-rendered", "overall"),
     "table1": pairs("table1-rendered"),
     "table1-epfl": pairs("table1-epfl"),
     "table2": thresholds("table2-rendered"),

@@ -1,8 +1,9 @@
-"""The means of record from their rows, pictures and the tables of README.md from the means.
+"""The means of record from their rows, pictures and the tables of both READMEs from the
+means.
 
     python experiments/tables.py
 
-A table stands in README.md between `<!-- table NAME -->` and `<!-- end -->`. A cell is a mean, its
+A table stands in a README between `<!-- table NAME -->` and `<!-- end -->`. A cell is a mean, its
 95 % interval and, in brackets, the published value. Rows that no CSV has yet are left out.
 """
 
@@ -25,6 +26,8 @@ from experiments.shared.study import Experiment
 from experiments.table_list import TABLES, Column, Table
 
 README = FOLDER / "README.md"
+READMES = (README, FOLDER.parent / "README.md")
+"""Whose tables are those of the CSVs."""
 PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 JOINED = " / "
 
@@ -61,6 +64,8 @@ def markdown(table: Table, folder: Path = OF_RECORD) -> str:
 
 def _cell(column: Column, found: Mapping[str, Mean]) -> str:
     values = [found[measure] for measure in column.measures.split(JOINED) if measure in found]
+    if column.is_count:
+        return JOINED.join(str(value.seeds) for value in values)
     if column.short:
         return JOINED.join(f"{value.value:,.{column.digits}f}" for value in values)
     return JOINED.join(cell(value, digits=column.digits) for value in values)
@@ -123,7 +128,8 @@ def main() -> None:
     """Writes the means, then pictures and README.md."""
     write_all_means(OF_RECORD)
     draw_all(OF_RECORD)
-    write_bytes(README, filled(README.read_text(encoding="utf-8")).encode())
+    for path in READMES:
+        write_bytes(path, filled(path.read_text(encoding="utf-8")).encode())
 
 
 if __name__ == "__main__":

@@ -53,12 +53,14 @@ Published = Mapping[tuple[str, str], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
-    """Over seeds. low, high: 95 % interval, see `interval`; published: none where unknown."""
+    """Over seeds, so many. low, high: 95 % interval, see `interval`; published: none where
+    unknown."""
 
     value: float
     low: float | None
     high: float | None
     published: float | None
+    seeds: int = 1
 
 
 Means = Mapping[str, Mapping[str, Mapping[str, Mean]]]
@@ -207,7 +209,13 @@ def read_means(path: Path) -> Means:
         low, high, published = (
             float(line[column]) if line[column] else None for column in ("low", "high", "published")
         )
-        found = Mean(value=float(line["mean"]), low=low, high=high, published=published)
+        found = Mean(
+            value=float(line["mean"]),
+            low=low,
+            high=high,
+            published=published,
+            seeds=int(line["seeds"]),
+        )
         means.setdefault(line["setting"], {}).setdefault(line["row"], {})[line["measure"]] = found
     return means
 
