@@ -22,6 +22,8 @@ from ddnn.plainfile import read_plain
 from ddnn.yamlnumbers import check_scalar, hint_for
 
 MAX_FILE_BYTES = 1 << 20
+MAX_SHOWN = 60
+"""Letters of a value or key in a message."""
 MAX_VALUES = 50_000
 """Values after aliases are expanded: a few lines of nested aliases stand for billions."""
 
@@ -144,7 +146,7 @@ def _check_keys(node: yaml.MappingNode) -> None:
     for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
         if (key.tag, key.value) in seen:
             raise yaml.MarkedYAMLError(
-                problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark
+                problem=f"key {_short(key.value)} is given twice", problem_mark=key.start_mark
             )
         seen.add((key.tag, key.value))
 
@@ -204,7 +206,14 @@ def _place_of(problem: Any, data: Any) -> str:
             data = data[key]
     if problem["type"] == "missing":
         keys.append(problem["loc"][-1])
-    return ".".join(str(key) for key in keys)
+    return ".".join(_shown(key) for key in keys)
+
+
+def _shown(key: object) -> str:
+    """A key as it stands in the file; one that a line cannot hold, or a long one, as Python has
+    it."""
+    text = str(key)
+    return text if text.isprintable() and len(text) <= MAX_SHOWN else _short(key)
 
 
 def _has(data: Any, key: int | str) -> bool:
@@ -320,7 +329,7 @@ def _short(value: object) -> str:
         text = repr(value)
     except ValueError:  # an integer of more digits than Python prints
         text = f"a {type(value).__name__} too long to show"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def _one_line(message: object) -> str:

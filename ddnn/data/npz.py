@@ -21,7 +21,7 @@ from ddnn.plainfile import check_plain, open_plain
 MAX_CHANNELS = 16
 """As many as a topology takes."""
 MIN_SIDE = 8
-"""Of square views: 8 x 8 x 3 is three channels last, 3 x 3 x 3 may be anything."""
+"""Of square grey views: 8 x 8 x 1 is grey last, 6 x 6 x 1 may be six sensors."""
 FLOAT_TOLERANCE = 1e-6
 """A float pixel may miss [0, 1] by this much: rounding of a division by the own maximum."""
 
@@ -92,10 +92,11 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
 
 
 def _channels_are_last(shape: tuple[int, ...]) -> bool:
-    """Grey or colour behind what are no channels: too many, or as many as there are rows."""
-    _, _, channels, height, width = shape
-    square = channels == height >= MIN_SIDE
-    return width in (1, 3, 4) and height > 4 and (square or channels > MAX_CHANNELS)
+    """Whether the last axis counts colours, or grey alone, behind what are rows and columns."""
+    _, _, rows, columns, last = shape
+    if last in (3, 4):
+        return min(rows, columns) > 4
+    return last == 1 and (rows > MAX_CHANNELS or rows == columns >= MIN_SIDE)
 
 
 def _given(card: NpzCard, path: Path, count: int) -> tuple[str, ...]:

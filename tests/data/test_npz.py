@@ -59,6 +59,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "X: shape (20, 2, 32, 32, 3) looks like (N,V,H,W,C), want (N,V,C,H,W): X.transpose(0, 1, 4",
     ),
     "grey last": ({"X": np.zeros((20, 2, 20, 30, 1), np.uint8)}, {}, "looks like (N,V,H,W,C)"),
+    "colour last, few rows": ({"X": np.zeros((20, 2, 6, 9, 3), np.uint8)}, {}, "looks like (N,V,"),
     "views type": ({"views": np.arange(2)}, {}, "views: int64 (2,), want 2 texts"),
     "views count": ({"views": np.array(["a"])}, {}, "views: <U1 (1,), want 2 texts"),
     "views twice": ({"views": np.array(["a", "a"])}, {}, "view names: got ['a', 'a'], want 2 that"),

@@ -71,6 +71,8 @@ WRONG = {
     ),
     "no tag": ("name: x\nnodes: {cam0: {}}", "nodes.cam0: missing key 'role'"),
     "number as key": ("name: x\n1: 2", "1: got 1, want strings"),
+    "key of two lines": ('name: x\n"a\\nb": 1', "'a\\nb': unknown key (known: "),
+    "long key": (f"name: x\n? {'k' * 5000}\n: 1", f"'{'k' * 56}...: unknown key (known: "),
     "given twice": ("name: x\nname: y", "line 2: key 'name' is given twice"),
     "between keys": ("name: bad", "nodes.edge0.parent: no node named 'clowd'"),
     "validator": ("name: worse", "a bad name"),
