@@ -109,7 +109,7 @@ class Guard:
             if is_empty or taken.messages - suspect.messages < turns:
                 del self._suspects[descriptor]
                 if suspect.read - taken.bytes > self._rest_bytes:
-                    self._cut(descriptor, "unfinished")
+                    self._cut(descriptor, "unfinished", taken.bytes)
 
     def _forget(self, came: frozenset[int]) -> None:
         """What was of earlier connections with the same descriptors. What came since the last
@@ -137,8 +137,8 @@ class Guard:
             for descriptor in crowd[: max(0, len(crowd) - most)]:
                 self._cut(descriptor, "crowd")
 
-    def _cut(self, descriptor: int, reason: str) -> None:
+    def _cut(self, descriptor: int, reason: str, whole: int | None = None) -> None:
         if descriptor not in self._ended:
             self._ended.add(descriptor)
             self._events[reason] += 1
-            self._connections.cut(descriptor)
+            self._connections.cut(descriptor, whole)

@@ -142,8 +142,9 @@ class Connections:
                 found[descriptor] = self._messages(copy).received - _waiting_bytes(copy)
         return found
 
-    def cut(self, descriptor: int) -> None:
-        """Ends a connection; ZeroMQ notices, and tells so later."""
+    def cut(self, descriptor: int, whole: int | None = None) -> None:
+        """Ends a connection; ZeroMQ notices, and tells so later. whole: bytes of whole messages
+        that came from it, the rest does not count; None: all that came counts."""
         copy = self._copies.get(descriptor)
         with suppress(OSError):
             if copy is not None:
@@ -151,6 +152,9 @@ class Connections:
             elif not self._has_shaken_hands(descriptor):
                 with _borrowed(descriptor) as connection:
                     connection.shutdown(socket.SHUT_RDWR)
+        if copy is not None and whole is not None:
+            self._add(self._messages(copy)._replace(received=whole))
+            self._copies.pop(descriptor).close()
 
     def close(self) -> None:
         """Gives the descriptors back."""

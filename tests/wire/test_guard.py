@@ -18,6 +18,7 @@ class Connections:
     new: tuple[int, ...] = ()
     read: dict[int, int] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
+    whole: int | None = None
 
     @property
     def open(self) -> tuple[int, ...]:
@@ -26,8 +27,9 @@ class Connections:
     def read_bytes(self) -> dict[int, int]:
         return dict(self.read)
 
-    def cut(self, descriptor: int) -> None:
+    def cut(self, descriptor: int, whole: int | None = None) -> None:
         self.cuts.append(descriptor)
+        self.whole = whole
 
 
 class Door:
@@ -57,6 +59,7 @@ def test_what_is_more_than_a_message_and_never_handed_over_is_cut(door, rest, cu
     assert door.look(7) == cuts
     assert door.look() == cuts
     assert door.events.total() == len(cuts)
+    assert door.connections.whole == (5000 if cuts else None)
 
 
 def test_who_waits_for_a_busy_node_is_not_cut(door):

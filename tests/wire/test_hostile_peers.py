@@ -117,6 +117,7 @@ def test_a_message_without_end_is_cut_off_and_stops_nobody(street, size):
     attacker = street.shake_hands()
     assert street.is_cut(attacker, data)
     street.talk()
+    assert street.cam0.kernel().agrees
     street.talk()
 
 

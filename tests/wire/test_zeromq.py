@@ -16,6 +16,7 @@ from ddnn.errors import TransportError
 from ddnn.nodes.loop import settled_account
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
+from ddnn.wire.guard import HALF_OPEN
 from ddnn.wire.keys import KeyRing
 from ddnn.wire.messages import Capture, Heartbeat, Hello, Scores
 from ddnn.wire.transport import Mailbox
@@ -202,6 +203,19 @@ def test_connections_that_nobody_looks_at_neither_block_the_port_nor_closing(str
     gateway.transport.close(linger_ms=100)
     with socket.socket() as late:
         assert late.connect_ex(("127.0.0.1", street.ports["gateway"])) == errno.ECONNREFUSED
+
+
+def test_a_crowd_that_says_nothing_keeps_nobody_with_a_key_out(street):
+    gateway = street.mailbox("gateway")
+    with ExitStack() as crowd:
+        for _ in range(3 * HALF_OPEN):
+            address = "127.0.0.1", street.ports["gateway"]
+            silent = crowd.enter_context(socket.create_connection(address, 10))
+            silent.sendall(b"\xff")
+        connections = gateway.transport._watch.connections
+        cam1 = street.mailbox("cam1", to=("gateway",))
+        wait_until(reaches(cam1, "gateway", gateway), 10)
+        wait_until(lambda: (gateway.receive(0.01), len(connections.new) <= HALF_OPEN)[1], 10)
 
 
 def test_closing_does_not_wait_for_what_zeromq_waits_for(street):
