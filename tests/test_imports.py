@@ -61,6 +61,7 @@ LAYERS = {
     },
     "nodes": RUNTIME,
     "run": RUNTIME | {"nodes", "data"},
+    "simulate": RUNTIME | {"nodes", "run"},
     "model": STRUCTURE | {"coding"},
     "bundle.graph": STRUCTURE | {"model"},
     "bundle.write": TRAINING - {"data", "bundle.write"} | {"bundle.split"},
@@ -69,7 +70,7 @@ LAYERS = {
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "api": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "cli": RUNTIME | TRAINING | {
-        "nodes", "run", "training", "demo", "bench", "bundle.split", "bundle.place",
+        "nodes", "run", "simulate", "training", "demo", "bench", "bundle.split", "bundle.place",
         "bundle.compose", "api",
     },
     "__main__": {"cli"},

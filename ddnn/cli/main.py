@@ -29,6 +29,7 @@ COMMANDS = {
     "launch": "Run a trained topology as real processes",
     "node": "Run one node by hand",
     "report": "Print a run's report again",
+    "simulate": "Run a trained topology in virtual time, check its promises",
     "topology": "Check or draw a topology file, print its schema",
     "train": "Train a topology's network jointly",
 }

@@ -157,11 +157,10 @@ class FaultyTransport:
         chance = self._chances(peer, data)
         if any(chance(f.kind) < f.share for f in self._active(peer, "drop", "loss")):
             return True
-        for fault in self._active(peer, "corrupt"):
-            if chance("corrupt") < fault.share:
-                place = int(chance("place") * len(data))
-                flipped = data[place] ^ (1 << int(chance("bit") * 8))
-                data = data[:place] + bytes([flipped]) + data[place + 1 :]
+        if any(chance(f.kind) < f.share for f in self._active(peer, "corrupt")):
+            place = int(chance("place") * len(data))  # once: twice would undo it
+            flipped = data[place] ^ (1 << int(chance("bit") * 8))
+            data = data[:place] + bytes([flipped]) + data[place + 1 :]
         message = message._replace(data=data)
         release_s = self._release_s(peer, len(data), chance)
         if release_s is None:

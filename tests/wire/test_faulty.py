@@ -199,3 +199,12 @@ def test_a_partitioned_node_neither_hears_nor_is_heard_until_it_is_cleared():
     assert bench.left() == [2]
     bench.wire.arriving = [(message(5), "collector")]
     assert len(bench.transport.receive(0)) == 1
+
+
+def test_two_corruptions_do_not_undo_each_other():
+    """Of the node and of one link: what is hit by both is still damaged."""
+    bench = Bench()
+    for peer in ("cam0", EVERYONE):
+        bench.transport.set(peer, LinkFault(kind="corrupt", share=1))
+    bench.send(1)
+    assert [data for _, data in bench.wire.left] != [message(1)]

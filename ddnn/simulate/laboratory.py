@@ -1,0 +1,76 @@
+"""What simulations of one bundle and recording share, and what each of them finds.
+
+Axes: N samples, V views, C image channels, H, W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.bundle.load import Bundle
+from ddnn.nodes.collector import Collector
+from ddnn.report.verdicts import Answer
+from ddnn.simulate.codec import ParcelCodec
+from ddnn.simulate.oracle import Oracle
+from ddnn.simulate.profile import Profile
+from ddnn.simulate.promises import BrokenPromiseError
+from ddnn.simulate.references import Engines, Store, referring, view_references
+from ddnn.simulate.schedule import Trouble
+from ddnn.wire.codec import Codec
+
+
+class Laboratory:
+    """What simulations of one bundle and recording share: what is known of its sections."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        views_NVCHW: NDArray[np.uint8],
+        profile: Profile,
+        *,
+        wire: bool = False,
+    ) -> None:
+        """wire: nodes handle whole views and features, and every message is parsed."""
+        topology = bundle.topology
+        self.bundle = bundle
+        self.views_NVCHW = views_NVCHW
+        self.oracle = Oracle(bundle, views_NVCHW)
+        store = Store(topology, bundle.tables)
+        self.engines = Engines(bundle, views_NVCHW, store, profile, wire=wire)
+        self.node_bundle = bundle if wire else referring(bundle)
+        self.codec: Codec
+        if wire:
+            self.codec = Codec(topology, bundle.session, bundle.tables)
+        else:
+            self.codec = ParcelCodec(topology, bundle.session, store)
+        seen = [views_NVCHW[:, view] for view in range(topology.views)]
+        views = seen if wire else [view_references(views_NCHW) for views_NCHW in seen]
+        self.recorded = dict(zip(topology.devices, views, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a simulation found.
+
+    collector: of the last run. answers: of all runs, in the order of their samples, numbered
+    through. samples_N: the numbers that these samples had in their runs. troubles: those that
+    began. broken: the promise that did not hold; the rest is then what had happened before.
+    """
+
+    collector: Collector
+    answers: list[Answer]
+    samples_N: list[int]
+    events: int
+    virtual_s: float
+    begun_s: float
+    runs: int
+    states: dict[str, str]
+    troubles: list[Trouble]
+    failures: list[dict[str, Any]]
+    checked: dict[str, int] = field(default_factory=dict)
+    ties: int = 0
+    broken: BrokenPromiseError | None = None
