@@ -118,7 +118,8 @@ def _launch(
             return launch_into(files, bundle, part, options, watcher)
     except InterruptError as error:
         left = f"what was answered is in {files.folder}" if files.has_begun else "nothing was run"
-        raise InterruptError(f"{said}, {left}", error.exit_code) from None
+        lines = [f"{said}, {left}", *files.unwritten]
+        raise InterruptError("; ".join(lines), error.exit_code) from None
 
 
 def _tell(report: dict[str, Any], files: LaunchFiles, *, as_json: bool) -> None:
@@ -156,12 +157,15 @@ MARKS = {
     "links.csv": b"from,to,kind",
     "memory.csv": b"seconds,node,resident_mb",
 }
-"""What a launch writes, and how it is known: files of others are not replaced."""
+"""What a launch writes, and how it is known: files of others are not replaced. A launch that was
+killed may have left one empty."""
+MARKED_BYTES = 1 << 24
+"""A table is known by its beginning, a report is shorter."""
 
 
 def _is_marked(path: Path, mark: bytes) -> bool:
     try:
-        return mark in read_plain(path)
+        return mark in read_plain(path, MARKED_BYTES) or not path.stat().st_size
     except OSError:
         return False
 

@@ -53,7 +53,7 @@ def print_launch(report: dict[str, Any], console: Console | None = None) -> None
     console.print(_nodes(report))
     for failure in report["failures"]:
         console.print(f"  {failure_line(failure)}")
-    for line in _byte_lines(report["bytes"]):
+    for line in (*_byte_lines(report["bytes"]), *_note_lines(report)):
         console.print(line)
     console.print(
         f"{report['answered']} of {report['samples']} samples answered, "
@@ -105,6 +105,23 @@ def print_offline(report: dict[str, Any], console: Console | None = None) -> Non
         console.print("T chosen on training data: the card holds no validation samples out")
     for failure in report["failures"]:
         console.print(f"  {failure_line(failure)}")
+
+
+def _note_lines(report: dict[str, Any]) -> list[str]:
+    """What else there is to know of how it went; nothing of most."""
+    lines = [
+        f"{note['what']}: {note['said']} ({note['times']} times)"
+        for note in report.get("notes", [])
+    ]
+    if report.get("paused_s"):
+        lines.append(f"paused for {report['paused_s']:.1f} s: no device was heard")
+    if report.get("failures_left_out"):
+        lines.append(f"{report['failures_left_out']} more failures are not listed")
+    if report.get("interrupted"):
+        wanted = report["samples_wanted"]
+        lines.append(f"interrupted ({report['why']}): {report['samples']} of {wanted} samples")
+    lines += report.get("unwritten", [])
+    return lines
 
 
 def _byte_lines(counted: dict[str, Any]) -> list[str]:

@@ -49,6 +49,7 @@ class VerdictFile:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:
             self.why = error.strerror or str(error)
+        self.flush()
 
     def add(self, answer: Answer, label: int) -> None:
         """Holds the line until all before it are there."""

@@ -214,7 +214,7 @@ class Launch:
         return self._end()
 
     def _end(self, interrupted: str = "") -> dict[str, Any]:
-        """Takes the accounts, ends the processes, writes what is left to write."""
+        """Takes the accounts, writes what is left to write."""
         duration_s = self._duration_s
         self._take_answers()
         report = self._report(self._stop_all(), duration_s=duration_s, interrupted=interrupted)
@@ -443,7 +443,8 @@ class Launch:
         )
 
     def _stop_all(self) -> dict[str, NodeState]:
-        """Takes the accounts and ends the processes, here and on other hosts."""
+        """Tells all nodes, here and on other hosts, to end, and takes their accounts. Our sockets
+        are closed before anybody waits for a process: nobody reads them by then."""
         states = {name: self._state(name) for name in self._topology.nodes}
         running = set(self._processes.pids())
         running |= {name for name in self._remote if not self._is_silent(name)}
@@ -454,7 +455,6 @@ class Launch:
         for name in sorted(running - set(self._collector.accounts)):
             self._history.say(f"{name}: no account within {ACCOUNT_S:.0f} s, others' counts hold")
         self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
-        self._processes.end_all()
         return states
 
     def _state(self, name: str) -> NodeState:

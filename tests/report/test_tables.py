@@ -130,6 +130,23 @@ def test_each_column_of_an_evaluation_shows_what_its_head_says():
     assert f"payload: {payload:.1f} bytes per device and sample" in out.getvalue()
 
 
+def test_what_did_not_go_well_is_said_and_nothing_else(report):
+    assert "interrupted" not in printed(report)
+    assert "paused" not in printed(report)
+    note = {"what": "control socket", "said": "too many open files", "times": 3}
+    more = {"notes": [note], "paused_s": 7.25, "failures_left_out": 9, "unwritten": ["disk full"]}
+    more |= {"interrupted": True, "why": "KeyboardInterrupt", "samples_wanted": 90}
+    text = printed(report | more)
+    for line in (
+        "control socket: too many open files (3 times)",
+        "paused for 7.2 s: no device was heard",
+        "9 more failures are not listed",
+        "interrupted (KeyboardInterrupt): 40 of 90 samples",
+        "disk full",
+    ):
+        assert f"\n{line}\n" in text
+
+
 def test_bytes_stand_beside_their_equation_and_the_kernels_count_where_there_are_such(report):
     assert "(equation " in printed(report)
     assert "by the kernel" not in printed(report)
