@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ TIMEOUT_S = 30.0
 SUFFIX = ".sock"
 """A socket's file is PID-RANDOM.sock: containers that share the folder may share process ids."""
 MAX_NAME_BYTES = 107
-VISITOR_S = 0.2
-"""How long a visitor may take to say what it wants; the launch stands still meanwhile."""
+VISITOR_S = 5.0
+"""How long a visitor may take to say what it wants; nobody waits for it."""
+MAX_VISITORS = 16
 
 Act = Callable[[dict[str, Any]], int | None]
 """Makes a failure happen; returns the sample from which it holds, None where samples are counted on
@@ -54,12 +56,36 @@ def control_folder() -> Path:
     return path
 
 
+@dataclass(slots=True)
+class _Visitor:
+    """One who has connected, and what it has said so far."""
+
+    connection: socket.socket
+    until_s: float
+    line: bytes = b""
+
+    def says_more(self) -> bool:
+        """Takes in what is there. Whether that is not all yet."""
+        try:
+            while not self.line.endswith(b"\n") and len(self.line) < MAX_LINE_BYTES:
+                part = self.connection.recv(MAX_LINE_BYTES)
+                if not part:
+                    return False
+                self.line += part
+        except BlockingIOError:
+            return time.monotonic() < self.until_s
+        except OSError:
+            return False
+        return False
+
+
 class ControlServer:
     """The launcher's end. `poll` never waits; a launch that cannot have it takes no orders."""
 
     def __init__(self, act: Act, say: Callable[[str], None]) -> None:
         self._act = act
         self._socket: socket.socket | None = None
+        self._visitors: list[_Visitor] = []
         try:
             self._path = control_folder() / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
             self._socket = _listen(self._path)
@@ -67,21 +93,31 @@ class ControlServer:
             say(f"takes no orders from ddnn kill and ddnn fault: {error}")
 
     def poll(self) -> None:
-        """Serves whoever has connected. Raises OSError where the system lets nobody in."""
-        if self._socket is None:
+        """Lets one more in and serves those who have said all. Raises OSError where the system lets
+        nobody in."""
+        try:
+            self._let_in()
+        finally:
+            self._visitors = [visitor for visitor in self._visitors if self._serve(visitor)]
+
+    def _let_in(self) -> None:
+        if self._socket is None or len(self._visitors) >= MAX_VISITORS:
             return
         try:
             connection, _ = self._socket.accept()
         except (BlockingIOError, ConnectionError):
             return
-        with connection:
-            connection.settimeout(VISITOR_S)
-            line = b""
-            with contextlib.suppress(OSError):
-                line = _read_line(connection)
-            answer = self._answer(line)
-            with contextlib.suppress(OSError):
-                connection.sendall(answer)
+        connection.setblocking(False)
+        self._visitors.append(_Visitor(connection, time.monotonic() + VISITOR_S))
+
+    def _serve(self, visitor: _Visitor) -> bool:
+        """Whether to wait for more of what it says."""
+        if visitor.says_more():
+            return True
+        answer = self._answer(visitor.line)
+        with visitor.connection, contextlib.suppress(OSError):
+            visitor.connection.sendall(answer)
+        return False
 
     def _answer(self, line: bytes) -> bytes:
         try:
@@ -97,6 +133,8 @@ class ControlServer:
 
     def close(self) -> None:
         """Takes the socket away."""
+        for visitor in self._visitors:
+            visitor.connection.close()
         if self._socket is not None:
             self._socket.close()
             with contextlib.suppress(OSError):

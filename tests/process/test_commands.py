@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -328,16 +329,14 @@ def test_a_node_that_has_not_started_yet_goes_with_its_launcher(tmp_path):
 
 
 def test_a_visitor_that_says_nothing_does_not_make_nodes_look_dead(session):
-    """The launch stands still for it; that time must not count as the nodes' silence."""
+    """The launch does not stand still for it."""
     session.launch("--json", "--samples", "150")
     session.wait_running()
     (path,) = session.folder.glob("ddnn/*.sock")
-    for _ in range(3):
-        with socket.socket(socket.AF_UNIX) as visitor:
-            visitor.settimeout(30)
-            visitor.connect(str(path))
-            assert visitor.recv(100) in (b"", b'{"error": "not a request"}\n')
-    code, out, err = session.finish()
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
+        code, out, err = session.finish()
     assert code == 0, err
     report = json.loads(out)
     assert (report["answered"], report["prior_answers"]) == (150, 0)

@@ -12,7 +12,7 @@ import pytest
 from waiting import wait_until
 
 from ddnn.errors import LaunchError
-from ddnn.run.control import MAX_LINE_BYTES, ControlServer, control_folder, request
+from ddnn.run.control import MAX_LINE_BYTES, MAX_VISITORS, ControlServer, control_folder, request
 
 REQUEST = {"node": "cam0", "kind": "kill"}
 REFUSED = {"error": "not a request"}
@@ -71,6 +71,26 @@ def test_a_visitor_that_leaves_at_once_stops_nothing(visit):
     visit.visitor.close()
     visit.server.poll()
     assert visit.asked == []
+
+
+def test_nobody_waits_for_a_visitor_that_says_its_line_in_parts(visit):
+    line = json.dumps(REQUEST).encode() + b"\n"
+    for byte in (line[n : n + 1] for n in range(len(line) - 1)):
+        visit.visitor.sendall(byte)
+        visit.server.poll()
+    assert visit.asked == []
+    assert visit.answer(b"\n") == {"sample": 7}
+
+
+def test_visitors_that_say_nothing_do_not_keep_others_waiting(visit):
+    (path,) = control_folder().glob("*.sock")
+    others = [socket.socket(socket.AF_UNIX) for _ in range(MAX_VISITORS - 2)]
+    for other in others:
+        other.connect(str(path))
+        visit.server.poll()
+    assert visit.answer(json.dumps(REQUEST).encode() + b"\n") == {"sample": 7}
+    for other in others:
+        other.close()
 
 
 def test_what_goes_wrong_while_acting_is_told_to_the_visitor_and_ends_nothing(visit):

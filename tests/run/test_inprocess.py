@@ -13,7 +13,7 @@ from ddnn.nodes.recorder import Recorder
 from ddnn.report.verdicts import NO_EXIT
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import device_sample_bytes, device_sample_equation, link_counts
-from ddnn.run.plan import plan_of, presence
+from ddnn.run.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.topology import read_topology
 from ddnn.wire.messages import MAX_ROWS, Kind
 
@@ -181,6 +181,20 @@ def test_with_all_devices_dead_every_sample_is_still_answered(train):
     assert (collector.exit_N[50:] == NO_EXIT).all()
     assert collector.degraded_N.tolist() == [False] * 50 + [True] * 46
     assert not np.isnan(collector.latency_N).any()
+
+
+def test_while_no_device_is_heard_samples_wait_and_the_run_goes_on_when_one_is(train):
+    """One device is slow, so that samples take time."""
+    topology = unattended(read_topology("six-cameras"))
+    _, bundle, samples = train(topology, SAMPLES)
+    slow = {"at": {"seconds": 0}, "node": "cam0", "kind": "slow", "factor": 90}
+    hang = {"at": {"seconds": 0.5}, "for": {"seconds": 5}, "kind": "hang"}
+    entries = [slow, *(hang | {"node": name} for name in topology.devices)]
+    plan = FailurePlan(topology=topology.name, failures=tuple(map(parse_failure, entries)))
+    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=2)
+    assert (collector.exit_N == NO_EXIT).sum() <= 2
+    assert collector.paused_s == pytest.approx(5, abs=0.5)
+    assert (collector.predicted_N >= 0).all()
 
 
 @pytest.mark.parametrize(("name", "victim"), UPPER)
