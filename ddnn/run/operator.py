@@ -209,7 +209,8 @@ class Operator:
             for o in self._active
             if o.failure.at_node != node or o.failure.kind not in ("kill", "hang")
         ]
-        self._hung.pop(node, None)
+        for _, order in self._hung.pop(node, []):
+            order.confirm()  # the end of a failure: a new process has none; others it is told
         self._processes.kill(node)
         self._processes.restart(node)
         self._started_s[node] = self._clock()
@@ -239,8 +240,10 @@ class Operator:
         elif self._processes.is_running(node):
             order.reason = NO_ORDER
             self._processes.tell(node, what, order)
-        else:
+        elif order in self._active:
             order.reason = f"{node} is dead"
+        else:
+            order.confirm()  # the end of a failure, which ended with the process
 
 
 def _silences(failure: Failure) -> bool:

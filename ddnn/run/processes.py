@@ -20,6 +20,7 @@ from ddnn.run.orders import Order, OrderPipe
 from ddnn.run.workplace import Workplace
 from ddnn.topology import Limits
 
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 TERM_S = 2.0
 """Time a node gets to end by itself before it is killed."""
 POLL_S = 0.05
@@ -76,7 +77,7 @@ class Processes:
                     stderr=stderr,
                     bufsize=0,
                     process_group=0,
-                    env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                    env=os.environ | THREADS | {"TMPDIR": str(self._workplace.path)},
                 )
         except OSError as error:
             raise LaunchError(f"{config.node}: cannot be started, {error.strerror}") from error

@@ -182,6 +182,17 @@ def test_what_a_dead_node_is_told_counts_when_it_runs_again_and_confirms_it(oper
     assert order.is_applied
 
 
+@pytest.mark.parametrize("silenced", ["kill", "hang"])
+def test_what_a_process_was_told_ends_with_it(operator, silenced):
+    slow = failure("slow")
+    operator.begin(slow).confirm()
+    operator.begin(failure(silenced))
+    ended = operator.end(slow)
+    operator.begin(failure("kill"))
+    operator.begin(failure("recover"))
+    assert ended.is_applied
+
+
 def with_policy(policy: str, processes: Named) -> Operator:
     document = star_topology().model_dump(mode="json")
     for node in document["nodes"].values():
