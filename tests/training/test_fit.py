@@ -16,10 +16,8 @@ from ddnn.model.blocks import Layer
 from ddnn.model.joint import Joint
 from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology
-from ddnn.training.batches import tensors
 from ddnn.training.fit import accuracies, fit, prepare, train_step
 from ddnn.training.fit import learning_rate as rate_at
-from ddnn.training.loss import JointLoss, class_weights
 from ddnn.training.predict import predict
 from ddnn.training.settings import settings_for
 
@@ -145,40 +143,6 @@ def test_a_training_that_diverges_is_told_and_what_was_before_is_kept(tmp_path, 
         fit(training, tmp_path, spoil)
     lines = (tmp_path / HISTORY).read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1]
-
-
-def test_absent_views_teach_their_device_nothing(data, topology):
-    torch.manual_seed(0)
-    joint = Joint(topology)
-    batch = tensors(data.samples, CPU)
-    absent = batch.labels_NV[:, 0] < 0
-    only_absent = type(batch)(*(tensor[absent] for tensor in batch))
-    settings = settings_for("robust", exit_weights={"local": 0.0, "cloud": 0.0})
-    loss_of = JointLoss(topology, settings, batch.fused_N)
-    loss_of(joint(only_absent.views_NVCHW), only_absent).backward()
-    gradient = joint.sections["cam0"].blocks[0].conv.weight.grad
-    assert not gradient.any()
-    assert joint.sections["cam1"].blocks[0].conv.weight.grad.any()
-
-
-def test_exit_weights_scale_their_losses(data, topology):
-    torch.manual_seed(0)
-    joint = Joint(topology).eval()
-    batch = tensors(data.samples, CPU)
-    output = joint(batch.views_NVCHW)
-
-    def loss(**weights):
-        settings = settings_for("robust", exit_weights=weights, device_weight=0.0)
-        return float(JointLoss(topology, settings, batch.fused_N)(output, batch).detach())
-
-    local, cloud = loss(cloud=0.0), loss(local=0.0)
-    assert loss(local=2.0, cloud=0.5) == pytest.approx(2 * local + 0.5 * cloud, rel=1e-5)
-
-
-def test_rare_classes_weigh_more_but_never_too_much():
-    labels_N = torch.tensor([0] * 30 + [1] * 10 + [2])
-    assert class_weights(labels_N, 3, settings_for("robust")).tolist() == [1, 3, 4]
-    assert class_weights(labels_N, 3, settings_for("paper")).tolist() == [1, 1, 1]
 
 
 def test_a_cosine_falls_from_the_rate_to_zero():

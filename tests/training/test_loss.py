@@ -58,3 +58,37 @@ def test_nothing_above_the_last_exit_with_a_weight_is_needed(weights, last):
     topology = make_topology("e-devices-edge-cloud")
     settings = settings_for("robust", exit_weights=weights)
     assert JointLoss(topology, settings, torch.tensor([0, 1, 2])).last_exit == last
+
+
+def test_absent_views_teach_their_device_nothing(data, topology):
+    torch.manual_seed(0)
+    joint = Joint(topology)
+    batch = tensors(data.samples, torch.device("cpu"))
+    absent = batch.labels_NV[:, 0] < 0
+    only_absent = type(batch)(*(tensor[absent] for tensor in batch))
+    settings = settings_for("robust", exit_weights={"local": 0.0, "cloud": 0.0})
+    loss_of = JointLoss(topology, settings, batch.fused_N)
+    loss_of(joint(only_absent.views_NVCHW), only_absent).backward()
+    gradient = joint.sections["cam0"].blocks[0].conv.weight.grad
+    assert not gradient.any()
+    assert joint.sections["cam1"].blocks[0].conv.weight.grad.any()
+
+
+def test_exit_weights_scale_their_losses(data, topology):
+    torch.manual_seed(0)
+    joint = Joint(topology).eval()
+    batch = tensors(data.samples, torch.device("cpu"))
+    output = joint(batch.views_NVCHW)
+
+    def loss(**weights):
+        settings = settings_for("robust", exit_weights=weights, device_weight=0.0)
+        return float(JointLoss(topology, settings, batch.fused_N)(output, batch).detach())
+
+    local, cloud = loss(cloud=0.0), loss(local=0.0)
+    assert loss(local=2.0, cloud=0.5) == pytest.approx(2 * local + 0.5 * cloud, rel=1e-5)
+
+
+def test_rare_classes_weigh_more_but_never_too_much():
+    labels_N = torch.tensor([0] * 30 + [1] * 10 + [2])
+    assert class_weights(labels_N, 3, settings_for("robust")).tolist() == [1, 3, 4]
+    assert class_weights(labels_N, 3, settings_for("paper")).tolist() == [1, 1, 1]
