@@ -41,6 +41,14 @@ def test_a_head_gives_scores_as_they_arrive(scores):
     assert torch.equal(round_scores(fine, scores), coarse)
 
 
+@pytest.mark.parametrize(
+    ("scores", "least", "most"), [("float16", -65504, 65504), ("int8", -8, 127 / 16)]
+)
+def test_scores_beyond_what_can_be_sent_are_the_nearest_that_can(scores, least, most):
+    ends = torch.tensor([[-1e6, 1e6]])
+    assert round_scores(ends, scores).tolist() == [[least, most]]
+
+
 @pytest.mark.parametrize(("aggregator", "wanted"), [("max", [3, 5]), ("average", [2, 1])])
 def test_an_exit_fuses_by_its_aggregator_alone(aggregator, wanted):
     rule = Exit.model_validate({"at": "gateway", "aggregator": aggregator})
