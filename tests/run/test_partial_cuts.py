@@ -12,12 +12,13 @@ import pytest
 from hierarchies import HIERARCHIES
 from networks import Trained
 
+from ddnn import share
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.masked import MaskedModel
 from ddnn.nodes.recorder import Recorder
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.plan import FailurePlan, parse_failure
-from ddnn.topology import COLLECTOR, Topology
+from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.routes import routes
 
 SAMPLES, WINDOW = 24, 2
@@ -44,7 +45,9 @@ def lively(topology: Topology) -> Topology:
     return Topology.model_validate(document)
 
 
-LIVELY = {name: lively(topology) for name, topology in HIERARCHIES.items()}
+SHIPPED = {name: read_topology(name) for name in share.names("topologies")}
+WITH_FALLBACKS = {name: topology for name, topology in SHIPPED.items() if topology.bypassable}
+LIVELY = {name: lively(topology) for name, topology in (HIERARCHIES | WITH_FALLBACKS).items()}
 STORMY = KINDS | {"loss": {"kind": "drop", "share": 0.5}}
 
 
