@@ -5,11 +5,11 @@ import zlib
 
 import numpy as np
 import pytest
-from builders import star_topology
+from builders import star, star_topology
 from speaker import BOOT, RUN
 
 from ddnn.errors import WireError
-from ddnn.topology import COLLECTOR, read_topology
+from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.bits import pack, pack_scores, pack_views
 from ddnn.wire.codec import Codec
 from ddnn.wire.messages import (
@@ -126,3 +126,17 @@ def test_a_socket_takes_the_largest_message_there_is(name):
     features = Features(range(MAX_ROWS), views_N, np.ones(shape, dtype=np.float32))
     encoded = codec.encode(features, sender=camera, sequence=0, seal=codec.seal(RUN))
     assert len(encoded) <= codec.max_bytes
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_real_features_that_are_no_numbers_are_refused(value):
+    document = star(2)
+    document["tiers"][0]["section"] |= {"feature_bits": 32}
+    codec = Codec(Topology.model_validate(document), 1)
+    features = np.ones((1, 2, 4, 4), dtype=np.float32)
+    features[0, 1, 2, 3] = value
+    seal = codec.seal(RUN)
+    data = codec.encode(Features((7,), (1,), features), sender="cam0", sequence=0, seal=seal)
+    with pytest.raises(WireError) as caught:
+        codec.decode(codec.read_header(data), data, receiver="cloud")
+    assert caught.value.reason == "not-finite"

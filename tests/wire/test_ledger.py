@@ -101,3 +101,52 @@ def test_framing_of_a_part(part, zmtp, ip):
 
 def test_an_account_of_nothing_is_empty():
     assert Ledger(Codec(star_topology(), 1)).account().links == ()
+
+
+def test_a_row_in_which_nobody_saw_anything_counts_as_none():
+    black = scores(3)
+    seen = Scores(black.samples_N, [1, 0, 1], black.scores_NK)
+    found = counted(("cam0", "gateway", seen))
+    assert (found["rows"], found["payload"]) == (2, 2 * 12)
+
+
+def captured(topology: Topology, *, rows: int = 9) -> tuple[Ledger, bytes]:
+    """A ledger that counted one message, and that."""
+    codec = Codec(topology, 1)
+    ledger, message = Ledger(codec), Capture(range(rows))
+    data = Speaker(codec, COLLECTOR).says(message)
+    ledger.count((COLLECTOR, "cam0"), message, kind_of(message), data, sent=False)
+    return ledger, data
+
+
+def test_with_curve_each_part_is_sealed():
+    """A name of 8 bytes, a nonce of 8, a code of 16 and flags more: 33 on the wire."""
+    sealed = Topology.model_validate(SIX.model_dump(mode="json") | {"security": {"curve": True}})
+    plain, _ = captured(SIX)
+    ours, data = captured(sealed)
+    assert ours.zmtp(sent=False) == plain.zmtp(sent=False) + 33
+    ours.refuse(data, "checksum")
+    assert ours.zmtp(sent=False) == 2 * (plain.zmtp(sent=False) + 33)
+
+
+def test_what_is_refused_is_counted_as_received_and_by_its_reason_in_no_link():
+    ledger, data = captured(SIX)
+    links, before = ledger.account().links, ledger.zmtp(sent=False)
+    ledger.refuse(data, "checksum")
+    ledger.refuse(b"x" * 300, "checksum")
+    assert ledger.zmtp(sent=False) == before + zmtp_bytes(len(data)) + zmtp_bytes(300)
+    assert (ledger.zmtp(sent=True), ledger.account().links) == (0, links)
+    assert ledger.account().events == (("checksum", 2),)
+
+
+def test_a_new_run_begins_with_nothing_but_what_the_kernel_counts_too():
+    """The kernel's count is of the connection: it knows no runs."""
+    ledger, data = captured(SIX)
+    ledger.refuse(data, "checksum")
+    before = ledger.zmtp(sent=False)
+    for _ in range(2):
+        ledger.begin()
+        assert (ledger.account().links, ledger.account().events) == ((), ())
+        assert ledger.zmtp(sent=False) == before
+    ledger.refuse(data, "session")
+    assert ledger.zmtp(sent=False) == before + zmtp_bytes(len(data))
