@@ -19,6 +19,7 @@ from ddnn.nodes.recorder import Recorder
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.plan import FailurePlan, parse_failure
 from ddnn.topology import COLLECTOR, Topology, read_topology
+from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.routes import routes
 
 SAMPLES, WINDOW = 24, 2
@@ -74,12 +75,14 @@ def model_of(train):
 load_once = cache(Engine)
 
 
-def run(trained: Trained, *failures: dict) -> Recorder:
+def run(trained: Trained, *failures: dict, network: MemoryNetwork | None = None) -> Recorder:
     topology = trained.bundle.topology
     entries = tuple(map(parse_failure, failures))
     plan = FailurePlan(topology=topology.name, failures=entries)
     views = trained.samples.views_NVCHW
-    return run_inprocess(trained.bundle, views, plan=plan, window=WINDOW, load_engine=load_once)
+    return run_inprocess(
+        trained.bundle, views, plan=plan, window=WINDOW, network=network, load_engine=load_once
+    )
 
 
 MIXED = "one edge", "two edges, some ways past", "fog, ways past both"
@@ -93,6 +96,33 @@ def test_a_verdict_is_the_networks_with_what_it_says_took_part(model_of, name, k
         found = run(trained, CUT | {"link": link} | KINDS[kind])
         assert (found.predicted_N >= 0).all(), link
         assert model.unequal(found.kept) == [], link
+
+
+class DeafTo(MemoryNetwork):
+    """Carries everything but, after a while, what the collector says to one node."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self._node, self._left = node, 8
+
+    def put(self, sender: str, receiver: str, data: bytes) -> bool:
+        """See MemoryNetwork. What is lost counts as taken."""
+        if (sender, receiver) == (COLLECTOR, self._node):
+            self._left -= 1
+            if self._left < 0:
+                return True
+        return super().put(sender, receiver, data)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_who_no_longer_hears_the_collector_makes_no_verdict_unequal(model_of, name):
+    trained, model = model_of(name)
+    for node in trained.bundle.topology.nodes:
+        found = run(trained, network=DeafTo(node))
+        assert (found.predicted_N >= 0).all(), node
+        assert model.unequal(found.kept) == [], node
+        if node in trained.bundle.topology.devices:
+            assert not found.present_NV[-1, trained.bundle.topology.devices.index(node)]
 
 
 def silent_parents(topology: Topology) -> list[tuple[str, str]]:
