@@ -264,18 +264,18 @@ class ZmqTransport:
             self._look_after()
         guard = self._watch.guard
         wait_s = 0 if guard.is_suspicious else min(timeout_s, WATCH_S)
-        ready = dict(self._poller.poll(max(0, math.ceil(wait_s * 1000))))
+        ready = self._poller.poll(max(0, math.ceil(wait_s * 1000)))
         messages: list[Arrived] = []
         for _ in range(DRAIN_MESSAGES):
             if not ready:
                 break
-            if self._inbox in ready:
-                self._take(messages)
-            if self._doorman is not None and self._doorman.socket in ready:
-                self._doorman.answer()
-            # a third of what it costs to be told by an exception
-            ready = dict(self._poller.poll(0))
-        guard.settle(is_empty=self._inbox not in ready)
+            for socket, _ in ready:
+                if socket is self._inbox:
+                    self._take(messages)
+                elif self._doorman is not None:
+                    self._doorman.answer()
+            ready = self._poller.poll(0)  # a third of what it costs to be told by an exception
+        guard.settle(is_empty=all(socket is not self._inbox for socket, _ in ready))
         return messages
 
     def _take(self, messages: list[Arrived]) -> None:
