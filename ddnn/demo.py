@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ddnn.bundle.load import load_bundle
-from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
+from ddnn.data.contactsheet import check_replaceable, chosen_samples, write_contact_sheet
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.errors import DdnnError, LaunchError
@@ -52,6 +52,8 @@ def run_demo(
 ) -> dict[str, Any]:
     """Does everything once and returns what `demo.json` holds. `out` becomes a run folder."""
     check_free(out, overwrite=True)
+    sheet = out / "contact-sheet.png"
+    check_replaceable(sheet)  # before the work is done
     say("1/5  rendering what six cameras see")
     data = load(card)
     say("2/5  training six devices, the local exit and the cloud as one network")
@@ -65,7 +67,6 @@ def run_demo(
         data=data,
         on_epoch=on_epoch,
     )
-    sheet = out / "contact-sheet.png"
     write_contact_sheet(data, chosen_samples(data, SHEET_ROWS), sheet)
     say("3/5  evaluating, also under every set of lost devices")
     offline = evaluate.evaluate_run(run)

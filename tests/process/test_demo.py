@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from ddnn.data.loading import load
 from ddnn.demo import launch_and_lose, run_demo
-from ddnn.errors import LaunchError
+from ddnn.errors import DataError, LaunchError
 from ddnn.training.settings import settings_for
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -59,3 +60,12 @@ def test_demo_whose_launch_fails_says_how_to_go_on(demo) -> None:
     wanted = f"go on with: ddnn launch {folder} --rounds 2 --kill cam4@{len(samples)}"
     with pytest.raises(LaunchError, match=wanted):
         launch_and_lose(folder, lacking, "cam4", print)
+
+
+@pytest.mark.process
+def test_demo_tells_before_its_work_that_its_sheet_has_no_place(demo, tmp_path) -> None:
+    shutil.copy(demo["folder"] / "config.json", tmp_path)
+    (tmp_path / "contact-sheet.png").write_text("my own")
+    with pytest.raises(DataError, match=r"contact-sheet\.png: exists and is no contact sheet"):
+        run_demo(tmp_path, settings_for("robust", epochs=2))
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "contact-sheet.png"}
