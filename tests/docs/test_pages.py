@@ -93,6 +93,10 @@ def test_every_script_that_a_page_names_is_there(path):
         assert (ROOT / name).is_file(), name
 
 
+def test_the_readme_is_short():
+    assert len(text_of(ROOT / "README.md").splitlines()) <= 300
+
+
 def test_every_command_has_its_line():
     text = text_of(fill.FOLDER / "commands.md")
     assert [name for name in COMMANDS if f"`ddnn {name}" not in text] == []
