@@ -96,6 +96,17 @@ def test_windows_close_exactly_when_all_have_delivered_or_at_the_deadline(steps)
             del delivered[sample]
 
 
+@pytest.mark.parametrize("at_once", ["by delivery", "by deadline"])
+def test_windows_that_close_together_come_oldest_sample_first(at_once):
+    """Whatever came first: the same run gives the same messages."""
+    bench = Bench()
+    for member in MEMBERS if at_once == "by delivery" else "a":
+        for sample in (1000, 3, 8, 513):
+            bench.put(member, sample)
+    bench.now_s += DEADLINE_S if at_once == "by deadline" else 0
+    assert list(bench.close()) == [3, 8, 513, 1000]
+
+
 @given(
     order=st.permutations([(member, n) for member in MEMBERS for n in range(4)]),
     rows=st.integers(1, 12),
