@@ -248,9 +248,9 @@ class Collector:
     def tick(self, now_s: float) -> list[Outgoing]:
         """Settles what cannot wait longer, asks for more samples."""
         self._watch(now_s)
+        self._look(now_s)
         if self._open:
             self._settle(now_s)
-        self._look(now_s)
         return self._ask_again(now_s) + ([] if self.is_paused else self._capture(now_s))
 
     def due_s(self, now_s: float) -> float:
@@ -261,7 +261,9 @@ class Collector:
             times.append((self._unheard_s or 0.0) + self.pause_s)
         if self._open:
             lost_s = self.liveness.next_change_s(now_s)
-            times.append(min(self._open.values()) + self._answer_s)
+            waiting = set(self._lost()) if self.is_paused else ()
+            news = [time_s for sample, time_s in self._open.items() if sample not in waiting]
+            times.append(min(news, default=math.inf) + self._answer_s)
             times += [] if lost_s is None else [lost_s]
             times += [self._again_s] if self._again else []
         return min(times)
@@ -272,12 +274,25 @@ class Collector:
             self.paused_s += now_s - self._looked_s
         self._looked_s = now_s
         if self.liveness.alive(now_s) & self._device_bits:
-            self._unheard_s = None
-        elif self._unheard_s is None:
+            self._go_on(now_s)
+            return
+        if self._unheard_s is None:
             self._unheard_s = now_s
         may_ask = self._next < (self._halts[0] if self._halts else self._samples)
-        unheard_s = self._unheard_s
-        self.is_paused = may_ask and unheard_s is not None and now_s < unheard_s + self.pause_s
+        waits = may_ask or bool(self._lost())
+        self.is_paused = waits and now_s < self._unheard_s + self.pause_s
+
+    def _go_on(self, now_s: float) -> None:
+        """A device is heard: what all of them lost is asked for again."""
+        if self.is_paused:
+            lost = self._lost()
+            self._again.update(lost)
+            self._open |= dict.fromkeys(lost, now_s)
+        self.is_paused, self._unheard_s = False, None
+
+    def _lost(self) -> list[int]:
+        """Samples in flight of which no exit has said anything."""
+        return [sample for sample, draft in self._drafts.items() if draft.exit == NO_EXIT]
 
     def _capture(self, now_s: float) -> list[Outgoing]:
         end = self._halts[0] if self._halts else self._samples
@@ -302,7 +317,8 @@ class Collector:
         ]
 
     def _ask_again(self, now_s: float) -> list[Outgoing]:
-        """Samples that the first exit lost when it went away: devices are asked once more."""
+        """Samples that were lost when the first exit, or all devices, went away: devices are asked
+        once more."""
         drafts = self._drafts
         self._again = {s for s in self._again if s in drafts and drafts[s].exit == NO_EXIT}
         if not self._again or now_s < self._again_s:
@@ -405,7 +421,7 @@ class Collector:
             if doubtful is not None and not self._went_past_a_live_node(doubtful, now_s):
                 self._take(sample, doubtful, now_s)
             elif draft.exit == NO_EXIT:
-                if overdue or nobody:
+                if not self.is_paused and (overdue or nobody):
                     self._give_up(sample, now_s)
             elif overdue or self._beyond[draft.exit] <= dead:
                 draft.degraded = True

@@ -217,7 +217,7 @@ def build_report(
             "links": [_link_entry(count) for count in counts],
         },
         "latency_ms": tally.latencies_ms(),
-        "throughput_samples_per_s": tally.counts.samples / duration_s,
+        "throughput_samples_per_s": tally.counts.samples / max(duration_s, 1e-9),
         "ready_s": ready_s,
         "duration_s": duration_s,
         "paused_s": collector.paused_s,

@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
+import os
 import shutil
+import signal
 import socket
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from waiting import assert_nothing_is_left, node_processes
 from ddnn.bundle.load import load_bundle
 from ddnn.errors import BundleError, ConfigError, DdnnError, LaunchError, TransportError
 from ddnn.report.verdicts import COLUMNS
+from ddnn.run import launcher
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher import Options, free_endpoints, launch
+from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
 from ddnn.run.outcome import Outcome, link_counts, write_outcome
 from ddnn.run.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.topology import COLLECTOR, Topology, read_topology
@@ -194,6 +197,28 @@ def test_a_node_comes_back_while_another_cannot_be_heard(train):
     assert not verdicts.present_NV[20:, 0].any()
     assert not verdicts.present_NV[40:70, 1].any()
     assert verdicts.present_NV[70:, 1].all()
+
+
+def test_a_halt_waits_no_longer_than_its_time_for_a_node_that_hangs(train, monkeypatch):
+    """Somebody else stopped it: nothing says that it does not hear."""
+    monkeypatch.setattr(launcher, "CONFIRM_S", 0.3)
+    trained = train(star_topology(2), SAMPLES)
+    slow = {"at": {"sample": 150}, "node": "cam0", "kind": "slow"}
+    plan = FailurePlan(topology="star", failures=[parse_failure(slow)])
+    stopped: list[int] = []
+
+    def stop_one(_answered: int) -> None:
+        listed = node_processes(trained.bundle.folder, "pid=,")
+        if not stopped:
+            stopped.extend(int(line.split()[0]) for line in listed if '"node": "cam0"' in line)
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    options = Options(free_ports=True, plan=plan, window=1)
+    watcher = Watcher(progress=stop_one)
+    report = launch(trained.bundle, trained.samples, options, watcher).report
+    (entry,) = [e for e in report["failures"] if e["kind"] == "slow"]
+    assert (entry["applied"], entry["reason"]) == (False, "took no order")
+    assert report["answered"] == SAMPLES
 
 
 def damage_a_model(folder: Path) -> str:

@@ -192,7 +192,7 @@ def test_while_no_device_is_heard_samples_wait_and_the_run_goes_on_when_one_is(t
     entries = [slow, *(hang | {"node": name} for name in topology.devices)]
     plan = FailurePlan(topology=topology.name, failures=tuple(map(parse_failure, entries)))
     collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=2)
-    assert (collector.exit_N == NO_EXIT).sum() <= 2
+    assert not (collector.exit_N == NO_EXIT).any()
     assert collector.paused_s == pytest.approx(5, abs=0.5)
     assert (collector.predicted_N >= 0).all()
 
