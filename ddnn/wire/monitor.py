@@ -55,7 +55,8 @@ class Watch:
 
     @property
     def descriptor(self) -> int:
-        """Readable when there is news since the last `read`, of which there must have been one."""
+        """Readable when there is news since the last `read`, of which there must have been one; of
+        what was there before and not taken it says nothing."""
         return int(self._monitor.fileno())
 
     def read(self) -> None:

@@ -238,8 +238,10 @@ class ZmqTransport:
         """Monitors are read, guards look, lost causes are tried again, the door's count is carried
         over."""
         self._watched_s = now_s = time.monotonic()
-        for key, _ in self._news.select(0):
-            key.data.read()
+        behind = [watch for watch in self._watches if watch.is_behind]
+        told = [key.data for key, _ in self._news.select(0)]
+        for watch in {*behind, *told}:
+            watch.read()
         self._watch.look()
         self._stay_reachable()
         for outbox in self._outboxes.values():

@@ -205,6 +205,18 @@ def test_connections_that_nobody_looks_at_neither_block_the_port_nor_closing(str
         assert late.connect_ex(("127.0.0.1", street.ports["gateway"])) == errno.ECONNREFUSED
 
 
+def test_news_that_is_too_much_for_one_look_is_read_in_the_next(street):
+    gateway = street.mailbox("gateway", plain=True)
+    connect_and_go(street.ports["gateway"], 1500)
+    watch = gateway.transport._watch
+
+    def is_read() -> bool:
+        gateway.receive(0.01)
+        return not watch.is_behind and watch.connections.new == () and watch._monitor.poll(0) == 0
+
+    wait_until(is_read, 10)
+
+
 def test_a_crowd_that_says_nothing_keeps_nobody_with_a_key_out(street):
     gateway = street.mailbox("gateway")
     with ExitStack() as crowd:
