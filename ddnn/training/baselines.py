@@ -7,6 +7,7 @@ Axes: N samples, V views, K classes, P pixel values of all views.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ COMPONENTS = 128
 STRENGTH = 0.1
 """Of its regularisation, scikit-learn's C: components are whitened, so small ones are noise."""
 BLOCK = 500
-"""Samples whose neighbours are looked for at once: bounds memory."""
+"""Samples that are looked at at once: bounds memory."""
 
 
 class Baseline(NamedTuple):
@@ -75,8 +76,7 @@ def nearest(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
     known_NP = _pixels(known)
     squares_N = (known_NP**2).sum(axis=1)
     found = [
-        (squares_N - 2 * block_NP @ known_NP.T).argmin(axis=1)
-        for block_NP in np.array_split(_pixels(samples), -(-len(samples) // BLOCK))
+        (squares_N - 2 * block_NP @ known_NP.T).argmin(axis=1) for block_NP in _blocks(samples)
     ]
     return np.asarray(known.fused_labels_N[np.concatenate(found)])
 
@@ -92,7 +92,8 @@ def linear(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
     parts = PCA(max(count, 1), whiten=True, svd_solver="randomized", random_state=0)
     model = make_pipeline(parts, LogisticRegression(C=STRENGTH, max_iter=1000))
     model.fit(pixels_NP, known.fused_labels_N)
-    return np.asarray(model.predict(_pixels(samples)), dtype=np.int64)
+    found = [model.predict(block_NP) for block_NP in _blocks(samples)]
+    return np.concatenate(found).astype(np.int64)
 
 
 def unfused(run: Run, data: DataSet, samples: MultiView) -> Baselines:
@@ -120,6 +121,12 @@ def own_scores(run: Run, samples: MultiView) -> NDArray[np.float32]:
     stacked_NVK = torch.stack([each for each in found if each is not None], dim=1)
     scores: NDArray[np.float32] = torch.log_softmax(stacked_NVK, dim=2).cpu().numpy()
     return scores
+
+
+def _blocks(samples: MultiView) -> Iterator[NDArray[np.float32]]:
+    """The pixels of a few samples at a time."""
+    for start in range(0, len(samples), BLOCK):
+        yield _pixels(samples.take(np.arange(start, min(start + BLOCK, len(samples)))))
 
 
 def _pixels(samples: MultiView) -> NDArray[np.float32]:
