@@ -13,11 +13,13 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
 from ddnn.topology import Topology
 from ddnn.wire import accounts, codec
@@ -26,6 +28,7 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 BESIDE = ("experiments", "datasets", "topologies")
 """Folders to which pages have links; in the site they lie under the pages."""
+MAX_LINE = 96
 _PART = re.compile(r"(<!-- from ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ORDER = (
     "View", "Tier", "Section", "ConvP", "Conv", "Residual", "FC", "Exit", "Collector", "Node",
@@ -87,11 +90,56 @@ def wire() -> str:
     return "\n\n".join(f"```text\n{text}\n```" for text in drawn)
 
 
+def api() -> str:
+    """Every public name with its signature and docstring: functions, results, errors."""
+    things = {name: getattr(public, name) for name in public.__all__}
+    return "\n\n".join(
+        f"## {name}\n\n```python\n{_signature(name, thing)}\n```\n\n{_words(thing)}"
+        for name, thing in sorted(things.items(), key=lambda item: (_rank(item[1]), item[0]))
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "topology": topology_keys,
     "wire": wire,
 }
-ONLY_IN_THE_SITE: dict[str, Callable[[], str]] = {"commands": commands}
+ONLY_IN_THE_SITE: dict[str, Callable[[], str]] = {"commands": commands, "api": api}
+
+
+def _rank(thing: object) -> int:
+    """Functions first, then what they take and give, then errors."""
+    if not isinstance(thing, type):
+        return 0
+    return 2 if issubclass(thing, Exception) else 1
+
+
+def _signature(name: str, thing: Any) -> str:
+    """As it would be written: annotations without quotes, functions as `...`."""
+    text = re.sub(r"<function [^>]*>? at 0x[0-9a-f]+>", "...", _drawn(name, thing))
+    return re.sub(r"((?:: |-> ))'([^']*)'", r"\1\2", text)
+
+
+def _drawn(name: str, thing: Any) -> str:
+    """One argument a line where there are many."""
+    if isinstance(thing, type) and not is_dataclass(thing):
+        return f"class {name}"
+    found = inspect.signature(thing)
+    line = f"{name}{found}"
+    if len(line) <= MAX_LINE:
+        return line
+    arguments, keyword_only = [], False
+    for argument in found.parameters.values():
+        if argument.kind is argument.KEYWORD_ONLY and not keyword_only:
+            arguments.append("    *,")
+            keyword_only = True
+        arguments.append(f"    {argument},")
+    gives = "" if found.return_annotation is found.empty else f" -> {found.return_annotation}"
+    return "\n".join([f"{name}(", *arguments, f"){gives}"])
+
+
+def _words(thing: object) -> str:
+    """The docstring, its lines as they are."""
+    return f"```text\n{inspect.getdoc(thing) or ''}\n```"
 
 
 def _helps(path: str, command: click.Command | None) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
 from ddnn.run.plan import FailurePlan
 from ddnn.topology import Topology
@@ -123,6 +124,13 @@ def test_the_site_has_what_every_command_says_to_help(tmp_path):
     text = text_of(tmp_path / "site/commands.md")
     for name in COMMANDS:
         assert f"\n## ddnn {name}\n\n```text\nUsage: ddnn {name} " in text
+
+
+def test_the_site_lists_every_public_name(tmp_path):
+    fill.write_site(tmp_path / "site")
+    text = text_of(tmp_path / "site/api.md")
+    assert [n for n in public.__all__ if f"\n## {n}\n" not in text] == []
+    assert " at 0x" not in text
 
 
 @pytest.mark.skipif(importlib.util.find_spec("zensical") is None, reason="needs ddnn[docs]")
