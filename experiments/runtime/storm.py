@@ -104,7 +104,7 @@ class Tallied:
     memory: Memory = ()
 
     def begin(self, topology: Topology) -> None:
-        """See ddnn.run.launcher.Sink."""
+        """See ddnn.run.launching.Sink."""
 
     def add(self, answer: Answer, label: int) -> None:
         """See Sink."""

@@ -1,0 +1,345 @@
+"""One launch, from its first process to its report; `Launch.run` reads as a table of contents."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from ddnn.bundle.load import Bundle
+from ddnn.data.multiview import MultiView
+from ddnn.errors import LaunchError
+from ddnn.nodes.awake import Awake
+from ddnn.nodes.build import patience_s
+from ddnn.nodes.collector import Collector
+from ddnn.nodes.loop import send_all, settled_account
+from ddnn.report.tally import Tally
+from ddnn.report.verdicts import Answer
+from ddnn.run.control import ControlServer
+from ddnn.run.history import History
+from ddnn.run.hosts import nodes_of_host
+from ddnn.run.launchfiles import Memory
+from ddnn.run.operator import Operator
+from ddnn.run.orders import NO_ORDER
+from ddnn.run.outcome import NodeState, build_report
+from ddnn.run.plan import actions, check_plan, plan_of
+from ddnn.run.prepare import Options, Watcher, start_nodes
+from ddnn.run.processes import Processes
+from ddnn.run.rollcall import losses, wait_ready
+from ddnn.run.supervision import Supervision
+from ddnn.run.workplace import Workplace
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.messages import Roll, Stop
+from ddnn.wire.transport import Mailbox
+
+LOOK_S = 0.02
+"""Time between two looks at processes and operators."""
+POLL_S = 0.05
+"""How long the launcher waits for a message before it looks at processes and operators."""
+CONFIRM_LOOK_S = 0.01
+CONFIRM_S = 10.0
+"""How long a halt waits for nodes to confirm what they were told; one that hangs never does."""
+REPORT_S = 60.0
+"""Time between two reports of a launch that goes on: what is left where nothing can be done."""
+ACCOUNT_S = 3.0
+"""Time stopping nodes get to hand over their accounts."""
+
+
+class Sink(Protocol):
+    """Takes what a launch finds; see LaunchFiles and Kept. None of it raises."""
+
+    def begin(self, topology: Topology) -> None: ...
+    def add(self, answer: Answer, label: int) -> None: ...
+    def flush(self) -> None: ...
+    def write_report(self, report: dict[str, Any]) -> None: ...
+    def close(self, report: dict[str, Any], memory: Memory) -> None: ...
+
+
+class Launch:
+    """One run of a topology's processes."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        samples: MultiView,
+        options: Options,
+        *,
+        sink: Sink,
+        processes: Processes,
+        mailbox: Mailbox,
+        watcher: Watcher | None,
+    ) -> None:
+        plan = options.plan or plan_of(bundle.topology)
+        self._labels = samples.fused_labels_N.tolist()
+        self._total = len(samples) * options.rounds
+        check_plan(plan, bundle.topology, self._total)
+        self._sink = sink
+        self._tally = Tally(tuple(bundle.topology.exits), bundle.topology.classes)
+        self._bundle = bundle
+        self._topology = bundle.topology
+        self._samples = samples
+        self._options = options
+        self._plan = plan
+        self._actions = actions(plan)
+        self._processes = processes
+        self._local = nodes_of_host(bundle.topology, options.host)
+        self._remote = tuple(name for name in bundle.topology.nodes if name not in self._local)
+        self._has_joined = False
+        self._awake = Awake(patience_s(bundle.topology) / 2)
+        self._heard_s = time.monotonic()
+        """Up to when messages were taken in: time spent elsewhere is no node's silence."""
+        self._operator = Operator(processes, bundle.topology, nodes=self._local)
+        for failure in plan.failures:
+            self._operator.check_reach(failure)
+        self._mailbox = mailbox
+        self._history = History(watcher or Watcher())
+        self._report_due_s = -math.inf
+
+    def run(self, workplace: Workplace) -> dict[str, Any]:
+        """Start, wait, run, stop, report."""
+        samples = [action.sample for action in self._actions if action.sample is not None]
+        data = self._options.data or self._samples.digest
+        self._collector = Collector(
+            self._topology,
+            roll=Roll(self._mailbox.run, data, len(self._samples)),
+            samples=self._total,
+            prior_class=self._bundle.manifest.prior_class,
+            patience_s=patience_s(self._topology),
+            window=self._options.window,
+            halts=[sample for sample in samples if sample < self._total],
+        )
+        self._supervision = Supervision(
+            self._topology,
+            self._collector,
+            self._processes,
+            operator=self._operator,
+            history=self._history,
+            nodes=self._local,
+            timed=[action for action in self._actions if action.seconds is not None],
+        )
+        begun_s = time.monotonic()
+        start_nodes(
+            self._processes,
+            self._bundle,
+            self._local,
+            workplace=workplace,
+            samples=self._samples,
+            options=self._options,
+        )
+        self._wait_ready()
+        self._ready_s = time.monotonic() - begun_s
+        self._history.say(f"{len(self._topology.nodes)} nodes ready in {self._ready_s:.1f} s")
+        self._idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
+        self._begun_s, self._halted_s = time.monotonic(), 0.0
+        self._sink.begin(self._topology)
+        try:
+            self._run_samples()
+            return self._end()
+        except BaseException as error:
+            why = str(error) or type(error).__name__
+            self._history.spare("report", lambda: self._end(interrupted=why))
+            raise
+
+    def _end(self, interrupted: str = "") -> dict[str, Any]:
+        """Takes the accounts, writes what is left to write."""
+        duration_s = self._duration_s
+        self._take_answers()
+        report = self._report(self._stop_all(), duration_s=duration_s, interrupted=interrupted)
+        self._sink.close(report, self._supervision.memory.rows)
+        return report
+
+    @property
+    def _duration_s(self) -> float:
+        """Since the first capture, halts left out."""
+        return time.monotonic() - self._begun_s - self._halted_s
+
+    def _report(
+        self, states: dict[str, NodeState], *, duration_s: float, interrupted: str = ""
+    ) -> dict[str, Any]:
+        report = build_report(
+            self._collector,
+            self._bundle,
+            self._tally,
+            states=states,
+            history=self._history,
+            duration_s=duration_s,
+            ready_s=self._ready_s,
+        )
+        if self._idle_share is not None:
+            report["idle_core_share"] = self._idle_share
+        if interrupted:
+            report |= {"interrupted": True, "why": interrupted, "samples_wanted": self._total}
+        return report
+
+    def _take_answers(self) -> None:
+        for answer in self._collector.take_answers():
+            label = self._labels[answer.sample % len(self._labels)]
+            self._tally.add(answer, label)
+            self._sink.add(answer, label)
+
+    def abandon(self) -> None:
+        """Other hosts' nodes end with a launch that ends early; ours do anyway."""
+        self._tell_to_stop(self._remote)
+
+    def _idle(self, idle_s: float) -> float:
+        """Processor time of all nodes and the launcher while nothing is asked, of one core."""
+        begun_s, used_s = time.monotonic(), self._processes.cpu_s() + time.process_time()
+        while time.monotonic() < begun_s + idle_s:
+            self._turn(POLL_S)
+        used_s = self._processes.cpu_s() + time.process_time() - used_s
+        return used_s / (time.monotonic() - begun_s)
+
+    def _wait_ready(self) -> None:
+        """Until all nodes that can be reached reach all that run, and are reached by us."""
+        silent = {name for name in self._remote if self._has_joined and self._is_silent(name)}
+        running = set(self._processes.pids()) | set(self._remote) - silent
+        dead = set(self._topology.nodes) - running
+        wanted = set(self._topology.nodes) - self._operator.unreachable - silent
+        self._collector.unreached.clear()
+        wait_ready(
+            self._collector,
+            self._mailbox,
+            self._topology,
+            losses(self._topology, wanted, dead | self._operator.unreachable),
+            turn=lambda: self._turn_unless_ended(wanted),
+            timeout_s=self._options.ready_s,
+            say=self._history.say,
+        )
+        self._has_joined = True
+
+    def _turn_unless_ended(self, wanted: set[str]) -> None:
+        self._turn(POLL_S)
+        for name in wanted & set(self._processes.stopped()):
+            raise LaunchError(f"{name} did not start: {self._processes.last_words(name)}")
+
+    def _run_samples(self) -> None:
+        """From the first capture to the last answer."""
+        collector, control = (
+            self._collector,
+            ControlServer(self._supervision.act_by_hand, self._history.say),
+        )
+        begun_s, looked_s = self._begun_s, 0.0
+        try:
+            while not collector.is_done:
+                self._turn(POLL_S if collector.answered < collector.asked else 0)
+                # right after a turn: time spent elsewhere must not count as the nodes' silence
+                send_all(self._mailbox, collector.tick(time.monotonic()))
+                self._take_answers()
+                if time.monotonic() >= looked_s + LOOK_S:
+                    looked_s = time.monotonic()
+                    self._history.spare("orders by hand", control.poll)
+                    self._look(looked_s - begun_s)
+                if collector.halted_at is not None:
+                    halt_s = time.monotonic()
+                    self._act_at(collector.halted_at)
+                    self._halted_s += time.monotonic() - halt_s
+        finally:
+            control.close()
+        self._history.progress(collector.answered)
+        self._supervision.note_what_never_came()
+
+    def _look(self, seconds: float) -> None:
+        """At everything beside the samples: nothing of it ends the run."""
+        if self._options.seconds is not None and seconds >= self._options.seconds:
+            self._collector.ask_no_more()
+        self._supervision.look(seconds, self._fell_silent)
+        self._history.spare("verdicts", self._sink.flush)
+        self._history.spare("report", self._report_so_far)
+        self._history.progress(self._collector.answered)
+
+    def _report_so_far(self) -> None:
+        """It is what is left of a launch that is killed."""
+        if time.monotonic() < self._report_due_s:
+            return
+        self._report_due_s = time.monotonic() + REPORT_S
+        states = {name: self._state(name) for name in self._topology.nodes}
+        duration_s = self._duration_s
+        report = self._report(states, duration_s=duration_s, interrupted="not over yet")
+        self._sink.write_report(report)
+
+    def _turn(self, timeout_s: float) -> None:
+        send_all(self._mailbox, self._collector.lead(time.monotonic()))
+        due_s = self._collector.due_s(time.monotonic())
+        timeout_s = min(timeout_s, max(0.0, due_s - time.monotonic()))
+        received = self._mailbox.receive(timeout_s)
+        lost_s = self._awake.look(timeout_s)
+        if lost_s:
+            self._collector.excuse(lost_s)
+        for sender, message in received:
+            self._collector.handle(sender, message, time.monotonic())
+        self._heard_s = time.monotonic()
+
+    def _act_at(self, sample: int) -> None:
+        """Everything the plan has for this sample; nodes that come back are waited for, and that
+        what was told has taken hold."""
+        due = [action for action in self._actions if action.sample == sample]
+        for action in due:
+            self._supervision.act(action)
+        if any(action.ends or action.failure.kind == "recover" for action in due):
+            self._wait_back()
+        self._wait_confirmed({action.failure.at_node for action in due} & set(self._local))
+        self._history.spare(
+            "pause", self._supervision.note_pause
+        )  # it says what silence is planned from here
+        self._collector.release()
+
+    def _wait_back(self) -> None:
+        """As `_wait_ready`, for nodes that come back: one that does not ends no run, since silence
+        is what deadlines are for."""
+        try:
+            self._wait_ready()
+        except LaunchError as error:
+            self._history.say(f"going on without: {error}")
+
+    def _wait_confirmed(self, nodes: set[str]) -> None:
+        """Until what these nodes were told has taken hold, where they can take orders."""
+        deadline_s = time.monotonic() + CONFIRM_S
+        while waiting := {n for n in nodes if self._owes(n)}:
+            if time.monotonic() > deadline_s:
+                names = ", ".join(sorted(waiting))
+                self._history.say(f"going on: {names} {NO_ORDER} within {CONFIRM_S:.0f} s")
+                return
+            self._processes.look_at_orders(CONFIRM_LOOK_S)
+            self._turn(0)
+
+    def _owes(self, node: str) -> bool:
+        """Whether it has yet to confirm something, and can."""
+        return self._operator.takes_orders(node) and not self._processes.confirms(node)
+
+    def _is_silent(self, name: str) -> bool:
+        return not self._collector.liveness.is_alive(name, self._heard_s)
+
+    def _fell_silent(self, name: str, started_s: float) -> bool:
+        return self._collector.liveness.fell_silent(
+            name, self._heard_s, started_s=started_s, start_s=self._options.ready_s
+        )
+
+    def _stop_all(self) -> dict[str, NodeState]:
+        """Tells all nodes, here and on other hosts, to end, and takes their accounts. Our sockets
+        are closed before anybody waits for a process: nobody reads them by then."""
+        states = {name: self._state(name) for name in self._topology.nodes}
+        running = set(self._processes.pids())
+        running |= {name for name in self._remote if not self._is_silent(name)}
+        self._tell_to_stop(running.union(self._remote))  # one that hangs ends when it goes on
+        deadline_s = time.monotonic() + ACCOUNT_S
+        while running - set(self._collector.accounts) and time.monotonic() < deadline_s:
+            self._turn(POLL_S)
+        for name in sorted(running - set(self._collector.accounts)):
+            self._history.say(f"{name}: no account within {ACCOUNT_S:.0f} s, others' counts hold")
+        self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
+        return states
+
+    def _state(self, name: str) -> NodeState:
+        if name in self._remote:
+            return NodeState(state="silent" if self._is_silent(name) else "running")
+        return NodeState(
+            state=self._processes.state(name),
+            resident_mb=self._processes.resident_mb(name),
+            limits={key: asdict(limit) for key, limit in self._processes.limits(name).items()},
+        )
+
+    def _tell_to_stop(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._mailbox.send(name, Stop())
