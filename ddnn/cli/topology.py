@@ -8,6 +8,7 @@ import click
 
 from ddnn.cli.options import topology_of
 from ddnn.report.drawing import draw
+from ddnn.run.hosts import check_names
 from ddnn.topology import Topology
 
 
@@ -21,6 +22,7 @@ def command() -> None:
 def check(file: str) -> None:
     """Validate FILE (or a shipped topology's name) and draw it."""
     topology = topology_of(file)
+    check_names(topology, source=file)
     click.echo(draw(topology))
     click.echo(f"\n{file}: {len(topology.nodes)} nodes, no mistakes found")
 

@@ -5,7 +5,10 @@ A machine plays one host (`--host NAME`), or all of them where every address is 
 
 from __future__ import annotations
 
-from ddnn.addresses import is_loopback
+import socket
+from itertools import combinations
+
+from ddnn.addresses import is_loopback, parse_endpoint
 from ddnn.errors import ConfigError
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.routes import routes
@@ -39,6 +42,36 @@ def check_reachable(topology: Topology, *, source: str) -> None:
                 f"{topology.host(sender)} cannot reach; want an address of host "
                 f"{topology.host(name)}"
             )
+
+
+def check_names(topology: Topology, *, source: str) -> None:
+    """Raises ConfigError for two nodes of one host with one port whose names are one address here.
+
+    Names are looked up only where two such nodes are at different ones; unknown ones are let pass.
+    """
+    by_place: dict[tuple[str, int], dict[str, frozenset[str]]] = {}
+    for name in (COLLECTOR, *topology.nodes):
+        port = parse_endpoint(topology.endpoint(name)).port
+        by_place.setdefault((topology.host(name), port), {})[name] = frozenset()
+    for beside in by_place.values():
+        if len(beside) == 1:
+            continue
+        for name in beside:
+            beside[name] = _addresses_of(parse_endpoint(topology.endpoint(name)).host)
+        for one, two in combinations(beside, 2):
+            if common := beside[one] & beside[two]:
+                raise ConfigError(
+                    f"{source}: nodes.{two}.endpoint: {topology.endpoint(two)} and {one}'s "
+                    f"{topology.endpoint(one)} are both {min(common)} here, want another port"
+                )
+
+
+def _addresses_of(host: str) -> frozenset[str]:
+    """What the name stands for here; of an unknown one nothing."""
+    try:
+        return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None))
+    except OSError:
+        return frozenset()
 
 
 def check_host(topology: Topology, host: str | None) -> None:

@@ -1,5 +1,6 @@
 """What runs where, and what may listen there."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,13 @@ from builders import star, star_topology
 
 from ddnn.addresses import parse_endpoint
 from ddnn.errors import ConfigError, LaunchError
-from ddnn.run.hosts import check_exposure, check_host, check_reachable, nodes_of_host
+from ddnn.run.hosts import (
+    check_exposure,
+    check_host,
+    check_names,
+    check_reachable,
+    nodes_of_host,
+)
 from ddnn.run.operator import Operator
 from ddnn.run.plan import parse_failure
 from ddnn.run.sockets import load_keys
@@ -74,6 +81,27 @@ def test_an_address_that_another_host_would_take_for_its_own_is_refused(name, sa
         check_reachable(with_loopback(name), source="mine")
     with pytest.raises(ConfigError, match=f"^topology star: {said}"):
         check_host(with_loopback(name), "site")
+
+
+def test_two_names_of_one_machine_are_looked_up_where_they_have_one_port():
+    name = socket.gethostname()
+    try:
+        address = socket.gethostbyname(name)
+    except OSError:
+        pytest.skip("this machine does not know its own name")
+    if name.startswith("localhost"):
+        pytest.skip("this machine has no name of its own")
+    ends = {"cam0": f"tcp://{address}:20001", "cam1": f"tcp://{name}:20001"}
+    with pytest.raises(
+        ConfigError, match=f"^mine: nodes.cam1.endpoint: .*cam0's .* are both {address} "
+    ):
+        check_names(star_topology(2).with_endpoints(ends), source="mine")
+
+
+def test_names_that_nobody_knows_are_let_pass():
+    ends = {"cam0": "tcp://no.such.invalid:20001", "cam1": "tcp://nor.this.invalid:20001"}
+    check_names(star_topology(2).with_endpoints(ends), source="mine")
+    check_names(two_hosts(address="10.0.0.9"), source="mine")
 
 
 def test_loopback_serves_nodes_whose_peers_are_all_on_their_host():
