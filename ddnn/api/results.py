@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddnn.errors import ConfigError
 from ddnn.report.tables import percent
-from ddnn.report.verdicts import COLUMNS, Verdicts, verdict_rows
+from ddnn.report.verdicts import Verdicts, columns, verdict_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,9 +167,14 @@ class LaunchResult(_Answered):
     def to_pandas(self) -> pd.DataFrame:
         """One row a sample, the columns of `verdicts.csv`."""
         verdicts = self.verdicts
-        row = verdict_rows(verdicts.exits, verdicts.classes, views=verdicts.present_NV.shape[1])
+        row = verdict_rows(
+            verdicts.exits,
+            verdicts.classes,
+            views=verdicts.present_NV.shape[1],
+            bypassable=verdicts.bypassable,
+        )
         rows = map(row, verdicts.answers(), verdicts.labels_N)
-        return _frame([list(map(str, cells)) for cells in rows], COLUMNS)
+        return _frame([list(map(str, cells)) for cells in rows], columns(verdicts.bypassable))
 
 
 _NUMBERS = {"sample", "entropy", "degraded", "count", "local_share", "samples", "overall"}

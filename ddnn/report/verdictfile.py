@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from ddnn.report.verdicts import COLUMNS, Answer, verdict_rows
+from ddnn.report.verdicts import Answer, columns, verdict_rows
 
 MAX_WAITING_BYTES = 1 << 20
 """Of lines that the disk does not take; more are lost."""
@@ -39,7 +39,7 @@ class VerdictFile:
         self._next = 0
         self._text = StringIO()
         self._writer = csv.writer(self._text, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._writer.writerow(columns(bypassable))
         self._file: int | None = None
         self._waiting = (0, b"")
         """From which place of the file on, what is to be written there."""

@@ -171,7 +171,12 @@ def write_verdicts(path: Path, verdicts: Verdicts) -> None:
         views=verdicts.present_NV.shape[1],
         bypassable=verdicts.bypassable,
     )
-    write_csv(path, COLUMNS, map(rows, verdicts.answers(), verdicts.labels_N))
+    write_csv(path, columns(verdicts.bypassable), map(rows, verdicts.answers(), verdicts.labels_N))
+
+
+def columns(bypassable: Sequence[str]) -> tuple[str, ...]:
+    """Of `verdicts.csv`; `past` only where there is something that a fallback leads past."""
+    return COLUMNS if bypassable else COLUMNS[:-1]
 
 
 def verdict_rows(
@@ -182,9 +187,10 @@ def verdict_rows(
     bypassable: nodes that a fallback leads past; those that features went past stand in `past`.
     """
     exit_names, class_names, places = [*exits, ""], [*classes, ""], range(views)
+    count = len(columns(bypassable))
 
     def row(answer: Answer, label: int) -> tuple[object, ...]:
-        return (
+        cells = (
             answer.sample,
             class_names[label],
             class_names[answer.predicted],
@@ -194,5 +200,6 @@ def verdict_rows(
             int(answer.degraded),
             "+".join(n for b, n in enumerate(bypassable, start=views) if answer.views >> b & 1),
         )
+        return cells[:count]
 
     return row

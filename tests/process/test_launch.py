@@ -17,7 +17,7 @@ from waiting import assert_nothing_is_left, node_processes
 
 from ddnn.bundle.load import load_bundle
 from ddnn.errors import BundleError, ConfigError, DdnnError, LaunchError, TransportError
-from ddnn.report.verdicts import COLUMNS
+from ddnn.report.verdicts import columns
 from ddnn.run import launching
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
@@ -110,7 +110,7 @@ def test_the_report_has_its_fixed_names(six, tmp_path):
         assert node["received_bytes"] > 0
     with (tmp_path / "verdicts.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == columns(())
     assert [int(row["sample"]) for row in rows] == list(range(SAMPLES))
     assert {row["present"] for row in rows} == {"111111"}
 

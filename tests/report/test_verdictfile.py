@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddnn.report.verdictfile import MAX_WAITING_BYTES, VerdictFile
-from ddnn.report.verdicts import COLUMNS, Answer
+from ddnn.report.verdicts import Answer, columns
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(columns(()))
 
 
 def answer(sample: int) -> Answer:
@@ -21,7 +21,7 @@ def answer(sample: int) -> Answer:
 
 
 def line(sample: int) -> str:
-    return f'{sample},car,"bus, long",local,0.250000,10,0,'
+    return f'{sample},car,"bus, long",local,0.250000,10,0'
 
 
 def begin(path: Path) -> VerdictFile:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddnn.report.verdicts import (
-    COLUMNS,
     UNANSWERED,
     Answer,
     Verdicts,
+    columns,
     ratio,
     summarize,
     verdict_rows,
@@ -83,10 +83,10 @@ def test_verdicts_are_written_one_line_a_sample(tmp_path: Path):
     write_verdicts(tmp_path / "deep" / "verdicts.csv", verdicts([0, UNANSWERED], [1, -1]))
     with (tmp_path / "deep" / "verdicts.csv").open() as file:
         rows = list(csv.reader(file))
-    assert rows[0] == list(COLUMNS)
+    assert rows[0] == list(columns(()))
     assert rows[1:] == [
-        ["0", "car", "car", "cloud", "0.000000", "10", "0", ""],
-        ["1", "car", "", "", "1.000000", "10", "1", ""],
+        ["0", "car", "car", "cloud", "0.000000", "10", "0"],
+        ["1", "car", "", "", "1.000000", "10", "1"],
     ]
 
 
@@ -101,3 +101,15 @@ def test_an_answer_names_the_nodes_that_features_went_past():
 def test_verdicts_keep_what_features_went_past():
     past = replace(verdicts([0, 1], [1, 1]), bypassable=("edge0",), past_N=(0, 1))
     assert [answer.views for answer in past.answers()] == [0b001, 0b101]
+
+
+def test_only_where_something_can_be_passed_by_is_there_a_column_for_it(tmp_path: Path):
+    past = replace(verdicts([0, 1], [1, 1]), bypassable=("edge0",), past_N=(0, 1))
+    write_verdicts(tmp_path / "verdicts.csv", past)
+    lines = (tmp_path / "verdicts.csv").read_text().splitlines()
+    assert [line.split(",")[6:] for line in lines] == [
+        ["degraded", "past"],
+        ["0", ""],
+        ["0", "edge0"],
+    ]
+    assert columns(()) == columns(("edge0",))[:-1]
