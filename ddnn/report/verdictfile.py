@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
+from ddnn.report.files import mode_for
 from ddnn.report.verdicts import Answer, columns, verdict_rows
 
 MAX_WAITING_BYTES = 1 << 20
@@ -36,7 +37,7 @@ class VerdictFile:
         self._path = path
         self._row = verdict_rows(exits, classes, views=views, bypassable=bypassable)
         self._held: dict[int, tuple[object, ...]] = {}
-        self._next = 0
+        self._next = self._added = 0
         self._text = StringIO()
         self._writer = csv.writer(self._text, lineterminator="\n")
         self._writer.writerow(columns(bypassable))
@@ -45,8 +46,9 @@ class VerdictFile:
         """From which place of the file on, what is to be written there."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            mode = mode_for(path, 0o666)
             path.unlink(missing_ok=True)  # a pipe, a link: never written through
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         except OSError as error:
             self.why = error.strerror or str(error)
         self.flush()
@@ -54,6 +56,7 @@ class VerdictFile:
     def add(self, answer: Answer, label: int) -> None:
         """Holds the line until all before it are there."""
         self._held[answer.sample] = self._row(answer, label)
+        self._added += 1
         while self._next in self._held:
             self._writer.writerow(self._held.pop(self._next))
             self._next += 1
@@ -85,8 +88,16 @@ class VerdictFile:
         with contextlib.suppress(OSError):
             if waiting:
                 os.ftruncate(self._file, begin)  # a line that is there in part is not there
+        if not self._is_there(self._file):
+            self.lost, self.why = self._added, "moved or removed while it was written"
         os.close(self._file)
         self._file = None
+
+    def _is_there(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), self._path.lstat())
+        except OSError:
+            return False
 
     def _write(self, file: int) -> None:
         """Whole lines count as written; the place in the file says how far it came."""

@@ -6,12 +6,13 @@ A disk that is full, or gone, ends no run: what could not be written is in the r
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ddnn.errors import DdnnError
-from ddnn.report.files import write_csv, write_json
+from ddnn.report.files import write_bytes, write_csv, write_json
 from ddnn.report.newest import set_number
 from ddnn.report.verdictfile import VerdictFile
 from ddnn.report.verdicts import Answer
@@ -41,10 +42,12 @@ class LaunchFiles:
         return self._verdicts is not None
 
     def begin(self, topology: Topology) -> None:
-        """From here on the folder is this launch's: files of an earlier one go."""
+        """From here on the folder is this launch's: files of an earlier one are empty, and as
+        closed to others as they were."""
         for name in (LINKS, MEMORY, REPORT):
-            with contextlib.suppress(OSError):
-                (self.folder / name).unlink()
+            with contextlib.suppress(OSError, DdnnError):
+                if os.path.lexists(self.folder / name):
+                    write_bytes(self.folder / name, b"")
         self._verdicts = VerdictFile(
             self.folder / VERDICTS,
             exits=tuple(topology.exits),
@@ -73,7 +76,8 @@ class LaunchFiles:
                 self.unwritten.append(
                     f"{place}: {self._verdicts.lost} lines not written, {self._verdicts.why}"
                 )
-        self._try(lambda: write_tables(self.folder, report, memory))
+        self._try(lambda: _write_memory(self.folder, memory))
+        self._try(lambda: _write_links(self.folder, report))
         if self.unwritten:
             report["unwritten"] = list(self.unwritten)
         self.write_report(report)
@@ -92,7 +96,15 @@ class LaunchFiles:
 
 def write_tables(folder: Path, report: dict[str, Any], memory: Memory) -> None:
     """`links.csv` and `memory.csv`. Raises DdnnError where one cannot be written."""
+    _write_memory(folder, memory)
+    _write_links(folder, report)
+
+
+def _write_memory(folder: Path, memory: Memory) -> None:
     rows = ((f"{seconds:.1f}", name, f"{mb:.1f}") for seconds, name, mb in memory)
     write_csv(folder / MEMORY, MEMORY_COLUMNS, rows)
+
+
+def _write_links(folder: Path, report: dict[str, Any]) -> None:
     links = report["bytes"]["links"]
     write_csv(folder / LINKS, LINK_COLUMNS, ([e[c] for c in LINK_COLUMNS] for e in links))

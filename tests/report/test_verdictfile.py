@@ -106,6 +106,16 @@ def test_what_waits_has_a_bound(tmp_path):
     assert len(lines(path)) - 1 + file.lost == total
 
 
+def test_a_file_that_is_removed_meanwhile_is_told(tmp_path):
+    file = begin(tmp_path / "verdicts.csv")
+    for sample in range(3):
+        file.add(answer(sample), 0)
+        file.flush()
+    (tmp_path / "verdicts.csv").unlink()
+    file.close()
+    assert (file.lost, file.why) == (3, "moved or removed while it was written")
+
+
 def a_folder(path: Path) -> None:
     path.mkdir()
 
