@@ -188,6 +188,19 @@ def test_torch_and_onnx_runtime_agree(name):
         assert (close_N & same_N).mean() >= (0.9 if signs_of_real_sums(topology) else 1)
 
 
+def test_a_sum_of_zero_has_the_sign_plus_in_both():
+    """Of a black view all sums are 0, and batch norms that nothing moved leave them there."""
+    topology = read_topology("c-devices-cloud")
+    joint = Joint(topology).eval()
+    black = np.zeros((1, topology.views, *topology.view.shape), dtype=np.uint8)
+    with torch.no_grad():
+        wanted = joint(torch.from_numpy(black)).features
+    _, features = Runtime(topology, bundle_files(joint)).run(black, np.ones((1, 3), dtype=bool))
+    for node, got in features.items():
+        assert (got == 1).all()
+        assert (wanted[node] == 1).all()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_onnx_runtime_has_nothing_to_say_about_the_graphs(name, capfd):
     Runtime(CASES[name], bundle_files(Joint(CASES[name]).eval()))

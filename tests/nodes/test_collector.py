@@ -474,6 +474,18 @@ def test_in_doubt_is_better_than_no_answer():
     assert bench.collector.degraded_N.tolist() == [True]
 
 
+@pytest.mark.parametrize("final", [False, True], ids=["unsure", "sure"])
+def test_what_a_lower_exit_says_late_does_not_undo_a_deeper_ones_answer(final):
+    """Messages of two senders come in any order."""
+    bench = Past()
+    bench.say("edge0", 0b111, final=False)
+    bench.say("gateway", 0b011, final=final)
+    assert bench.answer is None
+    bench.alive.discard("cloud")
+    bench.wait(PATIENCE_S + 0.2)
+    assert bench.answer == (EDGE, 0b111, True)
+
+
 def test_who_asks_no_more_is_done_with_what_was_asked():
     bench = Bench(samples=1000, window=4, halts=[2])
     asked = bench.ask()

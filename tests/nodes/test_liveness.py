@@ -17,8 +17,8 @@ def test_whoever_is_heard_of_is_alive_again():
     liveness.hear("a", 0)
     liveness.hear("b", 5)
     assert (liveness.is_alive("a", 5), liveness.is_alive("b", 5)) == (False, True)
-    liveness.hear("a", 6)
-    assert liveness.is_alive("a", 6)
+    liveness.hear("a", 5.5)
+    assert liveness.is_alive("a", 5.5)  # at once, and not when the next would be given up
 
 
 def test_strangers_are_not_watched():
