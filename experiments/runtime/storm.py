@@ -48,6 +48,7 @@ NODE_KINDS = ("kill", "restart", "hang", "slow", "partition", "delay", "drop", "
 LINK_KINDS = ("partition", "delay", "drop", "corrupt")
 KINDS = (*NODE_KINDS, *(f"link {kind}" for kind in LINK_KINDS))
 SMOKE_MINUTES = 0.1
+EVERY_S = 10  # between two rows of memory that are written
 COLUMNS = (
     "topology", "window", "minutes", "seed", "samples", "lost", "doubled", "unequal", "degraded",
     "prior", "past", "late", "paused_s", "samples_per_s", "failures", "restarted", "grown_mb",
@@ -229,7 +230,11 @@ def main() -> None:
             bundle = restarting(load_bundle(run), Path(place) / "bundle")
             row, memory = storm(bundle, window, minutes, arguments.seed + number)
         rows.append(row)
-        memories += [(row["topology"], window, f"{s:.0f}", n, f"{mb:.1f}") for s, n, mb in memory]
+        memories += [
+            (row["topology"], window, f"{seconds:.0f}", node, f"{mb:.1f}")
+            for seconds, node, mb in memory
+            if round(seconds) % EVERY_S == 0
+        ]
         print(" ".join(f"{row[name]:>13}" for name in COLUMNS[: -len(KINDS)]), flush=True)
         write_measured(folder / "storm.csv", COLUMNS, [[r[c] for c in COLUMNS] for r in rows])
         write_csv(folder / "storm-memory.csv", ("topology", "window", *MEMORY_COLUMNS), memories)
