@@ -49,6 +49,10 @@ class EpochDisplay:
         if self._progress is not None:
             self._progress.stop()
 
+    def say(self, line: str) -> None:
+        """A line above the bar. click's echo would go past the bar, and past its encoding."""
+        self._console.print(line, soft_wrap=True)
+
     def show(self, epoch: Epoch) -> None:
         """Validation accuracy of each exit after an epoch."""
         exits = "  ".join(f"{name} {value:.1%}" for name, value in epoch.accuracy.items())
@@ -150,7 +154,7 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
             out=out,
             preset=preset,
             on_epoch=display.show,
-            say=lambda line: click.echo(line, err=True),
+            say=display.say,
             **changes,
         )
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ddnn.cli.main import COMMANDS, ddnn
 from ddnn.cli.streams import accept_all
+from ddnn.cli.train import EpochDisplay
 from ddnn.report.drawing import draw
 from ddnn.report.tables import table
 from ddnn.topology import Topology
@@ -51,6 +52,16 @@ def test_click_leaves_the_stream_its_encoding(stream, monkeypatch):
     text = stream.buffer.getvalue().decode(encoding)
     assert text.startswith("plain, then ")
     assert "\ufffd" not in text
+
+
+def test_a_line_above_a_progress_bar_is_in_the_streams_encoding(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    accept_all(stream, errors="backslashreplace")
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the stream for a terminal then
+    with EpochDisplay(2) as display:
+        display.say("no test sample of class 'café'")
+    assert r"class 'caf\xe9'" in written(stream)
 
 
 def test_what_ddnn_prints_itself_has_a_plain_form():
