@@ -6,12 +6,10 @@ answer must still be waiting then, or it goes on without what is about to come.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ddnn.errors import ConfigError
-
-if TYPE_CHECKING:
-    from ddnn.topology import Topology
+from ddnn.topology_structure import Structure
 
 STEP_MS = 100.0
 """By how much a deadline that is not given is longer than the one below it."""
@@ -57,7 +55,7 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def check_deadlines(topology: Topology) -> None:
+def check_deadlines(topology: Structure) -> None:
     """Raises ConfigError for one that is not longer than another below it."""
     below_ms, below = 0.0, ""
     for number, tier in enumerate(topology.tiers[1:], start=1):

@@ -18,9 +18,9 @@ from ddnn.data.multiview import MultiView
 from ddnn.errors import DdnnError, LaunchError
 from ddnn.report.plots import plot_losses, plot_thresholds
 from ddnn.report.verdicts import wilson_interval
-from ddnn.run.launcher import Options, Watcher, launch
+from ddnn.run.failures.plan import plan_of
+from ddnn.run.launcher.launch import Options, Watcher, launch
 from ddnn.run.outcome import Outcome, write_outcome
-from ddnn.run.plan import plan_of
 from ddnn.runfolder import check_free
 from ddnn.topology import read_topology
 from ddnn.training import evaluate, failures

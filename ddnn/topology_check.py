@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from ddnn.addresses import Address, parse_endpoint
 from ddnn.deadlines import check_deadlines
 from ddnn.errors import ConfigError
+from ddnn.topology_parts import CLOUD, COLLECTOR, DEVICE, GATEWAY
+from ddnn.topology_structure import Structure
 
-if TYPE_CHECKING:
-    from ddnn.topology import Topology
-
-COLLECTOR = "collector"
-"""Name under which the collector, which is no node of the network, sends and receives."""
-GATEWAY, DEVICE, CLOUD = "gateway", "device", "cloud"
 MAX_CODED_BITS = 8
 MAX_JPEG_VALUES = 30_000
 """Then every code fits into 64 KiB."""
@@ -23,7 +18,7 @@ MAX_WEIGHTS = 1 << 26  # of one fully connected layer; 256 MiB at 32 bits
 MAX_VALUES = 1 << 22  # values in one feature map; 16 MiB at 32 bits
 
 
-def check(topology: Topology) -> None:
+def check(topology: Structure) -> None:
     """Raises ConfigError for the first thing that does not fit."""
     _check_tiers(topology)
     _check_roles(topology)
@@ -40,7 +35,7 @@ def _known(names: Iterable[str]) -> str:
     return f"(known: {', '.join(names)})"
 
 
-def _check_tiers(topology: Topology) -> None:
+def _check_tiers(topology: Structure) -> None:
     names = [tier.name for tier in topology.tiers]
     if names[0] != DEVICE or names[-1] != CLOUD:
         raise ConfigError(f"tiers: got {names}, want the first named device and the last cloud")
@@ -50,7 +45,7 @@ def _check_tiers(topology: Topology) -> None:
         raise ConfigError(f"tiers: {GATEWAY} and {COLLECTOR} are no tiers, got {names}")
 
 
-def _check_counts(topology: Topology) -> None:
+def _check_counts(topology: Structure) -> None:
     if len(topology.members(CLOUD)) != 1:
         raise ConfigError(
             f"nodes: {len(topology.members(CLOUD))} with role cloud, want exactly one"
@@ -64,7 +59,7 @@ def _check_counts(topology: Topology) -> None:
         )
 
 
-def _check_roles(topology: Topology) -> None:
+def _check_roles(topology: Structure) -> None:
     order = [tier.name for tier in topology.tiers]
     for name, node in topology.nodes.items():
         where = f"nodes.{name}"
@@ -80,7 +75,7 @@ def _check_roles(topology: Topology) -> None:
             raise ConfigError(f"{where}: the name is taken, want another")
 
 
-def _check_parents(topology: Topology) -> None:
+def _check_parents(topology: Structure) -> None:
     order = [tier.name for tier in topology.tiers]
     for name, node in topology.nodes.items():
         where = f"nodes.{name}"
@@ -106,7 +101,7 @@ def _check_parents(topology: Topology) -> None:
             raise ConfigError(f"nodes.{name}: no node has it as parent, want at least one")
 
 
-def _check_fallback(topology: Topology, name: str) -> None:
+def _check_fallback(topology: Structure, name: str) -> None:
     """A fallback is the parent's parent: it already hears the parent, and knows when it is gone."""
     node = topology.nodes[name]
     parent = topology.nodes[node.parent or ""]
@@ -119,7 +114,7 @@ def _check_fallback(topology: Topology, name: str) -> None:
         raise ConfigError(f"nodes.{name}.fallback: tier {node.role} has no exit, want one")
 
 
-def _check_exits(topology: Topology) -> None:
+def _check_exits(topology: Structure) -> None:
     for number, tier in enumerate(topology.tiers[1:], start=1):
         if tier.absent != "send":
             raise ConfigError(f"tiers.{number}.absent: got {tier.absent}, want it at tiers.0 only")
@@ -153,7 +148,7 @@ def _check_exits(topology: Topology) -> None:
             raise ConfigError(f"nodes.{name}: a gateway that holds no exit, want tiers.0.exit.at")
 
 
-def _check_endpoints(topology: Topology) -> None:
+def _check_endpoints(topology: Structure) -> None:
     by_port: dict[int, list[tuple[str, Address]]] = {}
     for name in (COLLECTOR, *topology.nodes):
         try:
@@ -172,7 +167,7 @@ def _check_endpoints(topology: Topology) -> None:
             )
 
 
-def _check_apart(topology: Topology, one: tuple[str, Address], two: tuple[str, Address]) -> None:
+def _check_apart(topology: Structure, one: tuple[str, Address], two: tuple[str, Address]) -> None:
     """Raises ConfigError where two nodes would listen at one address of one machine."""
     (name, address), (other, taken) = one, two
     if not address.overlaps(taken):
@@ -194,7 +189,7 @@ def _endpoint_key(name: str) -> str:
     return f"{name}.endpoint" if name == COLLECTOR else f"nodes.{name}.endpoint"
 
 
-def _check_shapes(topology: Topology) -> None:
+def _check_shapes(topology: Structure) -> None:
     for name in topology.section_nodes:
         node = topology.nodes[name]
         tier = topology.tier(node.role)
@@ -222,7 +217,7 @@ def _check_shapes(topology: Topology) -> None:
             )
 
 
-def _check_sizes(topology: Topology, name: str, where: str) -> None:
+def _check_sizes(topology: Structure, name: str, where: str) -> None:
     """What a block gives, and the weights of a fully connected one, must fit into memory."""
     shape = topology.input_shape(name)
     for number, block in enumerate(topology.section(name).blocks):
@@ -240,7 +235,7 @@ def _check_sizes(topology: Topology, name: str, where: str) -> None:
         raise ConfigError(f"{where}: features of more than {MAX_VALUES} values, want fewer")
 
 
-def _check_code(topology: Topology, name: str, where: str) -> None:
+def _check_code(topology: Structure, name: str, where: str) -> None:
     """Whether the node's features are of a kind that its tier's `features` can code."""
     bits, code = topology.section(name).sent_bits, topology.feature_code(name)
     if code == "entropy-coded" and bits > MAX_CODED_BITS:
@@ -257,7 +252,7 @@ def _check_code(topology: Topology, name: str, where: str) -> None:
             raise ConfigError(f"{where}: views of more than {MAX_JPEG_VALUES} values, want fewer")
 
 
-def _check_links(topology: Topology) -> None:
+def _check_links(topology: Structure) -> None:
     seen = set()
     for number, link in enumerate(topology.links):
         for key, name in (("from", link.sender), ("to", link.receiver)):

@@ -21,10 +21,10 @@ BASE = {
     "plainfile",
     "runfolder",
     "seal",
-    "share",
+    "shipped",
     "yamlfile",
 }
-STRUCTURE = BASE | {"blocks", "topology_check", "topology"}
+STRUCTURE = BASE | {"blocks", "topology_parts", "topology_structure", "topology_check", "topology"}
 RUNTIME = STRUCTURE | {
     "coding", "decision", "report", "wire", "bundle.external", "bundle.manifest", "bundle.load",
 }  # fmt: skip
@@ -41,12 +41,18 @@ LAYERS = {
     "yamlnumbers": set(),
     "runfolder": {"errors", "plainfile", "seal"},
     "seal": set(),
-    "share": {"errors", "names", "plainfile"},
+    "shipped": {"errors", "names", "plainfile"},
     "yamlfile": {"errors", "plainfile", "yamlnumbers"},
-    "deadlines": {"errors"},
-    "topology_check": {"addresses", "deadlines", "errors"},
+    "topology_parts": {"blocks", "names"},
+    "topology_structure": {"blocks", "topology_parts"},
+    "deadlines": {"errors", "topology_structure"},
+    "topology_check": {
+        "addresses", "deadlines", "errors", "topology_parts", "topology_structure",
+    },
     "blocks": set(),
-    "topology": BASE | {"blocks", "deadlines", "topology_check"},
+    "topology": BASE | {
+        "blocks", "deadlines", "topology_check", "topology_parts", "topology_structure",
+    },
     "decision": {"errors"},
     "report": STRUCTURE,
     "data": STRUCTURE | {"report"},
@@ -208,7 +214,10 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
     assert {"zmq", "onnxruntime"} <= set(found.stdout.split())
 
 
-RUNTIME_STARTS = ("run.serve", "run.launcher", "run.site", "cli.launch", "cli.node", "cli.fault")
+RUNTIME_STARTS = (
+    "run.child.serve", "run.child.__main__", "run.launcher.launch", "run.launcher.remote_host",
+    "cli.launch", "cli.node", "cli.fault",
+)  # fmt: skip
 
 
 def file_of(module: str) -> str | None:

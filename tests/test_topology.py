@@ -9,13 +9,13 @@ from builders import star, star_topology
 from click.testing import CliRunner
 from hierarchies import HIERARCHIES
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.cli.topology import command
 from ddnn.errors import ConfigError
 from ddnn.report.drawing import draw
 from ddnn.topology import COLLECTOR, Topology, read_topology
 
-SHIPPED = share.names("topologies")
+SHIPPED = shipped.names("topologies")
 CONVP = {"kind": "convp", "filters": 2}
 EDGE = {"name": "edge", "section": {"blocks": [CONVP]}}
 ABSENT = object()

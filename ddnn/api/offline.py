@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.api.results import EvaluationResult, FailureResult
-from ddnn.data.fits import check_fits, check_trainable, gaps, seen_by_whom
+from ddnn.data.checks import check_fits, check_trainable, gaps, seen_by_whom
 from ddnn.data.loading import load
 from ddnn.errors import ConfigError
+from ddnn.run.failures.plan import actions, plan_for, presence
 from ddnn.run.hosts import check_reachable
 from ddnn.run.links import check_links
 from ddnn.run.outcome import failure_entry
-from ddnn.run.plan import actions, plan_for, presence
 from ddnn.topology import Topology, read_topology
 from ddnn.training.calibrate import Calibration, Goal
 from ddnn.training.evaluate import evaluate_run

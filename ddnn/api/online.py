@@ -12,9 +12,9 @@ import numpy as np
 from ddnn.api.results import LaunchResult
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import load_bundle
-from ddnn.run.launcher import launch as launch_processes
-from ddnn.run.plan import plan_for
-from ddnn.run.prepare import READY_S, Options, Watcher
+from ddnn.run.failures.plan import plan_for
+from ddnn.run.launcher.launch import launch as launch_processes
+from ddnn.run.launcher.start import READY_S, Options, Watcher
 
 
 class HasFolder(Protocol):

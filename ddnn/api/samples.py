@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ddnn.bundle.load import Bundle
-from ddnn.data.fits import check_card_there, check_fits, check_unchanged, part_of
+from ddnn.data.checks import check_card_there, check_fits, check_unchanged, part_of
 from ddnn.data.loading import load
 from ddnn.data.multiview import MultiView
 from ddnn.data.viewnames import as_trained

@@ -27,7 +27,7 @@ from ddnn.errors import ConfigError
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.gather import SLOTS
 from ddnn.run.hosts import check_host
-from ddnn.run.launcher import Options, launch
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.runfolder import is_run
 from ddnn.topology import Topology
 

@@ -22,7 +22,7 @@ from ddnn.addresses import parse_endpoint
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import new_folder, split_bundle
-from ddnn.data.fits import check_fits
+from ddnn.data.checks import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DataError
 from ddnn.topology import COLLECTOR, Restart, Topology

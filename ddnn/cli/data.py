@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.data import load, load_card
-from ddnn.data.available import availability
+from ddnn.data.availability import availability
 from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
 from ddnn.data.rendered import render_to
 from ddnn.data.summary import PARTS, Summary, summarise
@@ -31,7 +31,7 @@ def command() -> None:
 @JSON
 def list_cards(as_json: bool) -> None:
     """List the data cards that come with ddnn and whether their data are there."""
-    rows = [_listed(name) for name in share.names("datasets")]
+    rows = [_listed(name) for name in shipped.names("datasets")]
     if as_json:
         _print_json(rows)
         return
@@ -86,7 +86,7 @@ def _listed(name: str) -> dict[str, str]:
     except DdnnError as error:
         return {**row, "data": f"wrong card: {error}"}
     classes = ", ".join(card.classes) if card.classes else "of the set"
-    data = availability(card, share.find("datasets", name))
+    data = availability(card, shipped.find("datasets", name))
     return {**row, "kind": card.kind, "classes": classes, "split": card.split.by, "data": data}
 
 

@@ -8,8 +8,8 @@ import click
 
 from ddnn.cli.options import F, pid_option
 from ddnn.report.tables import failure_line
-from ddnn.run.control import request
-from ddnn.run.failure import FAILURE_KINDS, STRENGTHS, Failure, parse_failure
+from ddnn.run.failures.failure import FAILURE_KINDS, STRENGTHS, Failure, parse_failure
+from ddnn.run.launcher.control import request
 from ddnn.run.outcome import failure_entry
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ddnn.cli.options import pid_option
-from ddnn.run.control import request
+from ddnn.run.launcher.control import request
 
 
 @click.command(name="kill")

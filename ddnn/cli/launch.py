@@ -31,13 +31,13 @@ from ddnn.errors import ConfigError, DdnnError, InterruptError
 from ddnn.plainfile import read_plain
 from ddnn.report.files import check_writable
 from ddnn.report.tables import print_launch
+from ddnn.run.failures.plan import plan_for
 from ddnn.run.hosts import check_host, nodes_of_host
 from ddnn.run.interrupt import interruptible
-from ddnn.run.launcher import launch_into
-from ddnn.run.launchfiles import REPORT, LaunchFiles
-from ddnn.run.plan import plan_for
-from ddnn.run.prepare import READY_S, Options, Watcher
-from ddnn.run.site import serve_host
+from ddnn.run.launcher.launch import launch_into
+from ddnn.run.launcher.launch_files import REPORT, LaunchFiles
+from ddnn.run.launcher.remote_host import serve_host
+from ddnn.run.launcher.start import READY_S, Options, Watcher
 from ddnn.runfolder import is_run
 from ddnn.topology import Topology
 

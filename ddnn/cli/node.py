@@ -18,10 +18,10 @@ from ddnn.cli.options import (
 )
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
-from ddnn.run.child import ChildConfig
+from ddnn.run.child.config import ChildConfig
+from ddnn.run.child.serve import serve
 from ddnn.run.interrupt import interruptible
-from ddnn.run.prepare import save_views
-from ddnn.run.serve import serve
+from ddnn.run.launcher.start import save_views
 
 
 @click.command(name="node")

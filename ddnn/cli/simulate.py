@@ -21,8 +21,8 @@ from ddnn.cli.options import (
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.files import check_writable, write_csv
 from ddnn.report.tables import print_launch
+from ddnn.run.failures.plan import FailurePlan, plan_for
 from ddnn.run.outcome import write_outcome
-from ddnn.run.plan import FailurePlan, plan_for
 from ddnn.runfolder import is_run
 from ddnn.simulate.network import Conditions
 from ddnn.simulate.profile import Profile, measured, read_profile

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, RootModel, model_validator
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.blocks import Model, NotBool
 from ddnn.errors import ConfigError
 from ddnn.names import MAX_LETTERS, can_name_a_file, name_of, normal
@@ -220,7 +220,7 @@ def load_card(card: Path | str) -> Card:
 
     Raises ConfigError naming file, key path, the value got and what was wanted.
     """
-    path = share.find("datasets", card)
+    path = shipped.find("datasets", card)
     model: Card = read_yaml(path, CardFile).root
     if model.name:
         return model

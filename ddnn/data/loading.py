@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.data.card import AuthorsSplit, Card, ObjectSplit, load_card
 from ddnn.data.multiview import DataSet, MultiView, Split
 from ddnn.data.objects import tracks
@@ -23,7 +23,7 @@ def load(card: Path | str) -> DataSet:
 
     Raises ConfigError for a wrong card or a missing file, DataError for wrong content.
     """
-    return build(load_card(card), share.find("datasets", card))
+    return build(load_card(card), shipped.find("datasets", card))
 
 
 def build(card: Card, card_file: Path) -> DataSet:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.gather import Gather
-from ddnn.nodes.kept import KeptFeatures
+from ddnn.nodes.kept_features import KeptFeatures
 from ddnn.nodes.liveness import Liveness
 from ddnn.wire.messages import (
     MAX_ROWS,

@@ -23,10 +23,17 @@ from ddnn.nodes.build import LoadEngine, build_node, patience_s, takeover_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import send_account, send_all, step
 from ddnn.nodes.recorder import Recorder
-from ddnn.run.operator import Operator
-from ddnn.run.orders import Order
-from ddnn.run.plan import Action, FailurePlan, actions, check_plan, plan_of, returning_nodes
-from ddnn.run.rollcall import losses, unready
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.orders import Order
+from ddnn.run.failures.plan import (
+    Action,
+    FailurePlan,
+    actions,
+    check_plan,
+    plan_of,
+    returning_nodes,
+)
+from ddnn.run.readiness import losses, unready
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
@@ -162,7 +169,7 @@ class _Members:
             self.running[node].hangs = False
 
     def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
-        """See Processes and the orders of ddnn.run.serve."""
+        """See Processes and the orders of ddnn.run.child.serve."""
         member = self.running[node]
         if "set" in what:
             member.transport.set(what["set"], LinkFault(**what["fault"]))

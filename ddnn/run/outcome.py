@@ -21,9 +21,9 @@ from ddnn.report.files import write_json
 from ddnn.report.newest import set_number
 from ddnn.report.tally import Tally
 from ddnn.report.verdicts import Answer, Verdicts, write_verdicts
-from ddnn.run.failure import Failure
-from ddnn.run.history import History
-from ddnn.run.launchfiles import LEVELS, REPORT, VERDICTS, Memory, write_tables
+from ddnn.run.failures.failure import Failure
+from ddnn.run.launcher.history import History
+from ddnn.run.launcher.launch_files import LEVELS, REPORT, VERDICTS, Memory, write_tables
 from ddnn.topology import COLLECTOR, DEVICE, Topology
 from ddnn.wire.messages import Account, Kind, LinkCount
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from ddnn.nodes.base import LED_S
-from ddnn.run.failure import Failure
-from ddnn.run.operator import Operator
+from ddnn.run.failures.failure import Failure
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.plan import Action
 from ddnn.run.outcome import failure_entry
-from ddnn.run.plan import Action
 from ddnn.simulate.health import Health, Place
 from ddnn.simulate.network import Network
 from ddnn.simulate.schedule import PLAN_KINDS, Trouble

@@ -13,9 +13,9 @@ from ddnn.simulate.loops import Loop
 from ddnn.simulate.members import Watched
 
 POLL_S = 0.05
-"""How long a collector waits at most; see ddnn.run.launching."""
+"""How long a collector waits at most; see ddnn.run.launcher.one_launch."""
 SUPERVISE_S = 0.02
-"""Time between two looks at who is to be started again; see ddnn.run.launching."""
+"""Time between two looks at who is to be started again; see ddnn.run.launcher.one_launch."""
 READY_S = 5.0
 """A run begins after so long a roll call, whoever is missing."""
 

@@ -1,6 +1,6 @@
 """The processes of a simulation: nodes with their mailboxes, started, killed, stopped as told.
 
-What ddnn.run.processes is for a launch. Axes: N samples, C channels, H, W.
+What ddnn.run.launcher.processes is for a launch. Axes: N samples, C channels, H, W.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ddnn.nodes.awake import Awake
 from ddnn.nodes.base import Identity, Node
 from ddnn.nodes.build import build_node, patience_s, takeover_s
 from ddnn.nodes.loop import send_account, step
-from ddnn.run.orders import Order
+from ddnn.run.failures.orders import Order
 from ddnn.simulate.codec import Author, Parcel, ParcelCodec
 from ddnn.simulate.loops import Host, Loop
 from ddnn.simulate.network import Network
@@ -269,7 +269,7 @@ class Members:
             self.running[node].loop.go_on()
 
     def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
-        """See Processes and the orders of ddnn.run.serve."""
+        """See Processes and the orders of ddnn.run.child.serve."""
         member = self.running[node]
         if "set" in what:
             member.transport.set(what["set"], LinkFault(**what["fault"]))

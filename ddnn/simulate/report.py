@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.report.tally import Tally
-from ddnn.run.history import History
+from ddnn.run.launcher.history import History
+from ddnn.run.launcher.start import Watcher
 from ddnn.run.outcome import Kept, NodeState, Outcome, build_report
-from ddnn.run.prepare import Watcher
 from ddnn.simulate.schedule import Schedule
 from ddnn.simulate.simulation import Laboratory, Result
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from ddnn.errors import ConfigError
-from ddnn.run.failure import Failure, parse_failure
+from ddnn.run.failures.failure import Failure, parse_failure
 from ddnn.simulate.network import Conditions
 from ddnn.simulate.profile import Profile
 from ddnn.topology import COLLECTOR, Model, Name, Topology
@@ -27,7 +27,7 @@ from ddnn.yamlfile import read_yaml, to_yaml
 PlanKind = Literal["kill", "hang", "slow", "delay", "drop", "corrupt", "partition"]
 OwnKind = Literal["cut", "reorder", "replay", "reboot", "freeze", "crash"]
 PLAN_KINDS: tuple[str, ...] = get_args(PlanKind)
-"""Those of a failure plan; see ddnn.run.failure."""
+"""Those of a failure plan; see ddnn.run.failures.failure."""
 OWN_KINDS: tuple[str, ...] = get_args(OwnKind)
 """cut, reorder, replay (what was said is said again): one direction between two processes, the
 collector's included. reboot: all nodes

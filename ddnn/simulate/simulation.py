@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from ddnn.nodes.build import patience_s, takeover_s
 from ddnn.nodes.collector import Collector
 from ddnn.report.verdicts import Answer
-from ddnn.run.operator import Operator
-from ddnn.run.plan import Action, FailurePlan, actions, plan_of, returning_nodes
-from ddnn.run.rollcall import losses, unready
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.plan import Action, FailurePlan, actions, plan_of, returning_nodes
+from ddnn.run.readiness import losses, unready
 from ddnn.simulate.havoc import Havoc
 from ddnn.simulate.health import Health
 from ddnn.simulate.laboratory import Laboratory as Laboratory

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ddnn.report.files import write_bytes
-from ddnn.run.plan import FailurePlan
+from ddnn.run.failures.plan import FailurePlan
 from ddnn.simulate.promises import BrokenPromiseError
 from ddnn.simulate.schedule import Schedule, Trouble, schedule_text
 from ddnn.simulate.shrink import shortest

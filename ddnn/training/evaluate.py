@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
-from ddnn.data.fits import check_fits, part_of
+from ddnn.data.checks import check_fits, part_of
 from ddnn.data.multiview import MultiView
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.newest import set_number

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ddnn.bundle.load import load_bundle, read_weights
 from ddnn.bundle.manifest import WEIGHTS
-from ddnn.data.fits import check_fits
+from ddnn.data.checks import check_fits
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DataError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d

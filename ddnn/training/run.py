@@ -24,7 +24,7 @@ from ddnn import __version__
 from ddnn.bundle.load import load_bundle, read_weights
 from ddnn.bundle.manifest import WEIGHTS, ExitRule
 from ddnn.bundle.write import write_bundle, write_exits
-from ddnn.data.fits import (
+from ddnn.data.checks import (
     check_card_there,
     check_fits,
     check_trainable,

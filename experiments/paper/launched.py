@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 from ddnn.bundle.load import load_bundle
 from ddnn.data.multiview import MultiView
-from ddnn.run.launcher import Options, launch
+from ddnn.run.failures.plan import plan_of
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.run.outcome import Outcome
-from ddnn.run.plan import plan_of
 from ddnn.training.evaluate import Evaluation
 from ddnn.training.run import BUNDLE, Run
 from experiments.paper.figure8 import network, order

@@ -13,7 +13,7 @@ import argparse
 import time
 from statistics import median
 
-from ddnn.run.launcher import free_endpoints
+from ddnn.run.launcher.launch import free_endpoints
 from ddnn.topology import read_topology
 from ddnn.wire.keys import KeyRing
 from ddnn.wire.ledger import SEAL_BYTES, zmtp_bytes

@@ -28,9 +28,9 @@ from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.nodes.gather import SLOTS
+from ddnn.run.failures.plan import plan_of
 from ddnn.run.inprocess import RUN, run_inprocess
-from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
-from ddnn.run.plan import plan_of
+from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import HEADER, Codec
 from ddnn.wire.memory import MemoryNetwork

@@ -17,7 +17,7 @@ from typing import Any
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
-from ddnn.run.launcher import Options, launch
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.topology import CLOUD, Topology
 from ddnn.wire.codec import HEADER
 from experiments.shared.provenance import write_measured

@@ -30,9 +30,9 @@ from ddnn.data.multiview import MultiView
 from ddnn.decision import decide
 from ddnn.model.cost import device_payload
 from ddnn.model.joint import Joint
-from ddnn.run.launcher import Options, launch
+from ddnn.run.failures.plan import FailurePlan, plan_of
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.run.outcome import Outcome
-from ddnn.run.plan import FailurePlan, plan_of
 from ddnn.topology import Topology, read_topology
 from ddnn.training.predict import answer, predict
 from experiments.shared.provenance import write_measured

@@ -33,9 +33,9 @@ from ddnn.errors import DdnnError
 from ddnn.nodes.masked import MaskedModel
 from ddnn.report.files import write_csv
 from ddnn.report.verdicts import NO_EXIT, Answer
-from ddnn.run.launcher import MAX_SAMPLES, Options, launch_into
-from ddnn.run.launchfiles import MEMORY_COLUMNS, Memory
-from ddnn.run.plan import FailurePlan, parse_failure
+from ddnn.run.failures.plan import FailurePlan, parse_failure
+from ddnn.run.launcher.launch import MAX_SAMPLES, Options, launch_into
+from ddnn.run.launcher.launch_files import MEMORY_COLUMNS, Memory
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.routes import routes
 from experiments.shared.provenance import write_measured
@@ -105,7 +105,7 @@ class Tallied:
     memory: Memory = ()
 
     def begin(self, topology: Topology) -> None:
-        """See ddnn.run.launching.Sink."""
+        """See ddnn.run.launcher.one_launch.Sink."""
 
     def add(self, answer: Answer, label: int) -> None:
         """See Sink."""

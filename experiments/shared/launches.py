@@ -15,7 +15,7 @@ from ddnn.bundle.place import place_bundle
 from ddnn.bundle.write import write_exits
 from ddnn.data.multiview import MultiView
 from ddnn.report.verdicts import Verdicts
-from ddnn.run.launcher import Options, launch
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.run.outcome import Outcome
 from ddnn.topology import Limits, Topology
 from ddnn.training.run import BUNDLE, Run

@@ -14,7 +14,7 @@ from ddnn.bundle.write import bundle_files, write_bundle, write_exits
 from ddnn.decision import decide
 from ddnn.errors import BundleError
 from ddnn.model.joint import Joint
-from ddnn.share import names
+from ddnn.shipped import names
 from ddnn.topology import DEVICE, Topology, read_topology
 
 torch.set_num_threads(1)

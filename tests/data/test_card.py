@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.data import load, load_card
 from ddnn.errors import ConfigError
 
@@ -82,13 +82,13 @@ def test_wrong_card_is_one_line_naming_file_and_key(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", share.names("datasets"))
+@pytest.mark.parametrize("name", shipped.names("datasets"))
 def test_shipped_card_is_right(name: str) -> None:
     assert load_card(name).name == name
 
 
 def test_all_shipped_cards_are_found_by_name() -> None:
-    assert {"rendered", "mvmc", "epfl", "digits"} <= set(share.names("datasets"))
+    assert {"rendered", "mvmc", "epfl", "digits"} <= set(shipped.names("datasets"))
 
 
 def test_unknown_name_lists_the_known_ones() -> None:

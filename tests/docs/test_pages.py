@@ -12,7 +12,7 @@ import pytest
 
 import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
-from ddnn.run.plan import FailurePlan
+from ddnn.run.failures.plan import FailurePlan
 from ddnn.topology import Topology
 from ddnn.yamlfile import parse_yaml
 from docs import fill

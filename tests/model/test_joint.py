@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ddnn.errors import ShapeError
 from ddnn.model.joint import Joint
-from ddnn.share import names
+from ddnn.shipped import names
 from ddnn.topology import Topology, read_topology
 
 TOPOLOGIES = names("topologies")

@@ -7,9 +7,9 @@ from networks import Trainer
 from speaker import Speaker
 
 from ddnn.nodes.gather import SLOTS
+from ddnn.run.failures.plan import plan_of, presence
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import link_counts
-from ddnn.run.plan import plan_of, presence
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.memory import MemoryNetwork

@@ -10,7 +10,7 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.decision import decide
 from ddnn.nodes.masked import MaskedModel
 from ddnn.report.verdicts import NO_EXIT, Answer
-from ddnn.share import names
+from ddnn.shipped import names
 from ddnn.topology import Topology, read_topology
 from ddnn.training.predict import taking_part
 

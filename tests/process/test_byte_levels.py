@@ -12,7 +12,7 @@ from builders import patient
 from networks import Trained, Trainer, offline
 
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher import Options, launch
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.run.outcome import link_counts
 from ddnn.topology import Topology, read_topology
 

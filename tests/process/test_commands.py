@@ -19,8 +19,8 @@ from builders import star_topology
 from networks import Trained, Trainer
 from waiting import assert_nothing_is_left, is_free, node_processes, wait_until
 
-from ddnn.run.child import ChildConfig
-from ddnn.run.launcher import free_endpoints
+from ddnn.run.child.config import ChildConfig
+from ddnn.run.launcher.launch import free_endpoints
 from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process

@@ -16,7 +16,7 @@ from waiting import node_processes
 
 from ddnn.bundle.compose import MOUNT, compose_folder
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher import free_endpoints
+from ddnn.run.launcher.launch import free_endpoints
 from ddnn.wire.zeromq import make_key_pair
 
 SAMPLES = 40

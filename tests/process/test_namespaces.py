@@ -41,10 +41,10 @@ import numpy as np
 from ddnn.bundle.load import load_bundle
 from ddnn.data.multiview import MultiView
 from ddnn.run.hosts import nodes_of_host
-from ddnn.run.launcher import launch
+from ddnn.run.launcher.launch import launch
 from ddnn.run.outcome import write_outcome
-from ddnn.run.prepare import Options, Watcher
-from ddnn.run.site import serve_host
+from ddnn.run.launcher.start import Options, Watcher
+from ddnn.run.launcher.remote_host import serve_host
 folder, host, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 bundle = load_bundle(folder / host, nodes_of_host(load_bundle(folder / host, ()).topology, host))
 data = np.load(folder / "views.npz")

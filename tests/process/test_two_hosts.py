@@ -15,11 +15,11 @@ from waiting import assert_nothing_is_left, node_processes, wait_until
 from ddnn.bundle.split import split_bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import LaunchError
-from ddnn.run.control import request
+from ddnn.run.failures.plan import plan_of
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher import Options, Watcher, free_endpoints, launch
+from ddnn.run.launcher.control import request
+from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
 from ddnn.run.outcome import Outcome
-from ddnn.run.plan import plan_of
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.keys import write_keys
 from ddnn.wire.zeromq import make_key_pair

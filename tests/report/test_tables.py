@@ -10,12 +10,12 @@ from rich.console import Console
 
 from ddnn.report.tables import interval, percent, print_launch, print_offline
 from ddnn.report.tally import Tally
-from ddnn.run.history import History
+from ddnn.run.failures.orders import Order
+from ddnn.run.failures.plan import parse_failure, plan_of
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.orders import Order
+from ddnn.run.launcher.history import History
+from ddnn.run.launcher.start import Watcher
 from ddnn.run.outcome import NodeState, build_report, failure_entry
-from ddnn.run.plan import parse_failure, plan_of
-from ddnn.run.prepare import Watcher
 from ddnn.training.evaluate import evaluate
 from ddnn.training.evaluate import report as evaluation_report
 

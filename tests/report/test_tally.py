@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ddnn.report.tally import RATIO, Percentiles, Tally
 from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer, Verdicts, summarize
-from ddnn.run.launchfiles import LaunchFiles
+from ddnn.run.launcher.launch_files import LaunchFiles
 
 EXITS, CLASSES = ("local", "edge", "cloud"), ("car", "bus")
 

@@ -12,7 +12,13 @@ import pytest
 from waiting import wait_until
 
 from ddnn.errors import LaunchError
-from ddnn.run.control import MAX_LINE_BYTES, MAX_VISITORS, ControlServer, control_folder, request
+from ddnn.run.launcher.control import (
+    MAX_LINE_BYTES,
+    MAX_VISITORS,
+    ControlServer,
+    control_folder,
+    request,
+)
 
 REQUEST = {"node": "cam0", "kind": "kill"}
 REFUSED = {"error": "not a request"}

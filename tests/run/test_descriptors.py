@@ -23,7 +23,7 @@ import resource, sys, os
 from pathlib import Path
 from builders import star_topology
 from ddnn.errors import DdnnError
-from ddnn.run.prepare import free_endpoints
+from ddnn.run.launcher.start import free_endpoints
 from ddnn.run.sockets import open_sockets
 from ddnn.wire.codec import Codec
 topology = star_topology(2)

@@ -9,8 +9,8 @@ from builders import patient, star_topology
 from networks import Trainer
 
 from ddnn.nodes.recorder import Recorder
+from ddnn.run.failures.plan import FailurePlan, parse_failure
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.plan import FailurePlan, parse_failure
 from ddnn.topology import Topology
 from ddnn.wire.codec import HEADER
 from ddnn.wire.messages import Kind

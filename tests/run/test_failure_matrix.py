@@ -11,8 +11,7 @@ from builders import unattended
 from networks import Trainer
 
 from ddnn.report.verdicts import UNANSWERED
-from ddnn.run.inprocess import run_inprocess
-from ddnn.run.plan import (
+from ddnn.run.failures.plan import (
     FAILURE_KINDS,
     SILENT,
     FailurePlan,
@@ -21,7 +20,8 @@ from ddnn.run.plan import (
     presence,
     read_plan,
 )
-from ddnn.share import names
+from ddnn.run.inprocess import run_inprocess
+from ddnn.shipped import names
 from ddnn.topology import Topology, read_topology
 
 SAMPLES, BEGIN, END = 90, 30, 60

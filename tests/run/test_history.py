@@ -5,11 +5,11 @@ from itertools import pairwise
 import pytest
 from builders import star_topology
 
-from ddnn.run.failure import parse_failure
-from ddnn.run.history import MAX_ENTRIES, MAX_NOTES, History
-from ddnn.run.memorynotes import MAX_LOOKS, MemoryNotes
-from ddnn.run.orders import Order
-from ddnn.run.prepare import Watcher
+from ddnn.run.failures.failure import parse_failure
+from ddnn.run.failures.orders import Order
+from ddnn.run.launcher.history import MAX_ENTRIES, MAX_NOTES, History
+from ddnn.run.launcher.memory_notes import MAX_LOOKS, MemoryNotes
+from ddnn.run.launcher.start import Watcher
 
 SLOW = parse_failure({"at": {"seconds": 0}, "kind": "slow", "node": "cam0"})
 

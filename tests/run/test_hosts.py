@@ -8,6 +8,8 @@ from builders import star, star_topology
 
 from ddnn.addresses import parse_endpoint
 from ddnn.errors import ConfigError, LaunchError
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.plan import parse_failure
 from ddnn.run.hosts import (
     check_exposure,
     check_host,
@@ -15,8 +17,6 @@ from ddnn.run.hosts import (
     check_reachable,
     nodes_of_host,
 )
-from ddnn.run.operator import Operator
-from ddnn.run.plan import parse_failure
 from ddnn.run.sockets import load_keys
 from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.keys import write_keys

@@ -7,18 +7,18 @@ import pytest
 from builders import random_views, star_topology, unattended
 from networks import PRIOR_CLASS, offline, random_bundle, random_joint
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.nodes.collector import Gone
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.verdicts import NO_EXIT
+from ddnn.run.failures.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import device_sample_bytes, device_sample_equation, link_counts
-from ddnn.run.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.topology import read_topology
 from ddnn.wire.messages import MAX_ROWS, Kind
 
 SAMPLES = 96
-SHIPPED = share.names("topologies")
+SHIPPED = shipped.names("topologies")
 CODED = {
     name
     for name in SHIPPED

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ddnn.run.limits import apply_limits, own_group, remove_group
+from ddnn.run.launcher.limits import apply_limits, own_group, remove_group
 from ddnn.topology import Limits
 
 BOTH = Limits(cpu=0.5, memory_mb=512)

@@ -9,7 +9,7 @@ from builders import star_topology
 from ddnn.cli.options import topology_of
 from ddnn.errors import ConfigError
 from ddnn.run.links import check_links
-from ddnn.share import names
+from ddnn.shipped import names
 from ddnn.topology import read_topology
 
 WRONG = {

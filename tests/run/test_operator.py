@@ -10,9 +10,9 @@ from builders import star_topology
 
 from ddnn.errors import LaunchError
 from ddnn.nodes.collector import PAUSE_S
-from ddnn.run.failure import Failure, parse_failure
-from ddnn.run.operator import Operator
-from ddnn.run.orders import Order
+from ddnn.run.failures.failure import Failure, parse_failure
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.orders import Order
 from ddnn.topology import Topology
 
 

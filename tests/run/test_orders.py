@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from waiting import wait_until
 
-from ddnn.run.failure import parse_failure
-from ddnn.run.orders import NO_ORDER, Order, OrderPipe
+from ddnn.run.failures.failure import parse_failure
+from ddnn.run.failures.orders import NO_ORDER, Order, OrderPipe
 
 TAKES = """
 import json, sys

@@ -9,8 +9,10 @@ from networks import Trained
 from ddnn.nodes.collector import Gone
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.tally import Tally
-from ddnn.run.history import History
+from ddnn.run.failures.plan import plan_of
 from ddnn.run.inprocess import run_inprocess
+from ddnn.run.launcher.history import History
+from ddnn.run.launcher.start import Watcher
 from ddnn.run.outcome import (
     NodeState,
     build_report,
@@ -20,8 +22,6 @@ from ddnn.run.outcome import (
     kernel_entry,
     link_counts,
 )
-from ddnn.run.plan import plan_of
-from ddnn.run.prepare import Watcher
 from ddnn.topology import Topology
 from ddnn.wire.messages import Account, KernelCount, Kind, LinkCount
 

@@ -12,12 +12,12 @@ import pytest
 from hierarchies import HIERARCHIES
 from networks import Trained
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.masked import MaskedModel
 from ddnn.nodes.recorder import Recorder
+from ddnn.run.failures.plan import FailurePlan, parse_failure
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.plan import FailurePlan, parse_failure
 from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.routes import routes
@@ -46,7 +46,7 @@ def lively(topology: Topology) -> Topology:
     return Topology.model_validate(document)
 
 
-SHIPPED = {name: read_topology(name) for name in share.names("topologies")}
+SHIPPED = {name: read_topology(name) for name in shipped.names("topologies")}
 WITH_FALLBACKS = {name: topology for name, topology in SHIPPED.items() if topology.bypassable}
 LIVELY = {name: lively(topology) for name, topology in (HIERARCHIES | WITH_FALLBACKS).items()}
 STORMY = KINDS | {"loss": {"kind": "drop", "share": 0.5}}

@@ -7,7 +7,14 @@ import yaml
 from builders import star_topology
 
 from ddnn.errors import ConfigError
-from ddnn.run.plan import FailurePlan, parse_failure, plan_for, plan_of, presence, read_plan
+from ddnn.run.failures.plan import (
+    FailurePlan,
+    parse_failure,
+    plan_for,
+    plan_of,
+    presence,
+    read_plan,
+)
 from ddnn.topology import Topology
 
 TOPOLOGY = star_topology()

@@ -3,9 +3,9 @@
 import pytest
 
 from ddnn.errors import LaunchError
-from ddnn.run.child import ChildConfig
-from ddnn.run.processes import Processes
-from ddnn.run.workplace import own_folder
+from ddnn.run.child.config import ChildConfig
+from ddnn.run.launcher.private_folder import own_folder
+from ddnn.run.launcher.processes import Processes
 
 
 def test_a_process_that_the_system_does_not_start_is_named_by_its_node():

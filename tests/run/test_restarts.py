@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddnn.run.restarts import FIRST_S, LONGEST_S, WELL_S, Restarts
+from ddnn.run.failures.restarts import FIRST_S, LONGEST_S, WELL_S, Restarts
 
 STEP_S = 0.01
 

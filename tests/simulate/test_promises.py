@@ -4,7 +4,7 @@ from collections import Counter
 
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.gather import Gather
-from ddnn.nodes.kept import KeptFeatures
+from ddnn.nodes.kept_features import KeptFeatures
 from ddnn.simulate.schedule import Schedule, Trouble
 from ddnn.simulate.simulation import Laboratory, simulate
 from ddnn.simulate.study import run_seed

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from builders import star_topology
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.run.inprocess import run_inprocess
 from ddnn.simulate.profile import Profile
 from ddnn.simulate.schedule import Schedule
 from ddnn.simulate.simulation import Laboratory, Result, simulate
 from ddnn.topology import read_topology
 
-SHIPPED = [name for name in share.names("topologies") if "resnet" not in name]
+SHIPPED = [name for name in shipped.names("topologies") if "resnet" not in name]
 
 
 def run(trained, *, wire: bool, window: int = 8) -> Result:

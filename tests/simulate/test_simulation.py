@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builders import star_topology
 
-from ddnn.run.plan import plan_of
+from ddnn.run.failures.plan import plan_of
 from ddnn.simulate.profile import Cost, Profile
 from ddnn.simulate.report import outcome_of
 from ddnn.simulate.schedule import (

@@ -1,13 +1,13 @@
 import pytest
 from builders import star_topology
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.topology import COLLECTOR, read_topology
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import Kind
 from ddnn.wire.routes import peers, routes
 
-SHIPPED = share.names("topologies")
+SHIPPED = shipped.names("topologies")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -10,18 +10,18 @@ from contextlib import ExitStack
 from typing import Any
 
 from ddnn.bundle.load import Bundle
-from ddnn.data.fits import check_fits
+from ddnn.data.checks import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.run.hosts import check_host
-from ddnn.run.launching import Launch, Sink
+from ddnn.run.launcher.one_launch import Launch, Sink
+from ddnn.run.launcher.private_folder import own_folder
+from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.start import Options as Options
+from ddnn.run.launcher.start import Watcher as Watcher
+from ddnn.run.launcher.start import collector_mailbox, own_sockets
+from ddnn.run.launcher.start import free_endpoints as free_endpoints
 from ddnn.run.outcome import Kept, Outcome
-from ddnn.run.prepare import Options as Options
-from ddnn.run.prepare import Watcher as Watcher
-from ddnn.run.prepare import collector_mailbox, own_sockets
-from ddnn.run.prepare import free_endpoints as free_endpoints
-from ddnn.run.processes import Processes
-from ddnn.run.workplace import own_folder
 
 MAX_SAMPLES = 2**31
 """In one launch: their numbers are 32 bits on the wire, and a plan's failures go so far."""

@@ -13,15 +13,15 @@ from typing import Any, Protocol
 
 from ddnn.errors import DdnnError, LaunchError
 from ddnn.nodes.collector import PAUSE_S
-from ddnn.run.orders import NO_ORDER, Order
-from ddnn.run.plan import SILENT, Failure
-from ddnn.run.restarts import Restarts
+from ddnn.run.failures.orders import NO_ORDER, Order
+from ddnn.run.failures.plan import SILENT, Failure
+from ddnn.run.failures.restarts import Restarts
 from ddnn.topology import Topology
 from ddnn.wire.faulty import LINK_FAULT_KINDS
 
 
 class Runs(Protocol):
-    """What an operator needs of running nodes; ddnn.run.processes says what each means."""
+    """What an operator needs of running nodes; ddnn.run.launcher.processes says what each means."""
 
     def pids(self) -> Mapping[str, int]: ...
     def is_running(self, node: str) -> bool: ...

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from ddnn.errors import LaunchError
-from ddnn.run.workplace import LOCK, PREFIX, Workplace, own_folder
+from ddnn.run.launcher.private_folder import LOCK, PREFIX, Workplace, own_folder
 
 LAUNCH = """
 import sys
-from ddnn.run.workplace import own_folder
+from ddnn.run.launcher.private_folder import own_folder
 with own_folder() as workplace:
     workplace.put("cam0.npy", lambda path: path.write_bytes(b"views"))
     print(workplace.path, flush=True)

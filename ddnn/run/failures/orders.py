@@ -1,7 +1,8 @@
 """What a node was told to do to itself, and whether it has taken hold.
 
-Orders are numbered lines on the node's standard input, confirmed by number on its standard output
-(the protocol is drawn in `ddnn.run.serve`). Neither end waits: a node that hangs confirms nothing.
+Orders are numbered lines on the node's standard input, confirmed by number on its standard
+output (`ddnn.run.child.serve` draws the protocol). Neither end waits: a node that hangs confirms
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from ddnn.run.failure import Failure
+from ddnn.run.failures.failure import Failure
 
 NO_ORDER = "took no order"
 MAX_WAITING_BYTES = 1 << 16

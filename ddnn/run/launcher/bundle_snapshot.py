@@ -13,7 +13,7 @@ from pathlib import Path
 from ddnn.bundle.load import Bundle, read_checked
 from ddnn.bundle.manifest import MANIFEST, files_of
 from ddnn.errors import BundleError
-from ddnn.run.workplace import Workplace
+from ddnn.run.launcher.private_folder import Workplace
 from ddnn.runfolder import BUNDLE
 
 

@@ -21,13 +21,13 @@ from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import TransportError
 from ddnn.nodes.build import takeover_s
-from ddnn.run.child import ChildConfig
+from ddnn.run.child.config import ChildConfig
 from ddnn.run.descriptors import have_descriptors
-from ddnn.run.plan import FailurePlan
-from ddnn.run.processes import Processes
-from ddnn.run.snapshot import put_bundle
+from ddnn.run.failures.plan import FailurePlan
+from ddnn.run.launcher.bundle_snapshot import put_bundle
+from ddnn.run.launcher.private_folder import Workplace
+from ddnn.run.launcher.processes import Processes
 from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets, socket_path
-from ddnn.run.workplace import Workplace
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.budget import Budget
 from ddnn.wire.codec import Codec

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ddnn.errors import LaunchError
-from ddnn.run.child import ChildConfig
-from ddnn.run.limits import Applied, apply_limits, own_group, remove_group
-from ddnn.run.orders import Order, OrderPipe
-from ddnn.run.workplace import Workplace
+from ddnn.run.child.config import ChildConfig
+from ddnn.run.failures.orders import Order, OrderPipe
+from ddnn.run.launcher.limits import Applied, apply_limits, own_group, remove_group
+from ddnn.run.launcher.private_folder import Workplace
 from ddnn.topology import Limits
 
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ddnn.report.tables import failure_line
-from ddnn.run.orders import Order
-from ddnn.run.prepare import Watcher
+from ddnn.run.failures.orders import Order
+from ddnn.run.launcher.start import Watcher
 
 MAX_ENTRIES = 20_000
 """The first half and the last half of what happened are kept, what was between them is counted."""

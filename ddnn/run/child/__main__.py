@@ -13,41 +13,11 @@ import select
 import signal
 import sys
 import threading
-from dataclasses import asdict, dataclass, field
-from importlib import import_module
 
 from ddnn.errors import DdnnError
+from ddnn.run.child.config import ChildConfig
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildConfig:
-    """All that a node process is told.
-
-    origin: the bundle that `bundle` is a copy of, for a person who lists processes.
-    views: .npy file of what a device's camera recorded. endpoints: those that differ from the
-    topology's. data: digest of all cameras' samples, 0 where nobody knows it. seed: of the failure
-    plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
-    insecure: listen to other machines without CURVE. sockets: folder of this machine's own
-    sockets, which nodes use in place of their endpoints.
-    """
-
-    bundle: str
-    node: str
-    origin: str = ""
-    views: str | None = None
-    data: int = 0
-    endpoints: dict[str, str] = field(default_factory=dict)
-    seed: int = 0
-    tied: bool = True
-    keys: str | None = None
-    insecure: bool = False
-    sockets: str | None = None
-
-    def to_argument(self) -> str:
-        """The form in which the child takes it."""
-        return json.dumps(asdict(self))
 
 
 def _end_with_launcher() -> None:
@@ -71,7 +41,9 @@ def main() -> None:
     if config.tied:
         _end_with_launcher()
     try:
-        import_module("ddnn.run.serve").serve(config)
+        from ddnn.run.child.serve import serve  # noqa: PLC0415  # late, see above
+
+        serve(config)
     except DdnnError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ddnn.nodes.gather import SLOTS
-from ddnn.nodes.kept import KeptFeatures
+from ddnn.nodes.kept_features import KeptFeatures
 from ddnn.wire.messages import Features
 
 VIEWS = 4

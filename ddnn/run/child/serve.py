@@ -33,7 +33,7 @@ from ddnn.nodes.build import build_node, patience_s, takeover_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import run_node, send_account
 from ddnn.plainfile import check_plain
-from ddnn.run.child import ChildConfig
+from ddnn.run.child.config import ChildConfig
 from ddnn.run.sockets import LAST_WORDS_MS, open_sockets
 from ddnn.topology import DEVICE
 from ddnn.wire.budget import Budget

@@ -7,7 +7,7 @@ from builders import star_topology
 
 from ddnn.addresses import parse_endpoint
 from ddnn.errors import TransportError
-from ddnn.run.prepare import check_ports, free_endpoints
+from ddnn.run.launcher.start import check_ports, free_endpoints
 
 
 @pytest.mark.parametrize(

@@ -17,19 +17,19 @@ from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all, settled_account
 from ddnn.report.tally import Tally
 from ddnn.report.verdicts import Answer
-from ddnn.run.control import ControlServer
-from ddnn.run.history import History
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.orders import NO_ORDER
+from ddnn.run.failures.plan import actions, check_plan, plan_of
 from ddnn.run.hosts import nodes_of_host
-from ddnn.run.launchfiles import Memory
-from ddnn.run.operator import Operator
-from ddnn.run.orders import NO_ORDER
+from ddnn.run.launcher.control import ControlServer
+from ddnn.run.launcher.history import History
+from ddnn.run.launcher.launch_files import Memory
+from ddnn.run.launcher.private_folder import Workplace
+from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.start import Options, Watcher, start_nodes
+from ddnn.run.launcher.supervision import Supervision
 from ddnn.run.outcome import NodeState, build_report
-from ddnn.run.plan import actions, check_plan, plan_of
-from ddnn.run.prepare import Options, Watcher, start_nodes
-from ddnn.run.processes import Processes
-from ddnn.run.rollcall import losses, wait_ready
-from ddnn.run.supervision import Supervision
-from ddnn.run.workplace import Workplace
+from ddnn.run.readiness import losses, wait_ready
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.messages import Roll, Stop
 from ddnn.wire.transport import Mailbox

@@ -12,17 +12,17 @@ from contextlib import ExitStack
 from typing import Any
 
 from ddnn.bundle.load import Bundle
-from ddnn.data.fits import check_fits
+from ddnn.data.checks import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
-from ddnn.run.control import ControlServer
-from ddnn.run.history import History
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.plan import failure_by_hand
 from ddnn.run.hosts import nodes_of_host
-from ddnn.run.operator import Operator
-from ddnn.run.plan import failure_by_hand
-from ddnn.run.prepare import Options, Watcher, start_nodes
-from ddnn.run.processes import Processes
-from ddnn.run.workplace import own_folder
+from ddnn.run.launcher.control import ControlServer
+from ddnn.run.launcher.history import History
+from ddnn.run.launcher.private_folder import own_folder
+from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.start import Options, Watcher, start_nodes
 from ddnn.topology import Topology
 
 POLL_S = 0.1

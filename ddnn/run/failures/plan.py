@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ddnn.errors import ConfigError
-from ddnn.run.failure import FAILURE_KINDS as FAILURE_KINDS
-from ddnn.run.failure import SILENT as SILENT
-from ddnn.run.failure import Failure as Failure
-from ddnn.run.failure import parse_failure as parse_failure
-from ddnn.share import find
+from ddnn.run.failures.failure import FAILURE_KINDS as FAILURE_KINDS
+from ddnn.run.failures.failure import SILENT as SILENT
+from ddnn.run.failures.failure import Failure as Failure
+from ddnn.run.failures.failure import parse_failure as parse_failure
+from ddnn.shipped import find
 from ddnn.topology import COLLECTOR, Model, Name, Topology
 from ddnn.wire.routes import routes
 from ddnn.yamlfile import read_yaml

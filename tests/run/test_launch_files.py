@@ -7,7 +7,7 @@ import pytest
 from builders import star_topology
 
 from ddnn.report.verdicts import Answer
-from ddnn.run.launchfiles import LINKS, MEMORY, REPORT, VERDICTS, LaunchFiles
+from ddnn.run.launcher.launch_files import LINKS, MEMORY, REPORT, VERDICTS, LaunchFiles
 
 TABLES = {"bytes": {"links": []}, "bundle_sha256": "0"}
 NAMES = (VERDICTS, LINKS, MEMORY, REPORT)

@@ -9,13 +9,13 @@ from typing import Any
 
 from ddnn.errors import DdnnError
 from ddnn.nodes.collector import Collector
-from ddnn.run.history import History
-from ddnn.run.memorynotes import MemoryNotes
-from ddnn.run.operator import Operator
-from ddnn.run.orders import Order
+from ddnn.run.failures.operator import Operator
+from ddnn.run.failures.orders import Order
+from ddnn.run.failures.plan import Action, failure_by_hand, returning_nodes
+from ddnn.run.launcher.history import History
+from ddnn.run.launcher.memory_notes import MemoryNotes
+from ddnn.run.launcher.processes import Processes
 from ddnn.run.outcome import failure_entry, gone_entry, pause_entry
-from ddnn.run.plan import Action, failure_by_hand, returning_nodes
-from ddnn.run.processes import Processes
 from ddnn.topology import Topology
 
 

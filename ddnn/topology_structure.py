@@ -1,0 +1,195 @@
+"""Tiers and nodes as a whole: who feeds whom, what shapes and bytes follow.
+
+Axes: N samples, V views, K classes, C image channels, F filters, H, W.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from pydantic import Field
+
+from ddnn.blocks import Model, Section, Shape
+from ddnn.topology_parts import (
+    COLLECTOR,
+    DEVICE,
+    MAX_NODES,
+    SCORE_BYTES,
+    ClassNames,
+    Collector,
+    FeatureCode,
+    Heartbeat,
+    Link,
+    Name,
+    Node,
+    ScoreType,
+    Security,
+    Tier,
+    View,
+)
+
+
+class Structure(Model):
+    """A topology whose parts are checked, but not yet whether they fit together."""
+
+    name: Name = Field(description="shown in reports")
+    classes: ClassNames = Field(description="what a sample may show, each once")
+    view: View = Field(View(), description="size of every camera's image")
+    tiers: tuple[Tier, ...] = Field(
+        strict=False, min_length=2, max_length=16, description="from the devices to the cloud"
+    )
+    collector: Collector = Field(description="who asks for samples and takes the verdicts")
+    nodes: dict[Name, Node] = Field(
+        min_length=2, max_length=MAX_NODES, description="by name: lower-case letters, digits, _ -"
+    )
+    links: tuple[Link, ...] = Field(
+        (), strict=False, max_length=MAX_NODES, description="links that are to be slow or lossy"
+    )
+    heartbeat: Heartbeat = Field(Heartbeat(), description="how a silent node is noticed")
+    security: Security = Field(Security(), description="whether connections are encrypted")
+
+    @property
+    def views(self) -> int:
+        """V, the number of views."""
+        return len(self.devices)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the devices in the order of their views."""
+        names = self.members(DEVICE)
+        return tuple(sorted(names, key=lambda name: self.nodes[name].view or 0))
+
+    @property
+    def skips_absent(self) -> bool:
+        """A device says of a black view only that there is nothing to see."""
+        return self.tiers[0].absent == "skip"
+
+    def tier(self, name: str) -> Tier:
+        """The tier of this name."""
+        return next(tier for tier in self.tiers if tier.name == name)
+
+    def members(self, tier: str) -> tuple[str, ...]:
+        """Names of the nodes that run the tier's section, in file order."""
+        return tuple(name for name, node in self.nodes.items() if node.role == tier)
+
+    def children(self, name: str) -> tuple[str, ...]:
+        """Names of the nodes whose features go to `name`: devices by view, others in file order.
+
+        Those that have it as fallback come last.
+        """
+        below = (*self.devices, *(n for n, node in self.nodes.items() if node.role != DEVICE))
+        own = tuple(child for child in below if self.nodes[child].parent == name)
+        return own + tuple(child for child in below if self.nodes[child].fallback == name)
+
+    def stands_in(self, name: str) -> tuple[int | None, ...]:
+        """For each child of `name` that has it as fallback: the place, among those children, of
+        the parent that it stands in for. None for the others."""
+        children = self.children(name)
+        return tuple(
+            children.index(self.nodes[child].parent or "")
+            if self.nodes[child].fallback == name
+            else None
+            for child in children
+        )
+
+    @property
+    def bypassable(self) -> tuple[str, ...]:
+        """Nodes that somebody's fallback leads past, lowest tier first."""
+        past = {node.parent for node in self.nodes.values() if node.fallback is not None}
+        return tuple(name for name in self.section_nodes if name in past)
+
+    def section(self, name: str) -> Section:
+        """The section that the node runs."""
+        node = self.nodes[name]
+        return node.section or self.tier(node.role).section
+
+    @property
+    def section_nodes(self) -> tuple[str, ...]:
+        """Nodes with a section, lowest tier first, devices by view."""
+        upper = (name for tier in self.tiers[1:] for name in self.members(tier.name))
+        return (*self.devices, *upper)
+
+    @property
+    def exits(self) -> dict[str, Tier]:
+        """Tiers that have an exit, lowest first, by exit name: local, then the tier's name."""
+        return {exit_name(tier.name): tier for tier in self.tiers if tier.exit is not None}
+
+    def input_shape(self, name: str) -> Shape:
+        """What the node's blocks get: its view, or its children's maps fused."""
+        node = self.nodes[name]
+        if node.role == DEVICE:
+            return self.view.shape
+        shapes = [self.feature_shape(child) for child in self.children(name)]
+        if self.tier(node.role).aggregator == "concat":
+            return Shape(sum(shape.F for shape in shapes), *shapes[0][1:])
+        return shapes[0]
+
+    def feature_shape(self, name: str) -> Shape:
+        """Shape of the features that the node can send up."""
+        return self.section(name).output(self.input_shape(name))
+
+    def feature_bytes(self, name: str) -> int:
+        """Payload of one sample's features, not coded: f*o/8 for 1 bit (paper, equation 1)."""
+        return math.ceil(self.feature_shape(name).values * self.section(name).sent_bits / 8)
+
+    def feature_code(self, name: str) -> FeatureCode:
+        """How the node's features travel; raw-bits where it sends none."""
+        node = self.nodes[name]
+        return "raw-bits" if node.parent is None else self.tier(node.role).features
+
+    def score_type(self, name: str) -> ScoreType:
+        """How the node's scores travel; float32 where its tier has no exit."""
+        rule = self.tier(self.nodes[name].role).exit
+        return "float32" if rule is None else rule.scores
+
+    def score_bytes(self, name: str) -> int:
+        """Payload of one sample's scores: 4 * K (paper, equation 1), less for smaller types."""
+        return SCORE_BYTES[self.score_type(name)] * len(self.classes)
+
+    def views_below(self, name: str) -> frozenset[int]:
+        """The views whose devices feed this node."""
+        node = self.nodes[name]
+        if node.role == DEVICE:
+            return frozenset({node.view or 0})
+        return frozenset().union(*(self.views_below(child) for child in self.children(name)))
+
+    @property
+    def part_bits(self) -> int:
+        """Bits that say who had a part in a row: the views, then each bypassable node, 1 where
+        its children's features went past it."""
+        return self.views + len(self.bypassable)
+
+    def bypass_bit(self, name: str) -> int:
+        """The bit that says that its children's features went past this node."""
+        return self.views + self.bypassable.index(name)
+
+    def parts_below(self, name: str) -> frozenset[int]:
+        """The bits that a node may speak for: its views and the bypassable nodes below it."""
+        children = self.children(name)
+        bypassed = {self.bypass_bit(child) for child in children if child in self.bypassable}
+        below = (self.parts_below(child) for child in children)
+        return self.views_below(name).union(bypassed, *below)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON form, hexadecimal."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def host(self, name: str) -> str:
+        """On which host the node, or the collector, runs."""
+        return self.collector.host if name == COLLECTOR else self.nodes[name].host
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All hosts, in file order, the collector's first."""
+        return tuple(dict.fromkeys((self.collector.host, *(n.host for n in self.nodes.values()))))
+
+    def endpoint(self, name: str) -> str:
+        """Where the node, or the collector, listens."""
+        return self.collector.endpoint if name == COLLECTOR else self.nodes[name].endpoint
+
+
+def exit_name(tier: str) -> str:
+    """`local` for the device tier's exit, otherwise the tier's own name."""
+    return "local" if tier == DEVICE else tier
