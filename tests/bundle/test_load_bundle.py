@@ -129,6 +129,10 @@ def test_every_model_the_topology_needs_is_listed(folder, name):
         ({"schema_version": 1}, "of bundle version 1, this ddnn reads 2: make it again from its"),
         ({"schema_version": "2"}, "says no schema_version, make it again"),
         ({"exits": {}}, "exits [], want ['cloud', 'local']"),
+        (
+            {"exits": {name: {"threshold": 0.5} for name in ("local", "edge", "cloud")}},
+            "exits ['cloud', 'edge', 'local'], want ['cloud', 'local']",
+        ),
         ({"exits": {"local": {"threshold": 2}}}, "exits.local.threshold: "),
         ({"prior_class": 3}, "prior_class 3, want less than 3"),
         ({"topology": {"name": "x"}}, "topology."),
@@ -151,6 +155,12 @@ EDITS: dict[str, Callable[[bytearray, int, random.Random], None]] = {
     "space": lambda content, at, _: content.insert(at, 32),
     "cut off": lambda content, at, _: content.__delitem__(slice(at, None)),
 }
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "exits/local.onnx"])
+def test_a_file_larger_than_any_of_a_bundle_is_not_read(folder, name):
+    os.truncate(folder / name, (1 << 30) + 1)  # a hole: nothing is written
+    assert f"{folder / name}: larger than " in refused(folder)
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)

@@ -51,6 +51,10 @@ def other_aggregator(document: dict) -> None:
     document["tiers"][0]["exit"]["aggregator"] = "average"
 
 
+def other_maps(document: dict) -> None:
+    document["tiers"][1]["aggregator"] = "max"
+
+
 def more_devices(document: dict) -> None:
     node = {"role": "device", "view": 2, "parent": "cloud", "endpoint": "tcp://127.0.0.1:9"}
     document["nodes"]["cam2"] = node
@@ -62,6 +66,7 @@ def more_devices(document: dict) -> None:
         (other_filters, r"tiers\.0\.section"),
         (other_classes, "classes"),
         (other_aggregator, r"tiers\.0\.exit"),
+        (other_maps, r"tiers\.1\.aggregator"),
         (more_devices, r"nodes\.cam2"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -73,6 +78,15 @@ def test_another_network_is_refused_by_its_first_difference(trained, tmp_path, c
     with pytest.raises(ConfigError, match=f"^{said} of the new topology: got .+, the network"):
         place_bundle(trained.bundle.folder, topology, tmp_path / "placed")
     assert not (tmp_path / "placed").exists()
+
+
+def test_another_files_thresholds_are_not_taken_over(trained, tmp_path):
+    """Those of the bundle were calibrated."""
+    document = star(2)
+    document["tiers"][0]["exit"]["threshold"] = 0.123
+    topology = Topology.model_validate(document)
+    placed = place_bundle(trained.bundle.folder, topology, tmp_path / "placed")
+    assert placed.manifest.exits == trained.bundle.manifest.exits
 
 
 def test_edges_in_another_order_are_another_network(tmp_path):

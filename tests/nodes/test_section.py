@@ -80,6 +80,8 @@ def test_a_device_wakes_by_itself_when_its_parent_has_to_be_given_up(trained):
     """Though no message comes: nobody else asks for what is in flight."""
     bench = Bench(trained)
     bench.wait(BEAT_S, edge_beats=True)
+    bench.now_s += 0.3 * BEAT_S  # so that its own heartbeats are due at other times
+    bench.node.handle("edge0", Heartbeat(), bench.now_s)
     bench.ask(0)
     due_s = bench.now_s
     for _ in range(20):  # its own heartbeats are due in between

@@ -76,6 +76,23 @@ def test_dropout_removes_the_share_asked_for_and_whole_devices():
     assert set(lost.tolist()) == {0, 1, 2, 3, 4, 5}
 
 
+def test_some_samples_lose_many_devices_and_others_few():
+    """A rate for each sample, uniform from 0 to twice the share: the number lost spreads wider
+    than at one rate for all, where its variance is at most 1.5."""
+    torch.manual_seed(0)
+    lost = (~drop_devices(torch.ones(4000, 6, dtype=torch.bool), 0.3)).sum(dim=1).float()
+    assert lost.var().item() == pytest.approx(6 * 0.18 + 36 * 0.03, abs=0.15)
+
+
+def test_every_device_is_lost_as_often_and_spared_as_often():
+    torch.manual_seed(0)
+    kept = drop_devices(torch.ones(4000, 3, dtype=torch.bool), 0.8)
+    shares_V = kept.float().mean(dim=0)
+    assert shares_V.max() - shares_V.min() < 0.05
+    alone_V = kept[kept.sum(dim=1) == 1].float().mean(dim=0)
+    assert alone_V.max() - alone_V.min() < 0.1
+
+
 def test_no_share_removes_nothing():
     present = torch.ones(5, 3, dtype=torch.bool)
     assert drop_devices(present, 0.0).all()

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import random_joint
 from tiny import make_topology
 
+from ddnn.decision import decide
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.training.calibrate import (
@@ -16,6 +18,7 @@ from ddnn.training.calibrate import (
     choose,
     curve,
     loss_patterns,
+    rules_for,
     temperature,
 )
 
@@ -25,6 +28,7 @@ POINTS = [
     Point(threshold=0.8, accuracy=0.97, early_share=0.8, payload_bytes=38),
     Point(threshold=1.0, accuracy=0.92, early_share=1.0, payload_bytes=12),
 ]
+TEMPERATURES = {"local": 0.5, "edge": 2.0, "cloud": 3.0}
 
 
 @pytest.mark.parametrize("truth", [0.5, 1.0, 3.0])
@@ -78,6 +82,47 @@ def test_where_early_exits_are_better_the_best_that_still_sends_some_on_is_taken
         for point, accuracy in zip(POINTS, (0.90, 0.91, 0.96, 1.0), strict=True)
     ]
     assert choose(better, Goal()).threshold == 0.8
+
+
+@pytest.mark.parametrize(("accuracy", "threshold"), [(0.986, 0.8), (0.984, 0.4)])
+def test_without_a_goal_early_exits_may_cost_half_a_point(accuracy, threshold):
+    points = [POINTS[0], POINTS[1], POINTS[2]._replace(accuracy=accuracy), POINTS[3]]
+    assert choose(points, Goal()).threshold == threshold
+
+
+def test_of_equally_good_thresholds_within_the_bytes_the_most_careful_is_taken():
+    flat = [point._replace(accuracy=1.0) for point in POINTS]
+    assert choose(flat, Goal(payload_bytes=100)).threshold == 0.4
+
+
+def test_rules_have_each_exits_temperature_and_no_threshold_at_the_last():
+    found = rules_for(dict.fromkeys(("local", "edge", "cloud")), TEMPERATURES, 0.25)
+    assert {name: (rule.threshold, rule.temperature) for name, rule in found.items()} == {
+        "local": (0.25, 0.5),
+        "edge": (0.25, 2.0),
+        "cloud": (None, 3.0),
+    }
+
+
+def test_the_curve_goes_from_sample_to_sample_at_the_exits_temperatures(data, topology):
+    """A threshold in each gap between entropies: one sample after the other leaves early. What a
+    point is right about is all patterns of loss, what it costs is with all devices."""
+    samples = data.part("validation")
+    patterns = loss_patterns(random_joint(topology, samples), samples, prior_class=0)
+    labels_N = patterns.samples.fused_labels_N
+    for cold in (0.2, 5.0):
+        points = curve(patterns, {"local": cold, "cloud": 1.0})
+        entropy_N = decide(patterns.logits["local"], cold).entropy_N
+        right = {name: x.argmax(axis=1) == labels_N for name, x in patterns.logits.items()}
+        for point in points[:-1]:
+            early_N = entropy_N < point.threshold
+            assert point.early_share == early_N[:24].mean()
+            wanted = np.where(early_N, right["local"], right["cloud"]).mean()
+            assert point.accuracy == pytest.approx(wanted)
+            assert point.payload_bytes == pytest.approx(12 + 8 * (1 - early_N[:24].mean()))
+        early = {int((entropy_N < point.threshold).sum()) for point in points}
+        possible = {int((entropy_N <= entropy).sum()) for entropy in entropy_N}
+        assert len(early & possible) > 0.9 * len(possible)  # some are too close together
 
 
 def test_faultless_samples_do_not_make_a_classifier_infinitely_sure():

@@ -6,6 +6,7 @@ import torch
 from tiny import make_samples, make_topology
 
 from ddnn.coding.coders import coder_of
+from ddnn.coding.entropy import fit_table
 from ddnn.model import cost
 from ddnn.model.cost import equation_1
 from ddnn.model.exits import round_scores
@@ -77,6 +78,37 @@ def test_devices_that_take_no_part_send_nothing():
     links = link_payload(topology, verdicts, raw_sizes(topology, 3))
     assert links["cam0", "gateway"] == 2 * 12
     assert links["cam4", "cloud"] == 128
+
+
+def test_a_device_that_holds_the_exit_itself_sends_no_scores():
+    topology = read_topology("b-device-cloud")
+    payload = device_payload(topology, np.ones((2, 1), dtype=bool), raw_sizes(topology, 2))
+    assert payload.scores_N.tolist() == [0, 0]
+    assert (payload.features_N > 0).all()
+
+
+def test_an_edge_has_a_part_where_one_of_its_devices_has():
+    topology = read_topology("f-edges-cloud")
+    present_NV = np.zeros((3, 6), dtype=bool)
+    present_NV[0, 0] = present_NV[1, 5] = True
+    links = link_payload(
+        topology, answered(topology, [2, 2, -1], present_NV), raw_sizes(topology, 3)
+    )
+    assert links["edge1", "edge0"] == 12
+    assert links["edge0", "cloud"] == links["edge1", "cloud"] == topology.feature_bytes("edge0")
+
+
+def test_tables_are_fitted_to_what_is_sent_and_to_nothing_else():
+    samples = make_samples(60)
+    torch.manual_seed(0)
+    joint = Joint(make_topology(absent="skip", features="entropy-coded")).eval()
+    fit_tables(joint, samples)
+    for view, name in enumerate(joint.topology.devices):
+        seen_N = ~samples.absent_NV[:, view]
+        assert not seen_N.all()
+        features = perceive(joint, samples)[name].features.numpy()
+        assert joint.sections[name].code_table == fit_table(features[seen_N], 1)
+        assert joint.sections[name].code_table != fit_table(features, 1)
 
 
 def test_a_network_that_skips_black_views_sees_what_masking_them_gives():
