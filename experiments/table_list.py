@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from experiments.early_exit import eeoi_bits, eeoi_limits
 from experiments.early_exit.eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
 from experiments.hybrid.hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
-from experiments.paper import ablation, baselines, image_codes, tiles
+from experiments.paper import ablation, baselines, image_codes, max_clouds, tiles
 from experiments.paper.byte_options import STEPS
 from experiments.paper.failures import SURVIVALS
 
@@ -157,6 +157,16 @@ TABLES = {
     "ablation-rendered": gains("ablation-rendered", "overall"),
     "table1": pairs("table1-rendered"),
     "table1-epfl": pairs("table1-epfl"),
+    "max-clouds": Table(
+        "max-clouds-rendered",
+        "MP-MP",
+        {
+            f"{setting}, {row} statistics": (setting, row)
+            for setting in max_clouds.SETTINGS
+            for row in (max_clouds.RUNNING, max_clouds.ESTIMATED)
+        },
+        [*exits("local", "cloud"), Column("seeds", "cloud", is_count=True)],
+    ),
     "table2": thresholds("table2-rendered"),
     "table2-epfl": thresholds("table2-epfl"),
     "figure8": Table(

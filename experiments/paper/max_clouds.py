@@ -33,6 +33,7 @@ from experiments.shared.variants import cameras
 
 PAIR = "MP-MP"
 AS_IS, TIES, SKIP, BOTH = "as is", "authors' ties", "absent: skip", "both"
+SETTINGS = (AS_IS, TIES, SKIP, BOTH)
 RUNNING, ESTIMATED = "running", "re-estimated"
 BATCH = 128
 
@@ -130,12 +131,12 @@ def draw(figure: Figure, means: Means) -> None:
 EXPERIMENT = Experiment(
     name="max-clouds",
     about=__doc__ or "",
-    settings=lambda _: [AS_IS, TIES, SKIP, BOTH],
+    settings=lambda _: list(SETTINGS),
     measure=measure,
     draw=draw,
     published={
         (setting, row): dict(zip(("local", "cloud"), LOCAL_CLOUD[PAIR], strict=True))
-        for setting in (AS_IS, TIES, SKIP, BOTH)
+        for setting in SETTINGS
         for row in (RUNNING, ESTIMATED)
     },
 )
