@@ -18,6 +18,11 @@ from ddnn.simulate.scheduler import Scheduler
 from ddnn.topology import COLLECTOR, Topology
 
 
+RESTS_S = {"crash": LED_S, "slow": 1.0}
+"""How long it takes after a trouble until nothing is wrong any more: a node does not leave a run
+sooner, and finishes what it began slowly."""
+
+
 class Site(Protocol):
     """What troubles do to the collector and to clocks. sample: the next to be asked for."""
 
@@ -93,7 +98,7 @@ class Havoc:
             return
         self._change(trouble, ends=True)
         self.returning -= Counter(_names(self._victims(trouble)))
-        rest_s = LED_S if trouble.kind == "crash" else 0.0
+        rest_s = RESTS_S.get(trouble.kind, 0.0)
         victims = self._victims(trouble)
         self._scheduler.at(self._scheduler.now_s + rest_s, self._health.end, victims)
 

@@ -6,6 +6,7 @@ in and out, each row, and what its engines take.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,11 @@ from pydantic import Field
 
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.engine import Engine
-from ddnn.topology import DEVICE, Model
+from ddnn.topology import COLLECTOR, DEVICE, Model, Topology
+from ddnn.wire.codec import Codec
+from ddnn.wire.memory import MemoryNetwork
+from ddnn.wire.messages import Capture, Heartbeat
+from ddnn.wire.transport import Mailbox
 from ddnn.yamlfile import read_yaml
 
 Shapes = dict[str, tuple[type[np.generic], tuple[int, ...]]]
@@ -23,6 +28,10 @@ Shapes = dict[str, tuple[type[np.generic], tuple[int, ...]]]
 ROWS = (1, 32)
 """Batch sizes between which an engine's time is taken as a line."""
 REPEATS = 60
+MESSAGES = 50
+"""As many as are timed together."""
+SOCKET_US = 6.0
+"""What a socket of ZeroMQ takes on top for each message, sent or received."""
 
 
 class Cost(Model):
@@ -76,7 +85,8 @@ def read_profile(path: str | Path) -> Profile:
 
 
 def measured(bundle: Bundle, base: Profile | None = None) -> Profile:
-    """A profile with this machine's times for the bundle's sections and exits."""
+    """A profile with this machine's times for the bundle's sections, exits and
+    messages, on its cores."""
     topology, engines = bundle.topology, dict[str, Cost]()
     shapes: Shapes
     for name in topology.section_nodes:
@@ -94,7 +104,25 @@ def measured(bundle: Bundle, base: Profile | None = None) -> Profile:
         members = len(topology.members(tier.name))
         shapes = {"scores": (np.float32, (members, classes)), "present": (np.float32, (members,))}
         engines[f"exit:{name}"] = _cost(Engine(bundle.exit_path(name)), shapes)
-    return (base or Profile()).model_copy(update={"engines": engines})
+    update = {"engines": engines, "message_us": _message_us(topology), "cores": os.cpu_count()}
+    return (base or Profile()).model_copy(update=update)
+
+
+def _message_us(topology: Topology) -> float:
+    """What an end of a link takes for a short message: sealing or opening, counting, handing on."""
+    network, codec = MemoryNetwork(), Codec(topology, 1)
+    device = topology.devices[0]
+    ends = [Mailbox(name, codec, network.join(name), boot=1) for name in (COLLECTOR, device)]
+    for end in ends:
+        end.join(1)
+    ends[0].send(device, Heartbeat(boot=1))
+
+    def once() -> None:
+        for sample in range(MESSAGES):
+            ends[0].send(device, Capture([sample]))
+        ends[1].receive(0)
+
+    return round(SOCKET_US + _median_us(once) / MESSAGES / 2, 2)
 
 
 def _cost(engine: Engine, shapes: Shapes) -> Cost:
@@ -114,7 +142,7 @@ def _cost(engine: Engine, shapes: Shapes) -> Cost:
 def _median_us(once: Callable[[], object]) -> float:
     times = []
     for _ in range(REPEATS):
-        begun_s = time.perf_counter()
+        begun_s = time.process_time()
         once()
-        times.append(time.perf_counter() - begun_s)
+        times.append(time.process_time() - begun_s)
     return float(np.median(times)) * 1e6

@@ -41,5 +41,5 @@ def storm(topology: Topology, *, rate_per_s: float, seed: int) -> Iterator[Troub
             link=link,
             share=round(chance.uniform(0.05, 1), 3),
             delay_ms=round(math.exp(chance.uniform(0, math.log(500))), 3),
-            factor=round(math.exp(chance.uniform(math.log(2), math.log(1000))), 1),
+            factor=round(math.exp(chance.uniform(math.log(2), math.log(50))), 1),
         )
