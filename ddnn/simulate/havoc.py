@@ -17,7 +17,6 @@ from ddnn.simulate.schedule import PLAN_KINDS, Trouble
 from ddnn.simulate.scheduler import Scheduler
 from ddnn.topology import COLLECTOR, Topology
 
-
 RESTS_S = {"crash": LED_S, "slow": 1.0}
 """How long it takes after a trouble until nothing is wrong any more: a node does not leave a run
 sooner, and finishes what it began slowly."""

@@ -16,11 +16,9 @@ from pydantic import Field
 
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.engine import Engine
-from ddnn.topology import COLLECTOR, DEVICE, Model, Topology
-from ddnn.wire.codec import Codec
-from ddnn.wire.memory import MemoryNetwork
-from ddnn.wire.messages import Capture, Heartbeat
-from ddnn.wire.transport import Mailbox
+from ddnn.run.inprocess import run_inprocess
+from ddnn.topology import DEVICE, Model
+from ddnn.wire.messages import Kind
 from ddnn.yamlfile import read_yaml
 
 Shapes = dict[str, tuple[type[np.generic], tuple[int, ...]]]
@@ -28,10 +26,13 @@ Shapes = dict[str, tuple[type[np.generic], tuple[int, ...]]]
 ROWS = (1, 32)
 """Batch sizes between which an engine's time is taken as a line."""
 REPEATS = 60
-MESSAGES = 50
-"""As many as are timed together."""
-SOCKET_US = 6.0
-"""What a socket of ZeroMQ takes on top for each message, sent or received."""
+COLD = 1.8
+"""A process that wakes up finds caches of others: things take longer by so much than in a loop.
+Fitted once, to one sample at a time at the local exit of a launch on two idle cores (2.8 ms)."""
+SAMPLES = 60
+"""As many are run to see what messages take."""
+SOCKET_US = 20.0
+"""What a socket of ZeroMQ, its thread and the kernel take for each message, sent or received."""
 
 
 class Cost(Model):
@@ -44,10 +45,10 @@ class Cost(Model):
 class Profile(Model):
     """A checked profile file. The defaults are those of a small machine of 2026."""
 
-    wake_us: float = Field(25, ge=0, le=1e9, description="a turn of a node's loop")
-    message_us: float = Field(14, ge=0, le=1e9, description="each message taken in or sent")
+    wake_us: float = Field(60, ge=0, le=1e9, description="a turn of a node's loop")
+    message_us: float = Field(45, ge=0, le=1e9, description="each message taken in or sent")
     row_us: float = Field(1.2, ge=0, le=1e9, description="each row of a message")
-    latency_us: float = Field(60, ge=0, le=1e9, description="from a socket to the other")
+    latency_us: float = Field(40, ge=0, le=1e9, description="from a socket to the other")
     jitter_us: float = Field(20, ge=0, le=1e9, description="uniform, added to the latency")
     cores: int | None = Field(None, ge=1, le=4096, description="of a host; default: enough")
     engines: dict[str, Cost] = Field({}, max_length=4096, description="by node, or exit:NAME")
@@ -104,25 +105,31 @@ def measured(bundle: Bundle, base: Profile | None = None) -> Profile:
         members = len(topology.members(tier.name))
         shapes = {"scores": (np.float32, (members, classes)), "present": (np.float32, (members,))}
         engines[f"exit:{name}"] = _cost(Engine(bundle.exit_path(name)), shapes)
-    update = {"engines": engines, "message_us": _message_us(topology), "cores": os.cpu_count()}
+    handling_us = COLD * _handling_us(bundle, engines)
+    engines = {name: _cold(cost) for name, cost in engines.items()}
+    update = {"engines": engines, "message_us": round(handling_us, 2), "cores": os.cpu_count()}
     return (base or Profile()).model_copy(update=update)
 
 
-def _message_us(topology: Topology) -> float:
-    """What an end of a link takes for a short message: sealing or opening, counting, handing on."""
-    network, codec = MemoryNetwork(), Codec(topology, 1)
-    device = topology.devices[0]
-    ends = [Mailbox(name, codec, network.join(name), boot=1) for name in (COLLECTOR, device)]
-    for end in ends:
-        end.join(1)
-    ends[0].send(device, Heartbeat(boot=1))
+def _cold(cost: Cost) -> Cost:
+    return Cost(fixed_us=round(COLD * cost.fixed_us, 2), row_us=round(COLD * cost.row_us, 3))
 
-    def once() -> None:
-        for sample in range(MESSAGES):
-            ends[0].send(device, Capture([sample]))
-        ends[1].receive(0)
 
-    return round(SOCKET_US + _median_us(once) / MESSAGES / 2, 2)
+def _handling_us(bundle: Bundle, engines: dict[str, Cost]) -> float:
+    """What a message takes at each of its ends, beside engines: a run in one process, one sample
+    at a time, and what a socket takes on top."""
+    topology = bundle.topology
+    rng = np.random.default_rng(0)
+    shape = (SAMPLES, topology.views, *topology.view.shape)
+    views = rng.integers(0, 256, shape, dtype=np.uint8)
+    begun_s = time.process_time()
+    recorder = run_inprocess(bundle, views, window=1)
+    spent_us = (time.process_time() - begun_s) * 1e6
+    counts = [c for account in recorder.accounts.values() for c in account.links if c.sent]
+    asked = sum(c.rows for c in counts if c.kind is Kind.CAPTURE) / len(topology.devices)
+    spent_us -= asked * sum(cost.fixed_us + cost.row_us for cost in engines.values())
+    messages = sum(count.messages for count in counts)
+    return round(SOCKET_US + max(0.0, spent_us) / messages / 2, 2)
 
 
 def _cost(engine: Engine, shapes: Shapes) -> Cost:

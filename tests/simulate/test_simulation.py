@@ -113,7 +113,7 @@ def test_each_kind_of_trouble_alone(kind, laboratory):
 def test_latency_is_what_links_and_sections_take(laboratory):
     near = p50_ms(run(laboratory, window=1))
     far = p50_ms(run(laboratory, window=1, conditions={"latency_ms": 10}))
-    assert 1 > near > 0.1
+    assert 3 > near > 0.1
     assert 30 < far < 60  # capture, scores, verdict; half of them ask for features too
 
 
