@@ -19,7 +19,7 @@ FeatureCode = Literal["raw-bits", "entropy-coded", "jpeg"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
-MAX_NODES = 1024
+MAX_NODES = 4096
 SCORE_BYTES: dict[ScoreType, int] = {"float32": 4, "float16": 2, "int8": 1}
 INT8_STEPS = 16
 """An int8 score counts sixteenths, from -8 to 7.9375: what a batch norm gives, and steps far below

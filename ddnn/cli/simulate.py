@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle, load_bundle
@@ -27,7 +29,8 @@ from ddnn.runfolder import is_run
 from ddnn.simulate.network import Conditions
 from ddnn.simulate.profile import Profile, measured, read_profile
 from ddnn.simulate.report import outcome_of
-from ddnn.simulate.schedule import Schedule, read_schedule
+from ddnn.simulate.scaled import ScaledLaboratory
+from ddnn.simulate.schedule import Schedule, check_troubles, read_schedule
 from ddnn.simulate.simulation import Laboratory
 from ddnn.simulate.study import Ran, run_seed, write_schedule
 
@@ -72,6 +75,11 @@ class Seeds(click.ParamType[range]):
     help="Random failures a second of virtual time, of every kind.",
 )
 @click.option("--seeds", type=Seeds(), default="0", show_default=True, help="One run each.")
+@click.option(
+    "--devices",
+    type=click.IntRange(1, 2000),
+    help="Grow to as many, with an edge for each ten, and made-up sections above.",
+)
 @click.option("--schedule", "schedule_file", metavar="FILE", help="Replay what a run has written.")
 @click.option("--latency", "latency_ms", type=FiniteRange(0, 60_000), default=0, metavar="MS")
 @click.option("--jitter", "jitter_ms", type=FiniteRange(0, 60_000), default=0, metavar="MS")
@@ -93,6 +101,7 @@ def command(
     plan_name: str | None,
     storm_per_s: float,
     seeds: range,
+    devices: int | None,
     schedule_file: str | None,
     profile_name: str | None,
     wire: bool,
@@ -115,6 +124,7 @@ def command(
                 seed=seed,
                 samples=samples,
                 window=window,
+                devices=devices,
                 shifted_clocks=storm_per_s > 0,
                 conditions=Conditions(**conditions),
                 profile=_profile(profile_name, bundle),
@@ -123,8 +133,11 @@ def command(
         ]
     else:
         schedules = [read_schedule(schedule_file, bundle.topology)]
-    plan = plan_for(bundle.topology, schedules[0].samples, name=plan_name)
-    laboratory = Laboratory(bundle, part.views_NVCHW, schedules[0].profile, wire=wire)
+    laboratory = _laboratory(bundle, part.views_NVCHW, schedules[0], wire=wire)
+    topology = laboratory.bundle.topology
+    plan = plan_for(topology, schedules[0].samples, name=plan_name)
+    for schedule in schedules:
+        check_troubles(schedule, topology, source=str(schedule_file))
     rows = []
     for schedule in schedules:
         ran = run_seed(laboratory, schedule, plan=plan, storm_per_s=storm_per_s)
@@ -145,6 +158,17 @@ def _report_folder(run: Path, out: Path | None) -> Path:
         raise ConfigError(f"--out {folder}: is a run of ddnn train, want another folder")
     check_writable(folder)
     return folder
+
+
+def _laboratory(
+    bundle: Bundle, views_NVCHW: NDArray[np.uint8], schedule: Schedule, *, wire: bool
+) -> Laboratory:
+    """Raises ConfigError for options that do not go together."""
+    if schedule.devices is None:
+        return Laboratory(bundle, views_NVCHW, schedule.profile, wire=wire)
+    if wire:
+        raise ConfigError("--wire: with --devices there is nothing to parse, want one of them")
+    return ScaledLaboratory(bundle, views_NVCHW, schedule.profile, devices=schedule.devices)
 
 
 def _profile(name: str | None, bundle: Bundle) -> Profile:

@@ -15,10 +15,10 @@ from ddnn.bundle.load import Bundle
 from ddnn.nodes.collector import Collector
 from ddnn.report.verdicts import Answer
 from ddnn.simulate.codec import ParcelCodec
-from ddnn.simulate.oracle import Oracle
+from ddnn.simulate.oracle import Answers, Oracle
 from ddnn.simulate.profile import Profile
 from ddnn.simulate.promises import BrokenPromiseError
-from ddnn.simulate.references import Engines, Store, referring, view_references
+from ddnn.simulate.references import Engines, Loads, Store, referring, view_references
 from ddnn.simulate.schedule import Trouble
 from ddnn.wire.codec import Codec
 
@@ -38,9 +38,9 @@ class Laboratory:
         topology = bundle.topology
         self.bundle = bundle
         self.views_NVCHW = views_NVCHW
-        self.oracle = Oracle(bundle, views_NVCHW)
+        self.oracle: Answers = Oracle(bundle, views_NVCHW)
         store = Store(topology, bundle.tables)
-        self.engines = Engines(bundle, views_NVCHW, store, profile, wire=wire)
+        self.engines: Loads = Engines(bundle, views_NVCHW, store, profile, wire=wire)
         self.node_bundle = bundle if wire else referring(bundle)
         self.codec: Codec
         if wire:

@@ -22,7 +22,7 @@ from ddnn.simulate.codec import Author, Parcel, ParcelCodec
 from ddnn.simulate.loops import Host, Loop
 from ddnn.simulate.network import Network
 from ddnn.simulate.promises import Promises
-from ddnn.simulate.references import Engines
+from ddnn.simulate.references import Loads
 from ddnn.simulate.scheduler import Scheduler
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
@@ -177,7 +177,7 @@ class Members:
         scheduler: Scheduler,
         network: Network,
         codec: Codec,
-        engines: Engines,
+        engines: Loads,
         promises: Promises,
         turn_s: tuple[float, float, float],
         host: Callable[[str], Host | None],

@@ -5,6 +5,8 @@ Axes: N recorded samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,14 @@ from ddnn.nodes.masked import MaskedModel, Recomputed
 
 MOST_KNOWN = 4096
 """Sets of views whose answers are kept."""
+
+
+class Answers(Protocol):
+    """Knows what verdicts must be; see Oracle."""
+
+    absent_N: list[int]
+
+    def expected(self, views: int, exit_name: str) -> Recomputed: ...
 
 
 class Oracle:

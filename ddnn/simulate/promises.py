@@ -20,7 +20,7 @@ from ddnn.nodes.masked import NEAR
 from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.simulate.codec import Parcel
 from ddnn.simulate.health import Health
-from ddnn.simulate.oracle import Oracle
+from ddnn.simulate.oracle import Answers
 from ddnn.simulate.state import size_of
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.ledger import Ledger
@@ -55,7 +55,7 @@ class Promises:
     def __init__(
         self,
         topology: Topology,
-        oracle: Oracle,
+        oracle: Answers,
         health: Health,
         *,
         prior_class: int,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,6 +201,14 @@ class RecalledSection(RecalledEngine):
             for place, child in enumerate(self._children)
         }
         return children | {"present": inputs["present"]}
+
+
+class Loads(Protocol):
+    """Engines that share a meter."""
+
+    meter: Meter
+
+    def load(self, path: Path) -> Engine: ...
 
 
 class Engines:

@@ -13,6 +13,33 @@ FROM_COLLECTOR = (Kind.ROLL, Kind.HEARTBEAT, Kind.STOP)
 
 def routes(topology: Topology) -> frozenset[Route]:
     """All (sender, receiver, kind) that are meant; a message on any other is refused."""
+    return _index(topology).routes
+
+
+class _Index:
+    """What follows from one topology, found once."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.routes = _all_routes(topology)
+        self.peers: dict[str, set[str]] = {}
+        self.senders: dict[str, set[str]] = {}
+        for sender, receiver, _ in self.routes:
+            self.peers.setdefault(sender, set()).add(receiver)
+            self.senders.setdefault(receiver, set()).add(sender)
+
+
+_LATEST: list[_Index] = []
+"""The index asked for last: of a thousand nodes it takes a while to make."""
+
+
+def _index(topology: Topology) -> _Index:
+    if not _LATEST or _LATEST[0].topology is not topology:
+        _LATEST[:] = [_Index(topology)]
+    return _LATEST[0]
+
+
+def _all_routes(topology: Topology) -> frozenset[Route]:
     data = set(_sample_routes(topology))
     nodes = topology.nodes
     beats = {(sender, receiver, Kind.HEARTBEAT) for sender, receiver, _ in data}
@@ -26,7 +53,7 @@ def routes(topology: Topology) -> frozenset[Route]:
 
 def peers(topology: Topology, name: str) -> tuple[str, ...]:
     """Everyone `name` sends to, sorted."""
-    return tuple(sorted({to for sender, to, _ in routes(topology) if sender == name}))
+    return tuple(sorted(_index(topology).peers.get(name, ())))
 
 
 def neighbours(topology: Topology, name: str) -> frozenset[str]:
@@ -36,7 +63,7 @@ def neighbours(topology: Topology, name: str) -> frozenset[str]:
 
 def senders(topology: Topology, name: str) -> tuple[str, ...]:
     """Everyone who sends to `name`, sorted."""
-    return tuple(sorted({sender for sender, to, _ in routes(topology) if to == name}))
+    return tuple(sorted(_index(topology).senders.get(name, ())))
 
 
 def watchers(topology: Topology, name: str) -> frozenset[str]:
