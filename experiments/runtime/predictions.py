@@ -23,8 +23,8 @@ from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.data.multiview import MultiView
-from ddnn.run.launcher import Options, launch
-from ddnn.run.plan import FailurePlan, plan_of
+from ddnn.run.failures.plan import FailurePlan, plan_of
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.simulate.laboratory import Laboratory
 from ddnn.simulate.profile import Profile, measured
 from ddnn.simulate.report import outcome_of
