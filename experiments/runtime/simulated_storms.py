@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from ddnn import share
+from ddnn import shipped
 from ddnn.bench.runtime import random_views
 from ddnn.errors import DdnnError
 from ddnn.simulate.laboratory import Laboratory
@@ -163,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=1_000_000)
     parser.add_argument("--rate", type=float, default=RATE)
-    parser.add_argument("--topologies", nargs="+", default=list(share.names("topologies")))
+    parser.add_argument("--topologies", nargs="+", default=list(shipped.names("topologies")))
     parser.add_argument("--seed", type=int, default=1, help="the first")
     add_places(parser, smoke="two topologies, 2,000 samples")
     given = parser.parse_args()
