@@ -10,7 +10,7 @@ setup: $(DONE)
 
 $(DONE): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,dev,docs]'
 	touch $@
 
 demo: setup
@@ -32,7 +32,6 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 docs: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(BIN)/python docs/fill.py build/docs
 	$(BIN)/zensical build --clean --strict
 
