@@ -83,6 +83,7 @@ class Promises:
         self._progress = (0, 0.0)  # samples answered, and since when no more
         self._exits = tuple(topology.exits)
         self._thresholds: tuple[float | None, ...] = ()
+        self._exit_s = topology.collector.answer_ms / 1000 * len(self._exits)
         self._answer_s = topology.collector.answer_ms / 1000 * (len(self._exits) + 1)
         tiers = [tier.name for tier in topology.tiers]
         self._tier_of = [tiers.index(tier.name) for tier in topology.exits.values()]
@@ -127,6 +128,13 @@ class Promises:
                 f"sample {answer.sample} took {answer.latency_s:.3f} s, want {longest_s:.3f} s",
             )
         since_s = self._now_s - answer.latency_s - self._grace_s
+        patient_s = self._exit_s + self._slack_s
+        if answer.latency_s > patient_s and since_s >= 0 and self._health.are_well(_LEAD, since_s):
+            self._break(
+                "answered once",
+                f"sample {answer.sample} took {answer.latency_s:.3f} s, want {patient_s:.3f} s: "
+                "the collector was well",
+            )
         due_s = self._due_s + self._slack_s
         if since_s < 0 or answer.latency_s <= due_s or not self._is_even:
             return

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from ddnn.nodes.base import Node
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.gather import Gather
 from ddnn.nodes.kept_features import KeptFeatures
@@ -145,3 +146,22 @@ def test_what_was_checked_is_told(slow_laboratory):
     assert Counter(checked).keys() == {
         "answered once", "masked model", "bytes", "one run", "nobody out", "bounded",
     }  # fmt: skip
+
+
+def test_a_collector_that_waits_for_ever_for_a_deeper_exit_is_found(slow_laboratory, monkeypatch):
+    monkeypatch.setattr(Collector, "_settle", lambda *_: None)
+    cut = Trouble(at_s=3.0, for_s=4.0, kind="cut", link=("cloud", "collector"))
+    assert broken_by(slow_laboratory, cut) == "answered once"
+
+
+def test_a_new_run_that_keeps_the_parts_of_the_old_one_is_found(slow_laboratory, monkeypatch):
+    join = Node._join
+
+    def keeping(self, roll, now_s):
+        parts = self._parts
+        join(self, roll, now_s)
+        self._parts = parts or self._parts
+
+    monkeypatch.setattr(Node, "_join", keeping)
+    crash = Trouble(at_s=1.0, for_s=0.2, kind="crash")
+    assert broken_by(slow_laboratory, crash) == "answered once"
