@@ -1,6 +1,7 @@
 """N samples, V views, K classes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,3 +120,16 @@ def test_the_local_share_is_what_the_local_exit_answers_without_the_lost(topolog
     found = every_failure(run.joint, data.samples, sure, prior_class=1)
     assert {subset.local_share for subset in found} == {1.0}
     assert all(subset.accuracy["overall"] == subset.accuracy["local"] for subset in found)
+
+
+@pytest.mark.parametrize("prior_class", [0, 1, 2])
+def test_what_nobody_left_sees_gets_the_commonest_class(data, prior_class):
+    """`absent: skip`: devices that see nothing have no part, lost or not."""
+    views = data.samples.views_NVCHW.copy()
+    views[:, 1:] = 0
+    labels_N = data.samples.fused_labels_N
+    only_first = replace(data.samples, views_NVCHW=views, labels_N=labels_N)
+    joint = Joint(make_topology(absent="skip"))
+    found = {x.lost: x for x in every_failure(joint, only_first, RULES, prior_class=prior_class)}
+    accuracy = found[("cam0",)].accuracy
+    assert set(accuracy.values()) == {(labels_N == prior_class).mean()}
