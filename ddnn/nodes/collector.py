@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ddnn.nodes.base import LEAD_S, Outgoing
+from ddnn.nodes.base import Outgoing
 from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.liveness import Liveness
+from ddnn.nodes.roll_call import RollCall
 from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer
 from ddnn.topology import Tier, Topology
 from ddnn.wire.messages import (
@@ -90,8 +91,7 @@ class Collector:
     late_verdicts: final answers to samples that had theirs, or that were never asked for.
     pause_s: how long to ask for no more samples while no device is heard, PAUSE_S unless whoever
     runs it knows better; after that the commonest class answers. paused_s: how long it has so far.
-    unreached: how many of its neighbours each node that takes part does not reach or hear, by its
-    latest heartbeat. other_data: digests of those who said hello with other samples.
+    lead: what leads the run, see RollCall.
     """
 
     def __init__(
@@ -107,18 +107,14 @@ class Collector:
     ) -> None:
         """roll: what to call nodes into. samples: to ask for, all rounds together. halts: samples
         before which to finish all others and wait for `release`."""
-        self._roll = roll
         self._nodes = tuple(topology.nodes)
-        self._heartbeat_s = topology.heartbeat.interval_ms / 1000
-        self._boots: dict[str, int] = {}  # of all who ever took part
-        self._to_call = set(self._nodes)
-        self._call_s = self._lead_s = -math.inf  # when to, next
-        self.other_data: dict[str, int] = {}
+        heartbeat_s = topology.heartbeat.interval_ms / 1000
+        self._roll_call = RollCall(self._nodes, roll, heartbeat_s)
+        self.lead = self._roll_call.lead
         self._samples = samples
         self._drafts: dict[int, _Draft] = {}  # of the samples in `_open`
         self._answers: list[Answer] = []
         self.accounts: dict[str, Account] = {}
-        self.unreached: dict[str, int] = {}
         self.gone: list[Gone] = []
         self.late_verdicts = 0
         self.pause_s = PAUSE_S
@@ -160,7 +156,17 @@ class Collector:
     @property
     def data(self) -> int:
         """Digest of the samples, see Roll."""
-        return self._roll.data
+        return self._roll_call.roll.data
+
+    @property
+    def unreached(self) -> dict[str, int]:
+        """See RollCall."""
+        return self._roll_call.unreached
+
+    @property
+    def other_data(self) -> dict[str, int]:
+        """See RollCall."""
+        return self._roll_call.other_data
 
     def ask_no_more(self) -> None:
         """The samples asked for so far are all that there will be."""
@@ -196,54 +202,22 @@ class Collector:
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """Takes one message in."""
         if isinstance(message, Hello):
-            self._answer_hello(sender, message)
+            self._roll_call.answer(sender, message)
             return
         self.liveness.hear(sender, now_s)
         match message:
             case Verdict():
                 self._take_verdict(sender, message, now_s)
-            case Heartbeat(unreached, boot):
-                self.unreached[sender] = unreached
-                if self._boots.get(sender) != boot:
-                    self._take_part(sender, boot, now_s)
-            case Account() if message.run == self._roll.run:
+            case Heartbeat():
+                if self._roll_call.hear(sender, message):
+                    self._restarted(sender, now_s)
+            case Account() if message.run == self._roll_call.roll.run:
                 self.accounts[sender] = message
-
-    def _answer_hello(self, sender: str, hello: Hello) -> None:
-        """Says so where a node sees other samples; else it is called, unless it takes part."""
-        if hello.data not in (0, self._roll.data):
-            self.other_data[sender] = hello.data
-            return
-        self.other_data.pop(sender, None)
-        if hello.run != self._roll.run:
-            self._to_call.add(sender)
-
-    def _take_part(self, sender: str, boot: int, now_s: float) -> None:
-        """A start of a node that was not heard before: the others are to greet it."""
-        is_back = sender in self._boots
-        self._boots[sender] = boot
-        self._to_call |= self._boots.keys()
-        if is_back:
-            self._restarted(sender, now_s)
 
     def excuse(self, by_s: float) -> None:
         """So long this process was not run: neither silence nor lateness is others' fault."""
         self.liveness.excuse(by_s)
         self._open = {sample: news_s + by_s for sample, news_s in self._open.items()}
-
-    def lead(self, now_s: float) -> list[Outgoing]:
-        """Calls those who take no part, and tells all from time to time that the run goes on."""
-        outgoing = []
-        if now_s >= self._call_s and (self._to_call or len(self._boots) < len(self._nodes)):
-            missing = {name for name in self._nodes if name not in self._boots}
-            outgoing = [Outgoing(name, self._roll) for name in sorted(self._to_call | missing)]
-            self._to_call.clear()
-            self._call_s = now_s + self._heartbeat_s
-        if now_s >= self._lead_s:
-            beat = Heartbeat(boot=self._roll.run)
-            outgoing += [Outgoing(name, beat) for name in self._nodes if name in self._boots]
-            self._lead_s = now_s + LEAD_S
-        return outgoing
 
     def tick(self, now_s: float) -> list[Outgoing]:
         """Settles what cannot wait longer, asks for more samples."""
@@ -255,8 +229,7 @@ class Collector:
 
     def due_s(self, now_s: float) -> float:
         """When `lead` or `tick` is due though no message comes."""
-        waits = self._to_call or len(self._boots) < len(self._nodes)
-        times = [self._lead_s, self._call_s if waits else math.inf]
+        times = [self._roll_call.due_s()]
         if self.is_paused:
             times.append((self._unheard_s or 0.0) + self.pause_s)
         if self._open:
