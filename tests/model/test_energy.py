@@ -27,6 +27,8 @@ def test_layers_of_a_residual_block_and_its_shortcut():
     stem, first, shortcut = layers[0], layers[1], layers[13]
     assert (stem.macs, stem.weights, stem.mac_bits) == (32 * 32 * 9 * 3 * 16, 432, 32)
     assert (first.macs, first.weight_bits, first.input_bits) == (32 * 32 * 9 * 16 * 16, 1, 1)
+    assert stem.memory_bits == 32 * 432 + 32
+    assert first.memory_bits == 9 * 16 * 16 + 2 * 32  # a batch norm before it as well
     assert (shortcut.macs, shortcut.mac_bits) == (16 * 16 * 16 * 32, 32)
     assert len(layers) == 1 + 17
 
