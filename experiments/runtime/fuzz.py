@@ -124,15 +124,17 @@ class FuzzedNetwork(MemoryNetwork):
         self._each = -(-limit // GOOD)
         self._limit = limit
         self._insider = bundle.topology.devices[-1]
-        self._sequence = 0
+        self._sequence = 1000  # beyond what the insider said before
         self._boots: dict[str, int] = {}
+        self._has_begun = False
 
     def put(self, sender: str, receiver: str, data: bytes) -> bool:
         """Every good message is known to be its sender's, as with CURVE."""
-        if data[1] == Kind.HELLO:
-            return super().put(sender, receiver, data)
+        self._has_begun |= data[1] == Kind.CAPTURE
         if data[1] == Kind.HEARTBEAT:
             self._boots[sender] = self._codec.announced_boot(data)
+        if not self._has_begun:  # whoever joins the run counts anew
+            return super().put(sender, receiver, data)
         if sender == self._insider:
             return self._put_insider(receiver, data)
         taken = super().put(sender, receiver, data)

@@ -38,7 +38,7 @@ def test_hostile_messages_stop_nothing_and_change_nothing(run, tmp_path):
         {row["name"] for row in found if row["what"] == what} for what in ("thrown", "counted")
     )
     assert {"oversized", "replayed", "wrong shape", "in another's name"} <= thrown
-    assert {"impersonated", "replayed", "not-finite", "session", "version"} <= counted
+    assert {"impersonated", "replayed", "not-finite", "other-run", "version"} <= counted
 
 
 def test_slow_and_far_links_cost_at_least_what_bytes_and_distance_allow(run, tmp_path):

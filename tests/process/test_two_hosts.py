@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from builders import patient, star_topology
 from networks import Trained, Trainer
-from waiting import assert_nothing_is_left, node_processes, wait_until
+from waiting import assert_nothing_is_left, is_free, node_processes, wait_until
 
 from ddnn.bundle.split import split_bundle
 from ddnn.data.multiview import MultiView
@@ -175,6 +175,8 @@ def test_what_a_node_did_in_a_run_that_crashed_has_no_part_in_the_next(hosts):
     site.kill()
     site.wait()
     assert far.poll() is None
+    others = [name for name in (COLLECTOR, *hosts.topology.nodes) if name != "cloud"]
+    wait_until(lambda: all(is_free(*address(hosts.topology, name)) for name in others))
     outcome = hosts.launch()
     whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views_NVCHW)
     for name in ("predicted_N", "exit_N", "present_NV", "degraded_N"):
@@ -187,6 +189,12 @@ def test_what_a_node_did_in_a_run_that_crashed_has_no_part_in_the_next(hosts):
     unsure = int((whole.exit_N == 1).sum())
     assert to_cloud == {("cam0", "features"): unsure, ("cam1", "features"): unsure}
     assert far.wait(10) == 0
+
+
+def address(topology: Topology, name: str) -> tuple[str, int]:
+    """Where the node listens: host and port."""
+    host, port = topology.endpoint(name).removeprefix("tcp://").split(":")
+    return host, int(port)
 
 
 def write_samples(folder: Path, samples: MultiView) -> None:
