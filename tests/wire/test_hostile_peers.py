@@ -101,9 +101,15 @@ class Street:
         """Whether the connection is ended before it brings BOUND_BYTES."""
         connection.setblocking(False)
         left = memoryview(data * (BOUND_BYTES // len(data)))
+        end_s = time.monotonic() + 20
         while left and not self.cam0.ledger.events["unfinished"]:
-            with suppress(BlockingIOError, ConnectionError):
+            assert time.monotonic() < end_s, "neither cut nor done"
+            try:
                 left = left[connection.send(left[: 1 << 20]) :]
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                return True
             self.cam0.receive(0)
         return bool(left)
 
