@@ -26,13 +26,13 @@ from ddnn.report.tables import print_launch
 from ddnn.run.failures.plan import FailurePlan, plan_for
 from ddnn.run.outcome import write_outcome
 from ddnn.runfolder import is_run
-from ddnn.simulate.network import Conditions
-from ddnn.simulate.profile import Profile, measured, read_profile
-from ddnn.simulate.report import outcome_of
-from ddnn.simulate.scaled import ScaledLaboratory
-from ddnn.simulate.schedule import Schedule, check_troubles, read_schedule
-from ddnn.simulate.simulation import Laboratory
-from ddnn.simulate.study import Ran, run_seed, write_schedule
+from ddnn.simulation.network import Conditions
+from ddnn.simulation.profile import Profile, measured, read_profile
+from ddnn.simulation.report import outcome_of
+from ddnn.simulation.scaled import ScaledLaboratory
+from ddnn.simulation.schedule import Schedule, check_troubles, read_schedule
+from ddnn.simulation.simulation import Laboratory
+from ddnn.simulation.study import Ran, run_seed, write_schedule
 
 FOLDER = "simulate"
 SAMPLES = 10_000

@@ -25,11 +25,11 @@ from ddnn.bundle.place import place_bundle
 from ddnn.data.multiview import MultiView
 from ddnn.run.failures.plan import FailurePlan, plan_of
 from ddnn.run.launcher.launch import Options, launch
-from ddnn.simulate.laboratory import Laboratory
-from ddnn.simulate.profile import Profile, measured
-from ddnn.simulate.report import outcome_of
-from ddnn.simulate.schedule import Schedule
-from ddnn.simulate.simulation import simulate
+from ddnn.simulation.laboratory import Laboratory
+from ddnn.simulation.profile import Profile, measured
+from ddnn.simulation.report import outcome_of
+from ddnn.simulation.schedule import Schedule
+from ddnn.simulation.simulation import simulate
 from ddnn.topology import Topology, read_topology
 from experiments.runtime.links import far_cloud, with_links
 from experiments.runtime.scale import random_network

@@ -24,10 +24,10 @@ import torch
 from ddnn import shipped
 from ddnn.bench.runtime import random_views
 from ddnn.errors import DdnnError
-from ddnn.simulate.laboratory import Laboratory
-from ddnn.simulate.profile import Cost, Profile
-from ddnn.simulate.schedule import Schedule
-from ddnn.simulate.study import Ran, run_seed
+from ddnn.simulation.laboratory import Laboratory
+from ddnn.simulation.profile import Cost, Profile
+from ddnn.simulation.schedule import Schedule
+from ddnn.simulation.study import Ran, run_seed
 from ddnn.topology import read_topology
 from experiments.runtime.scale import random_network
 from experiments.shared.provenance import write_measured

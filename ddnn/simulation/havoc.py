@@ -11,10 +11,10 @@ from ddnn.run.failures.failure import Failure
 from ddnn.run.failures.operator import Operator
 from ddnn.run.failures.plan import Action
 from ddnn.run.outcome import failure_entry
-from ddnn.simulate.health import Health, Place
-from ddnn.simulate.network import Network
-from ddnn.simulate.schedule import PLAN_KINDS, Trouble
-from ddnn.simulate.scheduler import Scheduler
+from ddnn.simulation.health import Health, Place
+from ddnn.simulation.network import Network
+from ddnn.simulation.schedule import PLAN_KINDS, Trouble
+from ddnn.simulation.scheduler import Scheduler
 from ddnn.topology import COLLECTOR, Topology
 
 RESTS_S = {"crash": LED_S, "slow": 1.0}

@@ -6,9 +6,9 @@ from builders import star_topology
 
 from ddnn import shipped
 from ddnn.run.inprocess import run_inprocess
-from ddnn.simulate.profile import Profile
-from ddnn.simulate.schedule import Schedule
-from ddnn.simulate.simulation import Laboratory, Result, simulate
+from ddnn.simulation.profile import Profile
+from ddnn.simulation.schedule import Schedule
+from ddnn.simulation.simulation import Laboratory, Result, simulate
 from ddnn.topology import read_topology
 
 SHIPPED = [name for name in shipped.names("topologies") if "resnet" not in name]

@@ -23,10 +23,10 @@ from ddnn.decision import decide
 from ddnn.errors import ConfigError
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.masked import Recomputed
-from ddnn.simulate.codec import ParcelCodec
-from ddnn.simulate.laboratory import Laboratory
-from ddnn.simulate.profile import Meter, Profile
-from ddnn.simulate.references import Store, as_references, referring
+from ddnn.simulation.codec import ParcelCodec
+from ddnn.simulation.laboratory import Laboratory
+from ddnn.simulation.profile import Meter, Profile
+from ddnn.simulation.references import Store, as_references, referring
 from ddnn.topology import DEVICE, Topology
 
 GROUP = 10
@@ -215,7 +215,7 @@ def _masked(
 
 
 class ScaledEngines:
-    """As ddnn.simulate.references.Engines, for a grown topology."""
+    """As ddnn.simulation.references.Engines, for a grown topology."""
 
     def __init__(self, bundle: Bundle, scores_RVK: NDArray[np.float32], profile: Profile) -> None:
         """bundle: the grown one. scores_RVK: of the run's own devices."""

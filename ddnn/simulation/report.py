@@ -14,8 +14,8 @@ from ddnn.report.tally import Tally
 from ddnn.run.launcher.history import History
 from ddnn.run.launcher.start import Watcher
 from ddnn.run.outcome import Kept, NodeState, Outcome, build_report
-from ddnn.simulate.schedule import Schedule
-from ddnn.simulate.simulation import Laboratory, Result
+from ddnn.simulation.schedule import Schedule
+from ddnn.simulation.simulation import Laboratory, Result
 
 
 def outcome_of(

@@ -3,11 +3,11 @@
 import pytest
 
 from ddnn.errors import ConfigError
-from ddnn.simulate.profile import Profile
-from ddnn.simulate.scaled import ScaledLaboratory, scaled_topology
-from ddnn.simulate.schedule import Schedule
-from ddnn.simulate.simulation import Laboratory, simulate
-from ddnn.simulate.study import run_seed
+from ddnn.simulation.profile import Profile
+from ddnn.simulation.scaled import ScaledLaboratory, scaled_topology
+from ddnn.simulation.schedule import Schedule
+from ddnn.simulation.simulation import Laboratory, simulate
+from ddnn.simulation.study import run_seed
 from ddnn.topology import read_topology
 
 

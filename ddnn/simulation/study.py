@@ -14,11 +14,11 @@ from typing import Any
 
 from ddnn.report.files import write_bytes
 from ddnn.run.failures.plan import FailurePlan
-from ddnn.simulate.promises import BrokenPromiseError
-from ddnn.simulate.schedule import Schedule, Trouble, schedule_text
-from ddnn.simulate.shrink import shortest
-from ddnn.simulate.simulation import Laboratory, Result, simulate
-from ddnn.simulate.storm import storm
+from ddnn.simulation.promises import BrokenPromiseError
+from ddnn.simulation.schedule import Schedule, Trouble, schedule_text
+from ddnn.simulation.shrink import shortest
+from ddnn.simulation.simulation import Laboratory, Result, simulate
+from ddnn.simulation.storm import storm
 
 SCHEDULE = "broken-{seed}.yaml"
 

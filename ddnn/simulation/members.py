@@ -18,12 +18,12 @@ from ddnn.nodes.base import Identity, Node
 from ddnn.nodes.build import build_node, patience_s, takeover_s
 from ddnn.nodes.loop import send_account, step
 from ddnn.run.failures.orders import Order
-from ddnn.simulate.codec import Author, Parcel, ParcelCodec
-from ddnn.simulate.loops import Host, Loop
-from ddnn.simulate.network import Network
-from ddnn.simulate.promises import Promises
-from ddnn.simulate.references import Loads
-from ddnn.simulate.scheduler import Scheduler
+from ddnn.simulation.codec import Author, Parcel, ParcelCodec
+from ddnn.simulation.loops import Host, Loop
+from ddnn.simulation.network import Network
+from ddnn.simulation.promises import Promises
+from ddnn.simulation.references import Loads
+from ddnn.simulation.scheduler import Scheduler
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
 from ddnn.wire.messages import Message, row_count

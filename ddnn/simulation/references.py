@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.engine import Engine
-from ddnn.simulate.profile import Meter, Profile
+from ddnn.simulation.profile import Meter, Profile
 from ddnn.topology import DEVICE, Shape, Topology, View
 from ddnn.wire.payloads import Payloads
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.collector import Collector
 from ddnn.report.verdicts import Answer
-from ddnn.simulate.codec import ParcelCodec
-from ddnn.simulate.oracle import Answers, Oracle
-from ddnn.simulate.profile import Profile
-from ddnn.simulate.promises import BrokenPromiseError
-from ddnn.simulate.references import Engines, Loads, Store, referring, view_references
-from ddnn.simulate.schedule import Trouble
+from ddnn.simulation.codec import ParcelCodec
+from ddnn.simulation.oracle import Answers, Oracle
+from ddnn.simulation.profile import Profile
+from ddnn.simulation.promises import BrokenPromiseError
+from ddnn.simulation.references import Engines, Loads, Store, referring, view_references
+from ddnn.simulation.schedule import Trouble
 from ddnn.wire.codec import Codec
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddnn.simulate.shrink import MOST_TRIES, shortest
+from ddnn.simulation.shrink import MOST_TRIES, shortest
 
 
 @pytest.mark.parametrize("guilty", [[], [7], [0, 99], [3, 4, 50], list(range(20))])

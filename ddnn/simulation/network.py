@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from pydantic import Field
 
-from ddnn.simulate.scheduler import Scheduler
+from ddnn.simulation.scheduler import Scheduler
 from ddnn.topology import Model
 from ddnn.wire.transport import Arrived
 

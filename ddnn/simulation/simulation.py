@@ -1,7 +1,7 @@
 """Runs a whole topology in virtual time: the nodes of a launch, its mailboxes, its operator.
 
 What differs from a launch is the clock, what carries the bytes, and that sections are looked up
-where they were computed before. Every event is looked over by ddnn.simulate.promises.
+where they were computed before. Every event is looked over by ddnn.simulation.promises.
 
 Axes: N samples, V views, C image channels, H, W.
 """
@@ -18,17 +18,17 @@ from ddnn.report.verdicts import Answer
 from ddnn.run.failures.operator import Operator
 from ddnn.run.failures.plan import Action, FailurePlan, actions, plan_of, returning_nodes
 from ddnn.run.readiness import losses, unready
-from ddnn.simulate.havoc import Havoc
-from ddnn.simulate.health import Health
-from ddnn.simulate.laboratory import Laboratory as Laboratory
-from ddnn.simulate.laboratory import Result as Result
-from ddnn.simulate.lead import READY_S, SUPERVISE_S, Lead
-from ddnn.simulate.loops import Host, Loop
-from ddnn.simulate.members import DATA, Members, Watched
-from ddnn.simulate.network import Conditions, Network
-from ddnn.simulate.promises import LOOK_S, BrokenPromiseError, Promises
-from ddnn.simulate.schedule import Schedule, Trouble
-from ddnn.simulate.scheduler import Scheduler
+from ddnn.simulation.havoc import Havoc
+from ddnn.simulation.health import Health
+from ddnn.simulation.laboratory import Laboratory as Laboratory
+from ddnn.simulation.laboratory import Result as Result
+from ddnn.simulation.lead import READY_S, SUPERVISE_S, Lead
+from ddnn.simulation.loops import Host, Loop
+from ddnn.simulation.members import DATA, Members, Watched
+from ddnn.simulation.network import Conditions, Network
+from ddnn.simulation.promises import LOOK_S, BrokenPromiseError, Promises
+from ddnn.simulation.schedule import Schedule, Trouble
+from ddnn.simulation.scheduler import Scheduler
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.messages import Roll, Stop
 

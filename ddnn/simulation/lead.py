@@ -9,8 +9,8 @@ from typing import Protocol
 from ddnn.nodes.awake import Awake
 from ddnn.nodes.collector import Collector
 from ddnn.report.verdicts import Answer
-from ddnn.simulate.loops import Loop
-from ddnn.simulate.members import Watched
+from ddnn.simulation.loops import Loop
+from ddnn.simulation.members import Watched
 
 POLL_S = 0.05
 """How long a collector waits at most; see ddnn.run.launcher.one_launch."""

@@ -18,8 +18,8 @@ from pydantic import Field, model_validator
 
 from ddnn.errors import ConfigError
 from ddnn.run.failures.failure import Failure, parse_failure
-from ddnn.simulate.network import Conditions
-from ddnn.simulate.profile import Profile
+from ddnn.simulation.network import Conditions
+from ddnn.simulation.profile import Profile
 from ddnn.topology import COLLECTOR, Model, Name, Topology
 from ddnn.wire.routes import routes
 from ddnn.yamlfile import read_yaml, to_yaml

@@ -18,10 +18,10 @@ from typing import Any
 from ddnn.errors import DdnnError
 from ddnn.nodes.masked import NEAR
 from ddnn.report.verdicts import NO_EXIT, Answer
-from ddnn.simulate.codec import Parcel
-from ddnn.simulate.health import Health
-from ddnn.simulate.oracle import Answers
-from ddnn.simulate.state import size_of
+from ddnn.simulation.codec import Parcel
+from ddnn.simulation.health import Health
+from ddnn.simulation.oracle import Answers
+from ddnn.simulation.state import size_of
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.ledger import Ledger
 from ddnn.wire.messages import Features, Kind, Message, Scores, kind_of, row_count

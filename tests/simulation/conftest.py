@@ -2,8 +2,8 @@ import pytest
 from builders import star_topology
 from networks import Trainer
 
-from ddnn.simulate.profile import Cost, Profile
-from ddnn.simulate.simulation import Laboratory
+from ddnn.simulation.profile import Cost, Profile
+from ddnn.simulation.simulation import Laboratory
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pytest
 from builders import star_topology
 
 from ddnn.run.failures.plan import plan_of
-from ddnn.simulate.profile import Cost, Profile
-from ddnn.simulate.report import outcome_of
-from ddnn.simulate.schedule import (
+from ddnn.simulation.profile import Cost, Profile
+from ddnn.simulation.report import outcome_of
+from ddnn.simulation.schedule import (
     OWN_KINDS,
     PLAN_KINDS,
     Schedule,
@@ -17,9 +17,9 @@ from ddnn.simulate.schedule import (
     read_schedule,
     schedule_text,
 )
-from ddnn.simulate.simulation import Laboratory, Result, simulate
-from ddnn.simulate.storm import storm
-from ddnn.simulate.study import run_seed
+from ddnn.simulation.simulation import Laboratory, Result, simulate
+from ddnn.simulation.storm import storm
+from ddnn.simulation.study import run_seed
 from ddnn.topology import COLLECTOR, read_topology
 
 

@@ -6,9 +6,9 @@ from ddnn.nodes.base import Node
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.gather import Gather
 from ddnn.nodes.kept_features import KeptFeatures
-from ddnn.simulate.schedule import Schedule, Trouble
-from ddnn.simulate.simulation import Laboratory, simulate
-from ddnn.simulate.study import run_seed
+from ddnn.simulation.schedule import Schedule, Trouble
+from ddnn.simulation.simulation import Laboratory, simulate
+from ddnn.simulation.study import run_seed
 from ddnn.wire.heard import Heard
 from ddnn.wire.ledger import Ledger
 from ddnn.wire.transport import Mailbox

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ddnn.simulate.network import CONNECT_S, QUEUE_MESSAGES, Conditions, Network
-from ddnn.simulate.scheduler import Scheduler
+from ddnn.simulation.network import CONNECT_S, QUEUE_MESSAGES, Conditions, Network
+from ddnn.simulation.scheduler import Scheduler
 
 
 class Bench:

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ddnn.simulate.network import Network
-from ddnn.simulate.scheduler import Scheduler
+from ddnn.simulation.network import Network
+from ddnn.simulation.scheduler import Scheduler
 
 SHORTEST_S = 1e-6
 """A turn takes at least so long: time goes on whatever a profile says."""

@@ -31,7 +31,7 @@ def size_of(*roots: object) -> int:
             if thing and not isinstance(next(iter(thing)), _LEAVES):
                 waiting += thing
         elif type(thing).__module__.startswith(
-            ("ddnn.nodes", "ddnn.wire", "ddnn.simulate.members")
+            ("ddnn.nodes", "ddnn.wire", "ddnn.simulation.members")
         ):
             waiting += _fields(thing)
     return total

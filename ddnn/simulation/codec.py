@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ddnn.errors import WireError
-from ddnn.simulate.references import Store
+from ddnn.simulation.references import Store
 from ddnn.topology import Topology
 from ddnn.wire.codec import Codec, Header
 from ddnn.wire.messages import Features, Message, Scores

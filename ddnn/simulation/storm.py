@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 
-from ddnn.simulate.schedule import OF_LINKS, OWN_KINDS, PLAN_KINDS, Trouble
+from ddnn.simulation.schedule import OF_LINKS, OWN_KINDS, PLAN_KINDS, Trouble
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.faulty import LINK_FAULT_KINDS
 from ddnn.wire.routes import routes
