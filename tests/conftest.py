@@ -1,6 +1,11 @@
 """Settings of all tests; in continuous integration nothing is skipped for want of a package."""
 
+import importlib
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,6 +15,30 @@ settings.load_profile("ddnn")
 
 WANTING = "Skipped: needs "
 """How the reason of a skip begins that installing something would mend."""
+
+EXAMPLE = Path(__file__).parent / "example_package"
+
+
+@pytest.fixture(scope="session")
+def installed_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the example package is installed, by pip and with no network."""
+    pytest.importorskip("hatchling", reason="needs hatchling")
+    place = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--target", str(place)]
+    subprocess.run([*pip, *options, str(EXAMPLE)], check=True, timeout=60)
+    return place
+
+
+@pytest.fixture
+def example_package(installed_example: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The example package can be imported, here and in child processes."""
+    monkeypatch.syspath_prepend(str(installed_example))
+    monkeypatch.setenv("PYTHONPATH", str(installed_example), prepend=os.pathsep)
+    importlib.invalidate_caches()
+    yield installed_example
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ddnn_example"]:
+        del sys.modules[name]
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,6 +16,7 @@ TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 BASE = {
     "addresses",
     "errors",
+    "extensions",
     "names",
     "paths",
     "plainfile",
@@ -35,6 +36,7 @@ TRAINING = STRUCTURE | {
 LAYERS = {
     "errors": set(),
     "addresses": {"errors"},
+    "extensions": {"errors"},
     "names": set(),
     "paths": {"errors"},
     "plainfile": set(),
@@ -68,7 +70,7 @@ LAYERS = {
     },
     "nodes": RUNTIME,
     "run": RUNTIME | {"nodes", "data"},
-    "simulate": RUNTIME | {"nodes", "run"},
+    "simulation": RUNTIME | {"nodes", "run"},
     "model": STRUCTURE | {"coding"},
     "bundle.graph": STRUCTURE | {"model"},
     "bundle.write": TRAINING - {"data", "bundle.write"} | {"bundle.split"},
@@ -77,7 +79,7 @@ LAYERS = {
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "api": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "cli": RUNTIME | TRAINING | {
-        "nodes", "run", "simulate", "training", "demo", "bench", "bundle.split", "bundle.place",
+        "nodes", "run", "simulation", "training", "demo", "bench", "bundle.split", "bundle.place",
         "bundle.compose", "api",
     },
     "__main__": {"cli"},

@@ -1,0 +1,3 @@
+"""A package that adds to ddnn."""
+
+NUMBER = 7
