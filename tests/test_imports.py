@@ -1,6 +1,7 @@
 """Who may import whom, who owns which dependency, and what nobody may do."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,6 +215,17 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
     heavy = {"torch", "torchvision", "sklearn", "matplotlib", "scipy", "onnx", "safetensors", "PIL"}
     assert set(found.stdout.split()) & heavy == set()
     assert {"zmq", "onnxruntime"} <= set(found.stdout.split())
+
+
+def test_what_runs_sections_reports_to_nobody_and_keeps_nothing_at_home(tmp_path: Path):
+    """ONNX Runtime's own telemetry, which is silent by itself in tests and in CI only."""
+    path = {key: value for key, value in os.environ.items() if key in ("PATH", "PYTHONPATH")}
+    subprocess.run(
+        [sys.executable, "-c", "import ddnn.nodes.engine"],
+        check=True,
+        env=path | {"HOME": str(tmp_path)},
+    )
+    assert list(tmp_path.rglob("*")) == []
 
 
 RUNTIME_STARTS = (

@@ -5,16 +5,20 @@ Axes: N is the batch of every array.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from ddnn.bundle.external import check_model
 from ddnn.errors import BundleError
+
+# From 1.29 on its import starts a thread that reports to its maker and keeps a database at home.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort  # reads the line above, once
 
 
 class Engine:
