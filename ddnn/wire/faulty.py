@@ -4,9 +4,10 @@ Stands between a node's mailbox and its real transport; the node knows nothing o
 links (bandwidth, latency, loss) are the same thing, set for good at the start.
 
 A fault holds for what the node sends to one peer, or, for EVERYONE, for all it sends and
-receives. Whether a message is hit follows from the seed and what the message speaks of: its
-samples or, for a heartbeat, its number. So the same plan hits the same messages wherever samples
-share messages alike: in one process always, in many with a window of one sample.
+receives; a delay holds for what it sends alone, so that `delay_ms` is what its answers are late
+by, and not half of it. Whether a message is hit follows from the seed and what the message speaks
+of: its samples or, for a heartbeat, its number. So the same plan hits the same messages wherever
+samples share messages alike: in one process always, in many with a window of one sample.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from ddnn.topology import Topology
 from ddnn.wire.codec import HEADER
@@ -32,6 +33,10 @@ MAX_HELD = 10_000
 
 Chance = Callable[[str], float]
 """By what it decides: a number, uniform in [0, 1), that is a message's own."""
+
+
+def _spared(_: str) -> float:
+    return 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +73,6 @@ def emulated_faults(name: str, topology: Topology) -> list[tuple[str, LinkFault]
     return found
 
 
-class _Message(NamedTuple):
-    """On its way to `peer`, or, where that is None, in from whoever has `key`."""
-
-    peer: str | None
-    data: bytes
-    key: str | None = None
-
-
 class FaultyTransport:
     """See Transport. Order on a link is kept, as TCP keeps it."""
 
@@ -87,10 +84,9 @@ class FaultyTransport:
         self._seed = seed
         self._clock = clock
         self._faults: dict[tuple[str, str], LinkFault] = {}
-        self._held: list[tuple[float, int, _Message]] = []
-        self._arrived: list[Arrived] = []
-        self._busy_s: dict[str | None, float] = {}
-        self._last_s: dict[str | None, float] = {}
+        self._held: list[tuple[float, int, str, bytes]] = []
+        self._busy_s: dict[str, float] = {}
+        self._last_s: dict[str, float] = {}
         self._order = count()
         self._numbers: Counter[tuple[str | None, int]] = Counter()
 
@@ -107,21 +103,21 @@ class FaultyTransport:
         self._release()
         if not self._faults and not self._held:
             return self._inner.send(peer, data)
-        return self._carry(_Message(peer, data))
+        return self._carry(peer, data)
 
     def receive(self, timeout_s: float) -> list[Arrived]:
         """See Transport."""
         self._release()
         if self._held:
             timeout_s = min(timeout_s, max(0.0, self._held[0][0] - self._clock()))
-        arrived = self._inner.receive(0 if self._arrived else timeout_s)
+        arrived = self._inner.receive(timeout_s)
         self._release()
-        if not self._faults and not self._held and not self._arrived:
+        if not self._faults:
             return arrived
-        for data, key in arrived:
-            self._carry(_Message(None, data, key))
-        passed, self._arrived = self._arrived, []
-        return passed
+        passed = (
+            (self._harmed(data, None, self._chances(None, data)), key) for data, key in arrived
+        )
+        return [(data, key) for data, key in passed if data is not None]
 
     def due_s(self) -> float | None:
         """When a held message is released."""
@@ -131,7 +127,7 @@ class FaultyTransport:
         """For good, emulated links included; what is held leaves at once."""
         self._faults = {}
         while self._held:
-            self._let_go(heapq.heappop(self._held)[2])
+            self._inner.send(*heapq.heappop(self._held)[2:])
 
     def close(self) -> None:
         """See Transport. Held messages are lost."""
@@ -139,42 +135,39 @@ class FaultyTransport:
 
     def _release(self) -> None:
         while self._held and self._held[0][0] <= self._clock():
-            self._let_go(heapq.heappop(self._held)[2])
+            self._inner.send(*heapq.heappop(self._held)[2:])
 
-    def _let_go(self, message: _Message) -> bool:
-        if message.peer is not None:
-            return self._inner.send(message.peer, message.data)
-        self._arrived.append((message.data, message.key))
+    def _carry(self, peer: str, data: bytes) -> bool:
+        """Loses, damages or holds the message, or sends it: then, whether it was taken."""
+        chance = self._chances(peer, data)
+        harmed = self._harmed(data, peer, chance)
+        if harmed is None:
+            return True
+        release_s = self._release_s(peer, len(data), chance)
+        if release_s is None:
+            return self._inner.send(peer, harmed)
+        if len(self._held) < MAX_HELD:
+            heapq.heappush(self._held, (release_s, next(self._order), peer, harmed))
         return True
 
-    def _carry(self, message: _Message) -> bool:
-        """Loses, damages or holds the message, or lets it go: then, whether it was taken."""
-        peer, data, _ = message
+    def _harmed(self, data: bytes, peer: str | None, chance: Chance) -> bytes | None:
+        """What is left of a message to `peer`, or, for None, of one that arrived; None: lost."""
         if self._active(peer, "partition"):
-            return True
-        if len(data) < HEADER.size:
-            return self._let_go(message)  # no message: the codec refuses it
-        chance = self._chances(peer, data)
+            return None
         if any(chance(f.kind) < f.share for f in self._active(peer, "drop", "loss")):
-            return True
+            return None
         if any(chance(f.kind) < f.share for f in self._active(peer, "corrupt")):
             place = int(chance("place") * len(data))  # once: twice would undo it
             flipped = data[place] ^ (1 << int(chance("bit") * 8))
             data = data[:place] + bytes([flipped]) + data[place + 1 :]
-        message = message._replace(data=data)
-        release_s = self._release_s(peer, len(data), chance)
-        if release_s is None:
-            return self._let_go(message)
-        if len(self._held) < MAX_HELD:
-            heapq.heappush(self._held, (release_s, next(self._order), message))
-        return True
+        return data
 
     def _active(self, peer: str | None, *kinds: str) -> list[LinkFault]:
         peers = (EVERYONE,) if peer is None else (peer, EVERYONE)
         keys = [(name, kind) for name in peers for kind in kinds]
         return [self._faults[key] for key in keys if key in self._faults]
 
-    def _release_s(self, peer: str | None, size: int, chance: Chance) -> float | None:
+    def _release_s(self, peer: str, size: int, chance: Chance) -> float | None:
         """When a message of so many bytes arrives, None: at once."""
         delays = self._active(peer, "delay", "latency")
         bandwidths = self._active(peer, "bandwidth")
@@ -193,7 +186,10 @@ class FaultyTransport:
         """From the seed, the link and what the message speaks of.
 
         The samples of a message stand after its header; those that speak of none are counted.
+        What is too short for a message is spared: the codec refuses it.
         """
+        if len(data) < HEADER.size:
+            return _spared
         kind, rows, sender = data[1], data[2], data[4]
         subject = data[HEADER.size : HEADER.size + 4 * rows]
         if not rows:
