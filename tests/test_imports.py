@@ -70,7 +70,9 @@ LAYERS = {
         "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "data", "wire",
     },
     "nodes": RUNTIME,
-    "run": RUNTIME | {"nodes", "data"},
+    "live.events": set(),
+    "live.feed": {"live.events"},
+    "run": RUNTIME | {"nodes", "data", "live.events", "live.feed"},
     "simulation": RUNTIME | {"nodes", "run"},
     "model": STRUCTURE | {"coding"},
     "bundle.graph": STRUCTURE | {"model"},
@@ -85,7 +87,8 @@ LAYERS = {
     },
     "__main__": {"cli"},
 }  # fmt: skip
-"""By part of the package, what it may import beside itself. `bundle` is several parts."""
+"""By part of the package, what it may import beside itself. `bundle` is several parts, and so is
+`live`, whose feed the runtime writes to."""
 
 BENCH = ("bench/",)  # measures bare sockets and the naive way beside ours
 OWNERS = {
@@ -106,7 +109,7 @@ NAIVE = "bench/naive.py"  # the naive way that is measured: pickles to itself
 def part_of(module: str) -> str:
     """`wire` for ddnn.wire.codec, `bundle.load` for ddnn.bundle.load."""
     names = module.split(".")[1:]
-    return ".".join(names[:2]) if names[:1] == ["bundle"] else names[0]
+    return ".".join(names[:2]) if names[0] in ("bundle", "live") else names[0]
 
 
 def imports(tree: ast.AST) -> Iterator[str]:

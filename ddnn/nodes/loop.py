@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 
 from ddnn.nodes.awake import Awake
 from ddnn.nodes.base import Node, Outgoing, merge_events
 from ddnn.topology import COLLECTOR
-from ddnn.wire.messages import Account
+from ddnn.wire.messages import NO_RUN, Account
 from ddnn.wire.transport import Mailbox, Received
 
 SETTLE_S = 0.1
@@ -16,18 +17,28 @@ SETTLE_S = 0.1
 
 
 def run_node(
-    node: Node, mailbox: Mailbox, should_stop: Callable[[], bool], *, patience_s: float
+    node: Node,
+    mailbox: Mailbox,
+    should_stop: Callable[[], bool],
+    *,
+    patience_s: float,
+    account_s: float = math.inf,
 ) -> None:
     """Turns until the collector says stop, or should_stop does.
 
-    patience_s: silence after which the node gives up others.
+    patience_s: silence after which the node gives up others. account_s: time between two accounts
+    of what was counted so far.
     """
+    account_due_s = account_s
     awake = Awake(patience_s / 2)
     while not node.stopped and not should_stop():
         wait_s = max(0.0, node.due_s() - awake.now_s)
         received = mailbox.receive(wait_s)
         awake.look(wait_s)
         step(node, mailbox, received, awake.now_s)
+        if awake.now_s >= account_due_s:
+            account_due_s = awake.now_s + account_s
+            send_account_so_far(node, mailbox)
 
 
 def step(node: Node, mailbox: Mailbox, received: Iterable[Received], now_s: float) -> bool:
@@ -54,6 +65,13 @@ def send_all(mailbox: Mailbox, outgoing: Iterable[Outgoing]) -> None:
 def send_account(node: Node, mailbox: Mailbox) -> None:
     """Everything the node counted, to the collector."""
     mailbox.send(COLLECTOR, merge_events(settled_account(mailbox), node.events))
+
+
+def send_account_so_far(node: Node, mailbox: Mailbox) -> None:
+    """As `send_account` of a run that goes on; the kernel's count is for its end."""
+    if mailbox.run != NO_RUN:
+        account = mailbox.ledger.account(run=mailbox.run)
+        mailbox.send(COLLECTOR, merge_events(account, node.events))
 
 
 def settled_account(mailbox: Mailbox) -> Account:

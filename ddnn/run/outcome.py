@@ -214,7 +214,7 @@ def build_report(
             "per_device_sample_equation": equation,
             "per_device_sample_raw": topology.view.shape.values,
             "kernel": kernel_entry(collector.accounts),
-            "links": [_link_entry(count) for count in counts],
+            "links": [link_entry(count) for count in counts],
         },
         "latency_ms": tally.latencies_ms(),
         "throughput_samples_per_s": tally.counts.samples / max(duration_s, 1e-9),
@@ -282,7 +282,8 @@ def _of_devices(counts: list[LinkCount], topology: Topology) -> list[LinkCount]:
     return [c for c in counts if c.kind.is_data and topology.nodes[c.link[0]].role == DEVICE]
 
 
-def _link_entry(count: LinkCount) -> dict[str, Any]:
+def link_entry(count: LinkCount) -> dict[str, Any]:
+    """As `bytes.links` of the report has it."""
     return {
         "from": count.link[0],
         "to": count.link[1],

@@ -17,6 +17,7 @@ from waiting import assert_nothing_is_left, node_processes
 
 from ddnn.bundle.load import load_bundle
 from ddnn.errors import BundleError, ConfigError, DdnnError, LaunchError, TransportError
+from ddnn.live.feed import Feed
 from ddnn.report.verdicts import columns
 from ddnn.run.failures.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.run.inprocess import run_inprocess
@@ -307,3 +308,51 @@ def test_wrong_views_are_refused_before_anything_starts(train):
     with pytest.raises(DdnnError, match=r" 3 x 1 x 8 x 8, topology star wants 2 x 1 x 8 x 8"):
         launch(trained.bundle, other.samples)
     assert node_processes(trained.bundle.folder) == []
+
+
+def test_a_feed_is_told_everything_while_it_happens(train):
+    topology = patient(star_topology(2))
+    trained, feed = train(topology, 30), Feed()
+    with feed.subscribe() as reader:
+        gone = parse_failure({"node": "cam1", "kind": "kill", "at": {"sample": 10}})
+        plan = FailurePlan(topology="star", failures=[gone])
+        outcome = launch(
+            trained.bundle,
+            trained.samples,
+            Options(free_ports=True, plan=plan),
+            Watcher(feed=feed),
+        )
+        events = reader.take()
+    assert events[0]["kind"] == "begin"
+    assert events[-1] == {"kind": "end", "time": events[-1]["time"], "why": ""}
+    verdicts = [event for event in events if event["kind"] == "verdict"]
+    verdicts.sort(key=lambda event: event["sample"])
+    assert [event["sample"] for event in verdicts] == list(range(30))
+    assert [event["class"] for event in verdicts] == outcome.verdicts.predicted_N.tolist()
+    assert {event["present"] for event in verdicts[10:]} == {"10"}
+    failed = [event for event in events if event["kind"] == "failure"]
+    assert [(event["node"], event["what"], event["sample"]) for event in failed][:1] == [
+        ("cam1", "kill", 10)
+    ]
+    links = [event for event in events if event["kind"] == "links"][-1]
+    assert links["links"] == outcome.report["bytes"]["links"]
+
+
+def test_nodes_tell_what_they_counted_while_somebody_reads_it(train):
+    """And their last words are still the whole account, with the kernel's count."""
+    trained, feed = train(patient(star_topology(2)), 30), Feed()
+    with feed.subscribe(limit=10**6) as reader:
+        outcome = launch(
+            trained.bundle,
+            trained.samples,
+            Options(free_ports=True, rounds=100),
+            Watcher(feed=feed, account_s=0.05),
+        )
+        links = [event for event in reader.take() if event["kind"] == "links"]
+    assert outcome.report["bytes"]["kernel"]["difference"] == 0
+    assert outcome.report["samples"] == 3000
+    payload = outcome.report["bytes"]
+    assert payload["per_device_sample"]["payload"] == payload["per_device_sample_equation"]
+    assert links[-1]["links"] == payload["links"]
+    while_it_ran = [e for event in links[:-1] for e in event["links"] if e["from"] == "cam0"]
+    assert any(0 < e["rows"] < 3000 for e in while_it_ran if e["kind"] == "scores")

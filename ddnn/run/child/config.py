@@ -15,7 +15,8 @@ class ChildConfig:
     topology's. data: digest of all cameras' samples, 0 where nobody knows it. seed: of the failure
     plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
     insecure: listen to other machines without CURVE. sockets: folder of this machine's own
-    sockets, which nodes use in place of their endpoints.
+    sockets, which nodes use in place of their endpoints. account_s: how often to tell the
+    collector what was counted so far, None: at the end alone.
     """
 
     bundle: str
@@ -29,6 +30,7 @@ class ChildConfig:
     keys: str | None = None
     insecure: bool = False
     sockets: str | None = None
+    account_s: float | None = None
 
     def to_argument(self) -> str:
         """The form in which the child takes it."""

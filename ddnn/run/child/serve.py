@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import secrets
 import signal
@@ -116,7 +117,13 @@ def serve(config: ChildConfig) -> None:
             patience_s=takeover_s(topology),
             admits=Budget(len(topology.nodes) + 1).admits,
         )
-        run_node(node, mailbox, stop.is_set, patience_s=patience_s(topology))
+        run_node(
+            node,
+            mailbox,
+            stop.is_set,
+            patience_s=patience_s(topology),
+            account_s=config.account_s or math.inf,
+        )
         transport.end_faults()
         send_account(node, mailbox)
     finally:

@@ -23,8 +23,12 @@ MAX_NOTES = 100
 class History:
     """Entries of `failures` in the report, each with the order that carries it out, and notes."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(
+        self, watcher: Watcher, publish: Callable[[dict[str, Any]], None] = lambda _entry: None
+    ) -> None:
+        """publish: told every entry."""
         self._watcher = watcher
+        self._publish = publish
         self._first: list[tuple[dict[str, Any], Order | None]] = []
         self._last: deque[tuple[dict[str, Any], Order | None]] = deque(maxlen=MAX_ENTRIES // 2)
         self._added = 0
@@ -59,6 +63,7 @@ class History:
         self._added += 1
         full = len(self._first) >= MAX_ENTRIES // 2
         (self._last if full else self._first).append((entry, order))
+        self.spare("feed", lambda: self._publish(entry))
         if tell:
             self.say(failure_line(entry))
 

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import LaunchError
+from ddnn.live.events import NodeState as NodeEvent
+from ddnn.live.feed import Feed
 from ddnn.nodes.awake import Awake
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
@@ -26,12 +28,13 @@ from ddnn.run.launcher.history import History
 from ddnn.run.launcher.launch_files import Memory
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.publisher import Publisher
 from ddnn.run.launcher.start import Options, Watcher, start_nodes
 from ddnn.run.launcher.supervision import Supervision
 from ddnn.run.outcome import NodeState, build_report
 from ddnn.run.readiness import losses, wait_ready
 from ddnn.topology import COLLECTOR, Topology
-from ddnn.wire.messages import Roll, Stop
+from ddnn.wire.messages import Account, Roll, Stop
 from ddnn.wire.transport import Mailbox
 
 LOOK_S = 0.02
@@ -94,7 +97,10 @@ class Launch:
         for failure in plan.failures:
             self._operator.check_reach(failure)
         self._mailbox = mailbox
-        self._history = History(watcher or Watcher())
+        watcher = watcher or Watcher()
+        self._account_s = watcher.account_s if watcher.feed else None
+        self._publisher = Publisher(watcher.feed or Feed(), bundle, "launch", watcher.account_s)
+        self._history = History(watcher, self._publisher.failure)
         self._report_due_s = -math.inf
 
     def run(self, workplace: Workplace) -> dict[str, Any]:
@@ -127,6 +133,7 @@ class Launch:
             workplace=workplace,
             samples=self._samples,
             options=self._options,
+            account_s=self._account_s,
         )
         self._wait_ready()
         self._ready_s = time.monotonic() - begun_s
@@ -134,6 +141,7 @@ class Launch:
         self._idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
         self._begun_s, self._halted_s = time.monotonic(), 0.0
         self._sink.begin(self._topology)
+        self._history.spare("feed", self._publisher.begin)
         try:
             self._run_samples()
             return self._end()
@@ -148,6 +156,9 @@ class Launch:
         self._take_answers()
         report = self._report(self._stop_all(), duration_s=duration_s, interrupted=interrupted)
         self._sink.close(report, self._supervision.memory.rows)
+        self._history.spare(
+            "feed", lambda: self._publisher.end(self._collector.accounts, interrupted)
+        )
         return report
 
     @property
@@ -174,10 +185,13 @@ class Launch:
         return report
 
     def _take_answers(self) -> None:
-        for answer in self._collector.take_answers():
-            label = self._labels[answer.sample % len(self._labels)]
+        labels = self._labels
+        found = [(a, labels[a.sample % len(labels)]) for a in self._collector.take_answers()]
+        for answer, label in found:
             self._tally.add(answer, label)
             self._sink.add(answer, label)
+        if found:
+            self._history.spare("feed", lambda: self._publisher.verdicts(found))
 
     def abandon(self) -> None:
         """Other hosts' nodes end with a launch that ends early; ours do anyway."""
@@ -247,7 +261,25 @@ class Launch:
         self._supervision.look(seconds, self._fell_silent)
         self._history.spare("verdicts", self._sink.flush)
         self._history.spare("report", self._report_so_far)
+        self._history.spare("feed", self._publish)
         self._history.progress(self._collector.answered)
+
+    def _publish(self) -> None:
+        """How nodes and links stand."""
+        self._publisher.look(
+            lambda: {name: self._node_event(name) for name in self._topology.nodes},
+            self._accounts_so_far,
+        )
+
+    def _accounts_so_far(self) -> dict[str, Account]:
+        own = self._mailbox.ledger.account(run=self._mailbox.run)
+        return {**self._collector.accounts, COLLECTOR: own}
+
+    def _node_event(self, name: str) -> NodeEvent:
+        found = self._state(name)
+        is_silent = found.state == "running" and self._is_silent(name)
+        state = "silent" if is_silent else found.state
+        return {"state": state, "resident_mb": found.resident_mb}
 
     def _report_so_far(self) -> None:
         """It is what is left of a launch that is killed."""
@@ -324,12 +356,25 @@ class Launch:
         running |= {name for name in self._remote if not self._is_silent(name)}
         self._tell_to_stop(running.union(self._remote))  # one that hangs ends when it goes on
         deadline_s = time.monotonic() + ACCOUNT_S
-        while running - set(self._collector.accounts) and time.monotonic() < deadline_s:
+        before = dict(self._collector.accounts)
+        while (missing := self._owing(running, before)) and time.monotonic() < deadline_s:
             self._turn(POLL_S)
-        for name in sorted(running - set(self._collector.accounts)):
+        for name in sorted(missing):
             self._history.say(f"{name}: no account within {ACCOUNT_S:.0f} s, others' counts hold")
         self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
         return states
+
+    def _owing(self, names: set[str], before: dict[str, Account]) -> set[str]:
+        """Who has yet to say what it counted in all. before: what they said while it went on, of
+        which one more may be on its way: the last has the kernel's count, where there is one."""
+        now = self._collector.accounts
+        has_kernel = self._mailbox.kernel() is not None
+        done = {
+            name
+            for name, account in now.items()
+            if account is not before.get(name) and (account.kernel is not None or not has_kernel)
+        }
+        return names - done
 
     def _state(self, name: str) -> NodeState:
         if name in self._remote:

@@ -20,6 +20,7 @@ import numpy as np
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import TransportError
+from ddnn.live.feed import Feed
 from ddnn.nodes.build import takeover_s
 from ddnn.run.child.config import ChildConfig
 from ddnn.run.descriptors import have_descriptors
@@ -39,10 +40,14 @@ READY_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watcher:
-    """What the launch tells while it runs: samples answered so far, and lines for a person."""
+    """What the launch tells while it runs: samples answered so far, lines for a person, and, where
+    there is a feed, everything that happens. account_s: how often the feed is told what nodes have
+    counted."""
 
     progress: Callable[[int], None] = lambda _answered: None
     say: Callable[[str], None] = lambda _line: None
+    feed: Feed | None = None
+    account_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +183,10 @@ def start_nodes(
     workplace: Workplace,
     samples: MultiView | None,
     options: Options,
+    account_s: float | None = None,
 ) -> None:
     """Starts the nodes' processes; workplace: where they find the bundle, and devices what their
-    cameras recorded.
+    cameras recorded. account_s: see ChildConfig.
 
     Raises, before any starts, TransportError for an address that one cannot have, ConfigError for
     keys that it cannot use, BundleError for a bundle that has just changed.
@@ -210,6 +216,7 @@ def start_nodes(
             keys=str(options.keys) if options.keys else None,
             insecure=options.insecure,
             sockets=None if folder is None else str(folder),
+            account_s=account_s,
         )
         processes.start(config, topology.nodes[name].limits)
 
