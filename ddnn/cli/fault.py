@@ -12,6 +12,9 @@ from ddnn.run.failures.failure import FAILURE_KINDS, STRENGTHS, Failure, parse_f
 from ddnn.run.launcher.control import request
 from ddnn.run.outcome import failure_entry
 
+KINDS = [kind for kind in FAILURE_KINDS if kind != "trace"]
+"""A trace is read from its file where a plan is."""
+
 
 def strength_options(command: F) -> F:
     """`--delay-ms` and so on, each with the default that a plan has."""
@@ -25,13 +28,13 @@ def strength_options(command: F) -> F:
 
 @click.command(name="fault")
 @click.argument("where", metavar="NODE|FROM:TO")
-@click.argument("kind", metavar="KIND", type=click.Choice(FAILURE_KINDS))
+@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 @strength_options
 @pid_option
 def command(where: str, kind: str, pid: int | None, **strengths: float | None) -> None:
     """Do KIND to a node, or to the link written FROM:TO, of a running launch.
 
-    KIND is kill, hang, delay, drop, corrupt, partition, slow or recover.
+    KIND is kill, hang, delay, drop, corrupt, bitflip, partition, slow or recover.
     """
     sender, _, receiver = where.partition(":")
     asked: dict[str, Any] = {"link": [sender, receiver]} if receiver else {"node": where}

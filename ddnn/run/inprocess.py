@@ -126,7 +126,11 @@ class _Members:
             load_engine=self._load_engine,
         )
         transport = FaultyTransport(
-            self._network.join(name), name, seed=self._seed, clock=self._clock
+            self._network.join(name),
+            name,
+            seed=self._seed,
+            clock=self._clock,
+            head_bytes=self._codec.head_bytes,
         )
         for peer, fault in emulated_faults(name, topology):
             transport.set(peer, fault)

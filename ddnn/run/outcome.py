@@ -57,7 +57,7 @@ def failure_entry(failure: Failure, sample: int | None, *, ends: bool = False) -
         "kind": f"{failure.kind} ends" if ends else failure.kind,
         "values": failure.strengths,
         "applied": sample is not None,
-    }
+    } | ({"file": failure.file} if failure.file is not None else {})
     return entry | ({"seconds": failure.at.seconds} if sample is None else {"sample": sample})
 
 

@@ -207,7 +207,9 @@ class Members:
         def clock() -> float:
             return self._scheduler.now_s + offset_s
 
-        transport = FaultyTransport(loop.end, name, seed=self._seed, clock=clock)
+        transport = FaultyTransport(
+            loop.end, name, seed=self._seed, clock=clock, head_bytes=self._codec.head_bytes
+        )
         for peer, fault in emulated_faults(name, topology):
             transport.set(peer, fault)
         member = self.running[name] = Member(

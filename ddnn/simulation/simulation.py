@@ -12,6 +12,7 @@ import heapq
 import random
 from collections.abc import Iterable, Sequence
 
+from ddnn.errors import ConfigError
 from ddnn.nodes.build import patience_s, takeover_s
 from ddnn.nodes.collector import Collector
 from ddnn.report.verdicts import Answer
@@ -50,9 +51,20 @@ def simulate(
     """One simulation, from roll call to the last account.
 
     plan, troubles: what fails beside the schedule's own; troubles in the order of their times.
+    Raises ConfigError for a plan that flips bits.
     """
     plan = plan or plan_of(laboratory.bundle.topology)
+    _check_kinds(plan)
     return Simulation(laboratory, schedule, plan, troubles).run()
+
+
+def _check_kinds(plan: FailurePlan) -> None:
+    for number, failure in enumerate(plan.failures):
+        if failure.kind == "bitflip":
+            raise ConfigError(
+                f"plan {plan.name}: failures.{number}.kind: got bitflip, want another: a simulation"
+                " looks features up and holds verdicts to the model; `ddnn launch` flips bits"
+            )
 
 
 class Simulation:

@@ -74,6 +74,7 @@ from ddnn.wire.seals import Seal, lobby_seal, run_seal
 VERSION = 2
 HEADER = struct.Struct("<BBBBHHII")
 _CHECKSUM = struct.Struct("<I")
+CHECKSUM_AT = HEADER.size - _CHECKSUM.size
 _BEAT = struct.Struct("<BQ")
 _THREE = struct.Struct("<QQQ")
 _KINDS = {int(kind): kind for kind in Kind}

@@ -15,16 +15,18 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Literal, get_args
 
 from ddnn.topology import Topology
+from ddnn.wire.bitflips import flipped
 from ddnn.wire.codec import HEADER
+from ddnn.wire.trace import Trace
 from ddnn.wire.transport import Arrived, Transport
 
-LinkFaultKind = Literal["delay", "drop", "corrupt", "partition"]
+LinkFaultKind = Literal["delay", "drop", "corrupt", "bitflip", "partition", "trace"]
 LINK_FAULT_KINDS: tuple[str, ...] = get_args(LinkFaultKind)
 EmulationKind = Literal["latency", "loss", "bandwidth"]
 EVERYONE = "*"
@@ -45,6 +47,7 @@ class LinkFault:
 
     share: of messages hit (drop, loss, corrupt). delay_s, jitter_s: added to each (delay,
     latency); the jitter is uniform in [0, jitter_s]. bits_per_s: of the link (bandwidth).
+    bit_error_rate: of payload bits (bitflip). steps: see ddnn.wire.trace (trace).
     """
 
     kind: LinkFaultKind | EmulationKind
@@ -52,6 +55,8 @@ class LinkFault:
     delay_s: float = 0.0
     jitter_s: float = 0.0
     bits_per_s: float = 0.0
+    bit_error_rate: float = 0.0
+    steps: Sequence[Sequence[float]] = ()
 
 
 def emulated_faults(name: str, topology: Topology) -> list[tuple[str, LinkFault]]:
@@ -77,13 +82,22 @@ class FaultyTransport:
     """See Transport. Order on a link is kept, as TCP keeps it."""
 
     def __init__(
-        self, inner: Transport, name: str, *, seed: int, clock: Callable[[], float]
+        self,
+        inner: Transport,
+        name: str,
+        *,
+        seed: int,
+        clock: Callable[[], float],
+        head_bytes: int,
     ) -> None:
+        """head_bytes: of a row before its payload, see Codec."""
         self._inner = inner
+        self._head_bytes = head_bytes
         self._name = name
         self._seed = seed
         self._clock = clock
         self._faults: dict[tuple[str, str], LinkFault] = {}
+        self._traces: dict[str, Trace] = {}
         self._held: list[tuple[float, int, str, bytes]] = []
         self._busy_s: dict[str, float] = {}
         self._last_s: dict[str, float] = {}
@@ -92,6 +106,8 @@ class FaultyTransport:
 
     def set(self, peer: str, fault: LinkFault) -> None:
         """From now on, until `clear`; one fault of a kind a peer. Safe from another thread."""
+        if fault.kind == "trace":
+            self._traces = self._traces | {peer: Trace(fault.steps, self._clock())}
         self._faults = self._faults | {(peer, fault.kind): fault}
 
     def clear(self, peer: str, kind: str) -> None:
@@ -156,16 +172,37 @@ class FaultyTransport:
             return None
         if any(chance(f.kind) < f.share for f in self._active(peer, "drop", "loss")):
             return None
+        return self._damaged(peer, data, chance)
+
+    def _damaged(self, peer: str | None, data: bytes, chance: Chance) -> bytes:
+        """As it arrives: damage that its checksum shows, or that it does not."""
         if any(chance(f.kind) < f.share for f in self._active(peer, "corrupt")):
             place = int(chance("place") * len(data))  # once: twice would undo it
-            flipped = data[place] ^ (1 << int(chance("bit") * 8))
-            data = data[:place] + bytes([flipped]) + data[place + 1 :]
+            byte = data[place] ^ (1 << int(chance("bit") * 8))
+            data = data[:place] + bytes([byte]) + data[place + 1 :]
+        for number, fault in enumerate(self._active(peer, "bitflip")):
+            rate, seed = fault.bit_error_rate, int(chance(f"flip{number}") * 2**53)
+            data = flipped(data, rate=rate, seed=seed, head_bytes=self._head_bytes)
         return data
 
     def _active(self, peer: str | None, *kinds: str) -> list[LinkFault]:
         peers = (EVERYONE,) if peer is None else (peer, EVERYONE)
         keys = [(name, kind) for name in peers for kind in kinds]
-        return [self._faults[key] for key in keys if key in self._faults]
+        traced = [fault for name in peers for fault in self._traced(name) if fault.kind in kinds]
+        return [self._faults[key] for key in keys if key in self._faults] + traced
+
+    def _traced(self, peer: str) -> list[LinkFault]:
+        """What a trace of this link makes of it now."""
+        if (peer, "trace") not in self._faults:
+            return []
+        step = self._traces[peer].now(self._clock())
+        found = [
+            LinkFault(kind="latency", delay_s=step.latency_ms / 1000),
+            LinkFault(kind="loss", share=step.loss),
+        ]
+        if step.bandwidth_kbps:
+            found.append(LinkFault(kind="bandwidth", bits_per_s=step.bandwidth_kbps * 1000))
+        return found
 
     def _release_s(self, peer: str, size: int, chance: Chance) -> float | None:
         """When a message of so many bytes arrives, None: at once."""

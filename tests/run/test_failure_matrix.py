@@ -27,7 +27,13 @@ from ddnn.topology import Topology, read_topology
 SAMPLES, BEGIN, END = 90, 30, 60
 TOPOLOGY = "e-devices-edge-cloud"
 ROLES = {"device": "cam2", "gateway": "gateway", "edge": "edge0", "cloud": "cloud"}
-KNOBS = {"slow": {"factor": 200}, "drop": {"share": 0.3}, "corrupt": {"share": 0.3}}
+KNOBS = {
+    "slow": {"factor": 200},
+    "drop": {"share": 0.3},
+    "corrupt": {"share": 0.3},
+    "bitflip": {"bit_error_rate": 0.2},
+    "trace": {"steps": [[0, 40, 0.1, 0], [0.5, 10, 0.5, 500]]},
+}
 KINDS = [kind for kind in FAILURE_KINDS if kind != "recover"]
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from builders import star_topology
 
-from ddnn.run.failures.plan import plan_of
+from ddnn.errors import ConfigError
+from ddnn.run.failures.plan import FailurePlan, parse_failure, plan_of
 from ddnn.simulation.profile import Cost, Profile
 from ddnn.simulation.report import outcome_of
 from ddnn.simulation.schedule import (
@@ -144,3 +145,19 @@ def test_a_storm_has_every_kind_on_every_node_and_link(laboratory):
     assert {t.node for t in troubles if t.node} == set(topology.nodes)
     assert {t.link[0] for t in troubles if t.link} == {COLLECTOR, *topology.nodes}
     assert [round(20 * trouble.at_s) for trouble in troubles] == list(range(1, 3001))
+
+
+def test_a_plan_that_flips_bits_is_refused(laboratory):
+    entry = {"at": {"sample": 5}, "node": "cam0", "kind": "bitflip"}
+    plan = FailurePlan(topology="star", failures=(parse_failure(entry),))
+    with pytest.raises(ConfigError, match=r"failures\.0\.kind: got bitflip, want another"):
+        run(laboratory, plan=plan)
+
+
+def test_links_follow_a_trace_and_promises_hold(laboratory):
+    steps = [[0, 20, 0.2, 0], [0.2, 0, 0, 200]]
+    entry = {"at": {"seconds": 0}, "link": ["cam0", "gateway"], "kind": "trace", "steps": steps}
+    plan = FailurePlan(topology="star", failures=(parse_failure(entry),))
+    result, free = run(laboratory, plan=plan, samples=200), run(laboratory, samples=200)
+    assert result.broken is None
+    assert result.virtual_s > free.virtual_s

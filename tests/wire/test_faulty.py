@@ -40,7 +40,9 @@ class Bench:
     def __init__(self, seed: int = 0) -> None:
         self.now_s = 0.0
         self.wire = Wire()
-        self.transport = FaultyTransport(self.wire, "me", seed=seed, clock=lambda: self.now_s)
+        self.transport = FaultyTransport(
+            self.wire, "me", seed=seed, clock=lambda: self.now_s, head_bytes=CODEC.head_bytes
+        )
 
     def send(self, sample: int, peer: str = "cam0") -> None:
         assert self.transport.send(peer, message(sample))
@@ -154,6 +156,8 @@ def test_heartbeats_are_hit_by_their_number_whenever_they_are_sent():
 FAULTS = [
     LinkFault(kind="drop", share=0.5),
     LinkFault(kind="corrupt", share=0.5),
+    LinkFault(kind="bitflip", bit_error_rate=0.1),
+    LinkFault(kind="trace", steps=[(0.0, 10.0, 0.1, 100.0)]),
     LinkFault(kind="delay", delay_s=0.1, jitter_s=0.1),
 ]
 

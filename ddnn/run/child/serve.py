@@ -99,7 +99,9 @@ def serve(config: ChildConfig) -> None:
         insecure=config.insecure,
         folder=None if config.sockets is None else Path(config.sockets),
     )
-    transport = FaultyTransport(sockets, name, seed=config.seed, clock=time.monotonic)
+    transport = FaultyTransport(
+        sockets, name, seed=config.seed, clock=time.monotonic, head_bytes=codec.head_bytes
+    )
     for peer, fault in emulated_faults(name, topology):
         transport.set(peer, fault)
     if config.tied:

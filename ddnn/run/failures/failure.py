@@ -9,9 +9,12 @@ from pydantic import Field, model_validator
 from ddnn.report.tables import with_values
 from ddnn.topology import Model, Name
 from ddnn.wire.faulty import EVERYONE, LINK_FAULT_KINDS, LinkFault
+from ddnn.wire.trace import TraceStep
 from ddnn.yamlfile import check_values
 
-FailureKind = Literal["kill", "hang", "delay", "drop", "corrupt", "partition", "slow", "recover"]
+FailureKind = Literal[
+    "kill", "hang", "delay", "drop", "corrupt", "bitflip", "partition", "trace", "slow", "recover"
+]
 FAILURE_KINDS: tuple[str, ...] = get_args(FailureKind)
 SILENT = ("kill", "hang", "partition")
 """Kinds after which nothing of a node arrives: offline, it is masked."""
@@ -54,7 +57,12 @@ class Failure(Model):
     delay_ms: float = Field(50, gt=0, le=60_000, description="delay: added to each message")
     jitter_ms: float = Field(0, ge=0, le=60_000, description="delay: uniform, on top")
     share: float = Field(0.1, gt=0, le=1, description="drop, corrupt: of messages")
+    bit_error_rate: float = Field(0.001, gt=0, le=0.5, description="bitflip: of payload bits")
     factor: float = Field(10, gt=1, le=1e6, description="slow: times the section's own time")
+    file: str | None = Field(None, description="trace: CSV of the link over time, by the plan")
+    steps: tuple[TraceStep, ...] = Field(
+        (), strict=False, max_length=1000, description="trace: what its file says"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Failure:
@@ -66,7 +74,9 @@ class Failure(Model):
             raise ValueError("for: want samples with a sample, seconds with seconds")
         if self.duration and self.kind == "recover":
             raise ValueError("recover: takes no duration")
-        for key, kinds in STRENGTHS.items():
+        if self.kind == "trace" and (self.file is None) == (not self.steps):
+            raise ValueError("trace: want either file or steps")
+        for key, kinds in (*STRENGTHS.items(), *TRACE_KEYS.items()):
             if key in self.model_fields_set and self.kind not in kinds:
                 raise ValueError(f"{self.kind}: has no {key} (that is for {', '.join(kinds)})")
         return self
@@ -108,6 +118,8 @@ class Failure(Model):
             share=self.share,
             delay_s=self.delay_ms / 1000,
             jitter_s=self.jitter_ms / 1000,
+            bit_error_rate=self.bit_error_rate,
+            steps=self.steps,
         )
 
 
@@ -115,9 +127,11 @@ STRENGTHS = {
     "delay_ms": ("delay",),
     "jitter_ms": ("delay",),
     "share": ("drop", "corrupt"),
+    "bit_error_rate": ("bitflip",),
     "factor": ("slow",),
 }
 """By key of a failure, the kinds that have it."""
+TRACE_KEYS = {"file": ("trace",), "steps": ("trace",)}
 
 
 def parse_failure(entry: dict[str, Any]) -> Failure:

@@ -6,6 +6,7 @@
     failures:
       - {at: {sample: 100}, node: cam4, kind: kill, for: {samples: 50}}
       - {at: {seconds: 2}, link: [cam0, gateway], kind: delay, delay_ms: 40, jitter_ms: 20}
+      - {at: {seconds: 0}, link: [cam1, gateway], kind: trace, file: radio.csv}
 
 A sample is exact: everything before it is answered first. Seconds count from the first capture.
 
@@ -29,6 +30,7 @@ from ddnn.run.failures.failure import FAILURE_KINDS as FAILURE_KINDS
 from ddnn.run.failures.failure import SILENT as SILENT
 from ddnn.run.failures.failure import Failure as Failure
 from ddnn.run.failures.failure import parse_failure as parse_failure
+from ddnn.run.failures.traces import read_trace
 from ddnn.shipped import find
 from ddnn.topology import COLLECTOR, Model, Name, Topology
 from ddnn.wire.routes import routes
@@ -67,11 +69,20 @@ class _Entry(NamedTuple):
 
 
 def read_plan(path: str | Path) -> FailurePlan:
-    """The plan of a file, or of a shipped name such as `best-camera-dies`.
+    """The plan of a file, or of a shipped name such as `best-camera-dies`, traces read.
 
     Raises ConfigError naming file, key path, the value got and what was wanted.
     """
-    return read_yaml(find("topologies/plans", str(path)), FailurePlan)
+    found = find("topologies/plans", str(path))
+    plan = read_yaml(found, FailurePlan)
+    read = [_with_steps(failure, Path(found).parent) for failure in plan.failures]
+    return plan.model_copy(update={"failures": tuple(read)})
+
+
+def _with_steps(failure: Failure, folder: Path) -> Failure:
+    if failure.file is None:
+        return failure
+    return failure.model_copy(update={"steps": read_trace(folder / failure.file)})
 
 
 def plan_for(
@@ -213,6 +224,8 @@ def failure_by_hand(request: dict[str, Any], topology: Topology) -> Failure:
 
 def check_failure(failure: Failure, topology: Topology, *, where: str) -> None:
     """Raises ConfigError, beginning with `where`, if the topology has no such node or link."""
+    if failure.kind == "trace" and not failure.steps:
+        raise ConfigError(f"{where}got a file that was not read, want the trace in a plan's file")
     if failure.node is not None:
         check_node(failure.node, topology, where=where)
         return
