@@ -101,6 +101,7 @@ def test_each_kind_of_trouble_alone(kind, laboratory):
         link=(COLLECTOR, "cam1") if of_link else None,
         node=None if of_link or kind in ("crash", "freeze") else "cam1",
         share=1,
+        delay_ms=150,  # longer than the gateway waits
     )
     slow = {"cam0": Cost(fixed_us=20_000)}  # so that samples meet it
     slowed = Laboratory(laboratory.bundle, laboratory.views_NVCHW, Profile(engines=slow))
