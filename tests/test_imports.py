@@ -93,7 +93,7 @@ LAYERS = {
 BENCH = ("bench/",)  # measures bare sockets and the naive way beside ours
 OWNERS = {
     "zmq": ("wire/zeromq.py", "wire/monitor.py", "wire/doorman.py", *BENCH),
-    "onnxruntime": ("nodes/engine.py",),
+    "onnxruntime": ("nodes/engine.py", *BENCH),
     "yaml": ("yamlfile.py",),
     "click": ("cli/",),
     "subprocess": ("run/", *BENCH),

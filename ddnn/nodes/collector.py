@@ -20,6 +20,7 @@ from typing import NamedTuple
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.liveness import Liveness
+from ddnn.nodes.rate import Rate
 from ddnn.nodes.roll_call import RollCall
 from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer
 from ddnn.topology import Tier, Topology
@@ -103,10 +104,12 @@ class Collector:
         prior_class: int,
         patience_s: float,
         window: int | None = None,
+        rate_hz: float | None = None,
         halts: Sequence[int] = (),
     ) -> None:
-        """roll: what to call nodes into. samples: to ask for, all rounds together. halts: samples
-        before which to finish all others and wait for `release`."""
+        """roll: what to call nodes into. samples: to ask for, all rounds together. window: samples
+        in flight at most. rate_hz: samples asked for in a second, None: as fast as they are
+        answered. halts: samples before which to finish all others and wait for `release`."""
         self._nodes = tuple(topology.nodes)
         heartbeat_s = topology.heartbeat.interval_ms / 1000
         self._roll_call = RollCall(self._nodes, roll, heartbeat_s)
@@ -137,6 +140,7 @@ class Collector:
         self._prior_class = prior_class
         self._halts = sorted(set(halts))
         self._next = 0
+        self._rate = Rate(rate_hz)
         self._open: dict[int, float] = {}
         self._again: set[int] = set()
         self._again_s = 0.0
@@ -230,6 +234,8 @@ class Collector:
     def due_s(self, now_s: float) -> float:
         """When `lead` or `tick` is due though no message comes."""
         times = [self._roll_call.due_s()]
+        if self._next < self._samples and not self._is_full:
+            times.append(self._rate.due_s)
         if self.is_paused:
             times.append((self._unheard_s or 0.0) + self.pause_s)
         if self._open:
@@ -267,16 +273,25 @@ class Collector:
         """Samples in flight of which no exit has said anything."""
         return [sample for sample, draft in self._drafts.items() if draft.exit == NO_EXIT]
 
+    @property
+    def _is_full(self) -> bool:
+        """As many samples are in flight as may be."""
+        oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
+        return len(self._open) >= self._window or self._next >= oldest + SLOTS
+
     def _capture(self, now_s: float) -> list[Outgoing]:
         end = self._halts[0] if self._halts else self._samples
         oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
         left = min(end, oldest + SLOTS) - self._next
         count = min(self._window - len(self._open), left)
         enough = min(self._window // 2, MAX_ROWS, left)
+        if self._rate.is_limited:
+            count = enough = min(count, self._rate.due(now_s))
         if count <= 0 or (self._open and count < enough):
             return []  # half a window at once: few full messages instead of many short ones
         samples = range(self._next, self._next + count)
         self._next += count
+        self._rate.take(count)
         for sample in samples:
             self._drafts[sample] = _Draft(now_s)
             self._open[sample] = now_s

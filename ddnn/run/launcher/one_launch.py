@@ -114,6 +114,7 @@ class Launch:
             prior_class=self._bundle.manifest.prior_class,
             patience_s=patience_s(self._topology),
             window=self._options.window,
+            rate_hz=self._options.rate_hz,
             halts=[sample for sample in samples if sample < self._total],
         )
         self._supervision = Supervision(
@@ -237,7 +238,8 @@ class Launch:
         begun_s, looked_s = self._begun_s, 0.0
         try:
             while not collector.is_done:
-                self._turn(POLL_S if collector.answered < collector.asked else 0)
+                waits = collector.answered < collector.asked or self._options.rate_hz
+                self._turn(POLL_S if waits else 0)
                 # right after a turn: time spent elsewhere must not count as the nodes' silence
                 send_all(self._mailbox, collector.tick(time.monotonic()))
                 self._take_answers()

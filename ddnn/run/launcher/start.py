@@ -60,7 +60,8 @@ class Options:
     to measure what an idle system uses. host: the one host this machine plays, None: all.
     ready_s: time all nodes get to start and to reach each other. keys: folder of key files.
     insecure: listen to other machines without CURVE. seconds: ask for no more samples after this
-    time, None: until all were run. ipc: over sockets in the launch's own folder instead of the
+    time, None: until all were run. rate_hz: samples asked for in a second, one after the other;
+    None: as fast as they are answered. ipc: over sockets in the launch's own folder instead of the
     topology's endpoints, where the kernel counts no bytes. data: digest of the samples of which
     those that are run are the first; None: they are all.
     """
@@ -75,6 +76,7 @@ class Options:
     keys: Path | None = None
     insecure: bool = False
     seconds: float | None = None
+    rate_hz: float | None = None
     ipc: bool = False
     data: int | None = None
 
