@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticKnownError
+
+from ddnn.errors import ConfigError
 
 
 def _no_bool(value: object) -> object:
@@ -101,7 +103,46 @@ class FC(_Layers):
         return Shape(self.units, 1, 1)
 
 
-Block = Annotated[ConvP | Conv | Residual | FC, Field(discriminator="kind")]
+class Measured(Model):
+    """What running a module has found: training writes it down, a device reads it."""
+
+    shape: tuple[int, int, int] = Field(strict=False, description="filters, height, width it gives")
+    weights: int = Field(ge=0, description="how many")
+    macs: int = Field(ge=0, description="multiplications for one sample")
+
+
+class Module(Model):
+    """Any torch.nn.Module. Only training imports it; a device runs its ONNX graph."""
+
+    kind: Literal["module"]
+    factory: str = Field(
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$|^[A-Za-z_][\w-]*$",
+        max_length=200,
+        description="gives the module: PACKAGE.MODULE:NAME, or a name that a package adds",
+    )
+    args: dict[str, JsonValue] = Field(
+        default_factory=dict, description="what the factory is called with"
+    )
+    measured: Measured | None = Field(None, description="written by training, never by hand")
+
+    @property
+    def weight_bits(self) -> Bits:
+        """A module's weights are float32."""
+        return 32
+
+    @property
+    def activation_bits(self) -> Bits:
+        """A module gives float32."""
+        return 32
+
+    def output(self, _: Shape) -> Shape:
+        """Shape of what it gives. Raises ConfigError before it was run."""
+        if self.measured is None:
+            raise ConfigError(f"{self.factory}: what it gives is not known before training")
+        return Shape(*self.measured.shape)
+
+
+Block = Annotated[ConvP | Conv | Residual | FC | Module, Field(discriminator="kind")]
 
 
 class Section(Model):
@@ -119,6 +160,11 @@ class Section(Model):
         for block in self.blocks:
             shape = block.output(shape)
         return shape
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the shape of what each block gives is known."""
+        return not any(isinstance(b, Module) and b.measured is None for b in self.blocks)
 
     @property
     def sent_bits(self) -> Bits:

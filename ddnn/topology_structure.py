@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 
 from pydantic import Field
 
-from ddnn.blocks import Model, Section, Shape
+from ddnn.blocks import Model, Module, Section, Shape
 from ddnn.topology_parts import (
     COLLECTOR,
     DEVICE,
@@ -105,6 +106,30 @@ class Structure(Model):
         return node.section or self.tier(node.role).section
 
     @property
+    def has_modules(self) -> bool:
+        """Whether a section or an exit holds a module of the user's."""
+        blocks = [block for name in self.section_nodes for block in self.section(name).blocks]
+        blocks += [block for tier in self.tiers if tier.exit for block in tier.exit.blocks]
+        return any(isinstance(block, Module) for block in blocks)
+
+    @property
+    def unmeasured(self) -> frozenset[str]:
+        """Nodes of which not all shapes are known: before training, what a module gives is not."""
+        found: set[str] = set()
+        for name in self.section_nodes:
+            rule = self.tier(self.nodes[name].role).exit
+            section = self.section(name)
+            if not section.is_measured or (rule and not rule.head(section).is_measured):
+                found.add(name)
+        while above := {up for n in found for up in self._above(n)} - found:
+            found |= above
+        return frozenset(found)
+
+    def _above(self, name: str) -> set[str]:
+        node = self.nodes[name]
+        return {up for up in (node.parent, node.fallback) if up is not None}
+
+    @property
     def section_nodes(self) -> tuple[str, ...]:
         """Nodes with a section, lowest tier first, devices by view."""
         upper = (name for tier in self.tiers[1:] for name in self.members(tier.name))
@@ -115,12 +140,18 @@ class Structure(Model):
         """Tiers that have an exit, lowest first, by exit name: local, then the tier's name."""
         return {exit_name(tier.name): tier for tier in self.tiers if tier.exit is not None}
 
-    def input_shape(self, name: str) -> Shape:
-        """What the node's blocks get: its view, or its children's maps fused."""
+    def input_shape(self, name: str, known: Mapping[str, Shape] | None = None) -> Shape:
+        """What the node's blocks get: its view, or its children's maps fused.
+
+        known: what the children give, where the topology does not say it yet.
+        """
         node = self.nodes[name]
         if node.role == DEVICE:
             return self.view.shape
-        shapes = [self.feature_shape(child) for child in self.children(name)]
+        shapes = [
+            self.feature_shape(child) if known is None else known[child]
+            for child in self.children(name)
+        ]
         if self.tier(node.role).aggregator == "concat":
             return Shape(sum(shape.F for shape in shapes), *shapes[0][1:])
         return shapes[0]

@@ -31,8 +31,8 @@ BESIDE = ("experiments", "datasets", "topologies")
 MAX_LINE = 96
 _PART = re.compile(r"(<!-- from ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ORDER = (
-    "View", "Tier", "Section", "ConvP", "Conv", "Residual", "FC", "Exit", "Collector", "Node",
-    "Limits", "Link", "Heartbeat", "Security",
+    "View", "Tier", "Section", "ConvP", "Conv", "Residual", "FC", "Module", "Measured", "Exit",
+    "Collector", "Node", "Limits", "Link", "Heartbeat", "Security",
 )  # fmt: skip
 _PLACES = {
     "Topology": "The file",
@@ -43,6 +43,8 @@ _PLACES = {
     "Conv": "a block of `kind: conv`",
     "Residual": "a block of `kind: residual`",
     "FC": "a block of `kind: fc`",
+    "Module": "a block of `kind: module`",
+    "Measured": "`measured` of a module",
     "Exit": "`exit` of a tier",
     "Collector": "`collector`",
     "Node": "`nodes`, each",

@@ -52,7 +52,7 @@ LAYERS = {
     "topology_check": {
         "addresses", "deadlines", "errors", "topology_parts", "topology_structure",
     },
-    "blocks": set(),
+    "blocks": {"errors"},
     "topology": BASE | {
         "blocks", "deadlines", "topology_check", "topology_parts", "topology_structure",
     },
@@ -74,10 +74,12 @@ LAYERS = {
     "live.feed": {"live.events"},
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed"},
     "simulation": RUNTIME | {"nodes", "run"},
-    "model": STRUCTURE | {"coding"},
-    "bundle.graph": STRUCTURE | {"model"},
+    "model": STRUCTURE | {"coding", "extensions"},
+    "bundle.graph": STRUCTURE | {"bundle.traced", "model"},
+    "bundle.traced": STRUCTURE,
+    "bundle.layers": set(),
     "bundle.write": TRAINING - {"data", "bundle.write"} | {"bundle.split"},
-    "training": TRAINING,
+    "training": TRAINING | {"bundle.layers", "bundle.traced", "nodes"},
     "demo": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "api": RUNTIME | TRAINING | {"nodes", "run", "training"},
@@ -99,8 +101,15 @@ OWNERS = {
     "subprocess": ("run/", *BENCH),
     "signal": ("run/",),
     "matplotlib": ("report/",),
-    "torch": ("model/", "training/", "bundle/graph.py", "bundle/write.py", *BENCH),
-    "onnx": ("bundle/graph.py",),
+    "torch": (
+        "model/",
+        "training/",
+        "bundle/graph.py",
+        "bundle/traced.py",
+        "bundle/write.py",
+        *BENCH,
+    ),
+    "onnx": ("bundle/graph.py", "bundle/layers.py", "bundle/traced.py"),
 }
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 NAIVE = "bench/naive.py"  # the naive way that is measured: pickles to itself

@@ -1,6 +1,8 @@
 """Writes sections and exits as ONNX graphs, block by block, with their weights as they are used.
 
-The graphs are built by hand and not traced: a handful of operators each, in milliseconds.
+The graphs of ddnn's own blocks are built by hand and not traced: a handful of operators each, in
+milliseconds. A module of the user's is traced (ddnn.bundle.traced) and put in its place. An
+operator's name begins with the layer of the torch network that it belongs to.
 Where a sign follows a batch norm the two become one comparison, `a x >= -b`, which rounds as
 `a x + b >= 0` does. A batch norm after a layer of finer activations is folded into its weights,
 unless these are of few bits and their sums exact.
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from ddnn.bundle.traced import traced
+from ddnn.errors import ConfigError
 from ddnn.model.binary import FEW_BITS, whole_steps
 from ddnn.model.blocks import (
     BlockModule,
@@ -32,11 +36,12 @@ from ddnn.model.blocks import (
     scale_and_shift,
 )
 from ddnn.model.exits import FLOAT16_MAX, ExitFusion, Head
+from ddnn.model.own_module import ModuleBlock
 from ddnn.model.sections import PIXEL_SCALE, RAW_SCALE, Section
 from ddnn.topology import INT8_STEPS, Aggregator, ScoreType, Shape
 
-OPSET, IR_VERSION = 17, 8
-"""Read by every onnxruntime from 1.13 on."""
+OPSET, IR_VERSION = 18, 8
+"""Read by every onnxruntime from 1.14 on; the lowest opset of torch's own exporter."""
 LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -49,6 +54,8 @@ class Graph:
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self.layer = ""
+        """Of the torch network, which the operators that follow belong to: begins their names."""
 
     def input(self, name: str, shape: tuple[int, ...], *, pixels: bool = False) -> str:
         """Declares an input; the batch axis goes in front. float32, or uint8 for pixels."""
@@ -79,8 +86,24 @@ class Graph:
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Appends an operator; gives the name of its result."""
         name = f"v{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        label = f"{self.layer}/{operator}.{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], name=label, **attributes))
         return name
+
+    def inline(self, model: onnx.ModelProto, x: str) -> str:
+        """Appends all operators of a model of one input, which is x; gives the name of its result.
+
+        The operators' names are those of the model's own layers.
+        """
+        prefix = f"m{len(self._nodes)}_"
+        inner = onnx.compose.add_prefix(model, prefix, rename_nodes=False).graph
+        entry = helper.make_node("Identity", [x], [inner.input[0].name], name=f"{self.layer}/in")
+        for number, node in enumerate(inner.node, start=len(self._nodes) + 1):
+            layer = f"{self.layer}.{node.name}".removesuffix(".")
+            node.name = f"{layer}/{node.op_type}.{number}"
+        self._nodes += [entry, *inner.node]
+        self._constants += inner.initializer
+        return str(inner.output[0].name)
 
     def build(self) -> bytes:
         """The checked model, serialized."""
@@ -114,9 +137,10 @@ def section_graph(
         x = _pixels(graph, views, raw=not len(section.blocks))
     else:
         x = _fused_maps(graph, aggregator, inputs)
-    x = _blocks(graph, section.blocks, x)
+    x = _blocks(graph, section.blocks, x, "blocks")
     scores = None if section.head is None else _head(graph, section.head, x)
     if section.quantizer is not None:
+        graph.layer = "quantizer"
         x = _norm_activate(graph, section.quantizer.norm, x, section.quantizer.bits)
     if section.sends_features:
         graph.output("features", x, tuple(features))
@@ -162,8 +186,9 @@ def _fused(graph: Graph, aggregator: Aggregator, values: str, present: str, *, a
     if aggregator == "max":
         there = graph.add("Greater", mask, graph.number(0.5))
         masked = graph.add("Where", there, values, graph.number(LOWEST))
-        largest = graph.add("ReduceMax", masked, axes=[1], keepdims=0)
-        return graph.add("Mul", largest, graph.add("ReduceMax", mask, axes=[1], keepdims=0))
+        member = graph.constant(np.array([1]))
+        largest = graph.add("ReduceMax", masked, member, keepdims=0)
+        return graph.add("Mul", largest, graph.add("ReduceMax", mask, member, keepdims=0))
     masked = graph.add("Mul", values, mask)
     if aggregator == "concat":
         return graph.add("Flatten", masked, axis=1)
@@ -173,8 +198,9 @@ def _fused(graph: Graph, aggregator: Aggregator, values: str, present: str, *, a
     return graph.add("Div", total, graph.add("Max", count, graph.number(1.0)))
 
 
-def _blocks(graph: Graph, blocks: nn.Sequential, x: str) -> str:
-    for block in blocks:
+def _blocks(graph: Graph, blocks: nn.Sequential, x: str, layer: str) -> str:
+    for number, block in enumerate(blocks):
+        graph.layer = f"{layer}.{number}"
         x = _block(graph, block, x)  # type: ignore[arg-type]  # Sequential holds modules
     return x
 
@@ -197,6 +223,16 @@ def _block(graph: Graph, block: BlockModule, x: str) -> str:
             x = _linear(graph, block.linear, block.norm, x)
             x = _activate(graph, x, block.output_bits)
             return graph.add("Unsqueeze", x, graph.constant(np.array([2, 3])))
+        case ModuleBlock():
+            return graph.inline(_traced(graph, block), x)
+
+
+def _traced(graph: Graph, block: ModuleBlock) -> onnx.ModelProto:
+    try:
+        return traced(block, block.input_shape, opset=OPSET)
+    except ConfigError as error:
+        where = f"{graph.name}: {graph.layer}: {block.factory}"
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _residual(graph: Graph, block: ResidualBlock, x: str) -> str:
@@ -210,7 +246,8 @@ def _residual(graph: Graph, block: ResidualBlock, x: str) -> str:
 
 
 def _head(graph: Graph, head: Head, x: str) -> str:
-    x = _blocks(graph, head.blocks, x)
+    x = _blocks(graph, head.blocks, x, "head.blocks")
+    graph.layer = "head"
     if head.pool > 1:
         size = [head.pool, head.pool]
         x = graph.add("AveragePool", x, kernel_shape=size, strides=size)

@@ -29,12 +29,40 @@ def place_bundle(folder: Path, topology: Topology, out: Path) -> Bundle:
     that cannot be written or is in use.
     """
     bundle = load_bundle(folder)
+    topology = _measured_as(bundle.topology, topology)
     _check_same_network(bundle.topology, topology)
     manifest = bundle.manifest.model_copy(update={"topology": topology})
     with new_folder(out) as new:
         copy_files(bundle, manifest.sha256, new)
         (new / MANIFEST).write_bytes(manifest.to_bytes())
     return load_bundle(out)
+
+
+def _measured_as(own: Topology, other: Topology) -> Topology:
+    """The other topology, whose modules give what they were found to give in training."""
+    if not other.has_modules:
+        return other
+    document, trained = other.model_dump(mode="json"), own.model_dump(mode="json")
+    for tier, known in zip(document["tiers"], trained["tiers"], strict=False):
+        _take_over(tier, known, "section")
+        if tier["exit"] and known["exit"]:
+            _take_over(tier["exit"], known["exit"], "blocks")
+    for name in set(other.section_nodes) & set(own.section_nodes):
+        if _bare(other.section(name).model_dump()) == _bare(own.section(name).model_dump()):
+            document["nodes"][name]["section"] = trained["nodes"][name]["section"]
+    return Topology.model_validate(document)
+
+
+def _take_over(part: dict[str, Any], known: dict[str, Any], key: str) -> None:
+    if _bare(part[key]) == _bare(known[key]):
+        part[key] = known[key]
+
+
+def _bare(part: Any) -> Any:
+    """A part of a document as a user writes it: without what training adds to modules."""
+    if isinstance(part, dict):
+        return {key: _bare(value) for key, value in part.items() if key != "measured"}
+    return [_bare(value) for value in part] if isinstance(part, list | tuple) else part
 
 
 def _check_same_network(own: Topology, other: Topology) -> None:

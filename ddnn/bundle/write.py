@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,27 +35,30 @@ def write_bundle(
     data: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     versions: Mapping[str, str] | None = None,
+    check: Callable[[Path], Mapping[str, Any]] = lambda _folder: {},
 ) -> Manifest:
     """Exports the network as it would be evaluated; replaces the bundle at `folder`, if any.
 
-    exits: by exit name, how each decides. Other arguments: see Manifest.
-    Raises BundleError when the folder cannot be written; the one before then still stands.
+    exits: by exit name, how each decides. check: looks at the new files before they count, and
+    adds to the summary of the training. Other arguments: see Manifest.
+    Raises BundleError when the folder cannot be written, and what `check` raises; the bundle
+    before then still stands.
     """
     files = bundle_files(joint)
-    manifest = Manifest(
-        topology=joint.topology,
-        exits=dict(exits),
-        prior_class=prior_class,
-        views=None if views is None else tuple(views),
-        data=dict(data or {}),
-        training=dict(training or {}),
-        versions=dict(versions or {}),
-        tables=code_tables(joint),
-        sha256={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
-    )
     with new_folder(folder, replace=True) as new:
         for path, content in files.items():
             write_bytes(new / path, content)
+        manifest = Manifest(
+            topology=joint.topology,
+            exits=dict(exits),
+            prior_class=prior_class,
+            views=None if views is None else tuple(views),
+            data=dict(data or {}),
+            training=dict(training or {}) | dict(check(new)),
+            versions=dict(versions or {}),
+            tables=code_tables(joint),
+            sha256={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
+        )
         write_bytes(new / MANIFEST, manifest.to_bytes())
     return manifest
 

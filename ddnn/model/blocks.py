@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ddnn import blocks as described
 from ddnn.model.binary import FEW_BITS, activate, grid_weight, quantize_weight, whole_steps
+from ddnn.model.own_module import ModuleBlock
 from ddnn.topology import Shape
 
 EPSILON, MOMENTUM = 2e-5, 0.1
@@ -176,7 +177,7 @@ class FCBlock(nn.Module):
         return x[:, :, None, None]
 
 
-BlockModule = ConvPBlock | ConvBlock | ResidualBlock | FCBlock
+BlockModule = ConvPBlock | ConvBlock | ResidualBlock | FCBlock | ModuleBlock
 
 
 def build_block(block: described.Block, section: described.Section, shape: Shape) -> BlockModule:
@@ -190,3 +191,5 @@ def build_block(block: described.Block, section: described.Section, shape: Shape
             return ResidualBlock(block, section, shape.F)
         case described.FC():
             return FCBlock(block, section, shape.values)
+        case described.Module():
+            return ModuleBlock(block, shape)

@@ -111,7 +111,7 @@ class Joint(nn.Module):
         it is missing all the same; its children's fallback then has their features.
         """
         outputs = dict(devices)
-        present = self._present(devices, present_NV, gone or {})
+        present = self.presence(devices, present_NV, gone)
         exits = self._exits_up_to(last_exit)
         for name in self._above_devices(exits):
             children = self.topology.children(name)
@@ -120,7 +120,7 @@ class Joint(nn.Module):
                 self.sections[child].arrived(_there(outputs[child].features, child))
                 for child in children
             ]
-            fused = FUSE[aggregator](maps, self._delivered(present, name))
+            fused = FUSE[aggregator](maps, self.delivered(present, name))
             outputs[name] = self.sections[name](fused)
         scores = {name: out.scores for name, out in outputs.items() if out.scores is not None}
         logits = {}
@@ -147,7 +147,7 @@ class Joint(nn.Module):
         tiers = self.topology.tiers[1 : self.topology.tiers.index(top) + 1]
         return [name for tier in tiers for name in self.topology.members(tier.name)]
 
-    def _delivered(self, present: Mapping[str, Tensor], name: str) -> Tensor:
+    def delivered(self, present: Mapping[str, Tensor], name: str) -> Tensor:
         """(N, M): which children's features reach a node. A child that has it as fallback only
         sends there what its own parent could not take."""
         children = self.topology.children(name)
@@ -157,11 +157,11 @@ class Joint(nn.Module):
         ]
         return torch.stack(columns, dim=1)
 
-    def _present(
+    def presence(
         self,
         devices: Mapping[str, SectionOutput],
-        present_NV: Tensor | None,
-        gone: Mapping[str, Tensor],
+        present_NV: Tensor | None = None,
+        gone: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Which samples each node has something to say about, (N,) boolean."""
         first = next(iter(devices.values()))
@@ -176,8 +176,8 @@ class Joint(nn.Module):
             seen = devices[name].seen
             present[name] = present_NV[:, v] if seen is None else present_NV[:, v] & seen
         for name in self.topology.section_nodes[self.topology.views :]:
-            present[name] = self._delivered(present, name).any(dim=1)
-            if name in gone:
+            present[name] = self.delivered(present, name).any(dim=1)
+            if gone is not None and name in gone:
                 present[name] = present[name] & ~gone[name]
         return present
 

@@ -9,6 +9,7 @@ import math
 from typing import NamedTuple
 
 from ddnn import blocks as described
+from ddnn.errors import ConfigError
 from ddnn.topology import Bits, Section, Shape, Topology
 
 PIXEL_BITS: Bits = 8
@@ -93,6 +94,11 @@ def _layers(block: described.Block, section: Section, shape: Shape, bits: Bits) 
         case described.FC():
             weights = shape.values * block.units
             return [LayerCost(weights, weights, width, shape.values, bits)]
+        case described.Module():
+            found = block.measured
+            if found is None:
+                raise ConfigError(f"{block.factory}: what it costs is not known before training")
+            return [LayerCost(found.macs, found.weights, 32, shape.values, bits, norms=0)]
         case described.Residual():
             out = block.output(shape)
             inner = block.activation_bits or section.activation_bits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ddnn.blocks import FC, Block, Module
 from ddnn.topology import COLLECTOR, DEVICE, Topology, exit_name
 
 
@@ -54,17 +55,27 @@ def _section_line(topology: Topology, name: str) -> str:
     else:
         aggregator = topology.tier(node.role).aggregator
         source = f"{aggregator} of {', '.join(topology.children(name))}"
-    blocks = " → ".join(
-        f"{block.kind}({getattr(block, 'filters', getattr(block, 'units', ''))})"
-        for block in section.blocks
-    )
+    blocks = " → ".join(map(_block, section.blocks))
     line = f"{name:<10} {node.endpoint}  {source} → {blocks or 'raw'}"
     if node.parent is None:
         return line
+    if name in topology.unmeasured:
+        return f"{line} → {node.parent}: sizes are known once it is trained"
     return (
         f"{line} → {node.parent}: {_size(topology.feature_shape(name))} at "
         f"{_count(section.sent_bits, 'bit')} = {topology.feature_bytes(name)} B"
     )
+
+
+def _block(block: Block) -> str:
+    """Its kind, and its filters or what makes it."""
+    match block:
+        case Module():
+            return f"module({block.factory})"
+        case FC():
+            return f"fc({block.units})"
+        case _:
+            return f"{block.kind}({block.filters})"
 
 
 def _size(shape: tuple[int, ...]) -> str:

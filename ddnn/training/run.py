@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from ddnn.data.multiview import DataSet
 from ddnn.data.viewnames import as_trained
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
+from ddnn.model.measured import measured
 from ddnn.names import spelled
 from ddnn.paths import path_to_text, text_to_path
 from ddnn.report.files import write_json
@@ -54,6 +55,7 @@ from ddnn.runfolder import (
 from ddnn.topology import Model, Topology
 from ddnn.training.calibrate import Calibration, CalibrationSplit, Goal, calibrate
 from ddnn.training.checkpoint import load_weights
+from ddnn.training.equality import check_equality, check_exports, is_traced
 from ddnn.training.fit import OnEpoch, Training, fit, prepare
 from ddnn.training.payload import fit_tables
 from ddnn.training.settings import Settings
@@ -136,6 +138,7 @@ def train_run(
     settings = _with_start(settings, folder)
     data = load(card) if data is None else data
     check_fits(topology, data.samples, card=card)
+    topology = measured(topology, try_out=check_exports)
     part_of(data, "test", card=card)  # what the network is to be tried on
     check_trainable(data, card=card)
     config = Config(
@@ -259,9 +262,21 @@ def _finish(
             calibration.split: calibration.point._asdict(),
         },
         versions=config.versions,
+        check=lambda new: _equality(new, joint, data, calibration, prior_class),
     )
     remove(folder, REPORTS)
     return open_run(folder)
+
+
+def _equality(
+    folder: Path, joint: Joint, data: DataSet, calibration: Calibration, prior_class: int
+) -> dict[str, Any]:
+    """What the manifest says of it; nothing where all graphs are ddnn's own."""
+    if not is_traced(joint):
+        return {}
+    samples = data.part(calibration.split)
+    found = check_equality(folder, joint, samples, calibration.rules, prior_class)
+    return {"equality": asdict(found)}
 
 
 def _with_start(settings: Settings, folder: Path) -> Settings:

@@ -1,0 +1,241 @@
+"""Whether a bundle's graphs give what the torch network gives; and if not, from which layer on.
+
+ddnn's own blocks are written so that they do (ddnn.bundle.graph). What torch's exporter makes of a
+user's module is measured before the bundle is taken: both sides run the same validation samples.
+
+Axes: N samples, V views, M members, K classes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ddnn.bundle.graph import OPSET
+from ddnn.bundle.layers import with_layers
+from ddnn.bundle.manifest import ExitRule, exit_file, section_file
+from ddnn.bundle.traced import traced
+from ddnn.data.multiview import MultiView
+from ddnn.decision import decide
+from ddnn.errors import BundleError, ConfigError
+from ddnn.model.joint import Joint, JointOutput
+from ddnn.model.own_module import ModuleBlock
+from ddnn.nodes.engine import Engine
+from ddnn.topology import DEVICE
+from ddnn.training.predict import Logits, answer, taking_part
+
+TOLERANCE = 1e-3
+"""Of a sample's largest score, or of 1 where that is smaller."""
+SCORES_WITHIN, VERDICTS_EQUAL = 0.99, 0.999
+"""Least shares of the samples. A value of few bits may fall on the other side of a step, and then
+a sample's scores differ by more than rounding."""
+TIE = 1e-4
+"""Samples whose normalized entropy is so near to a threshold have no verdict to compare."""
+SAMPLES = 512
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equality:
+    """What was measured. largest_difference: of any score, in parts of the sample's largest."""
+
+    samples: int
+    tolerance: float
+    scores_within: float
+    largest_difference: float
+    verdicts_equal: float
+    ties: int
+
+
+def is_traced(joint: Joint) -> bool:
+    """Whether a part of the network is exported by torch itself."""
+    return any(isinstance(module, ModuleBlock) for module in joint.modules())
+
+
+def check_exports(block: ModuleBlock) -> None:
+    """Raises ConfigError where torch cannot export it: better before the training than after."""
+    try:
+        traced(block, block.input_shape, opset=OPSET)
+    except ConfigError as error:
+        raise ConfigError(f"{block.factory}: {error}") from error
+
+
+@torch.no_grad()
+def check_equality(
+    folder: Path,
+    joint: Joint,
+    samples: MultiView,
+    rules: Mapping[str, ExitRule],
+    prior_class: int,
+) -> Equality:
+    """Runs the graphs in `folder` and the network on the first SAMPLES samples.
+
+    Raises BundleError naming the node and layer from which they part, where fewer scores or
+    verdicts are equal than is stated above.
+    """
+    part = samples.take(np.arange(min(SAMPLES, len(samples))))
+    present_NV = taking_part(joint.topology, part)
+    joint.eval()
+    seen = _Recorder(joint)
+    output = seen.run(_tensor(part.views_NVCHW, joint), _tensor(present_NV, joint))
+    ours = {name: logits.cpu().numpy() for name, logits in output.logits.items()}
+    theirs = _run_graphs(folder, joint, part, present_NV)
+    both = [
+        answer(logits, rules, samples=part, present_NV=present_NV, prior_class=prior_class)
+        for logits in (ours, theirs)
+    ]
+    clear_N = ~_ties(ours, rules)
+    equal_N = (both[0].predicted_N == both[1].predicted_N) & (both[0].exit_N == both[1].exit_N)
+    apart_N = np.max([_apart(ours[name], theirs[name]) for name in ours], axis=0)
+    found = Equality(
+        samples=len(part),
+        tolerance=TOLERANCE,
+        scores_within=float((apart_N <= TOLERANCE).mean()),
+        largest_difference=float(apart_N.max()),
+        verdicts_equal=float(equal_N[clear_N].mean()) if clear_N.any() else 1.0,
+        ties=int((~clear_N).sum()),
+    )
+    if found.scores_within < SCORES_WITHIN or found.verdicts_equal < VERDICTS_EQUAL:
+        raise BundleError(
+            f"export: of {len(part)} validation samples {found.scores_within:.1%} have the scores "
+            f"of the torch network and {found.verdicts_equal:.1%} its verdicts, want "
+            f"{SCORES_WITHIN:.0%} and {VERDICTS_EQUAL:.1%}; they part at "
+            f"{_parting(folder, joint, part, seen, output)}"
+        )
+    return found
+
+
+class _Recorder:
+    """What every layer of every section gives, by node and layer, while the network runs."""
+
+    def __init__(self, joint: Joint) -> None:
+        self._joint = joint
+        self.layers: dict[str, Arrays] = {name: {} for name in joint.topology.section_nodes}
+        self.presence: dict[str, Tensor] = {}
+
+    def run(self, views_NVCHW: Tensor, present_NV: Tensor) -> JointOutput:
+        """The network's output."""
+        hooks = [
+            module.register_forward_hook(self._note(node, layer))
+            for node in self._joint.topology.section_nodes
+            for layer, module in self._joint.sections[node].named_modules()
+            if layer
+        ]
+        try:
+            devices = self._joint.perceive(views_NVCHW)
+            self.presence = self._joint.presence(devices, present_NV)
+            return self._joint.fuse(devices, present_NV)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _note(self, node: str, layer: str) -> Any:
+        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                self.layers[node][layer] = output.detach().cpu().numpy().copy()
+
+        return note
+
+
+def _run_graphs(
+    folder: Path, joint: Joint, samples: MultiView, present_NV: NDArray[np.bool_]
+) -> Logits:
+    """The logits of all exits, each graph fed with what the ones below it give."""
+    topology, outputs = joint.topology, dict[str, Arrays]()
+    presence = joint.presence(
+        joint.perceive(_tensor(samples.views_NVCHW, joint)), _tensor(present_NV, joint)
+    )
+    for name in topology.section_nodes:
+        features = {child: outputs[child]["features"] for child in topology.children(name)}
+        engine = Engine(folder / section_file(name))
+        outputs[name] = engine.run(_inputs(joint, name, samples, features, presence))
+    logits = {}
+    for name in topology.exits:
+        members = joint.exit_members(name)
+        scores_NMK = np.stack([outputs[member]["scores"] for member in members], axis=1)
+        present_NM = torch.stack([presence[member] for member in members], dim=1)
+        inputs = {"scores": scores_NMK, "present": _float(present_NM)}
+        logits[name] = Engine(folder / exit_file(name)).run(inputs)["logits"]
+    return logits
+
+
+def _inputs(
+    joint: Joint,
+    name: str,
+    samples: MultiView,
+    features: Mapping[str, NDArray[np.float32]],
+    presence: Mapping[str, Tensor],
+) -> dict[str, NDArray[Any]]:
+    """What a section's graph gets, given its children's features."""
+    topology = joint.topology
+    if topology.nodes[name].role == DEVICE:
+        view = topology.devices.index(name)
+        return {"views": np.ascontiguousarray(samples.views_NVCHW[:, view])}
+    arrived = {
+        f"features_{place}": joint.sections[child].arrived(torch.from_numpy(value)).numpy()
+        for place, (child, value) in enumerate(features.items())
+    }
+    return arrived | {"present": _float(joint.delivered(presence, name))}
+
+
+def _parting(
+    folder: Path, joint: Joint, samples: MultiView, seen: _Recorder, output: JointOutput
+) -> str:
+    """The first layer that gives something else than the graph, both with torch's inputs."""
+    topology = joint.topology
+    for name in topology.section_nodes:
+        features = {
+            child: output.features[child].cpu().numpy() for child in topology.children(name)
+        }
+        inputs = _inputs(joint, name, samples, features, seen.presence)
+        for layer, given in _layers_of(folder / section_file(name), inputs).items():
+            own = seen.layers[name].get(layer)
+            if own is None or own.size != given.size:
+                continue
+            if (_apart(own, given) > TOLERANCE).mean() > 1 - SCORES_WITHIN:
+                return f"nodes.{name}: {layer}"
+    return "an exit"
+
+
+def _layers_of(path: Path, inputs: dict[str, NDArray[Any]]) -> Arrays:
+    content, layers = with_layers(path.read_bytes())
+    with tempfile.TemporaryDirectory(prefix="ddnn-layers-") as folder:
+        opened = Path(folder) / path.name
+        opened.write_bytes(content)
+        found = Engine(opened).run(inputs)
+    return {layer: found[value] for layer, value in layers.items()}
+
+
+def _apart(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,): the largest difference of a sample, in parts of its largest value or of 1."""
+    a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (ours, theirs))
+    difference = np.abs(a - b).max(axis=1) / np.maximum(np.abs(a).max(axis=1), 1)
+    return np.asarray(np.nan_to_num(difference, nan=np.inf))
+
+
+def _ties(logits: Logits, rules: Mapping[str, ExitRule]) -> NDArray[np.bool_]:
+    """(N,): at some exit, the entropy lies next to the threshold."""
+    near = [
+        np.abs(decide(logits_NK, rules[name].temperature).entropy_N - threshold) < TIE
+        for name, logits_NK in logits.items()
+        if (threshold := rules[name].threshold) is not None
+    ]
+    first = next(iter(logits.values()))
+    return np.asarray(np.any(near, axis=0)) if near else np.zeros(len(first), dtype=np.bool_)
+
+
+def _tensor(array: NDArray[Any], joint: Joint) -> Tensor:
+    return torch.from_numpy(array).to(next(joint.parameters()).device)
+
+
+def _float(mask: Tensor) -> NDArray[np.float32]:
+    return mask.float().cpu().numpy()
