@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ddnn.api.comparison import benchmark
     from ddnn.api.offline import calibrate, evaluate, failures, train
     from ddnn.api.online import launch
     from ddnn.api.results import EvaluationResult, FailureResult, LaunchResult
@@ -55,6 +56,7 @@ __all__ = [
     "ShapeError",
     "Topology",
     "TransportError",
+    "benchmark",
     "calibrate",
     "evaluate",
     "failures",
@@ -74,6 +76,7 @@ _HOMES = {
     "MultiView": "ddnn.data.multiview",
     "Run": "ddnn.training.run",
     "Topology": "ddnn.topology",
+    "benchmark": "ddnn.api.comparison",
     "calibrate": "ddnn.api.offline",
     "evaluate": "ddnn.api.offline",
     "failures": "ddnn.api.offline",

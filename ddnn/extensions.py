@@ -1,4 +1,4 @@
-"""What installed packages add to ddnn: blocks, aggregators, sources and trackers.
+"""What installed packages add to ddnn: blocks, aggregators, sources, trackers and methods.
 
 A package says so in its pyproject.toml; nothing in ddnn is changed for it:
 
@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ddnn.errors import ConfigError
 
-Group = Literal["blocks", "aggregators", "sources", "trackers"]
+Group = Literal["blocks", "aggregators", "sources", "trackers", "methods"]
 
 
 def known(group: Group) -> tuple[str, ...]:

@@ -82,10 +82,11 @@ LAYERS = {
     "training": TRAINING | {"bundle.layers", "bundle.traced", "nodes"},
     "demo": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
-    "api": RUNTIME | TRAINING | {"nodes", "run", "training"},
+    "comparison": RUNTIME | TRAINING | {"training"},
+    "api": RUNTIME | TRAINING | {"nodes", "run", "training", "comparison"},
     "cli": RUNTIME | TRAINING | {
-        "nodes", "run", "simulation", "training", "demo", "bench", "bundle.split", "bundle.place",
-        "bundle.compose", "api",
+        "nodes", "run", "simulation", "training", "comparison", "demo", "bench", "bundle.split",
+        "bundle.place", "bundle.compose", "api",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -17,6 +17,7 @@ from ddnn.errors import DdnnError
 
 COMMANDS = {
     "bench": "Measure speed against plain baselines",
+    "benchmark": "Compare methods: accuracy, bytes, lost devices, bit errors",
     "bundle": "Write a host's part of a bundle, or the bundle for other addresses",
     "calibrate": "Choose thresholds from validation data",
     "data": "List, show or render data sets",

@@ -48,6 +48,26 @@ def perceive(joint: Joint, samples: MultiView) -> dict[str, SectionOutput]:
 
 
 @torch.no_grad()
+def perceive_one(joint: Joint, name: str, views_NCHW: NDArray[np.uint8]) -> SectionOutput:
+    """What one device makes of its views, as `perceive` has it."""
+    joint.eval()
+    torch_device = next(joint.parameters()).device
+    batches = np.array_split(views_NCHW, -(-len(views_NCHW) // BATCH))
+    with threads_for(joint):
+        parts = [joint.sections[name](torch.from_numpy(x).to(torch_device)) for x in batches]
+    return _join([SectionOutput(*part) for part in parts])
+
+
+def arrived(
+    features_NFHW: NDArray[np.float32] | None, scores_NK: NDArray[np.float32] | None
+) -> SectionOutput:
+    """What a device made of its views as others have received it: `fuse` takes it."""
+    return SectionOutput(
+        *(None if part is None else torch.from_numpy(part) for part in (features_NFHW, scores_NK))
+    )
+
+
+@torch.no_grad()
 def fuse(
     joint: Joint, devices: Mapping[str, SectionOutput], present_NV: NDArray[np.bool_]
 ) -> Logits:
