@@ -84,7 +84,7 @@ def run_demo(
         "offline_accuracy": offline["accuracy"],
         "local_share": offline["exits"]["local"]["share"],
         "payload_bytes": offline["bytes"]["per_device_sample"]["payload"],
-        "raw_bytes": run.topology.view.shape.values,
+        "raw_bytes": run.topology.view_bytes,
         "files": [str(path) for path in (out / "launch" / "report.json", sheet, *plots)],
         "launch": outcome.report,
     }
@@ -138,7 +138,7 @@ def plot(run: Run, offline: dict[str, Any]) -> list[Path]:
         run.folder / evaluate.THRESHOLDS,
         thresholds,
         chosen=offline["exits"]["local"]["threshold"],
-        raw_bytes=run.topology.view.shape.values,
+        raw_bytes=run.topology.view_bytes,
     )
     plot_losses(
         run.folder / failures.FOLDER / failures.SUBSETS, losses, exits=tuple(run.topology.exits)

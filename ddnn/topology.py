@@ -39,12 +39,15 @@ from ddnn.topology_parts import Limits as Limits
 from ddnn.topology_parts import Link as Link
 from ddnn.topology_parts import Name as Name
 from ddnn.topology_parts import Node as Node
+from ddnn.topology_parts import OwnView as OwnView
 from ddnn.topology_parts import Restart as Restart
 from ddnn.topology_parts import ScoreType as ScoreType
 from ddnn.topology_parts import Security as Security
+from ddnn.topology_parts import ShownName as ShownName
 from ddnn.topology_parts import Tier as Tier
 from ddnn.topology_parts import View as View
 from ddnn.topology_parts import ViewNames as ViewNames
+from ddnn.topology_parts import ViewType as ViewType
 from ddnn.topology_structure import Structure
 from ddnn.topology_structure import exit_name as exit_name
 from ddnn.yamlfile import read_yaml

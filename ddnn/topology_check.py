@@ -50,12 +50,13 @@ def _check_counts(topology: Structure) -> None:
         raise ConfigError(
             f"nodes: {len(topology.members(CLOUD))} with role cloud, want exactly one"
         )
-    views = sorted(topology.nodes[name].view or 0 for name in topology.members(DEVICE))
-    if not views:
+    devices = [topology.nodes[name] for name in topology.members(DEVICE)]
+    views = sorted(node.view_index for node in devices if node.view_index is not None)
+    if not devices:
         raise ConfigError("nodes: none with role device, want at least one")
-    if views != list(range(len(views))):
+    if len(set(views)) < len(views) or (views and views[-1] >= len(devices)):
         raise ConfigError(
-            f"nodes: devices have views {views}, want 0 to {len(views) - 1} once each"
+            f"nodes: devices have views {views}, want 0 to {len(devices) - 1} once each"
         )
 
 
@@ -208,6 +209,11 @@ def _check_shapes(topology: Structure) -> None:
         where = f"nodes.{name}.section" if node.section else f"tier {node.role}: section"
         if not section.blocks and (node.role != DEVICE or tier.exit is not None):
             raise ConfigError(f"{where}.blocks: got none, want at least one (or a device, no exit)")
+        if not section.blocks and topology.view_of(name).type != "uint8" and section.sent_bits < 32:
+            raise ConfigError(
+                f"{where}.feature_bits: got {section.sent_bits}, want 32 for a raw view of "
+                f"{topology.view_of(name).type}"
+            )
         _check_code(topology, name, where)
         _check_sizes(topology, name, where)
         if tier.exit is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ddnn.blocks import Bits, Block, Model, Section, Shape
 from ddnn.names import MAX_LETTERS, is_showable, normal
@@ -21,6 +21,8 @@ Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
 MAX_NODES = 4096
 SCORE_BYTES: dict[ScoreType, int] = {"float32": 4, "float16": 2, "int8": 1}
+ViewType = Literal["uint8", "int16", "float32"]
+VIEW_BYTES: dict[ViewType, int] = {"uint8": 1, "int16": 2, "float32": 4}
 INT8_STEPS = 16
 """An int8 score counts sixteenths, from -8 to 7.9375: what a batch norm gives, and steps far below
 the differences that decide. Fixed, so that no scale travels and all devices mean the same."""
@@ -52,15 +54,52 @@ ViewNames = Annotated[
 
 
 class View(Model):
-    """Size of one camera's image."""
+    """What one device sees at an instant: an image, or a window of a sensor's readings."""
 
-    channels: int = Field(3, ge=1, le=16, description="3 for colour, 1 for grey")
+    channels: int = Field(3, ge=1, le=256, description="3 for colour, 1 for grey, or one an axis")
     height: int = Field(32, ge=1, le=1024, description="pixels")
-    width: int = Field(32, ge=1, le=1024, description="pixels")
+    width: int = Field(32, ge=1, le=65536, description="pixels")
+    length: int | None = Field(
+        None, ge=1, le=65536, description="readings, in place of height and width: a row of them"
+    )
+    type: ViewType = Field(
+        "uint8", description="of its values; default: float32 where a length is given"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _row_of_readings(cls, document: Any) -> Any:
+        """A length is a height of 1 and that width."""
+        if not isinstance(document, dict) or document.get("length") is None:
+            return document
+        length = document["length"]
+        found = {key: document.get(key, size) for key, size in (("height", 1), ("width", length))}
+        if found != {"height": 1, "width": length}:
+            raise ValueError(
+                f"length: got {length} beside a height or width, want either a length or these"
+            )
+        return {"type": "float32"} | document | found
 
     @property
     def shape(self) -> Shape:
+        """Channels, height, width."""
         return Shape(self.channels, self.height, self.width)
+
+    @property
+    def bytes(self) -> int:
+        """As the sensor gives it."""
+        return self.shape.values * VIEW_BYTES[self.type]
+
+
+class OwnView(View):
+    """The view of one device, where it is not the topology's."""
+
+    index: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_NODES,
+        description="which view of the data it is, from 0 on; default: the next that is left",
+    )
 
 
 class Exit(Model):
@@ -128,13 +167,19 @@ class Node(Model):
     fallback: Name | None = Field(
         None, description="where its features go while the parent is gone"
     )
-    view: int | None = Field(
-        None, ge=0, le=MAX_NODES, description="of a device: which view it sees, from 0 on"
+    view: Annotated[int, Field(ge=0, le=MAX_NODES)] | OwnView | None = Field(
+        None,
+        description="of a device: which view it sees, from 0 on; or its own size and type of view",
     )
     host: Name = Field("local", description="the machine that it runs on")
     section: Section | None = Field(None, description="in place of the tier's")
     limits: Limits = Field(Limits(), description="what its process may use")
     restart: Restart = Field("never", description="whether the launcher starts it again")
+
+    @property
+    def view_index(self) -> int | None:
+        """Which view it sees, where the file says so."""
+        return self.view.index if isinstance(self.view, OwnView) else self.view
 
 
 class Link(Model):

@@ -24,6 +24,7 @@ from ddnn.topology_parts import (
     Link,
     Name,
     Node,
+    OwnView,
     ScoreType,
     Security,
     Tier,
@@ -36,7 +37,7 @@ class Structure(Model):
 
     name: Name = Field(description="shown in reports")
     classes: ClassNames = Field(description="what a sample may show, each once")
-    view: View = Field(View(), description="size of every camera's image")
+    view: View = Field(View(), description="what a device sees that says nothing of its own")
     tiers: tuple[Tier, ...] = Field(
         strict=False, min_length=2, max_length=16, description="from the devices to the cloud"
     )
@@ -59,7 +60,10 @@ class Structure(Model):
     def devices(self) -> tuple[str, ...]:
         """Names of the devices in the order of their views."""
         names = self.members(DEVICE)
-        return tuple(sorted(names, key=lambda name: self.nodes[name].view or 0))
+        known = {self.nodes[name].view_index: name for name in names}
+        known.pop(None, None)
+        left = (name for name in names if self.nodes[name].view_index is None)
+        return tuple(known[v] if v in known else next(left) for v in range(len(names)))
 
     @property
     def skips_absent(self) -> bool:
@@ -147,7 +151,7 @@ class Structure(Model):
         """
         node = self.nodes[name]
         if node.role == DEVICE:
-            return self.view.shape
+            return self.view_of(name).shape
         shapes = [
             self.feature_shape(child) if known is None else known[child]
             for child in self.children(name)
@@ -155,6 +159,22 @@ class Structure(Model):
         if self.tier(node.role).aggregator == "concat":
             return Shape(sum(shape.F for shape in shapes), *shapes[0][1:])
         return shapes[0]
+
+    def view_of(self, device: str) -> View:
+        """What the device sees: its own kind of view, else the topology's."""
+        own = self.nodes[device].view
+        return own if isinstance(own, OwnView) else self.view
+
+    def view_number(self, device: str) -> int:
+        """Which view of the data the device sees, from 0 on."""
+        index = self.nodes[device].view_index
+        return self.devices.index(device) if index is None else index
+
+    @property
+    def view_bytes(self) -> float:
+        """Bytes of a view as its sensor gives it, the mean over devices."""
+        total = sum(self.view_of(device).bytes for device in self.devices)
+        return total // self.views if total % self.views == 0 else total / self.views
 
     def feature_shape(self, name: str) -> Shape:
         """Shape of the features that the node can send up."""
@@ -182,7 +202,7 @@ class Structure(Model):
         """The views whose devices feed this node."""
         node = self.nodes[name]
         if node.role == DEVICE:
-            return frozenset({node.view or 0})
+            return frozenset({self.view_number(name)})
         return frozenset().union(*(self.views_below(child) for child in self.children(name)))
 
     @property

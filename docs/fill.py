@@ -31,12 +31,13 @@ BESIDE = ("experiments", "datasets", "topologies")
 MAX_LINE = 96
 _PART = re.compile(r"(<!-- from ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ORDER = (
-    "View", "Tier", "Section", "ConvP", "Conv", "Residual", "FC", "Module", "Measured", "Exit",
-    "Collector", "Node", "Limits", "Link", "Heartbeat", "Security",
+    "View", "OwnView", "Tier", "Section", "ConvP", "Conv", "Residual", "FC", "Module", "Measured",
+    "Exit", "Collector", "Node", "Limits", "Link", "Heartbeat", "Security",
 )  # fmt: skip
 _PLACES = {
     "Topology": "The file",
     "View": "`view`",
+    "OwnView": "`view` of a node that has its own",
     "Tier": "`tiers`, each",
     "Section": "`section` of a tier or a node",
     "ConvP": "a block of `kind: convp`",

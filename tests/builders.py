@@ -60,6 +60,21 @@ def patient(topology: Topology, *, seconds: float = 20.0) -> Topology:
     return Topology.model_validate(document)
 
 
+def sensors(**tier: Any) -> dict[str, Any]:
+    """A star of a camera, a motion sensor of 16-bit integers and a microphone's spectrogram, whose
+    views differ in size and type; each sends 6 features. tier: keys of the device tier."""
+    document = star(3)
+    blocks = [{"kind": "convp", "filters": 2}, {"kind": "fc", "units": 6}]
+    section = {"blocks": blocks, "weight_bits": 1, "activation_bits": 1}
+    document["tiers"][0] |= {"section": section} | tier
+    document["tiers"][1]["section"] = {"blocks": [{"kind": "fc", "units": 8}]}
+    document["nodes"]["cam1"]["view"] = {"channels": 6, "length": 32, "type": "int16"}
+    document["nodes"]["cam2"]["view"] = {
+        "channels": 1, "height": 10, "width": 12, "type": "float32", "index": 2,
+    }  # fmt: skip
+    return document
+
+
 def unattended(topology: Topology) -> Topology:
     """The same topology, whose nodes stay dead when they die."""
     document = topology.model_dump(mode="json")
@@ -73,10 +88,15 @@ def random_views(topology: Topology, samples: int, seed: int = 0) -> MultiView:
     rng = np.random.default_rng(seed)
     classes = len(topology.classes)
     labels_N = rng.integers(0, classes, samples)
-    shape = (samples, topology.views, *topology.view.shape)
-    noise = rng.integers(0, 160, shape)
-    noise[..., ::2] += (labels_N * (90 // classes)).reshape(-1, 1, 1, 1, 1)
     labels_NV = np.repeat(labels_N[:, None], topology.views, axis=1)
-    return MultiView(
-        views_NVCHW=noise.astype(np.uint8), labels_NV=labels_NV, classes=topology.classes
-    )
+    stripes_N = (labels_N * (90 // classes)).reshape(-1, 1, 1, 1)
+    kinds = [topology.view_of(device) for device in topology.devices]
+    if len({(kind.shape, kind.type) for kind in kinds}) == 1:
+        noise = rng.integers(0, 160, (samples, topology.views, *kinds[0].shape))
+        arrays = [noise[:, v] for v in range(topology.views)]
+    else:
+        arrays = [rng.integers(0, 160, (samples, *kind.shape)) for kind in kinds]
+    for array in arrays:
+        array[..., ::2] += stripes_N
+    views = [array.astype(kind.type) for array, kind in zip(arrays, kinds, strict=True)]
+    return MultiView(views=views, labels_NV=labels_NV, classes=topology.classes)

@@ -22,9 +22,11 @@ from ddnn.decision import decide
 from ddnn.model.joint import Joint
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology
+from ddnn.training.batches import view_tensors
 from ddnn.training.payload import fit_tables
 from ddnn.training.predict import answer, predict, taking_part
 from ddnn.training.run import Config, Run, versions
+from ddnn.training.scaling import fit_scaling
 from ddnn.training.settings import settings_for
 
 torch.set_num_threads(1)
@@ -62,11 +64,12 @@ def random_joint(topology: Topology, samples: MultiView, seed: int = 0) -> Joint
     """Random weights, batch norms fitted to the samples: scores of ordinary size."""
     torch.manual_seed(seed)
     joint = Joint(topology)
+    fit_scaling(joint, samples)
     for module in joint.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        joint.train()(torch.from_numpy(samples.views_NVCHW[:64]))
+        joint.train()(view_tensors(samples.views.take(slice(64)), torch.device("cpu")))
     joint.eval()
     return joint
 

@@ -69,11 +69,11 @@ LAYERS = {
     "bundle.compose": STRUCTURE | {
         "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "data", "wire",
     },
-    "nodes": RUNTIME,
+    "nodes": RUNTIME | {"data"},
     "live.events": set(),
     "live.feed": {"live.events"},
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed"},
-    "simulation": RUNTIME | {"nodes", "run"},
+    "simulation": RUNTIME | {"nodes", "run", "data"},
     "model": STRUCTURE | {"coding", "extensions"},
     "bundle.graph": STRUCTURE | {"bundle.traced", "model"},
     "bundle.traced": STRUCTURE,

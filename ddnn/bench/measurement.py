@@ -21,6 +21,7 @@ from ddnn.bench import fair, floor, launched
 from ddnn.bench.record import origin
 from ddnn.bench.runtime import compute, first_exit, leaving_at, percentiles, random_views
 from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.data.views import Views
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.nodes.gather import SLOTS
 from ddnn.run.hosts import check_host
@@ -49,7 +50,7 @@ def measure(run: Path, *, samples: int, rounds: int, say: Say) -> Result:
     Raises ConfigError for a topology that one machine cannot play without keys.
     """
     bundle = _measurable(run)
-    views_NVCHW = random_views(bundle.topology, 200).views_NVCHW
+    views = random_views(bundle.topology, 200).views
     local = first_exit(bundle.topology)
     now = Version("now")
     say("plain TCP, bare pyzmq")
@@ -57,7 +58,7 @@ def measure(run: Path, *, samples: int, rounds: int, say: Say) -> Result:
         "tcp_round_trip_us": percentiles(floor.tcp_round_trips(samples)),
         "tcp_scatter_gather_us": percentiles(floor.tcp_scatter_gather(samples)),
         "zmq_scatter_gather_us": percentiles(floor.zmq_scatter_gather(samples)),
-        **compute(bundle, views_NVCHW),
+        **compute(bundle, views),
         **_fair(bundle, samples, say),
     }
     found: dict[str, Result] = {}
@@ -75,7 +76,7 @@ def measure(run: Path, *, samples: int, rounds: int, say: Say) -> Result:
     result |= _figures(found[local], full) | {
         "latency_us": {name: one["latency_us"] for name, one in found.items()},
         "throughput_window": SLOTS,
-        "naive_samples_per_s": _naive(run, views_NVCHW),
+        "naive_samples_per_s": _naive(run, views),
         **origin(),
     }
     result["ratios"] = ratios(result, local)
@@ -106,7 +107,7 @@ def compare(run: Path, commit: str, *, samples: int, rounds: int, turns: int, sa
                 found[version.name].append(figures | {"latency_us": latency})
     result: Result = {name: _medians(ones) for name, ones in found.items()}
     result |= _medians(floors) | origin() | {"compared_with": commit, "turns": turns}
-    ceiling = compute(bundle, random_views(bundle.topology, 64).views_NVCHW)
+    ceiling = compute(bundle, random_views(bundle.topology, 64).views)
     return result | ceiling | {"ratios": _compared(result | ceiling, local)}
 
 
@@ -253,7 +254,7 @@ def _medians(found: Sequence[Mapping[str, Any]]) -> Result:
     }
 
 
-def _naive(run: Path, views_NVCHW: Any) -> float | None:
+def _naive(run: Path, views: Views) -> float | None:
     """None without torch, or for a bundle alone."""
     if not is_run(run):
         return None
@@ -261,4 +262,4 @@ def _naive(run: Path, views_NVCHW: Any) -> float | None:
         naive = import_module("ddnn.bench.naive")
     except ModuleNotFoundError:
         return None
-    return float(naive.samples_per_s(run, views_NVCHW))
+    return float(naive.samples_per_s(run, views))

@@ -14,15 +14,14 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import torch
 import zmq
-from numpy.typing import NDArray
 
+from ddnn.data.views import Views
 from ddnn.training.run import open_run
 
 
-def samples_per_s(run: Path, views_NVCHW: NDArray[np.uint8]) -> float:
+def samples_per_s(run: Path, views: Views) -> float:
     """Samples answered in a second by the local exit, one at a time, a process a device."""
     torch.set_num_threads(1)  # several processes that each spin on all cores would be worse still
     joint = open_run(run).joint.eval()
@@ -42,15 +41,15 @@ def samples_per_s(run: Path, views_NVCHW: NDArray[np.uint8]) -> float:
             sockets[-1].setsockopt(zmq.LINGER, 0)
             sockets[-1].connect(f"tcp://127.0.0.1:{port}")
         begun_s = time.perf_counter()
-        for views_VCHW in views_NVCHW:
+        for sample in range(len(views)):
             scores = []
-            for socket, view_CHW in zip(sockets, views_VCHW, strict=True):
-                socket.send(pickle.dumps(view_CHW[None]))
+            for socket, view_NCHW in zip(sockets, views.arrays, strict=True):
+                socket.send(pickle.dumps(view_NCHW[sample : sample + 1]))
                 scores.append(pickle.loads(socket.recv()))
             with torch.no_grad():
                 present = torch.ones(1, len(devices), dtype=torch.bool)
                 joint.exits["local"]([torch.from_numpy(s) for s in scores], present)
-        return len(views_NVCHW) / (time.perf_counter() - begun_s)
+        return len(views) / (time.perf_counter() - begun_s)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

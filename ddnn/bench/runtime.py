@@ -15,18 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.manifest import MANIFEST
+from ddnn.data import noise
 from ddnn.data.multiview import MultiView
+from ddnn.data.views import Views
 from ddnn.nodes.engine import Engine
 from ddnn.topology import Topology
 
 CEILING_BATCH = 16
 
 
-def compute(bundle: Bundle, views_NVCHW: NDArray[np.uint8]) -> dict[str, float]:
+def compute(bundle: Bundle, views: Views) -> dict[str, float]:
     """Time of the sections alone, in this process, one thread.
 
     section_us: one device's section, then the local exit, one sample. ceiling_samples_per_s: all
@@ -39,7 +40,7 @@ def compute(bundle: Bundle, views_NVCHW: NDArray[np.uint8]) -> dict[str, float]:
 
     def once(batch: int, used: list[Engine]) -> None:
         for view, engine in enumerate(used):
-            engine.run({"views": views_NVCHW[:batch, view]})
+            engine.run({"views": views.arrays[view][:batch]})
         scores = np.zeros((batch, len(devices), classes), np.float32)
         present = np.ones((batch, len(devices)), np.float32)
         fuse.run({"scores": scores, "present": present})
@@ -52,10 +53,8 @@ def compute(bundle: Bundle, views_NVCHW: NDArray[np.uint8]) -> dict[str, float]:
 
 def random_views(topology: Topology, samples: int) -> MultiView:
     """Noise that fits the topology: what is in a view changes no time."""
-    rng = np.random.default_rng(0)
-    shape = (samples, topology.views, *topology.view.shape)
     return MultiView(
-        views_NVCHW=rng.integers(0, 256, shape, dtype=np.uint8),
+        views=noise.random_views(topology, samples),
         labels_NV=np.zeros((samples, topology.views), dtype=np.int64),
         classes=topology.classes,
     )

@@ -140,17 +140,18 @@ def _restart(restart: Restart) -> str:
 
 def _write_samples(folder: Path, topology: Topology, samples: MultiView) -> None:
     """Each device gets its own views, the collector everything: it knows the labels."""
-    for view, name in enumerate(topology.devices):
-        np.save(folder / name / "views.npy", samples.views_NVCHW[:, view])
+    for name, array in zip(topology.devices, samples.views.arrays, strict=True):
+        np.save(folder / name / "views.npy", array)
     data = folder / COLLECTOR / "data"
     data.mkdir()
-    np.savez_compressed(
-        data / "samples.npz",
-        X=samples.views_NVCHW,
-        y=samples.labels_NV,
-        views=np.array(samples.view_names),
-    )
-    card = {"kind": "npz", "path": "samples.npz", "classes": list(samples.classes)}
+    arrays = {f"view{v}": array for v, array in enumerate(samples.views.arrays)}
+    np.savez_compressed(data / "samples.npz", y=samples.labels_NV, **arrays)  # type: ignore[arg-type] # no array is named allow_pickle
+    card = {
+        "kind": "npz",
+        "path": "samples.npz",
+        "classes": list(samples.classes),
+        "arrays": dict(zip(samples.view_names, arrays, strict=True)),
+    }
     (data / "card.yaml").write_text(to_yaml(card), encoding="utf-8")
 
 

@@ -37,8 +37,9 @@ from ddnn.model.blocks import (
 )
 from ddnn.model.exits import FLOAT16_MAX, ExitFusion, Head
 from ddnn.model.own_module import ModuleBlock
-from ddnn.model.sections import PIXEL_SCALE, RAW_SCALE, Section
-from ddnn.topology import INT8_STEPS, Aggregator, ScoreType, Shape
+from ddnn.model.scaling import STEPS, Pixels, Readings
+from ddnn.model.sections import Section
+from ddnn.topology import INT8_STEPS, Aggregator, ScoreType, Shape, ViewType
 
 OPSET, IR_VERSION = 18, 8
 """Read by every onnxruntime from 1.14 on; the lowest opset of torch's own exporter."""
@@ -57,10 +58,10 @@ class Graph:
         self.layer = ""
         """Of the torch network, which the operators that follow belong to: begins their names."""
 
-    def input(self, name: str, shape: tuple[int, ...], *, pixels: bool = False) -> str:
-        """Declares an input; the batch axis goes in front. float32, or uint8 for pixels."""
-        kind = TensorProto.UINT8 if pixels else TensorProto.FLOAT
-        self._inputs.append(helper.make_tensor_value_info(name, kind, ["N", *shape]))
+    def input(self, name: str, shape: tuple[int, ...], kind: ViewType = "float32") -> str:
+        """Declares an input; the batch axis goes in front."""
+        element = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+        self._inputs.append(helper.make_tensor_value_info(name, element, ["N", *shape]))
         return name
 
     def output(self, name: str, value: str, shape: tuple[int, ...]) -> None:
@@ -132,9 +133,9 @@ def section_graph(
 ) -> bytes:
     """A node's section; `inputs` are its children's feature shapes, or its one view's."""
     graph = Graph(name)
-    if section.is_device:
-        views = graph.input("views", tuple(inputs[0]), pixels=True)
-        x = _pixels(graph, views, raw=not len(section.blocks))
+    if section.scaling is not None:
+        views = graph.input("views", tuple(inputs[0]), section.view_type)
+        x = _scaled(graph, section.scaling, views)
     else:
         x = _fused_maps(graph, aggregator, inputs)
     x = _blocks(graph, section.blocks, x, "blocks")
@@ -161,9 +162,20 @@ def exit_graph(fusion: ExitFusion, *, name: str, members: int, classes: int) -> 
     return graph.build()
 
 
-def _pixels(graph: Graph, views: str, *, raw: bool) -> str:
+def _scaled(graph: Graph, scaling: Pixels | Readings, views: str) -> str:
     x = graph.add("Cast", views, to=TensorProto.FLOAT)
-    return graph.add("Div", x, graph.number(RAW_SCALE if raw else PIXEL_SCALE))
+    if isinstance(scaling, Pixels):
+        return graph.add("Div", x, graph.number(scaling.scale))
+    mean, factor = (
+        graph.constant(values_C.cpu().numpy()[:, None, None])
+        for values_C in (scaling.mean_C, scaling.factor_C)
+    )
+    x = graph.add("Mul", graph.add("Sub", x, mean), factor)
+    if not scaling.rounds:
+        return x
+    steps = graph.number(STEPS)
+    codes = graph.add("Round", graph.add("Mul", x, steps))
+    return graph.add("Div", graph.add("Clip", codes, graph.number(-128), graph.number(127)), steps)
 
 
 def _fused_maps(graph: Graph, aggregator: Aggregator, inputs: list[Shape]) -> str:

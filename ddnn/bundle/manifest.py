@@ -8,7 +8,7 @@
 
 ONNX inputs and outputs (N is the batch, always first):
 
-    section of a device   views uint8 (N,C,H,W)                      -> features, scores
+    section of a device   views (N,C,H,W) of its view's type         -> features, scores
     section above         features_0 .. features_M-1 float32 (N,F,H,W), one a child in the order
                           of Topology.children, present float32 (N,M) -> features, scores
     exit                  scores float32 (N,M,K), one a member in the order of

@@ -76,7 +76,7 @@ def bundle_files(joint: Joint) -> dict[str, bytes]:
     for name in topology.section_nodes:
         role, children = topology.nodes[name].role, topology.children(name)
         inputs = (
-            [topology.view.shape]
+            [topology.view_of(name).shape]
             if role == DEVICE
             else [topology.feature_shape(child) for child in children]
         )

@@ -91,11 +91,9 @@ def _listed(name: str) -> dict[str, str]:
 
 
 def _print_summary(summary: Summary) -> None:
-    channels, height, width = summary.view_shape
-    click.echo(
-        f"{summary.name}: {summary.samples} samples, {len(summary.views)} views of "
-        f"{channels}x{height}x{width}"
-    )
+    differ = summary.view_shape is None
+    of = "different kinds" if summary.view_shape is None else _sizes(summary.view_shape)
+    click.echo(f"{summary.name}: {summary.samples} samples, {len(summary.views)} views of {of}")
     table = Table("", *summary.classes, "all")
     for name in PARTS:
         part = summary.parts[name]
@@ -103,9 +101,16 @@ def _print_summary(summary: Summary) -> None:
     table.add_section()
     for number, view in enumerate(summary.views):
         present = f"{100 * view.present:.1f} % present"
-        table.add_row(f"view {number}: {view.name}", *map(str, view.classes.values()), present)
+        kind = f", {view.type} {_sizes(view.shape)}" if differ else ""
+        table.add_row(
+            f"view {number}: {view.name}{kind}", *map(str, view.classes.values()), present
+        )
     Console(markup=False, emoji=False).print(table)
     click.echo(f"digest: {summary.digest}")
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _print_json(value: Any) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle, load_bundle
@@ -20,6 +18,7 @@ from ddnn.cli.options import (
     plan_option,
     run_argument,
 )
+from ddnn.data.views import Views
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.report.files import check_writable, write_csv
 from ddnn.report.tables import print_launch
@@ -133,7 +132,7 @@ def command(
         ]
     else:
         schedules = [read_schedule(schedule_file, bundle.topology)]
-    laboratory = _laboratory(bundle, part.views_NVCHW, schedules[0], wire=wire)
+    laboratory = _laboratory(bundle, part.views, schedules[0], wire=wire)
     topology = laboratory.bundle.topology
     plan = plan_for(topology, schedules[0].samples, name=plan_name)
     for schedule in schedules:
@@ -160,15 +159,13 @@ def _report_folder(run: Path, out: Path | None) -> Path:
     return folder
 
 
-def _laboratory(
-    bundle: Bundle, views_NVCHW: NDArray[np.uint8], schedule: Schedule, *, wire: bool
-) -> Laboratory:
+def _laboratory(bundle: Bundle, views: Views, schedule: Schedule, *, wire: bool) -> Laboratory:
     """Raises ConfigError for options that do not go together."""
     if schedule.devices is None:
-        return Laboratory(bundle, views_NVCHW, schedule.profile, wire=wire)
+        return Laboratory(bundle, views, schedule.profile, wire=wire)
     if wire:
         raise ConfigError("--wire: with --devices there is nothing to parse, want one of them")
-    return ScaledLaboratory(bundle, views_NVCHW, schedule.profile, devices=schedule.devices)
+    return ScaledLaboratory(bundle, views, schedule.profile, devices=schedule.devices)
 
 
 def _profile(name: str | None, bundle: Bundle) -> Profile:

@@ -11,7 +11,7 @@ from ddnn import shipped
 from ddnn.blocks import Model, NotBool
 from ddnn.errors import ConfigError
 from ddnn.names import MAX_LETTERS, can_name_a_file, name_of, normal
-from ddnn.topology import ClassNames, ViewNames
+from ddnn.topology import ClassNames, ShownName, ViewNames
 from ddnn.yamlfile import read_yaml
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -130,6 +130,9 @@ class _WithViews(_Card):
 class NpzCard(_WithViews):
     """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame`, `object`, `split` (N,), `views` (V,).
 
+    arrays: in place of `X`, the archive's array of each view by the view's name, in order:
+        (N,C,H,W), or (N,C,length) of a sensor's readings; uint8, int8, int16 or floats. Then `y`
+        may be (N,), where all views see the object.
     views: those of the archive, perhaps in another order; names for them where it has none.
     split: 0 train, 1 validation, 2 test.
     absent_label: the value in `y` of a view that does not see the object, beside -1.
@@ -139,9 +142,16 @@ class NpzCard(_WithViews):
     kind: Literal["npz"]
     path: str
     classes: ClassNames
+    arrays: Annotated[dict[ShownName, str], Field(min_length=1)] | None = None
     absent_label: int | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     git_blob: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
+
+    @model_validator(mode="after")
+    def _views_have_one_order(self) -> NpzCard:
+        if self.arrays is not None and self.views is not None:
+            raise ConfigError("views: given beside arrays, whose names are the views'; want one")
+        return self
 
     @model_validator(mode="after")
     def _absent_label_is_no_class(self) -> NpzCard:

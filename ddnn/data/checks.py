@@ -23,13 +23,7 @@ def check_fits(
     Raises DataError when there is no sample at all.
     """
     wanted_by = wanted_by or f"topology {topology.name}"
-    wanted = (topology.views, *topology.view.shape)
-    got = samples.views_NVCHW.shape[1:]
-    if got != wanted:
-        raise ConfigError(
-            f"{card}: has views x channels x height x width {_sizes(got)}, {wanted_by} wants "
-            f"{_sizes(wanted)}"
-        )
+    _check_views(topology, samples, card=card, wanted_by=wanted_by)
     if samples.classes != topology.classes:
         raise ConfigError(
             f"{card}: has classes {list(samples.classes)}, {wanted_by} wants "
@@ -37,6 +31,30 @@ def check_fits(
         )
     if not len(samples):
         raise DataError(f"{card}: no samples in this split, want at least one")
+
+
+def _check_views(
+    topology: Topology, samples: MultiView, *, card: object, wanted_by: object
+) -> None:
+    views = samples.views
+    kinds = [topology.view_of(device) for device in topology.devices]
+    wanted = [(tuple(kind.shape), kind.type) for kind in kinds]
+    got = list(zip(views.shapes, views.types, strict=True))
+    if got == wanted:
+        return
+    if {*got} == {got[0]} and {*wanted} == {wanted[0]} and got[0][1] == wanted[0][1]:
+        raise ConfigError(
+            f"{card}: has views x channels x height x width {_sizes((len(got), *got[0][0]))}, "
+            f"{wanted_by} wants {_sizes((len(wanted), *wanted[0][0]))}"
+        )
+    if len(got) != len(wanted):
+        raise ConfigError(f"{card}: has {len(got)} views, {wanted_by} wants {len(wanted)}")
+    v = next(v for v in range(len(got)) if got[v] != wanted[v])
+    raise ConfigError(
+        f"{card}: view {samples.view_names[v]} is {got[v][1]} {_sizes(got[v][0])}, {wanted_by} "
+        f"wants {wanted[v][1]} {_sizes(wanted[v][0])} (channels x height x width) for "
+        f"{topology.devices[v]}"
+    )
 
 
 def part_of(data: DataSet, split: str, *, card: object) -> MultiView:

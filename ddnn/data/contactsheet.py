@@ -47,9 +47,11 @@ def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Pat
     """
     check_replaceable(path)
     pillow, drawing = require("PIL.Image", "a contact sheet"), require("PIL.ImageDraw", "drawing")
-    views_NVCHW = data_set.samples.views_NVCHW[samples]
-    count, views, _, height, width = views_NVCHW.shape
-    shown = _shown_size(height, width)
+    chosen = data_set.samples.views.take(samples)
+    count, views = len(chosen), len(chosen.arrays)
+    pictures = [_pictures(array) for array in chosen.arrays]
+    sizes = [_shown_size(*picture.shape[2:]) for picture in pictures]
+    shown = max(height for height, _ in sizes), max(width for _, width in sizes)
     column, row = shown[1] + GAP, shown[0] + GAP
     size = (LABEL_WIDTH + views * column + GAP, HEADER_HEIGHT + count * row + GAP)
     if size[0] * size[1] > MAX_PIXELS:
@@ -71,7 +73,7 @@ def write_contact_sheet(data_set: DataSet, samples: NDArray[np.int64], path: Pat
                 pen.rectangle((left, top, left + column - GAP - 1, top + row - GAP - 1), fill=0)
                 pen.text((left + 6, top + 4), "absent", fill=ABSENT_INK)
             else:
-                sheet.paste(_picture(pillow, views_NVCHW[i, v], shown), (left, top))
+                sheet.paste(_picture(pillow, pictures[v][i], sizes[v]), (left, top))
     try:
         sheet.save(path, format="PNG", pnginfo=_mark())
     except OSError as error:
@@ -116,6 +118,17 @@ def _shown_size(height: int, width: int) -> tuple[int, int]:
         factor = VIEW_PIXELS // longest
         return height * factor, width * factor
     return max(1, height * VIEW_PIXELS // longest), max(1, width * VIEW_PIXELS // longest)
+
+
+def _pictures(array_NCHW: NDArray[Any]) -> NDArray[np.uint8]:
+    """Images as they are; readings in grey from their least to their greatest, a channel a row."""
+    if array_NCHW.dtype == np.uint8 and min(array_NCHW.shape[2:]) > 1:
+        return array_NCHW
+    count, channels, height, width = array_NCHW.shape
+    values = array_NCHW.astype(np.float64).reshape(count, 1, channels * height, width)
+    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    grey: NDArray[np.uint8] = (255 * (values - low) / max(high - low, 1e-12)).astype(np.uint8)
+    return grey
 
 
 def _picture(pillow: Any, view_CHW: NDArray[np.uint8], shown: tuple[int, int]) -> Any:

@@ -18,6 +18,7 @@ from ddnn.data.card import FileSplit, FolderCard, FrameSplit
 from ddnn.data.imagefile import image_files, read_image, visible
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import Source, resolve
+from ddnn.data.views import Views
 from ddnn.errors import DataError
 from ddnn.names import MAX_LETTERS, in_order, is_showable, name_of
 
@@ -53,7 +54,7 @@ def read(card: FolderCard, card_file: Path) -> Source:
     by_frame = isinstance(card.split, FrameSplit)
     return Source(
         samples=MultiView(
-            views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes, view_names=names
+            views=Views.of(views_NVCHW), labels_NV=labels_NV, classes=card.classes, view_names=names
         ),
         frames_N=_frames([each.folder for each in found]) if by_frame else None,
         parts_N=np.array([each.part for each in found], dtype=np.int64),

@@ -1,6 +1,6 @@
 """The in-memory form of a multi-view data set.
 
-Axes: N samples, V views (one a camera), C image channels, H, W.
+Axes: N samples, V views (one a device), C channels, H, W.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ddnn.data.views import Views
 from ddnn.errors import DataError
 
 ABSENT = -1
@@ -20,9 +22,10 @@ ABSENT = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MultiView:
-    """N samples seen by V cameras.
+    """N samples seen by V devices: cameras, or sensors of any kind.
 
-    views_NVCHW: uint8 pixels; a view that does not show the object is all 0.
+    views: what each saw; one that does not show the object is all 0. An array (N,V,C,H,W), or a
+        sequence of one array a device, is taken too and kept as Views.
     labels_NV: int64 class index of each view, ABSENT (-1) where the object is not seen.
     classes: the class names; labels index into them.
     labels_N: the samples' own labels, where some cameras were left out (`seen_by`) and no
@@ -30,22 +33,22 @@ class MultiView:
     view_names: of the cameras, in the order of V; cam0, cam1 and so on where none are given.
     """
 
-    views_NVCHW: NDArray[np.uint8]
+    views: Views
     labels_NV: NDArray[np.int64]
     classes: tuple[str, ...]
     labels_N: NDArray[np.int64] | None = None
     view_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        views, labels = self.views_NVCHW, self.labels_NV
-        if views.ndim != 5 or views.dtype != np.uint8:
-            raise DataError(f"views: got {views.dtype} {views.shape}, want uint8 (N,V,C,H,W)")
-        names = self.view_names or tuple(f"cam{v}" for v in range(views.shape[1]))
-        object.__setattr__(self, "view_names", names)  # frozen: set once, here
-        if len(set(names)) != views.shape[1]:
-            raise DataError(f"view names: got {list(names)}, want {views.shape[1]} that differ")
-        if labels.shape != views.shape[:2]:
-            raise DataError(f"labels: got shape {labels.shape}, want {views.shape[:2]}")
+        views, labels = Views.of(self.views), self.labels_NV
+        count = len(views.arrays)
+        names = self.view_names or tuple(f"cam{v}" for v in range(count))
+        object.__setattr__(self, "views", views)  # frozen: set once, here
+        object.__setattr__(self, "view_names", names)
+        if len(set(names)) != count:
+            raise DataError(f"view names: got {list(names)}, want {count} that differ")
+        if labels.shape != (len(views), count):
+            raise DataError(f"labels: got shape {labels.shape}, want {(len(views), count)}")
         bad = (labels < ABSENT) | (labels >= len(self.classes))
         if bad.any():
             n, v = np.argwhere(bad)[0]
@@ -64,7 +67,12 @@ class MultiView:
             )
 
     def __len__(self) -> int:
-        return len(self.views_NVCHW)
+        return len(self.views)
+
+    @property
+    def views_NVCHW(self) -> NDArray[Any]:
+        """All views in one new array. Raises DataError where they are not of one size and type."""
+        return self.views.stacked()
 
     @property
     def absent_NV(self) -> NDArray[np.bool_]:
@@ -83,8 +91,8 @@ class MultiView:
     def content(self) -> hashlib._Hash:
         """sha256 so far, over classes, shape, pixels and labels of the views: for others to go on
         with."""
-        result = hashlib.sha256(repr((self.classes, self.views_NVCHW.shape)).encode())
-        result.update(np.ascontiguousarray(self.views_NVCHW).data)
+        result = hashlib.sha256(repr((self.classes, self.views.layout)).encode())
+        self.views.hash_into(result)
         result.update(self.labels_NV.astype("<i8").tobytes())
         return result
 
@@ -103,7 +111,7 @@ class MultiView:
     def take(self, samples: NDArray[np.int64]) -> MultiView:
         """The samples with these indices, in this order."""
         return MultiView(
-            views_NVCHW=self.views_NVCHW[samples],
+            views=self.views.take(samples),
             labels_NV=self.labels_NV[samples],
             classes=self.classes,
             labels_N=None if self.labels_N is None else self.labels_N[samples],
@@ -113,7 +121,7 @@ class MultiView:
     def seen_by(self, views: Sequence[int]) -> MultiView:
         """The same samples and labels, seen by these cameras alone: some perhaps by none."""
         return MultiView(
-            views_NVCHW=self.views_NVCHW[:, list(views)],
+            views=self.views.of_devices(views),
             labels_NV=self.labels_NV[:, list(views)],
             classes=self.classes,
             labels_N=self.fused_labels_N,

@@ -1,8 +1,9 @@
-"""Source `npz`: arrays in the layout of the authors' MVMC.npz."""
+"""Source `npz`: arrays in the layout of the authors' MVMC.npz, or one array a view."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ddnn.data.card import AuthorsSplit, NpzCard
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import TEST, TRAIN, Source, resolve
 from ddnn.data.viewnames import in_order_of
+from ddnn.data.views import Views
 from ddnn.errors import DataError
 from ddnn.names import MAX_LETTERS, is_showable, normal
 from ddnn.plainfile import check_plain, open_plain
@@ -33,17 +35,14 @@ def read(card: NpzCard, card_file: Path) -> Source:
     """
     path = resolve(card_file, card.path)
     _check_content(path, card)
-    views_NVCHW = as_pixels(read_array(path, "X"), place=f"{path}: X")
-    labels_NV = as_integers(read_array(path, "y"), shape=views_NVCHW.shape[:2], place=f"{path}: y")
+    views, labels_NV = _whole(path) if card.arrays is None else _array_by_array(path, card.arrays)
     if card.absent_label is not None:
         labels_NV[labels_NV == card.absent_label] = ABSENT
-    views_NVCHW[labels_NV == ABSENT] = 0
-    names, (count, views) = array_names(path), labels_NV.shape
+    for array, labels_N in zip(views.arrays, labels_NV.T, strict=True):
+        array[labels_N == ABSENT] = 0
+    names, count = array_names(path), len(views)
     samples = MultiView(
-        views_NVCHW=views_NVCHW,
-        labels_NV=labels_NV,
-        classes=card.classes,
-        view_names=_view_names(path, views) if "views" in names else _given(card, path, views),
+        views=views, labels_NV=labels_NV, classes=card.classes, view_names=_names(path, card, views)
     )
     return Source(
         samples=_in_order(samples, card, path),
@@ -52,6 +51,35 @@ def read(card: NpzCard, card_file: Path) -> Source:
         objects_N=_column(path, "object", count) if "object" in names else None,
         order=_order(card, path),
     )
+
+
+def _whole(path: Path) -> tuple[Views, NDArray[np.int64]]:
+    views_NVCHW = as_pixels(read_array(path, "X"), place=f"{path}: X")
+    shape = views_NVCHW.shape[:2]
+    labels_NV = as_integers(read_array(path, "y"), shape=shape, place=f"{path}: y")
+    return Views.of(views_NVCHW), labels_NV
+
+
+def _array_by_array(path: Path, arrays: Mapping[str, str]) -> tuple[Views, NDArray[np.int64]]:
+    found = [as_view(read_array(path, name), place=f"{path}: {name}") for name in arrays.values()]
+    for name, array in zip(arrays.values(), found, strict=True):
+        if len(array) != len(found[0]):
+            raise DataError(f"{path}: {name}: {len(array)} samples, want {len(found[0])}")
+    views, labels = Views(tuple(found)), read_array(path, "y")
+    count = len(views)
+    shape = (count,) if labels.ndim == 1 else (count, len(found))
+    labels = as_integers(labels, shape=shape, place=f"{path}: y")
+    return views, np.repeat(labels[:, None], len(found), axis=1) if labels.ndim == 1 else labels
+
+
+def _names(path: Path, card: NpzCard, views: Views) -> tuple[str, ...]:
+    """Of the views; none where neither card nor archive has them."""
+    if card.arrays is not None:
+        return tuple(card.arrays)
+    count = len(views.arrays)
+    if "views" in array_names(path):
+        return _view_names(path, count)
+    return _given(card, path, count)
 
 
 def _in_order(samples: MultiView, card: NpzCard, path: Path) -> MultiView:
@@ -89,6 +117,31 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
         )
     rounded: NDArray[np.uint8] = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
     return rounded
+
+
+def as_view(array: NDArray[Any], *, place: str) -> NDArray[Any]:
+    """One device's view as (N, C, H, W) of uint8, int16 or float32. A new array.
+
+    (N, C, length) and (N, length) are rows of readings. Raises DataError naming the sample of the
+    first value that is no number.
+    """
+    if array.ndim not in (2, 3, 4) or 0 in array.shape:
+        raise DataError(f"{place}: shape {array.shape}, want (N,C,H,W) or (N,C,length), none 0")
+    count, channels = array.shape[0], array.shape[1] if array.ndim > 2 else 1
+    rows = array.shape[2] if array.ndim == 4 else 1
+    view_NCHW = array.reshape(count, channels, rows, array.shape[-1])
+    if array.dtype == np.uint8:
+        return view_NCHW.copy()
+    if array.dtype in (np.int8, np.int16):
+        return view_NCHW.astype(np.int16)
+    if array.dtype.kind != "f":
+        raise DataError(f"{place}: {array.dtype}, want uint8, int8, int16 or floats")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        found = view_NCHW.astype(np.float32)
+    wrong_N = ~np.isfinite(found).all(axis=(1, 2, 3))
+    if wrong_N.any():
+        raise DataError(f"{place}: sample {int(np.argmax(wrong_N))}: not finite, want numbers")
+    return found
 
 
 def _channels_are_last(shape: tuple[int, ...]) -> bool:

@@ -74,9 +74,9 @@ def near_copies(
 
     Sums of whole numbers, so that the pairs are the same on every machine.
     """
-    for view in range(samples.views_NVCHW.shape[1]):
+    for view, views_NCHW in enumerate(samples.views.arrays):
         seen = np.flatnonzero(~samples.absent_NV[:, view])
-        pixels_NP = samples.views_NVCHW[seen, view].reshape(len(seen), -1).astype(np.float64)
+        pixels_NP = views_NCHW[seen].reshape(len(seen), -1).astype(np.float64)
         labels_N = samples.fused_labels_N[seen]
         for start in range(0, len(seen), BLOCK):
             block = slice(start, start + BLOCK)
@@ -143,9 +143,8 @@ def _difference(samples: MultiView, one: int, other: int) -> float | None:
     both = np.flatnonzero(~samples.absent_NV[one] & ~samples.absent_NV[other])
     if not len(both):
         return None
-    views = samples.views_NVCHW[[one, other]][:, both].astype(np.float64)
-    squares = (views[0] - views[1]) ** 2
-    return float(squares.reshape(len(both), -1).mean(axis=1).min())
+    pairs = (samples.views.arrays[v][[one, other]].astype(np.float64) for v in both)
+    return min(float(((pair[0] - pair[1]) ** 2).mean()) for pair in pairs)
 
 
 def _dealt(

@@ -11,13 +11,14 @@ from ddnn.data.card import RenderedCard
 from ddnn.data.multiview import MultiView
 from ddnn.data.renderer import images
 from ddnn.data.source import Source
+from ddnn.data.views import Views
 from ddnn.errors import DataError
 
 
 def read(card: RenderedCard, card_file: Path) -> Source:  # noqa: ARG001 - as every source's
     """The samples of the card's size and seed, from the cache where it has them."""
     views_NVCHW, labels_NV = _cached(card.samples, card.seed)
-    samples = MultiView(views_NVCHW=views_NVCHW, labels_NV=labels_NV, classes=card.classes)
+    samples = MultiView(views=Views.of(views_NVCHW), labels_NV=labels_NV, classes=card.classes)
     return Source(samples=samples)
 
 

@@ -27,22 +27,24 @@ class Part:
 class ViewCounts:
     """One camera. present: share of all samples in which it sees the object.
 
-    classes: views of each class.
+    classes: views of each class. shape: channels, height, width. type: of its values.
     """
 
     name: str
+    shape: tuple[int, ...]
+    type: str
     present: float
     classes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A data set in numbers. view_shape: channels, height, width."""
+    """A data set in numbers. view_shape: channels, height, width; None where views differ."""
 
     name: str
     digest: str
     samples: int
-    view_shape: tuple[int, int, int]
+    view_shape: tuple[int, ...] | None
     classes: dict[str, int]
     parts: dict[str, Part]
     views: tuple[ViewCounts, ...]
@@ -55,20 +57,23 @@ class Summary:
 def summarise(data_set: DataSet) -> Summary:
     """The counts of a data set."""
     samples = data_set.samples
-    channels, height, width = samples.views_NVCHW.shape[2:]
     views = tuple(
         ViewCounts(
             name=name,
+            shape=array.shape[1:],
+            type=array.dtype.name,
             present=float(np.mean(labels_N >= 0)),
             classes=_counts(labels_N, samples.classes),
         )
-        for name, labels_N in zip(data_set.view_names, samples.labels_NV.T, strict=True)
+        for name, array, labels_N in zip(
+            data_set.view_names, samples.views.arrays, samples.labels_NV.T, strict=True
+        )
     )
     return Summary(
         name=data_set.name,
         digest=data_set.digest,
         samples=len(samples),
-        view_shape=(channels, height, width),
+        view_shape=samples.views.shapes[0] if samples.views.are_alike else None,
         classes=_counts(samples.fused_labels_N, samples.classes),
         parts={name: _part(data_set, name) for name in PARTS},
         views=views,

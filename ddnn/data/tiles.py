@@ -22,6 +22,7 @@ from ddnn.data.imagefile import image_files, read_image, resize, visible
 from ddnn.data.multiview import MultiView
 from ddnn.data.source import TEST, TRAIN, Source, require, resolve
 from ddnn.data.split import seeded_order
+from ddnn.data.views import Views
 from ddnn.errors import ConfigError, DataError
 from ddnn.names import MAX_LETTERS, in_order, is_showable, name_of
 
@@ -68,7 +69,7 @@ def read(card: TilesCard, card_file: Path) -> Source:
     labels_N = singles.labels_N[chosen]
     return Source(
         samples=MultiView(
-            views_NVCHW=views_NVCHW,
+            views=Views.of(views_NVCHW),
             labels_NV=np.repeat(labels_N[:, None], views_NVCHW.shape[1], axis=1),
             classes=_class_names(card, singles.classes),
             view_names=_tile_names(card.rows, card.columns),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic import Field, NonNegativeFloat
 
 from ddnn.model.cost import scores_sent
-from ddnn.model.layers import PIXEL_BITS, LayerCost, block_layers, head_layers
+from ddnn.model.layers import LayerCost, block_layers, head_layers
 from ddnn.topology import Bits, Model, Topology, exit_name
 from ddnn.yamlfile import read_yaml
 
@@ -94,7 +94,7 @@ def comparisons(topology: Topology, constants: Constants, shares: Shares) -> dic
         working(_as_plain(_trunk(topology, tier.name)), constants) for tier in topology.tiers
     )
     edge, whole = _sum(ours[:-1]), _sum(ours)
-    raw_bits = topology.views * topology.view.shape.values * PIXEL_BITS
+    raw_bits = topology.views * topology.view_bytes * 8
     raw = plain._replace(radio_pj=raw_bits * constants.radio.nj_per_bit * PICO_A_NANO)
     return {
         "edge": _compared(edge.compute_pj, _sum(same[:-1]).compute_pj),

@@ -5,7 +5,7 @@ Axes: N samples, V views, K classes, C image channels, F filters, H, W.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -68,31 +68,38 @@ class Joint(nn.Module):
 
     def forward(
         self,
-        views_NVCHW: Tensor,
+        views: Tensor | Sequence[Tensor],
         present_NV: Tensor | None = None,
         gone: Mapping[str, Tensor] | None = None,
         *,
         last_exit: str | None = None,
     ) -> JointOutput:
-        """Every exit's logits for uint8 views, with only the present nodes' contributions.
+        """Every exit's logits for views, with only the present nodes' contributions.
 
+        views: of each device (N, C, H, W), of its view's type; one tensor (N, V, C, H, W) will do.
         gone, last_exit: see `fuse`.
         Raises ShapeError when the views are not what the topology's devices see.
         """
-        return self.fuse(self.perceive(views_NVCHW), present_NV, gone, last_exit=last_exit)
+        return self.fuse(self.perceive(views), present_NV, gone, last_exit=last_exit)
 
-    def perceive(self, views_NVCHW: Tensor) -> dict[str, SectionOutput]:
+    def perceive(self, views: Tensor | Sequence[Tensor]) -> dict[str, SectionOutput]:
         """What each device makes of its view: independent of which others are present."""
-        wanted = (self.topology.views, *self.topology.view.shape)
-        if views_NVCHW.dtype != torch.uint8 or tuple(views_NVCHW.shape[1:]) != wanted:
-            got = f"{views_NVCHW.dtype} {tuple(views_NVCHW.shape)}"
+        devices = self.topology.devices
+        if isinstance(views, Tensor):
+            views = views.unbind(1) if views.dim() > 1 else ()
+        if len(views) != len(devices):
+            raise ShapeError(f"views: got {len(views)}, want {len(devices)}, one a device")
+        for name, view in zip(devices, views, strict=True):
+            self._check_view(name, view)
+        return {name: self.sections[name](view) for name, view in zip(devices, views, strict=True)}
+
+    def _check_view(self, name: str, view: Tensor) -> None:
+        kind = self.topology.view_of(name)
+        if view.dtype != getattr(torch, kind.type) or tuple(view.shape[1:]) != tuple(kind.shape):
             raise ShapeError(
-                f"views: got {got}, want torch.uint8 (N, {', '.join(map(str, wanted))})"
+                f"views of {name}: got {view.dtype} {tuple(view.shape)}, want torch.{kind.type} "
+                f"(N, {', '.join(map(str, kind.shape))})"
             )
-        return {
-            name: self.sections[name](views_NVCHW[:, view])
-            for view, name in enumerate(self.topology.devices)
-        }
 
     def fuse(
         self,

@@ -70,7 +70,9 @@ def head_layers(topology: Topology, name: str) -> list[LayerCost]:
 
 def _section(topology: Topology, name: str) -> _Passed:
     children = topology.children(name)
-    bits = max((topology.section(child).sent_bits for child in children), default=PIXEL_BITS)
+    bits: Bits = max((topology.section(child).sent_bits for child in children), default=PIXEL_BITS)
+    if not children and topology.view_of(name).type != "uint8":
+        bits = 32
     return _blocks(topology.section(name), topology.input_shape(name), bits)
 
 

@@ -15,14 +15,11 @@ from ddnn.coding.entropy import CONTEXTS
 from ddnn.model.binary import activate
 from ddnn.model.blocks import ConvBlock, Norm2d, build_block
 from ddnn.model.exits import Head
+from ddnn.model.scaling import Pixels, Readings, scaling_of
 from ddnn.topology import DEVICE, Topology
 
-PIXEL_SCALE = 256
-"""Blocks see pixels / 256: a power of two, so that sums of pixels with weights of one bit are
-exact and every machine finds the same sign."""
 RAW_BITS = 8
-RAW_SCALE = 255
-"""A raw view travels as multiples of 1/255, like every 8-bit feature."""
+"""Of a pixel."""
 
 
 class SectionOutput(NamedTuple):
@@ -71,6 +68,13 @@ class Section(nn.Module):
         first = self.blocks[0] if self.is_device and len(self.blocks) else None
         if isinstance(first, ConvBlock) and first.conv.bits == 32 != section.activation_bits:
             first.conv.sums_pixels = True
+        self.scaling: Pixels | Readings | None = None
+        if self.is_device:
+            view, bits = topology.view_of(name), section.activation_bits
+            if section.blocks:
+                bits = section.blocks[0].activation_bits or bits
+            self.scaling = scaling_of(view, raw=first is None, rounds=bits != 32)
+            self.view_type = view.type
         code = topology.feature_code(name)
         self._lossy = coder_of(topology, name) if code == "jpeg" else None
         if code == "entropy-coded":
@@ -86,11 +90,11 @@ class Section(nn.Module):
             self.head = Head(tier.exit, section, shape, len(topology.classes))
 
     def forward(self, x: Tensor) -> SectionOutput:
-        """x: a device's views uint8 (N, C, H, W), or the fused maps (N, F, H, W)."""
+        """x: a device's views (N, C, H, W), or the fused maps (N, F, H, W)."""
         seen = None
-        if self.is_device:
+        if self.scaling is not None:
             seen = x.flatten(1).any(dim=1) if self.skips_absent else None
-            x = self.pixels(x)
+            x = self.scaling(x)
         maps_NFHW = self.blocks(x)
         features = scores = None
         if self.sends_features:
@@ -116,8 +120,3 @@ class Section(nn.Module):
     @code_table.setter
     def code_table(self, table: bytes) -> None:
         self.get_buffer("code_table_bytes").copy_(torch.tensor(list(table)))
-
-    def pixels(self, views_NCHW: Tensor) -> Tensor:
-        """uint8 as numbers from 0 to 1."""
-        scale = PIXEL_SCALE if len(self.blocks) else RAW_SCALE
-        return views_NCHW.to(torch.float32, memory_format=torch.channels_last) / scale

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
@@ -26,14 +26,14 @@ LoadEngine = Callable[[Path], Engine]
 def build_node(
     name: str,
     bundle: Bundle,
-    views_NCHW: NDArray[np.uint8] | None,
+    views_NCHW: NDArray[Any] | None,
     *,
     identity: Identity | None = None,
     load_engine: LoadEngine = Engine,
 ) -> Node:
     """The node, ready to take messages.
 
-    views_NCHW: what a device's camera recorded, uint8.
+    views_NCHW: what a device's camera recorded, of its view's type.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
     topology = bundle.topology
@@ -75,7 +75,7 @@ def takeover_s(topology: Topology) -> float:
 def _section_maker(
     name: str,
     bundle: Bundle,
-    views_NCHW: NDArray[np.uint8] | None,
+    views_NCHW: NDArray[Any] | None,
     *,
     events: Counter[str],
     load_engine: LoadEngine,
@@ -107,7 +107,7 @@ def _section_maker(
 
 
 def _source(
-    name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None, events: Counter[str]
+    name: str, topology: Topology, views_NCHW: NDArray[Any] | None, events: Counter[str]
 ) -> Source:
     if views_NCHW is None:
         return FeatureSource(_feature_gather(name, topology, events))
@@ -119,7 +119,7 @@ def _source(
 def _section_inputs(name: str, topology: Topology) -> dict[str, tuple[int, ...]]:
     """See ddnn.bundle.manifest."""
     if topology.nodes[name].role == DEVICE:
-        return {"views": topology.view.shape}
+        return {"views": topology.view_of(name).shape}
     children = topology.children(name)
     shapes: dict[str, tuple[int, ...]] = {
         f"features_{place}": topology.feature_shape(child) for place, child in enumerate(children)
@@ -136,16 +136,14 @@ def _section_outputs(name: str, topology: Topology) -> dict[str, tuple[int, ...]
     return shapes
 
 
-def check_views(name: str, topology: Topology, views_NCHW: NDArray[np.uint8] | None) -> None:
+def check_views(name: str, topology: Topology, views_NCHW: NDArray[Any] | None) -> None:
     """Raises DataError for views that the device cannot take."""
-    shape = tuple(topology.view.shape)
+    kind = topology.view_of(name)
+    wanted = f"{kind.type} (N, {', '.join(map(str, kind.shape))})"
     if views_NCHW is None or not len(views_NCHW):
-        raise DataError(f"{name}: no views, want uint8 (N, {', '.join(map(str, shape))})")
-    if views_NCHW.dtype != np.uint8 or views_NCHW.shape[1:] != shape:
-        raise DataError(
-            f"{name}: views are {views_NCHW.dtype} {views_NCHW.shape}, want uint8 (N, "
-            f"{', '.join(map(str, shape))})"
-        )
+        raise DataError(f"{name}: no views, want {wanted}")
+    if views_NCHW.dtype != kind.type or views_NCHW.shape[1:] != tuple(kind.shape):
+        raise DataError(f"{name}: views are {views_NCHW.dtype} {views_NCHW.shape}, want {wanted}")
 
 
 def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gather:

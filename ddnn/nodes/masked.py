@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.coding.coders import coder_of
+from ddnn.data.views import Views
 from ddnn.decision import decide, is_sure
 from ddnn.nodes.engine import Engine
 from ddnn.report.verdicts import NO_EXIT, Answer
@@ -48,14 +49,15 @@ class MaskedModel:
     def __init__(
         self,
         bundle: Bundle,
-        views_RVCHW: NDArray[np.uint8],
+        views: Views | NDArray[Any],
         *,
         load_engine: Callable[[Path], Engine] = Engine,
     ) -> None:
         """Looks at every view once. Raises BundleError for a damaged model file."""
         topology = bundle.topology
         self._manifest = bundle.manifest
-        self._recorded = len(views_RVCHW)
+        recorded = Views.of(views)
+        self._recorded = len(recorded)
         self._network = _Network(
             topology=topology,
             sections={
@@ -64,7 +66,7 @@ class MaskedModel:
             exits={name: load_engine(bundle.exit_path(name)) for name in topology.exits},
         )
         self._devices = {
-            name: self._network.run(name, {"views": views_RVCHW[:, view]})
+            name: self._network.run(name, {"views": recorded.arrays[view]})
             for view, name in enumerate(topology.devices)
         }
 

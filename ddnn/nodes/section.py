@@ -57,9 +57,7 @@ class ViewSource:
     skip_absent: a black view has no part in anything.
     """
 
-    def __init__(
-        self, views_NCHW: NDArray[np.uint8], *, view: int, skip_absent: bool = False
-    ) -> None:
+    def __init__(self, views_NCHW: NDArray[Any], *, view: int, skip_absent: bool = False) -> None:
         self._views_NCHW = views_NCHW
         self._skip_absent = skip_absent
         self._own = 1 << view

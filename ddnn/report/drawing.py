@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from ddnn.blocks import FC, Block, Module
-from ddnn.topology import COLLECTOR, DEVICE, Topology, exit_name
+from ddnn.topology import COLLECTOR, DEVICE, OwnView, Topology, exit_name
 
 
 def draw(topology: Topology) -> str:
     """Several lines, for a fixed-width font."""
+    sizes = {_size(topology.view_of(device).shape) for device in topology.devices}
+    shown = sizes.pop() if len(sizes) == 1 else "of different sizes"
     lines = [
-        f"{topology.name}: {topology.views} views {_size(topology.view.shape)}, "
-        f"classes {', '.join(topology.classes)}"
+        f"{topology.name}: {topology.views} views {shown}, classes {', '.join(topology.classes)}"
     ]
     for tier in reversed(topology.tiers):
         lines += ["", f"{tier.name}"]
@@ -51,7 +52,9 @@ def _section_line(topology: Topology, name: str) -> str:
     node = topology.nodes[name]
     section = topology.section(name)
     if node.role == DEVICE:
-        source = f"view {node.view}"
+        kind = node.view if isinstance(node.view, OwnView) else None
+        size = f" {_size(kind.shape)} {kind.type}" if kind else ""
+        source = f"view {topology.view_number(name)}{size}"
     else:
         aggregator = topology.tier(node.role).aggregator
         source = f"{aggregator} of {', '.join(topology.children(name))}"

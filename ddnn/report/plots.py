@@ -26,7 +26,7 @@ STYLE: dict[Any, Any] = {
 
 
 def plot_thresholds(
-    thresholds_csv: Path, path: Path, *, chosen: float | None, raw_bytes: int
+    thresholds_csv: Path, path: Path, *, chosen: float | None, raw_bytes: float
 ) -> Figure:
     """Accuracy and payload against the threshold: the paper's figure 7, from thresholds.csv.
 

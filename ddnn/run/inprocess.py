@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.views import Views
 from ddnn.nodes.base import Identity, Node
 from ddnn.nodes.build import LoadEngine, build_node, patience_s, takeover_s
 from ddnn.nodes.engine import Engine
@@ -51,7 +51,7 @@ SECTION_S = 0.001
 
 def run_inprocess(
     bundle: Bundle,
-    views_NVCHW: NDArray[np.uint8],
+    views: Views | NDArray[Any],
     *,
     window: int | None = None,
     plan: FailurePlan | None = None,
@@ -65,11 +65,10 @@ def run_inprocess(
     load_engine: reads a section's or exit's file; whoever runs a bundle often may keep them.
     """
     plan = plan or plan_of(bundle.topology)
-    check_plan(plan, bundle.topology, len(views_NVCHW))
+    views = Views.of(views)
+    check_plan(plan, bundle.topology, len(views))
     network = network or MemoryNetwork()
-    run = _InProcess(
-        bundle, views_NVCHW, plan, window=window, network=network, load_engine=load_engine
-    )
+    run = _InProcess(bundle, views, plan, window=window, network=network, load_engine=load_engine)
     return run.run()
 
 
@@ -90,7 +89,7 @@ class _Members:
     def __init__(
         self,
         bundle: Bundle,
-        views_NVCHW: NDArray[np.uint8],
+        views: Views,
         *,
         seed: int,
         clock: Callable[[], float],
@@ -98,7 +97,7 @@ class _Members:
         load_engine: LoadEngine,
     ) -> None:
         self._bundle = bundle
-        self._views_NVCHW = views_NVCHW
+        self._views = views
         self._seed = seed
         self._clock = clock
         self._codec = Codec(bundle.topology, bundle.session, bundle.tables)
@@ -117,7 +116,7 @@ class _Members:
         topology, boot = self._bundle.topology, next(self._boots)
         views = None
         if name in topology.devices:
-            views = self._views_NVCHW[:, topology.devices.index(name)]
+            views = self._views.arrays[topology.view_number(name)]
         node = build_node(
             name,
             self._bundle,
@@ -188,19 +187,19 @@ class _InProcess:
     def __init__(
         self,
         bundle: Bundle,
-        views_NVCHW: NDArray[np.uint8],
+        views: Views,
         plan: FailurePlan,
         *,
         window: int | None,
         network: MemoryNetwork,
         load_engine: LoadEngine,
     ) -> None:
-        total = len(views_NVCHW)
+        total = len(views)
         self._now_s = self._begun_s = 0.0
         self._topology = bundle.topology
         self._members = _Members(
             bundle,
-            views_NVCHW,
+            views,
             seed=plan.seed,
             clock=lambda: self._now_s,
             network=network,

@@ -212,7 +212,7 @@ def build_report(
         "bytes": {
             "per_device_sample": device_sample_bytes(counts, topology),
             "per_device_sample_equation": equation,
-            "per_device_sample_raw": topology.view.shape.values,
+            "per_device_sample_raw": topology.view_bytes,
             "kernel": kernel_entry(collector.accounts),
             "links": [link_entry(count) for count in counts],
         },

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.views import Views
 from ddnn.nodes.collector import Collector
 from ddnn.report.verdicts import Answer
 from ddnn.simulation.codec import ParcelCodec
@@ -29,7 +29,7 @@ class Laboratory:
     def __init__(
         self,
         bundle: Bundle,
-        views_NVCHW: NDArray[np.uint8],
+        views: Views | NDArray[Any],
         profile: Profile,
         *,
         wire: bool = False,
@@ -37,19 +37,18 @@ class Laboratory:
         """wire: nodes handle whole views and features, and every message is parsed."""
         topology = bundle.topology
         self.bundle = bundle
-        self.views_NVCHW = views_NVCHW
-        self.oracle: Answers = Oracle(bundle, views_NVCHW)
+        self.views = views = Views.of(views)
+        self.oracle: Answers = Oracle(bundle, views)
         store = Store(topology, bundle.tables)
-        self.engines: Loads = Engines(bundle, views_NVCHW, store, profile, wire=wire)
+        self.engines: Loads = Engines(bundle, views, store, profile, wire=wire)
         self.node_bundle = bundle if wire else referring(bundle)
         self.codec: Codec
         if wire:
             self.codec = Codec(topology, bundle.session, bundle.tables)
         else:
             self.codec = ParcelCodec(topology, bundle.session, store)
-        seen = [views_NVCHW[:, view] for view in range(topology.views)]
-        views = seen if wire else [view_references(views_NCHW) for views_NCHW in seen]
-        self.recorded = dict(zip(topology.devices, views, strict=True))
+        recorded = views.arrays if wire else tuple(map(view_references, views.arrays))
+        self.recorded = dict(zip(topology.devices, recorded, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.views import Views
 from ddnn.nodes.masked import MaskedModel, Recomputed
 
 MOST_KNOWN = 4096
@@ -31,11 +32,11 @@ class Oracle:
     absent_N: bits of the views that have no part in a sample because they are black.
     """
 
-    def __init__(self, bundle: Bundle, views_NVCHW: NDArray[np.uint8]) -> None:
-        self._model = MaskedModel(bundle, views_NVCHW)
-        self._samples = range(len(views_NVCHW))
+    def __init__(self, bundle: Bundle, views: Views) -> None:
+        self._model = MaskedModel(bundle, views)
+        self._samples = range(len(views))
         self._known: dict[tuple[int, str], Recomputed] = {}
-        black_NV: NDArray[np.bool_] = ~np.any(views_NVCHW, axis=(2, 3, 4))
+        black_NV: NDArray[np.bool_] = ~views.seen_NV
         black_NV = black_NV & bundle.topology.skips_absent
         self.absent_N = [sum(1 << v for v in np.flatnonzero(row).tolist()) for row in black_NV]
 

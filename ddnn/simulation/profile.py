@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.noise import random_views
 from ddnn.nodes.engine import Engine
 from ddnn.run.inprocess import run_inprocess
 from ddnn.topology import DEVICE, Model
@@ -93,7 +94,8 @@ def measured(bundle: Bundle, base: Profile | None = None) -> Profile:
     for name in topology.section_nodes:
         engine = Engine(bundle.section_path(name))
         if topology.nodes[name].role == DEVICE:
-            shapes = {"views": (np.uint8, tuple(topology.view.shape))}
+            kind = topology.view_of(name)
+            shapes = {"views": (np.dtype(kind.type).type, tuple(kind.shape))}
         else:
             children = topology.children(name)
             shapes = {"present": (np.float32, (len(children),))}
@@ -119,9 +121,7 @@ def _handling_us(bundle: Bundle, engines: dict[str, Cost]) -> float:
     """What a message takes at each of its ends, beside engines: a run in one process, one sample
     at a time, and what a socket takes on top."""
     topology = bundle.topology
-    rng = np.random.default_rng(0)
-    shape = (SAMPLES, topology.views, *topology.view.shape)
-    views = rng.integers(0, 256, shape, dtype=np.uint8)
+    views = random_views(topology, SAMPLES)
     begun_s = time.process_time()
     recorder = run_inprocess(bundle, views, window=1)
     spent_us = (time.process_time() - begun_s) * 1e6

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
+from ddnn.data.views import Views
 from ddnn.nodes.engine import Engine
 from ddnn.simulation.profile import Meter, Profile
 from ddnn.topology import DEVICE, Shape, Topology, View
@@ -31,6 +32,10 @@ BATCH = 256
 
 class Referring(Topology):
     """A topology as its nodes see it where views and features are references of 4 bytes."""
+
+    def view_of(self, device: str) -> View:
+        """A reference, whatever the device sees."""
+        return self.view
 
     def feature_shape(self, name: str) -> Shape:
         """One number, of the size of a float32."""
@@ -47,7 +52,7 @@ def referring(bundle: Bundle) -> Bundle:
     )
 
 
-def view_references(views_NCHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def view_references(views_NCHW: NDArray[Any]) -> NDArray[np.uint8]:
     """(N, 4, 1, 1): in place of each view its number, from 1; NOTHING for a black one."""
     numbers_N = np.arange(1, len(views_NCHW) + 1, dtype="<i4")
     numbers_N[~views_NCHW.any(axis=(1, 2, 3))] = NOTHING
@@ -165,7 +170,7 @@ class RecalledSection(RecalledEngine):
         *,
         store: Store,
         children: Sequence[str],
-        views_NCHW: NDArray[np.uint8] | None,
+        views_NCHW: NDArray[Any] | None,
     ) -> None:
         """views_NCHW: what a device recorded."""
         super().__init__(path, meter, cost)
@@ -217,7 +222,7 @@ class Engines:
     def __init__(
         self,
         bundle: Bundle,
-        views_NVCHW: NDArray[np.uint8],
+        views: Views,
         store: Store,
         profile: Profile,
         *,
@@ -229,7 +234,7 @@ class Engines:
         if wire:
             self._load_whole(bundle, profile)
         else:
-            self._load_recalled(bundle, views_NVCHW, store, profile)
+            self._load_recalled(bundle, views, store, profile)
 
     def _load_whole(self, bundle: Bundle, profile: Profile) -> None:
         topology = bundle.topology
@@ -238,9 +243,7 @@ class Engines:
         for name, path in paths.items():
             self._known[path] = MeteredEngine(path, self.meter, profile.engine(name))
 
-    def _load_recalled(
-        self, bundle: Bundle, views_NVCHW: NDArray[np.uint8], store: Store, profile: Profile
-    ) -> None:
+    def _load_recalled(self, bundle: Bundle, views: Views, store: Store, profile: Profile) -> None:
         topology = bundle.topology
         for name in topology.section_nodes:
             is_device = topology.nodes[name].role == DEVICE
@@ -252,7 +255,7 @@ class Engines:
                 profile.engine(name),
                 store=store,
                 children=topology.children(name),
-                views_NCHW=views_NVCHW[:, topology.devices.index(name)] if is_device else None,
+                views_NCHW=views.arrays[topology.view_number(name)] if is_device else None,
             )
         for name in topology.exits:
             path = bundle.exit_path(name)

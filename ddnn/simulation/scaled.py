@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.bundle.manifest import ExitRule
+from ddnn.data.views import Views
 from ddnn.decision import decide
 from ddnn.errors import ConfigError
 from ddnn.nodes.engine import Engine
@@ -86,11 +87,11 @@ def _tier(name: str, at: str, threshold: float | None) -> dict[str, Any]:
     }
 
 
-def device_scores(bundle: Bundle, views_RVCHW: NDArray[np.uint8]) -> NDArray[np.float32]:
+def device_scores(bundle: Bundle, views: Views) -> NDArray[np.float32]:
     """(R, V, K): what the run's own devices say of what they recorded."""
     topology = bundle.topology
     found = [
-        Engine(bundle.section_path(name)).run({"views": views_RVCHW[:, view]})["scores"]
+        Engine(bundle.section_path(name)).run({"views": views.arrays[view]})["scores"]
         for view, name in enumerate(topology.devices)
     ]
     return np.stack(found, axis=1)
@@ -225,7 +226,7 @@ class ScaledEngines:
         evidence: dict[str, Evidence] = {}
         for name in topology.section_nodes:
             is_device = topology.nodes[name].role == DEVICE
-            view = topology.nodes[name].view or 0
+            view = topology.view_number(name) if is_device else 0
             own_RK = scores_RVK[:, view % scores_RVK.shape[1]]
             evidence[name] = Evidence(own_RK if is_device else own_RK[:0])
             self._known[bundle.section_path(name)] = FusingEngine(
@@ -268,16 +269,16 @@ class ScaledLaboratory(Laboratory):
     """A laboratory with so many devices."""
 
     def __init__(
-        self, bundle: Bundle, views_RVCHW: NDArray[np.uint8], profile: Profile, *, devices: int
+        self, bundle: Bundle, views: Views | NDArray[Any], profile: Profile, *, devices: int
     ) -> None:
-        scores_RVK = device_scores(bundle, views_RVCHW)
+        self.views = views = Views.of(views)
+        scores_RVK = device_scores(bundle, views)
         self.bundle = scaled_bundle(bundle, devices, scores_RVK)
         topology = self.bundle.topology
-        self.views_NVCHW = views_RVCHW
         self.oracle = ScaledOracle(topology, scores_RVK)
         self.engines = ScaledEngines(self.bundle, scores_RVK, profile)
         self.node_bundle = referring(self.bundle)
         self.codec = ParcelCodec(topology, bundle.session, ScaledStore(topology, None))
-        numbers_R = np.arange(1, len(views_RVCHW) + 1, dtype="<i4")
+        numbers_R = np.arange(1, len(views) + 1, dtype="<i4")
         references = numbers_R.view(np.uint8).reshape(-1, 4, 1, 1)
         self.recorded = dict.fromkeys(topology.devices, references)

@@ -105,7 +105,7 @@ class Simulation:
             laboratory.oracle,
             self._health,
             prior_class=self._bundle.manifest.prior_class,
-            recorded=len(laboratory.views_NVCHW),
+            recorded=len(laboratory.views),
             grace_s=GRACE_S + patience_s(topology),
             coded=self._bundle.tables,
             is_even=_is_even(topology, schedule.conditions),
@@ -234,7 +234,7 @@ class Simulation:
         mailbox.join(run)
         collector = Collector(
             self._topology,
-            roll=Roll(run, DATA, len(self._laboratory.views_NVCHW)),
+            roll=Roll(run, DATA, len(self._laboratory.views)),
             samples=left,
             prior_class=self._bundle.manifest.prior_class,
             patience_s=patience_s(self._topology),

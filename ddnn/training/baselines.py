@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ddnn.data.multiview import DataSet, MultiView
+from ddnn.data.statistics import channel_statistics
 from ddnn.report.verdicts import wilson_interval
 from ddnn.training.predict import perceive, taking_part
 from ddnn.training.run import Run
@@ -73,10 +74,12 @@ def fitted(train: MultiView, samples: MultiView) -> Baselines:
 
 def nearest(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
     """The class of the known sample whose pixels of all views are nearest."""
-    known_NP = _pixels(known)
+    scales = _scales(known)
+    known_NP = _pixels(known, scales)
     squares_N = (known_NP**2).sum(axis=1)
     found = [
-        (squares_N - 2 * block_NP @ known_NP.T).argmin(axis=1) for block_NP in _blocks(samples)
+        (squares_N - 2 * block_NP @ known_NP.T).argmin(axis=1)
+        for block_NP in _blocks(samples, scales)
     ]
     return np.asarray(known.fused_labels_N[np.concatenate(found)])
 
@@ -87,12 +90,13 @@ def linear(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
 
-    pixels_NP = _pixels(known)
+    scales = _scales(known)
+    pixels_NP = _pixels(known, scales)
     count = min(COMPONENTS, *(size - 1 for size in pixels_NP.shape))
     parts = PCA(max(count, 1), whiten=True, svd_solver="randomized", random_state=0)
     model = make_pipeline(parts, LogisticRegression(C=STRENGTH, max_iter=1000))
     model.fit(pixels_NP, known.fused_labels_N)
-    found = [model.predict(block_NP) for block_NP in _blocks(samples)]
+    found = [model.predict(block_NP) for block_NP in _blocks(samples, scales)]
     return np.concatenate(found).astype(np.int64)
 
 
@@ -123,12 +127,34 @@ def own_scores(run: Run, samples: MultiView) -> NDArray[np.float32]:
     return scores
 
 
-def _blocks(samples: MultiView) -> Iterator[NDArray[np.float32]]:
+Scales = list[NDArray[np.float32]]
+"""Of each view, what its values are divided by: (1, 1, 1), or (C, 1, 1) for a sensor's."""
+
+
+def _scales(known: MultiView) -> Scales:
+    """255 for pixels; a sensor's deviation among known samples."""
+    return [
+        np.full((1, 1, 1), 255, np.float32) if array.dtype == np.uint8 else _deviations(array)
+        for array in known.views.arrays
+    ]
+
+
+def _deviations(array_NCHW: NDArray[Any]) -> NDArray[np.float32]:
+    _, deviation_C = channel_statistics(array_NCHW)
+    return np.where(deviation_C > 0, deviation_C, np.float32(1))[:, None, None]
+
+
+def _blocks(samples: MultiView, scales: Scales) -> Iterator[NDArray[np.float32]]:
     """The pixels of a few samples at a time."""
     for start in range(0, len(samples), BLOCK):
-        yield _pixels(samples.take(np.arange(start, min(start + BLOCK, len(samples)))))
+        rows = np.arange(start, min(start + BLOCK, len(samples)))
+        yield _pixels(samples.take(rows), scales)
 
 
-def _pixels(samples: MultiView) -> NDArray[np.float32]:
-    """(N, P) from 0 to 1; an absent view is black."""
-    return samples.views_NVCHW.reshape(len(samples), -1).astype(np.float32) / np.float32(255)
+def _pixels(samples: MultiView, scales: Scales) -> NDArray[np.float32]:
+    """(N, P), pixels from 0 to 1; an absent view is all 0."""
+    columns = [
+        (array.astype(np.float32) / scale).reshape(len(samples), -1)
+        for array, scale in zip(samples.views.arrays, scales, strict=True)
+    ]
+    return np.concatenate(columns, axis=1)

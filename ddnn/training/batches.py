@@ -5,7 +5,7 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from ddnn.data.multiview import MultiView
+from ddnn.data.views import Views
 from ddnn.topology import Topology
 from ddnn.training.settings import Settings
 
@@ -25,20 +26,30 @@ SHIFT = 4
 class Batch(NamedTuple):
     """Tensors of N samples."""
 
-    views_NVCHW: Tensor  # uint8
+    views: tuple[Tensor, ...]  # of each device (N, C, H, W), of its view's type
     labels_NV: Tensor  # int64, -1 where the object is not in the view
     fused_N: Tensor  # int64
     present_NV: Tensor  # bool, False where the device is dropped out
+
+    def take(self, rows: Tensor) -> Batch:
+        """The samples with these indices, or where a mask is true."""
+        labels, fused, present = (tensor[rows] for tensor in self[1:])
+        return Batch(tuple(view[rows] for view in self.views), labels, fused, present)
 
 
 def tensors(samples: MultiView, torch_device: torch.device) -> Batch:
     """All samples as one batch, every device present."""
     return Batch(
-        torch.from_numpy(samples.views_NVCHW).to(torch_device),
+        view_tensors(samples.views, torch_device),
         torch.from_numpy(samples.labels_NV).to(torch_device),
         torch.from_numpy(samples.fused_labels_N).to(torch_device),
         torch.ones(samples.labels_NV.shape, dtype=torch.bool, device=torch_device),
     )
+
+
+def view_tensors(views: Views, torch_device: torch.device) -> tuple[Tensor, ...]:
+    """Of each device (N, C, H, W)."""
+    return tuple(torch.from_numpy(array).to(torch_device) for array in views.arrays)
 
 
 def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
@@ -51,17 +62,33 @@ def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
     for rows in torch.split(order, settings.batch or total):
         if len(rows) < 2:
             continue
-        views, labels, fused, present = (tensor[rows] for tensor in everything)
+        views, labels, fused, present = everything.take(rows)
         if settings.view_mixing:
             views = mix_views(views, labels, fused, settings.view_mixing)
         match settings.augment:
             case "scene":
-                views = augment(views, labels)
+                views = changed_images(views, labels, augment)
             case "crop":
-                views = shift_and_mirror(views)
+                views = changed_images(views, labels, lambda images, _: shift_and_mirror(images))
         if settings.device_dropout:
             present = drop_devices(present, settings.device_dropout)
         yield Batch(views, labels, fused, present)
+
+
+def changed_images(
+    views: Sequence[Tensor], labels_NV: Tensor, change: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, ...]:
+    """The views with a change (N, V, C, H, W), (N, V) -> (N, V, C, H, W) made to images, those of
+    one size together. Readings of sensors stay as they are."""
+    changed, groups = list(views), dict[torch.Size, list[int]]()
+    for v, view in enumerate(views):
+        if view.dtype == torch.uint8 and min(view.shape[2:]) > 1:
+            groups.setdefault(view.shape, []).append(v)
+    for group in groups.values():
+        images = change(torch.stack([views[v] for v in group], dim=1), labels_NV[:, group])
+        for v, image in zip(group, images.unbind(1), strict=True):
+            changed[v] = image
+    return tuple(changed)
 
 
 def augment(views_NVCHW: Tensor, labels_NV: Tensor) -> Tensor:
@@ -102,7 +129,9 @@ def shift_and_mirror(views_NVCHW: Tensor) -> Tensor:
     return shifted_NHWC.permute(0, 3, 1, 2).reshape(views_NVCHW.shape)
 
 
-def mix_views(views_NVCHW: Tensor, labels_NV: Tensor, fused_N: Tensor, share: float) -> Tensor:
+def mix_views(
+    views: Sequence[Tensor], labels_NV: Tensor, fused_N: Tensor, share: float
+) -> tuple[Tensor, ...]:
     """Replaces a share of the views by the same camera's view of another sample of the class.
 
     Only where the object is in both views: who sees it stays true to the sample. Cameras that
@@ -115,7 +144,10 @@ def mix_views(views_NVCHW: Tensor, labels_NV: Tensor, fused_N: Tensor, share: fl
     partner_N = partner_N.to(fused_N.device)
     swap_NV = (torch.rand(labels_NV.shape) < share).to(fused_N.device)
     swap_NV &= (labels_NV >= 0) & (labels_NV[partner_N] >= 0)
-    return torch.where(swap_NV[:, :, None, None, None], views_NVCHW[partner_N], views_NVCHW)
+    return tuple(
+        torch.where(swap_NV[:, v, None, None, None], view[partner_N], view)
+        for v, view in enumerate(views)
+    )
 
 
 def drop_bypassed(topology: Topology, present_NV: Tensor, share: float) -> dict[str, Tensor]:

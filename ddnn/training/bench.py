@@ -97,7 +97,7 @@ class PlainNetwork(nn.Module):
 
 def plain_step(network: PlainNetwork, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
     """One update."""
-    views = batch.views_NVCHW.float() / 255
+    views = torch.stack(batch.views, dim=1).float() / 255
     scores, local_NK, cloud_NK = network(views, batch.present_NV)
     loss = F.cross_entropy(local_NK, batch.fused_N) + F.cross_entropy(cloud_NK, batch.fused_N)
     for v, scores_NK in enumerate(scores):

@@ -9,7 +9,7 @@ Axes: N samples, V views, M members, K classes.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ddnn.model.joint import Joint, JointOutput
 from ddnn.model.own_module import ModuleBlock
 from ddnn.nodes.engine import Engine
 from ddnn.topology import DEVICE
+from ddnn.training.batches import view_tensors
 from ddnn.training.predict import Logits, answer, taking_part
 
 TOLERANCE = 1e-3
@@ -86,7 +87,7 @@ def check_equality(
     present_NV = taking_part(joint.topology, part)
     joint.eval()
     seen = _Recorder(joint)
-    output = seen.run(_tensor(part.views_NVCHW, joint), _tensor(present_NV, joint))
+    output = seen.run(_views(part, joint), _tensor(present_NV, joint))
     ours = {name: logits.cpu().numpy() for name, logits in output.logits.items()}
     theirs = _run_graphs(folder, joint, part, present_NV)
     both = [
@@ -122,7 +123,7 @@ class _Recorder:
         self.layers: dict[str, Arrays] = {name: {} for name in joint.topology.section_nodes}
         self.presence: dict[str, Tensor] = {}
 
-    def run(self, views_NVCHW: Tensor, present_NV: Tensor) -> JointOutput:
+    def run(self, views: Sequence[Tensor], present_NV: Tensor) -> JointOutput:
         """The network's output."""
         hooks = [
             module.register_forward_hook(self._note(node, layer))
@@ -131,7 +132,7 @@ class _Recorder:
             if layer
         ]
         try:
-            devices = self._joint.perceive(views_NVCHW)
+            devices = self._joint.perceive(views)
             self.presence = self._joint.presence(devices, present_NV)
             return self._joint.fuse(devices, present_NV)
         finally:
@@ -151,9 +152,8 @@ def _run_graphs(
 ) -> Logits:
     """The logits of all exits, each graph fed with what the ones below it give."""
     topology, outputs = joint.topology, dict[str, Arrays]()
-    presence = joint.presence(
-        joint.perceive(_tensor(samples.views_NVCHW, joint)), _tensor(present_NV, joint)
-    )
+    devices = joint.perceive(_views(samples, joint))
+    presence = joint.presence(devices, _tensor(present_NV, joint))
     for name in topology.section_nodes:
         features = {child: outputs[child]["features"] for child in topology.children(name)}
         engine = Engine(folder / section_file(name))
@@ -178,8 +178,8 @@ def _inputs(
     """What a section's graph gets, given its children's features."""
     topology = joint.topology
     if topology.nodes[name].role == DEVICE:
-        view = topology.devices.index(name)
-        return {"views": np.ascontiguousarray(samples.views_NVCHW[:, view])}
+        array = samples.views.arrays[topology.view_number(name)]
+        return {"views": np.ascontiguousarray(array)}
     arrived = {
         f"features_{place}": joint.sections[child].arrived(torch.from_numpy(value)).numpy()
         for place, (child, value) in enumerate(features.items())
@@ -231,6 +231,10 @@ def _ties(logits: Logits, rules: Mapping[str, ExitRule]) -> NDArray[np.bool_]:
     ]
     first = next(iter(logits.values()))
     return np.asarray(np.any(near, axis=0)) if near else np.zeros(len(first), dtype=np.bool_)
+
+
+def _views(samples: MultiView, joint: Joint) -> tuple[Tensor, ...]:
+    return view_tensors(samples.views, next(joint.parameters()).device)
 
 
 def _tensor(array: NDArray[Any], joint: Joint) -> Tensor:

@@ -43,6 +43,7 @@ from ddnn.training.checkpoint import (
 )
 from ddnn.training.loss import JointLoss
 from ddnn.training.predict import Logits, classes_at, fuse, perceive
+from ddnn.training.scaling import fit_scaling
 from ddnn.training.settings import Settings
 from ddnn.training.threads import threads_for
 
@@ -114,6 +115,7 @@ def prepare(
     torch_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     joint = Joint(topology).to(torch_device)
+    fit_scaling(joint, train)
     freeze(joint, settings.freeze)
     optimizer = make_optimizer(joint, settings)
     progress = Progress({}, [])
@@ -238,7 +240,7 @@ def train_step(
     share = loss_of.settings.device_dropout
     gone = drop_bypassed(joint.topology, batch.present_NV, share) if share else None
     with forward_precision(loss_of.settings, batch.fused_N.device):
-        output = joint(batch.views_NVCHW, batch.present_NV, gone, last_exit=loss_of.last_exit)
+        output = joint(batch.views, batch.present_NV, gone, last_exit=loss_of.last_exit)
     loss = loss_of(output, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

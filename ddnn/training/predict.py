@@ -18,6 +18,7 @@ from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology
+from ddnn.training.batches import view_tensors
 from ddnn.training.threads import threads_for
 
 BATCH = 256
@@ -33,7 +34,7 @@ def taking_part(
         present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
     if not topology.skips_absent:
         return present_NV
-    return np.asarray(present_NV & samples.views_NVCHW.any(axis=(2, 3, 4)))
+    return np.asarray(present_NV & samples.views.seen_NV)
 
 
 @torch.no_grad()
@@ -41,9 +42,10 @@ def perceive(joint: Joint, samples: MultiView) -> dict[str, SectionOutput]:
     """What every device makes of its view of every sample; who else is present is no matter."""
     joint.eval()
     torch_device = next(joint.parameters()).device
-    batches = np.array_split(samples.views_NVCHW, -(-len(samples) // BATCH))
     with threads_for(joint):
-        parts = [joint.perceive(torch.from_numpy(views).to(torch_device)) for views in batches]
+        parts = [
+            joint.perceive(view_tensors(part, torch_device)) for part in samples.views.parts(BATCH)
+        ]
     return {name: _join([part[name] for part in parts]) for name in parts[0]}
 
 

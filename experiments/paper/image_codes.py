@@ -72,7 +72,7 @@ def through(code: Code | None, samples: MultiView) -> tuple[MultiView, NDArray[n
             Image.fromarray(view_HWC).save(file, code.format, **code.options)
             bytes_NV[n, v] = file.tell()
             arrived_NVCHW[n, v] = np.asarray(Image.open(file)).transpose(2, 0, 1)
-    return replace(samples, views_NVCHW=arrived_NVCHW), bytes_NV
+    return replace(samples, views=arrived_NVCHW), bytes_NV
 
 
 def draw(figure: Figure, means: Means) -> None:

@@ -24,7 +24,7 @@ def write_card(tmp_path: Path) -> Callable[..., Path]:
 
     def write(**keys: Any) -> Path:
         path = tmp_path / "card.yaml"
-        path.write_text(yaml.safe_dump(keys))
+        path.write_text(yaml.safe_dump(keys, sort_keys=False))
         return path
 
     return write

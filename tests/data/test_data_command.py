@@ -140,7 +140,7 @@ def data_set(views_NVCHW: np.ndarray) -> DataSet:
     labels = np.tile(np.arange(len(views_NVCHW))[:, None] % 2, (1, views_NVCHW.shape[1]))
     names = tuple(f"v{v}" for v in range(views_NVCHW.shape[1]))
     samples = MultiView(
-        views_NVCHW=views_NVCHW, labels_NV=labels, classes=("café", "bus"), view_names=names
+        views=views_NVCHW, labels_NV=labels, classes=("café", "bus"), view_names=names
     )
     none = np.arange(0)
     split = Split(train=np.arange(len(labels)), validation=none, test=none)

@@ -15,7 +15,7 @@ from ddnn.errors import DataError
 def samples(**changed: object) -> MultiView:
     """Three samples of two views of 1 x 2 x 2 pixels."""
     known = MultiView(
-        views_NVCHW=np.arange(24, dtype=np.uint8).reshape(3, 2, 1, 2, 2),
+        views=np.arange(24, dtype=np.uint8).reshape(3, 2, 1, 2, 2),
         labels_NV=np.array([[0, 0], [1, ABSENT], [1, 1]]),
         classes=("car", "bus"),
         view_names=("left", "right"),
@@ -42,11 +42,11 @@ def test_digest_is_that_of_the_content() -> None:
     """Pinned: hosts of different machines and versions compare it."""
     assert samples().digest == 10148013764900730030
     other_layout = np.asfortranarray(samples().views_NVCHW)
-    assert samples(views_NVCHW=other_layout).digest == samples().digest
+    assert samples(views=other_layout).digest == samples().digest
 
 
 OTHERS: dict[str, Callable[[MultiView], MultiView]] = {
-    "pixel": lambda s: replace(s, views_NVCHW=s.views_NVCHW + np.uint8(1)),
+    "pixel": lambda s: replace(s, views=s.views_NVCHW + np.uint8(1)),
     "label": lambda s: replace(s, labels_NV=np.array([[0, 0], [1, ABSENT], [1, ABSENT]])),
     "label of a sample nobody sees": lambda s: replace(
         s, labels_NV=np.full((3, 2), ABSENT), labels_N=np.array([0, 1, 0])
@@ -59,7 +59,7 @@ OTHERS: dict[str, Callable[[MultiView], MultiView]] = {
     "order of views": lambda s: s.seen_by([1, 0]),
     "order of samples": lambda s: s.take(np.array([1, 0, 2])),
     "number of samples": lambda s: s.take(np.arange(2)),
-    "shape": lambda s: replace(s, views_NVCHW=s.views_NVCHW.reshape(3, 2, 1, 1, 4)),
+    "shape": lambda s: replace(s, views=s.views_NVCHW.reshape(3, 2, 1, 1, 4)),
 }
 
 

@@ -29,7 +29,7 @@ def seen(levels: Sequence[Sequence[int | None]], labels: Sequence[int] | None = 
     levels_NV = np.array([[level or 0 for level in line] for line in levels], dtype=np.uint8)
     labels_N = np.zeros(len(levels)) if labels is None else np.array(labels)
     return MultiView(
-        views_NVCHW=np.tile(levels_NV[:, :, None, None, None], (1, 1, 3, 2, 2)),
+        views=np.tile(levels_NV[:, :, None, None, None], (1, 1, 3, 2, 2)),
         labels_NV=np.where(present_NV, labels_N[:, None], ABSENT).astype(np.int64),
         classes=("car", "person"),
     )

@@ -9,7 +9,7 @@ def three_views() -> MultiView:
     labels_NV = np.array([[0, ABSENT, 0], [ABSENT, 1, ABSENT], [1, 1, 1]])
     views = np.arange(3 * 3 * 4, dtype=np.uint8).reshape(3, 3, 1, 2, 2)
     return MultiView(
-        views_NVCHW=views,
+        views=views,
         labels_NV=labels_NV,
         classes=("car", "bus"),
         view_names=("a", "b", "c"),

@@ -127,7 +127,7 @@ def test_order_that_claims_or_holds_too_much_is_refused_before_memory_is_taken(
 
 def test_wanted_part_without_a_sample_is_refused() -> None:
     samples = MultiView(
-        views_NVCHW=np.ones((2, 1, 1, 1, 1), np.uint8),
+        views=np.ones((2, 1, 1, 1, 1), np.uint8),
         labels_NV=np.array([[0], [1]]),
         classes=("a", "b"),
     )

@@ -14,9 +14,7 @@ def samples(*names: str) -> MultiView:
     """Two samples whose pixels are the number of their view."""
     views = len(names)
     return MultiView(
-        views_NVCHW=np.tile(
-            np.arange(views, dtype=np.uint8)[None, :, None, None, None], (2, 1, 1, 1, 1)
-        ),
+        views=np.tile(np.arange(views, dtype=np.uint8)[None, :, None, None, None], (2, 1, 1, 1, 1)),
         labels_NV=np.repeat([[0], [1]], views, axis=1),
         classes=("car", "bus"),
         view_names=names,
@@ -35,7 +33,7 @@ def trained(
 
 def test_the_same_names_are_left_as_they_are() -> None:
     own = samples("left", "right")
-    assert trained(own, ("left", "right")).views_NVCHW is own.views_NVCHW
+    assert trained(own, ("left", "right")).views is own.views
 
 
 def test_the_same_names_in_another_order_are_put_in_order() -> None:

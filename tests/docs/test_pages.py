@@ -12,6 +12,7 @@ import pytest
 
 import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
+from ddnn.data.card import CardFile
 from ddnn.run.failures.plan import FailurePlan
 from ddnn.topology import Topology
 from ddnn.yamlfile import parse_yaml
@@ -107,6 +108,7 @@ def test_every_command_has_its_line():
 def test_every_file_that_a_page_shows_can_be_read(path):
     for content in re.findall(r"^```yaml\n(.*?)^```", text_of(path), re.DOTALL | re.MULTILINE):
         model = FailurePlan if "failures:" in content else Topology
+        model = CardFile if content.startswith("kind:") else model
         parse_yaml(content, model, source=path.name)
 
 

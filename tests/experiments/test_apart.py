@@ -19,7 +19,7 @@ def street() -> DataSet:
     views = np.tile(np.array(levels, np.uint8)[:, None, None, None, None], (1, 1, 1, 2, 2))
     return DataSet(
         name="street",
-        samples=MultiView(views_NVCHW=views, labels_NV=np.array([labels]).T, classes=("a", "b")),
+        samples=MultiView(views=views, labels_NV=np.array([labels]).T, classes=("a", "b")),
         split=Split(train=np.arange(6), validation=np.arange(0), test=TEST),
         digest="",
         objects_N=np.array([0, 0, 1, 2, 3, 4, 0, 0, 0, 5, 5, 6]),

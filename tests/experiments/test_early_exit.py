@@ -22,7 +22,7 @@ SENT_BYTES = (200, 100)
 
 def labelled(labels_N: np.ndarray) -> MultiView:
     views = np.ones((len(labels_N), 1, 1, 1, 1), np.uint8)
-    return MultiView(views_NVCHW=views, labels_NV=labels_N[:, None], classes=("a", "b"))
+    return MultiView(views=views, labels_NV=labels_N[:, None], classes=("a", "b"))
 
 
 def scores(labels_N: np.ndarray, right_N: np.ndarray, sure_N: np.ndarray) -> np.ndarray:

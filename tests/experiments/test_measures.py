@@ -58,7 +58,7 @@ def study(tmp_path_factory) -> Study:
         card="none",
         data=DataSet(
             name="reversed",
-            samples=replace(samples, views_NVCHW=plain.astype(np.uint8), labels_NV=labels_NV),
+            samples=replace(samples, views=plain.astype(np.uint8), labels_NV=labels_NV),
             split=Split(train=order[:48], validation=order[48:72], test=order[72:]),
             digest="0" * 16,
         ),

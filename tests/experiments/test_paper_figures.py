@@ -93,7 +93,7 @@ def test_a_list_of_survival_is_a_setting_of_its_own(tmp_path, runs):
 def test_what_nobody_sees_can_be_right_as_the_commonest_class_alone():
     seen_by_one = [[0, -1], [0, -1], [-1, 1]]
     samples = MultiView(
-        views_NVCHW=np.zeros((3, 2, 1, 1, 1), dtype=np.uint8),
+        views=np.zeros((3, 2, 1, 1, 1), dtype=np.uint8),
         labels_NV=np.array(seen_by_one),
         classes=("bus", "car"),
     )

@@ -17,8 +17,8 @@ def section(name: str = "c-devices-cloud", node: str = "cam0", **device_tier: ob
 def test_blocks_see_pixels_in_256ths_and_a_raw_view_travels_in_255ths():
     """A power of two keeps sums exact; a raw view has the levels of an 8-bit feature."""
     views = torch.tensor([[[[0, 255], [128, 1]]]], dtype=torch.uint8)
-    assert (section().pixels(views) * 256).flatten().tolist() == [0, 255, 128, 1]
-    raw = section("six-cameras-raw").pixels(views)
+    assert (section().scaling(views) * 256).flatten().tolist() == [0, 255, 128, 1]
+    raw = section("six-cameras-raw").scaling(views)
     torch.testing.assert_close((raw * 255).flatten(), torch.tensor([0.0, 255, 128, 1]))
 
 

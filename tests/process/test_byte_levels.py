@@ -40,7 +40,7 @@ def ran(request, train: Trainer):
     joint, bundle, samples = train(request.param(), SAMPLES)
     black_NV = np.random.default_rng(0).random(samples.labels_NV.shape) < 1 / 3
     views_NVCHW = np.where(black_NV[:, :, None, None, None], 0, samples.views_NVCHW)
-    samples = replace(samples, views_NVCHW=views_NVCHW.astype(np.uint8))
+    samples = replace(samples, views=views_NVCHW.astype(np.uint8))
     outcome = launch(bundle, samples, Options(free_ports=True))
     return Trained(joint, bundle, samples), outcome, run_inprocess(bundle, samples.views_NVCHW)
 

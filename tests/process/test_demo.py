@@ -56,7 +56,7 @@ def test_demo_leaves_a_report_a_contact_sheet_and_two_plots(demo) -> None:
 @pytest.mark.process
 def test_demo_whose_launch_fails_says_how_to_go_on(demo) -> None:
     folder, samples = demo["folder"], load(demo["folder"].parent / "few.yaml").part("test")
-    lacking = replace(samples, views_NVCHW=samples.views_NVCHW[..., :16])
+    lacking = replace(samples, views=samples.views_NVCHW[..., :16])
     wanted = f"go on with: ddnn launch {folder} --rounds 2 --kill cam4@{len(samples)}"
     with pytest.raises(LaunchError, match=wanted):
         launch_and_lose(folder, lacking, "cam4", print)

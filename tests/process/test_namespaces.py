@@ -48,7 +48,7 @@ from ddnn.run.launcher.remote_host import serve_host
 folder, host, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 bundle = load_bundle(folder / host, nodes_of_host(load_bundle(folder / host, ()).topology, host))
 data = np.load(folder / "views.npz")
-samples = MultiView(views_NVCHW=data["X"], labels_NV=data["y"], classes=bundle.topology.classes)
+samples = MultiView(views=data["X"], labels_NV=data["y"], classes=bundle.topology.classes)
 options = Options(host=host, keys=folder / f"{host}-keys", rounds=rounds, window=4)
 def progress(answered):
     (folder / "progress.new").write_text(str(answered))

@@ -52,7 +52,7 @@ def partly_black(samples: MultiView, share: float = 0.4) -> MultiView:
     black_NV = np.random.default_rng(0).random(samples.labels_NV.shape) < share
     black_NV[:3] = True
     views_NVCHW = np.where(black_NV[:, :, None, None, None], 0, samples.views_NVCHW)
-    return replace(samples, views_NVCHW=views_NVCHW.astype(np.uint8))
+    return replace(samples, views=views_NVCHW.astype(np.uint8))
 
 
 @pytest.fixture(scope="module", params=SHAPES)

@@ -22,4 +22,4 @@ def laboratory(train: Trainer) -> Laboratory:
 def slow_laboratory(laboratory: Laboratory) -> Laboratory:
     """The same, at 50 samples a second: few samples see much of virtual time."""
     profile = Profile(engines={"cam0": Cost(fixed_us=20_000)})
-    return Laboratory(laboratory.bundle, laboratory.views_NVCHW, profile)
+    return Laboratory(laboratory.bundle, laboratory.views, profile)

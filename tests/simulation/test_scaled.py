@@ -13,7 +13,7 @@ from ddnn.topology import read_topology
 
 @pytest.fixture(scope="module")
 def many(laboratory: Laboratory) -> ScaledLaboratory:
-    return ScaledLaboratory(laboratory.bundle, laboratory.views_NVCHW, Profile(), devices=33)
+    return ScaledLaboratory(laboratory.bundle, laboratory.views, Profile(), devices=33)
 
 
 def test_devices_have_edges_of_ten():

@@ -104,7 +104,7 @@ def test_each_kind_of_trouble_alone(kind, laboratory):
         delay_ms=150,  # longer than the gateway waits
     )
     slow = {"cam0": Cost(fixed_us=20_000)}  # so that samples meet it
-    slowed = Laboratory(laboratory.bundle, laboratory.views_NVCHW, Profile(engines=slow))
+    slowed = Laboratory(laboratory.bundle, laboratory.views, Profile(engines=slow))
     result = run(slowed, window=1, samples=60, troubles=(trouble,), shifted_clocks=True)
     assert result.broken is None
     assert result.runs == (2 if kind == "crash" else 1)
@@ -121,7 +121,7 @@ def test_latency_is_what_links_and_sections_take(laboratory):
 
 def test_slow_sections_take_virtual_time(laboratory):
     slow = Profile(engines={"cam0": Cost(fixed_us=5000, row_us=0)})
-    slowed = Laboratory(laboratory.bundle, laboratory.views_NVCHW, slow)
+    slowed = Laboratory(laboratory.bundle, laboratory.views, slow)
     assert p50_ms(run(slowed, window=1)) > 5
 
 

@@ -36,7 +36,7 @@ def run(tmp_path, card, topology, settings) -> Run:
 def grey(levels: list[int], labels: list[int]) -> MultiView:
     """Samples of one view, a flat grey level each."""
     views = np.tile(np.array(levels, np.uint8)[:, None, None, None, None], (1, 1, 1, 4, 4))
-    return MultiView(views_NVCHW=views, labels_NV=np.array([labels]).T, classes=("a", "b"))
+    return MultiView(views=views, labels_NV=np.array([labels]).T, classes=("a", "b"))
 
 
 def test_what_is_fitted_answers_as_reckoned_by_hand():
@@ -88,7 +88,7 @@ def test_silent_devices_have_no_part_in_late_fusion(tmp_path, card, settings, da
     views = data.samples.views_NVCHW[:2] * (labels_NV != ABSENT)[:, :, None, None, None]
     blind = replace(
         data.samples,
-        views_NVCHW=np.maximum(views, (labels_NV != ABSENT)[:, :, None, None, None]).astype("u1"),
+        views=np.maximum(views, (labels_NV != ABSENT)[:, :, None, None, None]).astype("u1"),
         labels_NV=labels_NV,
         labels_N=np.array([2, 2]),
     )

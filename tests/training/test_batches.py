@@ -27,9 +27,9 @@ CPU = torch.device("cpu")
     ("knob", "value", "changed"),
     [
         ("device_dropout", 0.3, "present_NV"),
-        ("view_mixing", 0.4, "views_NVCHW"),
-        ("augment", "scene", "views_NVCHW"),
-        ("augment", "crop", "views_NVCHW"),
+        ("view_mixing", 0.4, "views"),
+        ("augment", "scene", "views"),
+        ("augment", "crop", "views"),
     ],
     ids=["dropout", "mixing", "scene", "crop"],
 )
@@ -37,10 +37,15 @@ def test_what_a_setting_asks_for_is_done_to_every_batch(data, knob, value, chang
     everything = tensors(data.samples, CPU)
     both = one_epoch(everything), one_epoch(everything, **{knob: value})
     for plain, other in zip(*both, strict=True):
-        same = [torch.equal(*pair) for pair in zip(plain, other, strict=True)]
+        same = [torch.equal(*pair) for pair in zip(whole(plain), whole(other), strict=True)]
         assert [f for f, is_same in zip(Batch._fields, same, strict=True) if not is_same] == [
             changed
         ]
+
+
+def whole(batch: Batch) -> tuple[torch.Tensor, ...]:
+    """Its tensors, the views in one."""
+    return (torch.stack(batch.views, dim=1), *batch[1:])
 
 
 def one_epoch(everything: Batch, **changes: object) -> list[Batch]:
@@ -56,8 +61,8 @@ def test_samples_are_shuffled_as_wholes(data):
     order = torch.randperm(len(everything.fused_N))
     assert order.tolist() != sorted(order.tolist())
     for rows, batch in zip(order.split(32), found, strict=True):
-        for whole, part in zip(everything, batch, strict=True):
-            assert torch.equal(whole[rows], part)
+        for all_of_it, part in zip(whole(everything), whole(batch), strict=True):
+            assert torch.equal(all_of_it[rows], part)
 
 
 @given(st.integers(1, 12), st.integers(1, 6), st.floats(0.0, 0.95), st.integers(0, 1000))
@@ -140,7 +145,7 @@ def test_some_scenes_are_changed_in_each_way_and_some_groups_unlike_others(
 def test_absent_views_stay_black(data):
     torch.manual_seed(0)
     everything = tensors(data.samples, CPU)
-    changed = augment(everything.views_NVCHW, everything.labels_NV)
+    changed = augment(torch.stack(everything.views, dim=1), everything.labels_NV)
     assert not changed[everything.labels_NV < 0].any()
 
 
@@ -154,7 +159,8 @@ def test_views_of_other_channels_than_grey_or_colour_are_moved_alone(channels):
 def test_an_epoch_visits_every_sample_once(data):
     plain = settings_for("robust", batch=16, augment="none", device_dropout=0.0, view_mixing=0.0)
     torch.manual_seed(0)
-    seen = torch.cat([batch.views_NVCHW for batch in batches(tensors(data.samples, CPU), plain)])
+    found = batches(tensors(data.samples, CPU), plain)
+    seen = torch.cat([torch.stack(batch.views, dim=1) for batch in found])
     views = torch.from_numpy(data.samples.views_NVCHW)
     assert torch.equal(
         seen.flatten(1).float().sum(1).sort()[0], views.flatten(1).float().sum(1).sort()[0]
@@ -183,19 +189,19 @@ def test_mixed_views_come_from_the_same_camera_and_class(share, seed):
     for camera in range(3):
         known = {
             (view.numpy().tobytes(), int(label))
-            for view, label in zip(views[:, camera], fused, strict=True)
+            for view, label in zip(views[camera], fused, strict=True)
         }
-        got = zip(mixed[:, camera], fused, strict=True)
+        got = zip(mixed[camera], fused, strict=True)
         assert all((view.numpy().tobytes(), int(label)) in known for view, label in got)
 
 
 def test_mixing_leaves_who_sees_the_object(data):
     torch.manual_seed(0)
     views, labels, fused, _ = tensors(data.samples, CPU)
-    mixed = mix_views(views, labels, fused, 1.0)
+    mixed = torch.stack(mix_views(views, labels, fused, 1.0), dim=1)
     assert not mixed[labels < 0].any()
     assert mixed[labels >= 0].flatten(1).any(dim=1).all()
-    assert not torch.equal(mixed, views)
+    assert not torch.equal(mixed, torch.stack(views, dim=1))
 
 
 def test_the_share_asked_for_is_mixed_each_view_on_its_own():
@@ -203,7 +209,8 @@ def test_the_share_asked_for_is_mixed_each_view_on_its_own():
     count = 200
     own_N = torch.arange(count, dtype=torch.uint8)
     views = own_N[:, None, None, None, None].expand(count, 4, 1, 2, 2)
-    mixed = mix_views(views, torch.zeros(count, 4), torch.zeros(count), 0.3)
+    mixed = mix_views(views.unbind(1), torch.zeros(count, 4), torch.zeros(count), 0.3)
+    mixed = torch.stack(mixed, dim=1)
     changed_NV = (mixed != views).flatten(2).any(dim=2)
     assert changed_NV.float().mean() == pytest.approx(0.3, abs=0.06)
     assert {0, 1, 2, 3} <= set(changed_NV.sum(dim=1).tolist())
@@ -211,7 +218,8 @@ def test_the_share_asked_for_is_mixed_each_view_on_its_own():
 
 def test_no_share_mixes_nothing(data):
     views, labels, fused, _ = tensors(data.samples, CPU)
-    assert torch.equal(mix_views(views, labels, fused, 0.0), views)
+    mixed = mix_views(views, labels, fused, 0.0)
+    assert torch.equal(torch.stack(mixed, dim=1), torch.stack(views, dim=1))
 
 
 def test_each_image_is_shifted_and_mirrored_on_its_own():

@@ -7,7 +7,7 @@ from ddnn.training.bench import training_speed
 def test_both_loops_train_the_same_samples():
     rng = np.random.default_rng(0)
     samples = MultiView(
-        views_NVCHW=rng.integers(0, 256, (8, 6, 3, 32, 32), dtype=np.uint8),
+        views=rng.integers(0, 256, (8, 6, 3, 32, 32), dtype=np.uint8),
         labels_NV=np.tile(rng.integers(0, 3, (8, 1)), (1, 6)),
         classes=("car", "bus", "person"),
     )

@@ -153,7 +153,7 @@ def test_a_higher_threshold_answers_more_samples_early_for_fewer_bytes(data, top
 def test_samples_that_nobody_sees_get_the_commonest_class_in_calibration_too(data):
     """`absent: skip`: a black view has no part."""
     joint = Joint(make_topology(absent="skip"))
-    dark = replace(data.part("validation"), views_NVCHW=np.zeros((24, 3, 3, 8, 8), np.uint8))
+    dark = replace(data.part("validation"), views=np.zeros((24, 3, 3, 8, 8), np.uint8))
     for prior_class in range(3):
         points = curve(
             loss_patterns(joint, dark, prior_class=prior_class), {"local": 1.0, "cloud": 1.0}
@@ -166,7 +166,7 @@ def test_a_topology_with_one_exit_has_nothing_to_choose(data):
     joint = Joint(make_topology("a-cloud-only"))
     one = data.part("validation")
     views = type(one)(
-        views_NVCHW=one.views_NVCHW[:, :1],
+        views=one.views_NVCHW[:, :1],
         labels_NV=one.fused_labels_N[:, None],
         classes=one.classes,
     )

@@ -128,7 +128,7 @@ def test_what_nobody_left_sees_gets_the_commonest_class(data, prior_class):
     views = data.samples.views_NVCHW.copy()
     views[:, 1:] = 0
     labels_N = data.samples.fused_labels_N
-    only_first = replace(data.samples, views_NVCHW=views, labels_N=labels_N)
+    only_first = replace(data.samples, views=views, labels_N=labels_N)
     joint = Joint(make_topology(absent="skip"))
     found = {x.lost: x for x in every_failure(joint, only_first, RULES, prior_class=prior_class)}
     accuracy = found[("cam0",)].accuracy

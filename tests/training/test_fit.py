@@ -158,7 +158,7 @@ def test_other_hierarchies_train_with_the_same_code(tmp_path, name):
     samples = make_samples(24)
     repeated = np.resize(np.arange(3), topology.views)
     samples = type(samples)(
-        views_NVCHW=samples.views_NVCHW[:, repeated],
+        views=samples.views_NVCHW[:, repeated],
         labels_NV=np.where(
             samples.labels_NV[:, repeated] < 0,
             samples.fused_labels_N[:, None],
@@ -183,7 +183,7 @@ def test_data_of_another_shape_or_other_classes_is_refused(tmp_path, data, setti
     with pytest.raises(ConfigError, match="data set: has views x channels x height x width 3 x 3"):
         trained(data, make_topology("six-cameras"), settings, seed=0, folder=tmp_path)
     other = type(data.samples)(
-        views_NVCHW=data.samples.views_NVCHW,
+        views=data.samples.views_NVCHW,
         labels_NV=data.samples.labels_NV,
         classes=("car", "bus", "person"),
     )

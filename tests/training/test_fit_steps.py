@@ -73,7 +73,7 @@ def test_with_device_dropout_the_nodes_that_a_fallback_leads_past_are_missing_to
     topology = make_topology("edge-fallback")
     samples = make_samples(16)
     six = type(samples)(
-        views_NVCHW=np.tile(samples.views_NVCHW, (1, 2, 1, 1, 1)),
+        views=np.tile(samples.views_NVCHW, (1, 2, 1, 1, 1)),
         labels_NV=np.tile(samples.labels_NV, 2),
         classes=samples.classes,
     )

@@ -15,7 +15,7 @@ from ddnn.training.settings import settings_for
 def output_and_batch(data, topology):
     torch.manual_seed(0)
     batch = tensors(data.part("train"), torch.device("cpu"))
-    return Joint(topology).eval()(batch.views_NVCHW), batch
+    return Joint(topology).eval()(batch.views), batch
 
 
 @pytest.mark.parametrize("balance", [False, True])
@@ -65,10 +65,10 @@ def test_absent_views_teach_their_device_nothing(data, topology):
     joint = Joint(topology)
     batch = tensors(data.samples, torch.device("cpu"))
     absent = batch.labels_NV[:, 0] < 0
-    only_absent = type(batch)(*(tensor[absent] for tensor in batch))
+    only_absent = batch.take(absent)
     settings = settings_for("robust", exit_weights={"local": 0.0, "cloud": 0.0})
     loss_of = JointLoss(topology, settings, batch.fused_N)
-    loss_of(joint(only_absent.views_NVCHW), only_absent).backward()
+    loss_of(joint(only_absent.views), only_absent).backward()
     gradient = joint.sections["cam0"].blocks[0].conv.weight.grad
     assert not gradient.any()
     assert joint.sections["cam1"].blocks[0].conv.weight.grad.any()
@@ -78,7 +78,7 @@ def test_exit_weights_scale_their_losses(data, topology):
     torch.manual_seed(0)
     joint = Joint(topology).eval()
     batch = tensors(data.samples, torch.device("cpu"))
-    output = joint(batch.views_NVCHW)
+    output = joint(batch.views)
 
     def loss(**weights):
         settings = settings_for("robust", exit_weights=weights, device_weight=0.0)

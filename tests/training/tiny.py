@@ -18,7 +18,7 @@ def make_samples(count: int, seed: int = 0, size: int = 8) -> MultiView:
     seen_NV[np.arange(count), rng.integers(0, 3, count)] = True
     views[~seen_NV] = 0
     return MultiView(
-        views_NVCHW=views.astype(np.uint8),
+        views=views.astype(np.uint8),
         labels_NV=np.where(seen_NV, labels_N[:, None], -1),
         classes=CLASSES,
     )

@@ -132,7 +132,7 @@ def serve(config: ChildConfig) -> None:
         sockets.close(linger_ms=LAST_WORDS_MS)
 
 
-def _read_views(config: ChildConfig, *, is_device: bool) -> NDArray[np.uint8] | None:
+def _read_views(config: ChildConfig, *, is_device: bool) -> NDArray[Any] | None:
     if not is_device:
         if config.views is not None:
             raise ConfigError(f"{config.node}: is no device, want no views; got {config.views}")

@@ -11,8 +11,9 @@ import contextlib
 import json
 import os
 import select
+import subprocess
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import Any
 
 from ddnn.run.failures.failure import Failure
 
@@ -38,19 +39,10 @@ class Order:
         self.reason = ""
 
 
-class Piped(Protocol):
-    """A process that was started with pipes."""
-
-    @property
-    def stdin(self) -> IO[bytes] | None: ...
-    @property
-    def stdout(self) -> IO[bytes] | None: ...
-
-
 class OrderPipe:
     """The launcher's end of one process's orders. Never waits and never fails."""
 
-    def __init__(self, process: Piped) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """process: started with pipes, unbuffered; they are closed by `close`."""
         assert process.stdin is not None
         assert process.stdout is not None

@@ -228,7 +228,7 @@ def put_views(workplace: Workplace, device: str, topology: Topology, samples: Mu
 
     Raises LaunchError where the disk is full.
     """
-    views_NCHW = samples.views_NVCHW[:, topology.devices.index(device)]
+    views_NCHW = samples.views.arrays[topology.view_number(device)]
     return str(workplace.put(f"{device}.npy", lambda path: np.save(path, views_NCHW)))
 
 
