@@ -6,24 +6,20 @@ launcher is gone. What a node needs is imported late: a launcher may die while t
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
-import signal
 import sys
 import threading
 
 from ddnn.errors import DdnnError
 from ddnn.run.child.config import ChildConfig
-
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from ddnn.run.child.template import die_with_parent, next_node
 
 
 def _end_with_launcher() -> None:
     """This process goes when the launcher does; on Linux also while it is stopped (hang)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     threading.Thread(target=_watch_standard_input, daemon=True).start()
 
 
@@ -36,8 +32,14 @@ def _watch_standard_input() -> None:
 
 
 def main() -> None:
-    """Reads the config from the command line. An error is one line on standard error."""
-    config = ChildConfig(**json.loads(sys.argv[1]))
+    """Reads the config from the command line, or forks when asked to, once a node (see `template`).
+
+    An error is one line on standard error.
+    """
+    if sys.argv[1] == "template":
+        config = next_node(int(sys.argv[2]))
+    else:
+        config = ChildConfig(**json.loads(sys.argv[1]))
     if config.tied:
         _end_with_launcher()
     try:

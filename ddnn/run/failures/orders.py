@@ -11,9 +11,8 @@ import contextlib
 import json
 import os
 import select
-import subprocess
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any, Protocol
 
 from ddnn.run.failures.failure import Failure
 
@@ -39,10 +38,19 @@ class Order:
         self.reason = ""
 
 
+class Piped(Protocol):
+    """A process that was started with pipes."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+
 class OrderPipe:
     """The launcher's end of one process's orders. Never waits and never fails."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Piped) -> None:
         """process: started with pipes, unbuffered; they are closed by `close`."""
         assert process.stdin is not None
         assert process.stdout is not None

@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from ddnn.errors import LaunchError
 from ddnn.run.child.config import ChildConfig
 from ddnn.run.failures.orders import Order, OrderPipe
+from ddnn.run.launcher.births import KILL_S, Births, NodeProcess
 from ddnn.run.launcher.limits import Applied, apply_limits, own_group, remove_group
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.topology import Limits
@@ -25,15 +25,13 @@ TERM_S = 2.0
 """Time a node gets to end by itself before it is killed."""
 POLL_S = 0.05
 """How long to wait for a confirmation before looking whether the node still runs."""
-KILL_S = 2.0
-"""How long to wait for a killed process: the system may hold it, on a disk that hangs."""
 MAX_WORDS_BYTES = 4096
 """Of a node's log, to find its last line."""
 
 
 @dataclass(slots=True)
 class _Child:
-    process: subprocess.Popen[bytes]
+    process: NodeProcess
     config: ChildConfig
     log: Path
     limits: Limits
@@ -51,6 +49,7 @@ class Processes:
         self._children: dict[str, _Child] = {}
         self._group = own_group()
         self._groups: set[Path] = set()
+        self._births = Births(os.environ | THREADS | {"TMPDIR": str(workplace.path)})
 
     def __enter__(self) -> Processes:
         return self
@@ -62,23 +61,14 @@ class Processes:
         """Starts a node within its limits.
 
         The child gets a process group of its own, so that Ctrl-C reaches the launcher alone,
-        and ends when the pipe to its standard input closes. -P: modules never come from the folder
-        it happens to be started in.
+        and ends when the pipe to its standard input closes.
         Raises LaunchError where the system starts no process.
         """
         self._workplace.mend()
         log = self._workplace.path / f"{config.node}.log"
         try:
             with log.open("ab") as stderr:
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "ddnn.run.child", config.to_argument()],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=stderr,
-                    bufsize=0,
-                    process_group=0,
-                    env=os.environ | THREADS | {"TMPDIR": str(self._workplace.path)},
-                )
+                process = self._births.give(config, stderr)
         except OSError as error:
             raise LaunchError(f"{config.node}: cannot be started, {error.strerror}") from error
         limits = limits or Limits()
@@ -150,6 +140,11 @@ class Processes:
         if child.process.poll() is None:
             raise LaunchError(f"{node}: still runs, want it dead before it starts again")
         self.start(child.config, child.limits)
+
+    @property
+    def template(self) -> int | None:
+        """Process id of the template that nodes are forked off, None where there is none."""
+        return self._births.template
 
     def limits(self, node: str) -> dict[str, Applied]:
         """The node's limits, and whether they hold."""
@@ -225,6 +220,7 @@ class Processes:
 
     def end_all(self) -> None:
         """Ends every process: asked first (one that hangs goes on for it), killed after TERM_S."""
+        self._births.close()
         for child in self._children.values():
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
