@@ -241,6 +241,27 @@ def test_what_runs_sections_reports_to_nobody_and_keeps_nothing_at_home(tmp_path
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_a_node_is_small_and_ready_to_be_forked_when_it_has_imported_everything():
+    """asyncio takes 3 MB in each process, YAML 1; a thread would not be there after a fork."""
+    program = """
+import os, sys
+import ddnn.run.child.serve
+from ddnn.nodes.engine import begin_runtime
+begin_runtime()
+print(*{"asyncio", "ssl", "yaml", "rich", "click", "PIL"} & set(sys.modules))
+if sys.platform == "linux":
+    assert len(os.listdir("/proc/self/task")) == 1
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert found.stdout.split() == []
+
+
 RUNTIME_STARTS = (
     "run.child.serve", "run.child.__main__", "run.launcher.launch", "run.launcher.remote_host",
     "cli.launch", "cli.node", "cli.fault",

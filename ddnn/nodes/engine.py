@@ -20,6 +20,25 @@ from ddnn.errors import BundleError
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort  # reads the line above, once
 
+_NOTHING = (
+    b"\x08\x08\x3a\x2f"  # an ONNX model of IR version 8: its graph is 47 bytes
+    b"\x0a\x10\x0a\x01x\x12\x01y\x22\x08Identity"  # one node, from x to y
+    b"\x12\x01g"
+    b"\x5a\x0b\x0a\x01x\x12\x06\x0a\x04\x08\x01\x12\x00"  # x is a float, and so is y
+    b"\x62\x0b\x0a\x01y\x12\x06\x0a\x04\x08\x01\x12\x00"
+    b"\x42\x02\x10\x11"  # operators of version 17
+)
+
+
+def begin_runtime() -> None:
+    """Does what the first session of a process does once: a third of what a session costs.
+
+    No thread is left.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    ort.InferenceSession(_NOTHING, options, providers=["CPUExecutionProvider"])
+
 
 class Engine:
     """One loaded section or exit."""

@@ -50,6 +50,13 @@ def test_slow_and_far_links_cost_at_least_what_bytes_and_distance_allow(run, tmp
     assert any(float(row["least_ms"]) > 80 for row in found)
 
 
+def test_each_process_of_a_launch_is_measured(run, tmp_path):
+    found = {row["process"]: row for row in rows("memory", run, tmp_path, "--smoke")}
+    assert {"cam0", "cam1", "gateway", "cloud", "template"} <= set(found)
+    for row in found.values():
+        assert float(row["private"]) <= float(row["pss"]) <= float(row["rss"])
+
+
 def test_more_devices_keep_the_promises(tmp_path):
     command = [sys.executable, str(RUNTIME / "scale.py"), "--smoke", "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=240)

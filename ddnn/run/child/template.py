@@ -48,7 +48,9 @@ def next_node(descriptor: int) -> ChildConfig:
     launcher = os.getppid()
     die_with_parent()
     import ddnn.run.child.serve  # noqa: F401, PLC0415  # what the template is for
+    from ddnn.nodes.engine import begin_runtime  # noqa: PLC0415
 
+    begin_runtime()
     if len(os.listdir("/proc/self/task")) > 1:
         os._exit(1)
     gc.collect()
