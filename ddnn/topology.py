@@ -20,8 +20,10 @@ from ddnn.blocks import Model as Model
 from ddnn.blocks import Section as Section
 from ddnn.blocks import Shape as Shape
 from ddnn.deadlines import with_deadlines
+from ddnn.errors import ConfigError
 from ddnn.shipped import find
 from ddnn.topology_check import check
+from ddnn.topology_parts import AGGREGATORS as AGGREGATORS
 from ddnn.topology_parts import CLOUD as CLOUD
 from ddnn.topology_parts import COLLECTOR as COLLECTOR
 from ddnn.topology_parts import DEVICE as DEVICE
@@ -79,6 +81,13 @@ def read_topology(path: str | Path) -> Topology:
 
     Raises ConfigError naming file, key path, the value got and what was wanted.
     """
+    from ddnn.extensions import known  # noqa: PLC0415  # a node reads no such file
     from ddnn.yamlfile import read_yaml  # noqa: PLC0415  # a node reads no YAML
 
-    return read_yaml(find("topologies", str(path)), Topology)
+    found = find("topologies", str(path))
+    topology = read_yaml(found, Topology)
+    names = (*AGGREGATORS, *known("aggregators"))
+    for key, name in topology.aggregators.items():
+        if name not in names:
+            raise ConfigError(f"{found}: {key}: got {name!r}, want any of {', '.join(names)}")
+    return topology

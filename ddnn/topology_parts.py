@@ -12,7 +12,9 @@ from ddnn.names import MAX_LETTERS, is_showable, normal
 COLLECTOR = "collector"
 """Name under which the collector, which is no node of the network, sends and receives."""
 GATEWAY, DEVICE, CLOUD = "gateway", "device", "cloud"
-Aggregator = Literal["max", "average", "concat"]
+Aggregator = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+AGGREGATORS = ("max", "average", "concat", "attention", "gated")
+"""Those of ddnn's own; installed packages add others."""
 ScoreType = Literal["float32", "float16", "int8"]
 AbsentViews = Literal["send", "skip"]
 FeatureCode = Literal["raw-bits", "entropy-coded", "jpeg"]
@@ -106,7 +108,9 @@ class Exit(Model):
     """The classifier of a tier: fuses the scores of all its nodes at the node `at`."""
 
     at: Name = Field(description="the node that holds it: a gateway, or a node of the tier")
-    aggregator: Aggregator = Field("max", description="fuses the scores of the tier's nodes")
+    aggregator: Aggregator = Field(
+        "max", description="fuses the scores of the tier's nodes: as for maps"
+    )
     threshold: float | None = Field(
         None, ge=0, le=1, description="answers when normalized entropy is below; last exit: none"
     )
@@ -133,7 +137,11 @@ class Tier(Model):
     """One level of the hierarchy."""
 
     name: Name = Field(description="the first is device, the last is cloud")
-    aggregator: Aggregator = Field("concat", description="fuses the children's feature maps")
+    aggregator: Aggregator = Field(
+        "concat",
+        description="fuses the children's feature maps: max, average, concat, attention, gated, or "
+        "what an installed package adds",
+    )
     section: Section = Field(description="what each node of the tier runs")
     exit: Exit | None = Field(None, description="where the tier may answer; the last tier has one")
     absent: AbsentViews = Field(

@@ -110,6 +110,17 @@ class Structure(Model):
         return node.section or self.tier(node.role).section
 
     @property
+    def aggregators(self) -> dict[str, str]:
+        """Names of those that are used, by key path."""
+        maps = {f"tiers.{n}.aggregator": tier.aggregator for n, tier in enumerate(self.tiers)}
+        exits = {
+            f"tiers.{number}.exit.aggregator": tier.exit.aggregator
+            for number, tier in enumerate(self.tiers)
+            if tier.exit is not None
+        }
+        return maps | exits
+
+    @property
     def has_modules(self) -> bool:
         """Whether a section or an exit holds a module of the user's."""
         blocks = [block for name in self.section_nodes for block in self.section(name).blocks]

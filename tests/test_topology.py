@@ -45,7 +45,7 @@ WRONG = {
     "not a number": ("tiers.0.section.blocks.0.filters", "four", "tiers.0.section.blocks.0.filters: got 'four', want an integer"),
     "out of range": ("tiers.0.section.blocks.0.filters", 0, "tiers.0.section.blocks.0.filters: got 0, want greater than or equal to 1"),
     "odd width": ("tiers.0.section.weight_bits", 3, "tiers.0.section.weight_bits: got 3, want 1, 2, 4, 8 or 32"),
-    "odd aggregator": ("tiers.0.exit.aggregator", "sum", "tiers.0.exit.aggregator: got 'sum', want 'max', 'average' or 'concat'"),
+    "odd aggregator": ("tiers.0.exit.aggregator", "sum", "tiers.0.exit.aggregator: got 'sum', want any of max, average, concat, attention, gated"),
     "one class": ("classes", ["car"], "classes: got ['car'], want at least 2 items"),
     "class twice": ("classes", ["car", "car"], "classes: got ['car', 'car'], want each class once"),
     "class without a name": ("classes", ["", "bus"], "classes.0: got '', want 1 to 100 printable letters"),

@@ -22,6 +22,7 @@ from torch import nn
 
 from ddnn.bundle.traced import traced
 from ddnn.errors import ConfigError
+from ddnn.model.aggregate import Fusion, LearnedFusion
 from ddnn.model.binary import FEW_BITS, whole_steps
 from ddnn.model.blocks import (
     BlockModule,
@@ -39,10 +40,11 @@ from ddnn.model.exits import FLOAT16_MAX, ExitFusion, Head
 from ddnn.model.own_module import ModuleBlock
 from ddnn.model.scaling import STEPS, Pixels, Readings
 from ddnn.model.sections import Section
-from ddnn.topology import INT8_STEPS, Aggregator, ScoreType, Shape, ViewType
+from ddnn.topology import INT8_STEPS, ScoreType, Shape, ViewType
 
 OPSET, IR_VERSION = 18, 8
 """Read by every onnxruntime from 1.14 on; the lowest opset of torch's own exporter."""
+AnyFusion = Fusion | LearnedFusion
 LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -91,18 +93,21 @@ class Graph:
         self._nodes.append(helper.make_node(operator, inputs, [name], name=label, **attributes))
         return name
 
-    def inline(self, model: onnx.ModelProto, x: str) -> str:
-        """Appends all operators of a model of one input, which is x; gives the name of its result.
+    def inline(self, model: onnx.ModelProto, *inputs: str) -> str:
+        """Appends all operators of a model that takes these inputs; gives the name of its result.
 
         The operators' names are those of the model's own layers.
         """
         prefix = f"m{len(self._nodes)}_"
         inner = onnx.compose.add_prefix(model, prefix, rename_nodes=False).graph
-        entry = helper.make_node("Identity", [x], [inner.input[0].name], name=f"{self.layer}/in")
-        for number, node in enumerate(inner.node, start=len(self._nodes) + 1):
+        for number, node in enumerate(inner.node, start=len(self._nodes)):
             layer = f"{self.layer}.{node.name}".removesuffix(".")
             node.name = f"{layer}/{node.op_type}.{number}"
-        self._nodes += [entry, *inner.node]
+        self._nodes += [
+            helper.make_node("Identity", [x], [value.name], name=f"{self.layer}/in{place}")
+            for place, (x, value) in enumerate(zip(inputs, inner.input, strict=True))
+        ]
+        self._nodes += inner.node
         self._constants += inner.initializer
         return str(inner.output[0].name)
 
@@ -129,7 +134,6 @@ def section_graph(
     inputs: list[Shape],
     features: Shape,
     classes: int,
-    aggregator: Aggregator,
 ) -> bytes:
     """A node's section; `inputs` are its children's feature shapes, or its one view's."""
     graph = Graph(name)
@@ -137,7 +141,7 @@ def section_graph(
         views = graph.input("views", tuple(inputs[0]), section.view_type)
         x = _scaled(graph, section.scaling, views)
     else:
-        x = _fused_maps(graph, aggregator, inputs)
+        x = _fused_maps(graph, section.fusion, inputs)
     x = _blocks(graph, section.blocks, x, "blocks")
     scores = None if section.head is None else _head(graph, section.head, x)
     if section.quantizer is not None:
@@ -155,7 +159,9 @@ def exit_graph(fusion: ExitFusion, *, name: str, members: int, classes: int) -> 
     graph = Graph(name)
     scores = graph.input("scores", (members, classes))
     present = graph.input("present", (members,))
-    fused = _fused(graph, fusion.aggregator, scores, present, axes=1)
+    graph.layer = "fusion"
+    fused = _fused(graph, fusion.fusion, scores, present, axes=1)
+    graph.layer = "linear"
     if fusion.linear is not None and fusion.norm is not None:
         fused = _linear(graph, fusion.linear, fusion.norm, fused)
     graph.output("logits", fused, (classes,))
@@ -178,10 +184,11 @@ def _scaled(graph: Graph, scaling: Pixels | Readings, views: str) -> str:
     return graph.add("Div", graph.add("Clip", codes, graph.number(-128), graph.number(127)), steps)
 
 
-def _fused_maps(graph: Graph, aggregator: Aggregator, inputs: list[Shape]) -> str:
+def _fused_maps(graph: Graph, fusion: AnyFusion | None, inputs: list[Shape]) -> str:
     features = [graph.input(f"features_{m}", tuple(shape)) for m, shape in enumerate(inputs)]
     present = graph.input("present", (len(inputs),))
-    if aggregator == "concat":
+    graph.layer = "fusion"
+    if isinstance(fusion, Fusion) and fusion.name == "concat":
         together = graph.add("Concat", *features, axis=1) if len(inputs) > 1 else features[0]
         owner = np.repeat(np.arange(len(inputs)), [shape.F for shape in inputs])
         mask = graph.add("Gather", present, graph.constant(owner), axis=1)
@@ -189,11 +196,15 @@ def _fused_maps(graph: Graph, aggregator: Aggregator, inputs: list[Shape]) -> st
         return graph.add("Mul", together, mask)
     axis = graph.constant(np.array([1]))
     stacked = graph.add("Concat", *(graph.add("Unsqueeze", f, axis) for f in features), axis=1)
-    return _fused(graph, aggregator, stacked, present, axes=3)
+    assert fusion is not None
+    return _fused(graph, fusion, stacked, present, axes=3)
 
 
-def _fused(graph: Graph, aggregator: Aggregator, values: str, present: str, *, axes: int) -> str:
+def _fused(graph: Graph, fusion: AnyFusion, values: str, present: str, *, axes: int) -> str:
     """values (N, M, ...) with `axes` axes after M, present (N, M) -> (N, ...)."""
+    if isinstance(fusion, LearnedFusion):
+        return graph.inline(_traced(graph, fusion.net, *fusion.shapes), values, present)
+    aggregator = fusion.name
     mask = graph.add("Unsqueeze", present, graph.constant(np.arange(2, 2 + axes)))
     if aggregator == "max":
         there = graph.add("Greater", mask, graph.number(0.5))
@@ -236,15 +247,14 @@ def _block(graph: Graph, block: BlockModule, x: str) -> str:
             x = _activate(graph, x, block.output_bits)
             return graph.add("Unsqueeze", x, graph.constant(np.array([2, 3])))
         case ModuleBlock():
-            return graph.inline(_traced(graph, block), x)
+            return graph.inline(_traced(graph, block, block.input_shape), x)
 
 
-def _traced(graph: Graph, block: ModuleBlock) -> onnx.ModelProto:
+def _traced(graph: Graph, module: nn.Module, *shapes: tuple[int, ...]) -> onnx.ModelProto:
     try:
-        return traced(block, block.input_shape, opset=OPSET)
+        return traced(module, *shapes, opset=OPSET)
     except ConfigError as error:
-        where = f"{graph.name}: {graph.layer}: {block.factory}"
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{graph.name}: {graph.layer}: {error}") from error
 
 
 def _residual(graph: Graph, block: ResidualBlock, x: str) -> str:

@@ -14,7 +14,7 @@ def with_layers(content: bytes) -> tuple[bytes, dict[str, str]]:
     last: dict[str, str] = {}
     for node in model.graph.node:
         layer, _, operator = node.name.rpartition("/")
-        if layer and operator != "in":
+        if layer and not operator.startswith("in"):
             last.pop(layer, None)
             last[layer] = node.output[0]
     known = {value.name for value in model.graph.output}

@@ -14,30 +14,33 @@ import torch
 from torch import nn
 
 from ddnn.errors import ConfigError
-from ddnn.topology import Shape
 
 ROWS = 2
 """Of the example: torch takes a size of 1 for a constant."""
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def traced(module: nn.Module, shape: Shape, *, opset: int) -> onnx.ModelProto:
-    """The module in evaluation as a model of one input (N, F, H, W) and one output, N free.
+def traced(module: nn.Module, *shapes: tuple[int, ...], opset: int) -> onnx.ModelProto:
+    """The module in evaluation as a model of one output, N free.
+
+    shapes: of its inputs, without the batch, for example (F, H, W).
 
     Each operator's name is that of the layer that it comes from, for example `net.features.3`;
     nothing else of the exporter's notes is kept: they hold paths of this machine.
     Raises ConfigError where torch cannot export it, or only for one size of batch.
     """
     was_training = module.training
-    example = torch.zeros(ROWS, *shape, device=next(_tensors(module)).device)
+    device = next(_tensors(module)).device
+    examples = tuple(torch.zeros(ROWS, *shape, device=device) for shape in shapes)
+    rows = torch.export.Dim("N", min=1)
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module.eval(),
-                (example,),
+                examples,
                 dynamo=True,
                 opset_version=opset,
-                dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
+                dynamic_shapes=tuple({0: rows} for _ in shapes),
                 verbose=False,
             )
     except Exception as error:  # torch's exporter raises of everything

@@ -86,7 +86,6 @@ def bundle_files(joint: Joint) -> dict[str, bytes]:
             inputs=inputs,
             features=topology.feature_shape(name),
             classes=len(topology.classes),
-            aggregator=topology.tier(role).aggregator,
         )
     for name in topology.exits:
         files[exit_file(name)] = exit_graph(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ddnn.model.aggregate import FUSE
+from ddnn.model.aggregate import build_fusion
 from ddnn.model.blocks import Linear, Norm1d, build_block
 from ddnn.topology import INT8_STEPS, Exit, ScoreType, Section, Shape
 
@@ -66,7 +66,7 @@ class ExitFusion(nn.Module):
 
     def __init__(self, rule: Exit, section: Section, *, members: int, classes: int) -> None:
         super().__init__()
-        self.aggregator = rule.aggregator
+        self.fusion = build_fusion(rule.aggregator, members, (classes,))
         self.linear: Linear | None = None
         self.norm: Norm1d | None = None
         if rule.aggregator == "concat":
@@ -76,7 +76,7 @@ class ExitFusion(nn.Module):
 
     def forward(self, scores: Sequence[Tensor], present_NM: Tensor) -> Tensor:
         """M tensors (N, K) -> logits (N, K)."""
-        fused = FUSE[self.aggregator](scores, present_NM)
+        fused: Tensor = self.fusion(scores, present_NM)
         if self.linear is None or self.norm is None:
             return fused
         logits_NK: Tensor = self.norm(self.linear(fused))

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from ddnn.errors import ShapeError
-from ddnn.model.aggregate import FUSE
 from ddnn.model.exits import ExitFusion
 from ddnn.model.sections import Section, SectionOutput
 from ddnn.topology import DEVICE, Topology
@@ -122,13 +121,12 @@ class Joint(nn.Module):
         exits = self._exits_up_to(last_exit)
         for name in self._above_devices(exits):
             children = self.topology.children(name)
-            aggregator = self.topology.tier(self.topology.nodes[name].role).aggregator
             maps = [
                 self.sections[child].arrived(_there(outputs[child].features, child))
                 for child in children
             ]
-            fused = FUSE[aggregator](maps, self.delivered(present, name))
-            outputs[name] = self.sections[name](fused)
+            section = self.sections[name]
+            outputs[name] = section(section.fuse(maps, self.delivered(present, name)))
         scores = {name: out.scores for name, out in outputs.items() if out.scores is not None}
         logits = {}
         for exit_name in exits:

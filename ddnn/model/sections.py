@@ -5,6 +5,7 @@ Axes: N samples, C image channels, K classes, F filters, H, W.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from ddnn.coding.coders import coder_of
 from ddnn.coding.entropy import CONTEXTS
+from ddnn.errors import ShapeError
+from ddnn.model.aggregate import build_fusion
 from ddnn.model.binary import activate
 from ddnn.model.blocks import ConvBlock, Norm2d, build_block
 from ddnn.model.exits import Head
@@ -59,6 +62,12 @@ class Section(nn.Module):
         self.is_device = node.role == DEVICE
         self.skips_absent = topology.skips_absent
         shape = topology.input_shape(name)
+        children = topology.children(name)
+        self.fusion = (
+            build_fusion(tier.aggregator, len(children), topology.feature_shape(children[0]))
+            if children
+            else None
+        )
         self.blocks = nn.Sequential()
         output_bits = RAW_BITS
         for block in section.blocks:
@@ -102,6 +111,13 @@ class Section(nn.Module):
         if self.head is not None:
             scores = self.head(maps_NFHW)
         return SectionOutput(features, scores, seen)
+
+    def fuse(self, maps: Sequence[Tensor], present_NM: Tensor) -> Tensor:
+        """What the children sent, each (N, F, H, W), as the section gets it."""
+        if self.fusion is None:
+            raise ShapeError("a device fuses nothing, want its views")
+        fused: Tensor = self.fusion(maps, present_NM)
+        return fused
 
     def arrived(self, features_NFHW: Tensor) -> Tensor:
         """What the parent gets of the features: less than was sent where they lose on the way."""

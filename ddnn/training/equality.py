@@ -26,6 +26,7 @@ from ddnn.bundle.traced import traced
 from ddnn.data.multiview import MultiView
 from ddnn.decision import decide
 from ddnn.errors import BundleError, ConfigError
+from ddnn.model.aggregate import LearnedFusion
 from ddnn.model.joint import Joint, JointOutput
 from ddnn.model.own_module import ModuleBlock
 from ddnn.nodes.engine import Engine
@@ -59,7 +60,7 @@ class Equality:
 
 def is_traced(joint: Joint) -> bool:
     """Whether a part of the network is exported by torch itself."""
-    return any(isinstance(module, ModuleBlock) for module in joint.modules())
+    return any(isinstance(module, ModuleBlock | LearnedFusion) for module in joint.modules())
 
 
 def check_exports(block: ModuleBlock) -> None:

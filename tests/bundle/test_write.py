@@ -92,6 +92,8 @@ CASES = {
             ("max", "max", "average"),
             ("average", "average", "concat"),
             ("concat", "concat", "max"),
+            ("attention", "gated", "max"),
+            ("gated", "attention", "max"),
         ]
     },
     **{f"few-bits-{bits}": few_bits(bits) for bits in (1, 2, 4, 8, 32)},

@@ -75,7 +75,7 @@ def study(tmp_path_factory) -> Study:
 
 SETTINGS = {
     "table1": "MP-CC", "table2": "paper", "figure8": "3", "figure9": "4", "figure10": "none",
-    "failures": "robust", "outage": "both",
+    "failures": "robust", "outage": "both", "aggregators": "gated",
 }  # fmt: skip
 """Of each script the one that is tried."""
 WITHOUT = ("_share", "_bytes", "_points", "_limit", "_bits", "camera")

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ddnn.model.aggregate import FUSE
+from ddnn.errors import ConfigError
+from ddnn.model.aggregate import FUSE, LEARNED, LearnedFusion, build_fusion
 
 SHAPES = {"vectors": (3,), "maps": (2, 4, 4)}
 
@@ -102,3 +103,63 @@ def test_tied_members_of_max_share_the_gradient():
     values = [torch.ones(1, 1, requires_grad=True) for _ in range(2)]
     FUSE["max"](values, torch.ones(1, 2)).sum().backward()
     assert [value.grad.item() for value in values if value.grad is not None] == [0.5, 0.5]
+
+
+@pytest.fixture(params=LEARNED)
+def learned(request):
+    """For members of shape (2, ...), with weights that are not those at the beginning."""
+
+    def build(values) -> LearnedFusion:
+        torch.manual_seed(1)
+        fusion = build_fusion(request.param, len(values), tuple(values[0].shape[1:]))
+        for weight in fusion.parameters():
+            torch.nn.init.normal_(weight)
+        return fusion
+
+    return build
+
+
+@given(case=members())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_learned_fusion_never_sees_what_a_missing_member_holds(learned, case):
+    values, present_NM = case
+    changed = [
+        torch.where(present_NM[:, m].reshape(-1, *[1] * (value.dim() - 1)), value, -3.0)
+        for m, value in enumerate(values)
+    ]
+    fusion = learned(values)
+    torch.testing.assert_close(fusion(values, present_NM), fusion(changed, present_NM))
+
+
+@given(case=members())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_learned_fusion_lies_between_the_present_members(learned, case):
+    """It is a weighted mean of them, for each filter."""
+    values, present_NM = case
+    fused = learned(values)(values, present_NM)
+    for n, present_M in enumerate(present_NM):
+        here = torch.stack([value[n] for m, value in enumerate(values) if present_M[m]])
+        assert (fused[n] <= here.amax(dim=0) + 1e-4).all()
+        assert (fused[n] >= here.amin(dim=0) - 1e-4).all()
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_learned_fusion_begins_as_average(kind):
+    values = [torch.randn(4, 3, 2, 2) for _ in range(3)]
+    present_NM = torch.tensor([[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]]).bool()
+    fused = build_fusion(kind, 3, (3, 2, 2))(values, present_NM)
+    torch.testing.assert_close(fused, FUSE["average"](values, present_NM))
+
+
+@pytest.mark.usefixtures("example_package")
+def test_a_package_adds_an_aggregator():
+    fusion = build_fusion("total", 2, (3,))
+    values = [torch.ones(1, 3), 2 * torch.ones(1, 3)]
+    assert fusion(values, torch.tensor([[1, 0]])).tolist() == [[1, 1, 1]]
+    with pytest.raises(ConfigError, match=r"^aggregator: 'no_module' gave a int, want a torch"):
+        build_fusion("no_module", 2, (3,))
+
+
+def test_an_aggregator_that_nobody_adds_is_refused():
+    with pytest.raises(ConfigError, match=r"^aggregator: no installed package adds 'sum'"):
+        build_fusion("sum", 2, (3,))
