@@ -50,6 +50,7 @@ from ddnn.topology_parts import Tier as Tier
 from ddnn.topology_parts import View as View
 from ddnn.topology_parts import ViewNames as ViewNames
 from ddnn.topology_parts import ViewType as ViewType
+from ddnn.topology_replicas import check_replicas, with_replicas
 from ddnn.topology_structure import Structure
 from ddnn.topology_structure import exit_name as exit_name
 
@@ -60,10 +61,11 @@ class Topology(Structure):
     @model_validator(mode="before")
     @classmethod
     def _waits(cls, document: Any) -> Any:
-        return with_deadlines(document)
+        return with_replicas(with_deadlines(document))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Topology:
+        check_replicas(self)
         check(self)
         return self
 

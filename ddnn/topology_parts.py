@@ -22,6 +22,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Restart = Literal["never", "always"] | Annotated[int, Field(ge=0, le=1000)]
 """After a node ends: a number is how often at most."""
 MAX_NODES = 4096
+MAX_REPLICAS = 64
 SCORE_BYTES: dict[ScoreType, int] = {"float32": 4, "float16": 2, "int8": 1}
 ViewType = Literal["uint8", "int16", "float32"]
 VIEW_BYTES: dict[ViewType, int] = {"uint8": 1, "int16": 2, "float32": 4}
@@ -183,6 +184,16 @@ class Node(Model):
     section: Section | None = Field(None, description="in place of the tier's")
     limits: Limits = Field(Limits(), description="what its process may use")
     restart: Restart = Field("never", description="whether the launcher starts it again")
+    replicas: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_REPLICAS,
+        description="processes that share its samples, the ports of the others following its own; "
+        "or a list of the others' endpoints",
+    )
+    replica_of: Name | None = Field(
+        None, description="of one of the others, to give it a host or limits of its own"
+    )
 
     @property
     def view_index(self) -> int | None:

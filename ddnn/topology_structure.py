@@ -75,22 +75,37 @@ class Structure(Model):
         return next(tier for tier in self.tiers if tier.name == name)
 
     def members(self, tier: str) -> tuple[str, ...]:
-        """Names of the nodes that run the tier's section, in file order."""
-        return tuple(name for name, node in self.nodes.items() if node.role == tier)
+        """Names of the nodes that run the tier's section, in file order; no replicas."""
+        return tuple(
+            name
+            for name, node in self.nodes.items()
+            if node.role == tier and node.replica_of is None
+        )
+
+    def original(self, name: str) -> str:
+        """The node that this one is a replica of; its own name where it is none."""
+        node = self.nodes.get(name)
+        return name if node is None else node.replica_of or name
+
+    def replicas(self, name: str) -> tuple[str, ...]:
+        """The node itself and the other processes that share its samples."""
+        return (name, *(n for n, node in self.nodes.items() if node.replica_of == name))
 
     def children(self, name: str) -> tuple[str, ...]:
         """Names of the nodes whose features go to `name`: devices by view, others in file order.
 
         Those that have it as fallback come last.
         """
-        below = (*self.devices, *(n for n, node in self.nodes.items() if node.role != DEVICE))
+        name = self.original(name)
+        upper = (n for n, node in self.nodes.items() if node.role != DEVICE)
+        below = (*self.devices, *(n for n in upper if self.nodes[n].replica_of is None))
         own = tuple(child for child in below if self.nodes[child].parent == name)
         return own + tuple(child for child in below if self.nodes[child].fallback == name)
 
     def stands_in(self, name: str) -> tuple[int | None, ...]:
         """For each child of `name` that has it as fallback: the place, among those children, of
         the parent that it stands in for. None for the others."""
-        children = self.children(name)
+        name, children = self.original(name), self.children(name)
         return tuple(
             children.index(self.nodes[child].parent or "")
             if self.nodes[child].fallback == name
@@ -224,7 +239,7 @@ class Structure(Model):
 
     def bypass_bit(self, name: str) -> int:
         """The bit that says that its children's features went past this node."""
-        return self.views + self.bypassable.index(name)
+        return self.views + self.bypassable.index(self.original(name))
 
     def parts_below(self, name: str) -> frozenset[int]:
         """The bits that a node may speak for: its views and the bypassable nodes below it."""

@@ -48,7 +48,7 @@ class Bundle:
 
     def section_path(self, node: str) -> Path:
         """The ONNX file of a node's section."""
-        return self.folder / section_file(node)
+        return self.folder / section_file(self.topology.original(node))
 
     def exit_path(self, name: str) -> Path:
         """The ONNX file of an exit."""

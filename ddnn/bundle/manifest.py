@@ -106,7 +106,7 @@ def exit_file(name: str) -> str:
 
 def files_of(topology: Topology, nodes: Iterable[str]) -> tuple[str, ...]:
     """Paths in the bundle of all that these nodes run: their sections and the exits they hold."""
-    wanted = set(nodes)
+    wanted = {topology.original(node) for node in nodes}
     sections = [section_file(node) for node in topology.section_nodes if node in wanted]
     exits = [
         exit_file(name)

@@ -16,7 +16,7 @@ ORDER = "nodes: order"
 MAX_SHOWN = 60
 """Letters of a value in a message."""
 _TOPOLOGY = ("name", "collector", "links", "heartbeat", "security")
-_NODE = ("endpoint", "host", "restart", "limits")
+_NODE = ("endpoint", "host", "restart", "limits", "replicas")
 _TIER = ("deadline_ms",)
 _EXIT = ("deadline_ms", "threshold")  # the bundle's own thresholds stay: they were calibrated
 
@@ -94,6 +94,8 @@ def _network(topology: Topology) -> dict[str, Any]:
             if key not in _TIER:
                 found[f"tiers.{number}.{key}"] = value
     for name, node in document["nodes"].items():
+        if node["replica_of"] is not None:
+            continue
         found[f"nodes.{name}"] = {k: v for k, v in node.items() if k not in _NODE}
     for name in topology.section_nodes:  # a section's inputs are numbered, not named
         found[f"{ORDER} of {name}'s children"] = list(topology.children(name))

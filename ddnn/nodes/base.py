@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+from ddnn.nodes.replicas import Replicas
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import NO_RUN, Account, Heartbeat, Hello, Message, Roll, Stop
 
@@ -88,9 +89,12 @@ class Node:
         neighbours: Neighbours,
         heartbeat_s: float,
         events: Counter[str],
+        replicas: Replicas | None = None,
     ) -> None:
-        """make_parts: called at the beginning of each run."""
+        """make_parts: called at the beginning of each run. replicas: None where no node has any."""
         self.name = name
+        self._replicas = replicas
+        self._own = replicas.own if replicas else name  # as its parts call it
         self.events = events
         self.run = NO_RUN
         self.stopped = False
@@ -118,6 +122,8 @@ class Node:
             self.stopped = True
         elif isinstance(message, Heartbeat) and self._boots.get(sender) != message.boot:
             self._greet(sender, message.boot)
+        if self._replicas is not None:
+            sender = self._replicas.hear(sender, now_s)
         for part in self._parts:
             part.handle(sender, message, now_s)
 
@@ -160,11 +166,14 @@ class Node:
             busy = False
             for part in self._parts:
                 for out in part.tick(now_s):
-                    if out.peer == self.name:
+                    if out.peer == self._own:
                         self.handle(self.name, out.message, now_s)
                         busy = True
-                    else:
+                    elif self._replicas is None:
                         outgoing.append(out)
+                    else:
+                        spread = self._replicas.spread(out.peer, out.message, now_s)
+                        outgoing += [Outgoing(*each) for each in spread]
         if now_s < self._due_s:
             return outgoing
         return self._beats(now_s) + outgoing  # first: who is greeted must know us for the rest

@@ -15,6 +15,7 @@ from ddnn.nodes.base import Identity, Neighbours, Node, Part
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.exit import Deeper, ExitPart
 from ddnn.nodes.gather import Gather, StandIn
+from ddnn.nodes.replicas import Replicas
 from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source, ViewSource
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
 from ddnn.wire.messages import Roll
@@ -46,7 +47,7 @@ def build_node(
     makers += [
         _exit_maker(number, tier, bundle, events=events, load_engine=load_engine)
         for number, tier in enumerate(topology.tiers)
-        if tier.exit is not None and tier.exit.at == name
+        if tier.exit is not None and tier.exit.at == topology.original(name)
     ]
     return Node(
         name,
@@ -59,7 +60,14 @@ def build_node(
         ),
         heartbeat_s=topology.heartbeat.interval_ms / 1000,
         events=events,
+        replicas=_replicas(name, topology),
     )
+
+
+def _replicas(name: str, topology: Topology) -> Replicas | None:
+    if all(node.replica_of is None for node in topology.nodes.values()):
+        return None
+    return Replicas(topology, name, patience_s(topology))
 
 
 def patience_s(topology: Topology) -> float:

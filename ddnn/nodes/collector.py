@@ -21,6 +21,7 @@ from ddnn.nodes.base import Outgoing
 from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.liveness import Liveness
 from ddnn.nodes.rate import Rate
+from ddnn.nodes.replicas import Shares
 from ddnn.nodes.roll_call import RollCall
 from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer
 from ddnn.topology import Tier, Topology
@@ -127,6 +128,7 @@ class Collector:
         self._looked_s = 0.0
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
         self._devices = topology.devices
+        self._shares = Shares(topology, self.liveness)
         self._views = (1 << topology.views) - 1
         self._bypassable = [(name, topology.bypass_bit(name)) for name in topology.bypassable]
         self._device_bits = sum(
@@ -214,7 +216,7 @@ class Collector:
                 self._take_verdict(sender, message, now_s)
             case Heartbeat():
                 if self._roll_call.hear(sender, message):
-                    self._restarted(sender, now_s)
+                    self._lost_all(sender, self.liveness.alive(now_s), now_s)
             case Account() if message.run == self._roll_call.roll.run:
                 self.accounts[sender] = message
 
@@ -314,12 +316,16 @@ class Collector:
         self._again_s = now_s + ASK_AGAIN_S
         return self._captures(sorted(self._again))
 
-    def _restarted(self, node: str, now_s: float) -> None:
-        """A node came back and knows nothing of what it had: see to the samples it had."""
-        if node not in self._holders:
+    def _lost_all(self, node: str, alive: int, now_s: float) -> None:
+        """A node knows nothing any more of the samples it had: see to them.
+
+        alive: who was when it got them.
+        """
+        number = self._exit_number.get(self._shares.original(node))
+        if number is None:
             return
-        number = self._exit_number[node]
-        for sample in [s for s, draft in self._drafts.items() if draft.exit == number - 1]:
+        waiting = [s for s, draft in self._drafts.items() if draft.exit == number - 1]
+        for sample in [s for s in waiting if self._shares.had(s, node, alive)]:
             self._drafts[sample].degraded = True
             if number == 0:
                 self._again.add(sample)
@@ -327,7 +333,7 @@ class Collector:
                 self._answer(sample, now_s)
 
     def _take_verdict(self, sender: str, verdict: Verdict, now_s: float) -> None:
-        number = self._exit_number[sender]
+        number = self._exit_number[self._shares.original(sender)]
         rows = zip(
             verdict.samples_N,
             verdict.views_N,
@@ -358,7 +364,7 @@ class Collector:
 
     def _went_past_a_live_node(self, found: _Found, now_s: float) -> bool:
         return any(
-            found.views >> bit & 1 and self.liveness.is_alive(name, now_s)
+            found.views >> bit & 1 and self._shares.is_alive(name, now_s)
             for name, bit in self._bypassable
         )
 
@@ -402,7 +408,7 @@ class Collector:
         if alive == self._everyone and now_s < min(self._open.values()) + self._answer_s:
             return
         nobody = not alive & self._device_bits
-        dead = {h for h in self._holders if not self.liveness.is_alive(h, now_s)}
+        dead = {h for h in self._holders if not self._shares.is_alive(h, now_s)}
         for sample, news_s in list(self._open.items()):
             draft, overdue = self._drafts[sample], now_s >= news_s + self._answer_s
             doubtful = draft.doubtful
@@ -425,11 +431,11 @@ class Collector:
     def _watch(self, now_s: float) -> None:
         """Notes who fell silent and who came back."""
         alive = self.liveness.alive(now_s)
-        changed, self._alive = alive ^ self._alive, alive
+        before, changed, self._alive = self._alive, alive ^ self._alive, alive
         for place, name in enumerate(self.liveness.members if changed else ()):
             if not changed >> place & 1:
                 continue
             back = bool(alive >> place & 1)
             self.gone.append(Gone(name, self._next, back, self.liveness.silence_s(name, now_s)))
-            if back:
-                self._restarted(name, now_s)
+            if back == self._shares.is_alone(name):  # where others take over, they do so at once
+                self._lost_all(name, before, now_s)

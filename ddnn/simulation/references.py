@@ -65,6 +65,9 @@ class Store(Payloads):
     def __init__(self, topology: Topology, tables: Mapping[str, bytes] | None) -> None:
         super().__init__(topology, tables)
         self._packed: dict[str, list[bytes]] = {name: [b""] for name in topology.section_nodes}
+        for name, node in topology.nodes.items():
+            if node.replica_of in self._packed:  # they run the same engine
+                self._packed[name] = self._packed[node.replica_of]
 
     def put(self, node: str, features_NFHW: NDArray[np.float32]) -> NDArray[np.int32]:
         """Keeps the rows for good; returns their references."""

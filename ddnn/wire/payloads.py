@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ddnn.coding.coders import FeatureCoder, coder_of
 from ddnn.errors import WireError
-from ddnn.topology import Topology
+from ddnn.topology import GATEWAY, Topology
 from ddnn.wire.bits import pack, pack_scores, unpack, unpack_scores
 from ddnn.wire.messages import Kind, Views
 
@@ -24,7 +24,7 @@ class Payloads:
 
     def __init__(self, topology: Topology, tables: Mapping[str, bytes] | None) -> None:
         """tables: of the nodes whose features are entropy-coded, by name."""
-        nodes = topology.section_nodes
+        nodes = [name for name, node in topology.nodes.items() if node.role != GATEWAY]
         self._classes = len(topology.classes)
         self._score_types = {name: topology.score_type(name) for name in nodes}
         self._score_bytes = {name: topology.score_bytes(name) for name in nodes}
@@ -33,7 +33,7 @@ class Payloads:
         self._feature_bytes = {name: topology.feature_bytes(name) for name in nodes}
         self._coders: dict[str, FeatureCoder] = {}
         for name in nodes:
-            coder = coder_of(topology, name, (tables or {}).get(name))
+            coder = coder_of(topology, name, (tables or {}).get(topology.original(name)))
             if coder is not None:
                 self._coders[name] = coder
 

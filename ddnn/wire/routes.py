@@ -40,12 +40,14 @@ def _index(topology: Topology) -> _Index:
 
 
 def _all_routes(topology: Topology) -> frozenset[Route]:
-    data = set(_sample_routes(topology))
     nodes = topology.nodes
+    data = set(_replicated(topology))
     beats = {(sender, receiver, Kind.HEARTBEAT) for sender, receiver, _ in data}
+    back = {(to, sender, Kind.HEARTBEAT) for sender, to, _ in data if _is_replicated(topology, to)}
     return frozenset(
         data
         | beats
+        | back
         | {(name, COLLECTOR, kind) for name in nodes for kind in TO_COLLECTOR}
         | {(COLLECTOR, name, kind) for name in nodes for kind in FROM_COLLECTOR}
     )
@@ -68,10 +70,39 @@ def senders(topology: Topology, name: str) -> tuple[str, ...]:
 
 def watchers(topology: Topology, name: str) -> frozenset[str]:
     """Who waits for `name` and gives it up when it is silent: whoever takes its scores or
-    features, the collector, and those whose features go past it while it is gone."""
-    data = {to for sender, to, kind in _sample_routes(topology) if sender == name and kind.is_data}
-    past = {n for n, node in topology.nodes.items() if node.fallback and node.parent == name}
-    return frozenset(data | past | {COLLECTOR})
+    features, the collector, those whose features go past it while it is gone, and, where it has
+    replicas, whoever chooses among them."""
+    sent = _replicated(topology)
+    data = {to for sender, to, kind in sent if sender == name and kind.is_data}
+    parent = topology.original(name)
+    past = {n for n, node in topology.nodes.items() if node.fallback and node.parent == parent}
+    choosing = set[str]()
+    if _is_replicated(topology, name):
+        choosing = {sender for sender, to, _ in sent if to == name}
+    return frozenset(data | past | choosing | {COLLECTOR})
+
+
+def _replicated(topology: Topology) -> list[Route]:
+    """The routes of samples and verdicts, between all replicas of both ends."""
+    found = _sample_routes(topology)
+    replicas: dict[str, list[str]] = {}
+    for name, node in topology.nodes.items():
+        if node.replica_of is not None:
+            replicas.setdefault(node.replica_of, [node.replica_of]).append(name)
+    if not replicas:
+        return found
+    return [
+        (one, other, kind)
+        for sender, receiver, kind in found
+        for one in replicas.get(sender, [sender])
+        for other in replicas.get(receiver, [receiver])
+    ]
+
+
+def _is_replicated(topology: Topology, name: str) -> bool:
+    if name == COLLECTOR:
+        return False
+    return (topology.nodes[topology.original(name)].replicas or 1) > 1
 
 
 def _sample_routes(topology: Topology) -> list[Route]:

@@ -16,6 +16,7 @@ from networks import PRIOR_CLASS, Trained, Trainer, offline
 from waiting import assert_nothing_is_left, node_processes
 
 from ddnn.bundle.load import load_bundle
+from ddnn.bundle.place import place_bundle
 from ddnn.errors import BundleError, ConfigError, DdnnError, LaunchError, TransportError
 from ddnn.live.feed import Feed
 from ddnn.report.verdicts import columns
@@ -89,6 +90,28 @@ def test_sockets_of_the_launchs_own_carry_the_same_and_leave_no_kernels_count(si
     counted, wanted = over_ipc.report["bytes"], outcome.report["bytes"]
     assert data_bytes(counted["links"]) == data_bytes(wanted["links"])
     assert counted["kernel"] is None
+
+
+def test_replicas_answer_as_one_node_does_and_go_on_without_a_dead_one(six, tmp_path):
+    trained, _, collector = six
+    document = trained.bundle.topology.model_dump(mode="json")
+    for place, (name, count) in enumerate({"cloud": 3, "gateway": 2}.items()):
+        document["nodes"][name] |= {
+            "replicas": count,
+            "endpoint": f"tcp://127.0.0.1:{30000 + 9 * place}",
+        }
+        document["heartbeat"] = {"interval_ms": 100, "patience": 5}
+    document["heartbeat"] = {"interval_ms": 100, "patience": 10}
+    shared = place_bundle(trained.bundle.folder, Topology.model_validate(document), tmp_path / "b")
+    plan = plan_of(shared.topology, kills=["cloud-2@50", "gateway@100"])
+    options = Options(free_ports=True, plan=plan, window=4)
+    outcome = launch(shared, trained.samples, options)
+    calm_N = ~outcome.verdicts.degraded_N
+    for name in ("predicted_N", "exit_N", "present_NV"):
+        wanted = getattr(collector, name)
+        np.testing.assert_array_equal(getattr(outcome.verdicts, name)[calm_N], wanted[calm_N])
+    assert calm_N[:50].all()
+    assert calm_N[-40:].all()
 
 
 def test_the_report_has_its_fixed_names(six, tmp_path):
