@@ -5,9 +5,10 @@ Axes: F filters, H, W.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticKnownError
 
 from ddnn.errors import ConfigError
@@ -22,6 +23,8 @@ def _no_bool(value: object) -> object:
 NotBool = BeforeValidator(_no_bool)
 """For a Literal of numbers, which would take YAML's `yes` for 1."""
 Bits = Annotated[Literal[1, 2, 4, 8, 32], NotBool]
+MAX_WINDOW = 127
+"""Side of a convolution's kernel or a pool's window."""
 
 
 class Shape(NamedTuple):
@@ -34,6 +37,13 @@ class Shape(NamedTuple):
     @property
     def values(self) -> int:
         return self.F * self.H * self.W
+
+    @classmethod
+    def joined(cls, shapes: Sequence[Shape]) -> Shape:
+        """Maps side by side; where their sizes differ, all their values in a row."""
+        if len({shape[1:] for shape in shapes}) == 1:
+            return cls(sum(shape.F for shape in shapes), *shapes[0][1:])
+        return cls(sum(shape.values for shape in shapes), 1, 1)
 
 
 class Model(BaseModel):
@@ -52,10 +62,23 @@ class _Layers(Model):
     activation_bits: Bits | None = Field(None, description="default: the section's")
 
 
+def _odd(window: tuple[int, int]) -> tuple[int, int]:
+    if any(size % 2 == 0 or not 1 <= size <= MAX_WINDOW for size in window):
+        raise ValueError(f"got {list(window)}, want two odd numbers from 1 to {MAX_WINDOW}")
+    return window
+
+
+Window = Annotated[tuple[int, int], Field(strict=False), AfterValidator(_odd)]
+"""Height and width, padded by half of each: a stride of 1 leaves the size as it is."""
+
+
 class _Convolution(_Layers):
-    """Convolutions 3x3 pad 1, the first with a stride."""
+    """Convolutions, padded by half their kernel, the first with a stride."""
 
     filters: int = Field(ge=1, le=1024, description="feature maps that it gives")
+    kernel: Window = Field(
+        (3, 3), description="height and width, odd: [1, 9] runs along a row of readings"
+    )
     stride: int = Field(1, ge=1, le=4, description="of the first convolution")
 
     def convolved(self, shape: Shape) -> Shape:
@@ -69,9 +92,10 @@ class _Convolution(_Layers):
 
 
 class ConvP(_Convolution):
-    """Convolution 3x3 pad 1, max pool 3x3 pad 1, batch norm, activation (paper IV-A, figure 3)."""
+    """Convolution, max pool, batch norm, activation (paper IV-A, figure 3: 3x3, both padded)."""
 
     kind: Literal["convp"]
+    pool: Window = Field((3, 3), description="height and width of the pool's window, odd")
     pool_stride: int = Field(2, ge=1, le=4, description="2 halves height and width")
 
     def output(self, shape: Shape) -> Shape:
@@ -81,13 +105,13 @@ class ConvP(_Convolution):
 
 
 class Conv(_Convolution):
-    """Convolution 3x3 pad 1, batch norm, activation: the stem of a residual network."""
+    """Convolution, batch norm, activation: the stem of a residual network."""
 
     kind: Literal["conv"]
 
 
 class Residual(_Convolution):
-    """Basic residual block: two 3x3 convolutions and a shortcut (1x1 where the size changes)."""
+    """Basic residual block: two convolutions and a shortcut (1x1 where the size changes)."""
 
     kind: Literal["residual"]
 
@@ -177,5 +201,5 @@ class Section(Model):
 
 
 def _strided(size: int, stride: int) -> int:
-    """Output size of a 3-wide, 1-padded window with this stride."""
+    """Output size of an odd window, padded by half of it, with this stride."""
     return (size - 1) // stride + 1

@@ -198,12 +198,11 @@ def _check_shapes(topology: Structure) -> None:
         node = topology.nodes[name]
         tier = topology.tier(node.role)
         shapes = {child: topology.feature_shape(child) for child in topology.children(name)}
-        same = {shape[1:] if tier.aggregator == "concat" else shape for shape in shapes.values()}
-        if len(same) > 1:
+        if len(set(shapes.values())) > 1 and tier.aggregator != "concat":
             listed = ", ".join(f"{c} {'x'.join(map(str, s))}" for c, s in shapes.items())
             raise ConfigError(
-                f"nodes.{name}: children's maps differ ({listed}), want equal sizes for "
-                f"{tier.aggregator}"
+                f"nodes.{name}: children's maps differ ({listed}): {tier.aggregator} takes one "
+                "value of each at every place, want maps of one size, or aggregator concat"
             )
         section = topology.section(name)
         where = f"nodes.{name}.section" if node.section else f"tier {node.role}: section"

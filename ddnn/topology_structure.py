@@ -183,7 +183,7 @@ class Structure(Model):
             for child in self.children(name)
         ]
         if self.tier(node.role).aggregator == "concat":
-            return Shape(sum(shape.F for shape in shapes), *shapes[0][1:])
+            return Shape.joined(shapes)
         return shapes[0]
 
     def view_of(self, device: str) -> View:

@@ -78,7 +78,7 @@ WRONG = {
     "port": ("nodes.cam0.endpoint", "tcp://127.0.0.1:70000", "nodes.cam0.endpoint: got 'tcp://127.0.0.1:70000', want"),
     "endpoint twice": ("nodes.cam1.endpoint", "tcp://127.0.0.1:20001", "nodes.cam1.endpoint: tcp://127.0.0.1:20001 is already cam0's, want another"),
     "the collector's endpoint": ("nodes.cam1.endpoint", "tcp://127.0.0.1:20000", "nodes.cam1.endpoint: tcp://127.0.0.1:20000 is already collector's"),
-    "maps that differ": ("nodes.cam1.section", {"blocks": [CONVP | {"pool_stride": 1}]}, "nodes.cloud: children's maps differ (cam0 2x4x4, cam1 2x8x8, cam2 2x4x4), want equal sizes for concat"),
+    "even kernel": ("tiers.0.section.blocks", [CONVP | {"kernel": [2, 3]}], "tiers.0.section.blocks.0.kernel: got [2, 3], want two odd numbers from 1 to 127"),
     "no blocks": ("tiers.1.section.blocks", [], "tier cloud: section.blocks: got none, want at least one"),
     "exit pool": ("tiers.0.exit.pool", 5, "tier device: exit.pool: got 5, want at most 4, the size of cam0's maps"),
     "stride": ("tiers.0.section.blocks", [CONVP | {"stride": 9}], "tiers.0.section.blocks.0.stride: got 9, want less than or equal to 4"),
@@ -107,6 +107,20 @@ def test_a_mistake_is_told_in_one_line_with_its_place(tmp_path, key_path, value,
     message = str(caught.value)
     assert message.startswith(f"{path}: {said}")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("aggregator", ["max", "average"])
+def test_only_concat_takes_maps_of_different_sizes(aggregator):
+    blocks = [CONVP | {"pool_stride": 1}]
+    document = changed(star(), "nodes.cam1.section", {"blocks": blocks})
+    assert Topology.model_validate(document).input_shape("cloud") == (32 + 128 + 32, 1, 1)
+    with pytest.raises(ConfigError) as caught:
+        Topology.model_validate(changed(document, "tiers.1.aggregator", aggregator))
+    assert str(caught.value) == (
+        "nodes.cloud: children's maps differ (cam0 2x4x4, cam1 2x8x8, cam2 2x4x4): "
+        f"{aggregator} takes one value of each at every place, want maps of one size, or "
+        "aggregator concat"
+    )
 
 
 def test_maps_inside_a_section_are_bounded_too():

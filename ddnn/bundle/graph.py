@@ -189,6 +189,9 @@ def _fused_maps(graph: Graph, fusion: AnyFusion | None, inputs: list[Shape]) -> 
     present = graph.input("present", (len(inputs),))
     graph.layer = "fusion"
     if isinstance(fusion, Fusion) and fusion.name == "concat":
+        if len({shape[1:] for shape in inputs}) > 1:
+            features = [_in_a_row(graph, maps) for maps in features]
+            inputs = [Shape(shape.values, 1, 1) for shape in inputs]
         together = graph.add("Concat", *features, axis=1) if len(inputs) > 1 else features[0]
         owner = np.repeat(np.arange(len(inputs)), [shape.F for shape in inputs])
         mask = graph.add("Gather", present, graph.constant(owner), axis=1)
@@ -198,6 +201,12 @@ def _fused_maps(graph: Graph, fusion: AnyFusion | None, inputs: list[Shape]) -> 
     stacked = graph.add("Concat", *(graph.add("Unsqueeze", f, axis) for f in features), axis=1)
     assert fusion is not None
     return _fused(graph, fusion, stacked, present, axes=3)
+
+
+def _in_a_row(graph: Graph, maps: str) -> str:
+    """(N, F, H, W) -> (N, F H W, 1, 1)."""
+    flat = graph.add("Flatten", maps, axis=1)
+    return graph.add("Unsqueeze", flat, graph.constant(np.array([2, 3])))
 
 
 def _fused(graph: Graph, fusion: AnyFusion, values: str, present: str, *, axes: int) -> str:
@@ -234,7 +243,11 @@ def _block(graph: Graph, block: BlockModule, x: str) -> str:
             x = _convolution(graph, block.conv, x)
             step = block.pool_stride
             x = graph.add(
-                "MaxPool", x, kernel_shape=[3, 3], strides=[step, step], pads=[1, 1, 1, 1]
+                "MaxPool",
+                x,
+                kernel_shape=block.pool,
+                strides=[step, step],
+                pads=block.pool_padding * 2,
             )
             return _norm_activate(graph, block.norm, x, block.output_bits)
         case ConvBlock():
@@ -316,15 +329,14 @@ def _convolution(graph: Graph, conv: Convolution, x: str, norm: Norm2d | None = 
         a_F, b_F = _scale_and_shift(norm)
         weight = weight * a_F[:, None, None, None]
         constants = [graph.constant(b_F)]
-    size, step, pad = weight.shape[2], conv.stride, conv.padding
     return graph.add(
         "Conv",
         x,
         graph.constant(weight),
         *constants,
-        kernel_shape=[size, size],
-        strides=[step, step],
-        pads=[pad] * 4,
+        kernel_shape=weight.shape[2:],
+        strides=[conv.stride] * 2,
+        pads=conv.padding * 2,
     )
 
 

@@ -45,8 +45,10 @@ def fuse_average(values: Sequence[Tensor], present_NM: Tensor) -> Tensor:
 def fuse_concat(values: Sequence[Tensor], present_NM: Tensor) -> Tensor:
     """Members side by side on axis 1, zeros for the missing: M x (N, F_m, ...) -> (N, sum F, ...).
 
-    The members' F may differ.
+    The members' F may differ. Where the sizes of maps do, all values: -> (N, sum of F H W, 1, 1).
     """
+    if len({value.shape[2:] for value in values}) > 1:
+        values = [value.flatten(1)[:, :, None, None] for value in values]
     present = present_NM.to(values[0].dtype)
     blocks = [
         value * present[:, m].reshape(-1, *[1] * (value.dim() - 1))

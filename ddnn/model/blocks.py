@@ -38,12 +38,20 @@ class Layer(nn.Module):
 
 
 class Convolution(Layer):
-    """3x3 padded by 1, or 1x1; the padding is 0 whatever the bits."""
+    """Padded by half its kernel; the padding is 0 whatever the bits."""
 
-    def __init__(self, channels: int, filters: int, *, bits: int, stride: int, size: int = 3):
-        super().__init__(filters, channels, size, size, bits=bits)
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        *,
+        bits: int,
+        stride: int,
+        kernel: tuple[int, int] = (3, 3),
+    ) -> None:
+        super().__init__(filters, channels, *kernel, bits=bits)
         self.stride = stride
-        self.padding = size // 2
+        self.padding = kernel[0] // 2, kernel[1] // 2
         self.sums_pixels = False
         """Whether real weights are kept where sums of pixels are exact, see `grid_weight`."""
 
@@ -98,18 +106,21 @@ def scale_and_shift(norm: Norm1d | Norm2d) -> tuple[Tensor, Tensor]:
 
 
 class ConvPBlock(nn.Module):
-    """Convolution, max pool 3x3, batch norm, activation (paper IV-A, figure 3)."""
+    """Convolution, max pool, batch norm, activation (paper IV-A, figure 3)."""
 
     def __init__(self, block: described.ConvP, section: described.Section, channels: int) -> None:
         super().__init__()
         bits = block.weight_bits or section.weight_bits
         self.output_bits: int = block.activation_bits or section.activation_bits
-        self.pool_stride = block.pool_stride
-        self.conv = Convolution(channels, block.filters, bits=bits, stride=block.stride)
+        self.pool, self.pool_stride = block.pool, block.pool_stride
+        self.pool_padding = block.pool[0] // 2, block.pool[1] // 2
+        self.conv = Convolution(
+            channels, block.filters, bits=bits, stride=block.stride, kernel=block.kernel
+        )
         self.norm = Norm2d(block.filters)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(self.conv(x), 3, self.pool_stride, 1)
+        x = F.max_pool2d(self.conv(x), self.pool, self.pool_stride, self.pool_padding)
         return activate(self.norm(x), self.output_bits)
 
 
@@ -120,7 +131,9 @@ class ConvBlock(nn.Module):
         super().__init__()
         bits = block.weight_bits or section.weight_bits
         self.output_bits: int = block.activation_bits or section.activation_bits
-        self.conv = Convolution(channels, block.filters, bits=bits, stride=block.stride)
+        self.conv = Convolution(
+            channels, block.filters, bits=bits, stride=block.stride, kernel=block.kernel
+        )
         self.norm = Norm2d(block.filters)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -143,13 +156,14 @@ class ResidualBlock(nn.Module):
         self.output_bits = 32
         filters, stride = block.filters, block.stride
         self.norm0 = Norm2d(channels) if self.inner_bits != 32 else None
-        self.conv1 = Convolution(channels, filters, bits=bits, stride=stride)
+        kernel = block.kernel
+        self.conv1 = Convolution(channels, filters, bits=bits, stride=stride, kernel=kernel)
         self.norm1 = Norm2d(filters)
-        self.conv2 = Convolution(filters, filters, bits=bits, stride=1)
+        self.conv2 = Convolution(filters, filters, bits=bits, stride=1, kernel=kernel)
         self.norm2 = Norm2d(filters)
         same = stride == 1 and channels == filters
         self.shortcut = (
-            None if same else Convolution(channels, filters, bits=32, stride=stride, size=1)
+            None if same else Convolution(channels, filters, bits=32, stride=stride, kernel=(1, 1))
         )
         self.shortcut_norm = None if same else Norm2d(filters)
 

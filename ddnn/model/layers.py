@@ -92,7 +92,7 @@ def _layers(block: described.Block, section: Section, shape: Shape, bits: Bits) 
     width = block.weight_bits or section.weight_bits
     match block:
         case described.ConvP() | described.Conv():
-            return [_convolution(shape, block.convolved(shape), width, bits)]
+            return [_convolution(shape, block.convolved(shape), width, bits, block.kernel)]
         case described.FC():
             weights = shape.values * block.units
             return [LayerCost(weights, weights, width, shape.values, bits)]
@@ -106,14 +106,16 @@ def _layers(block: described.Block, section: Section, shape: Shape, bits: Bits) 
             inner = block.activation_bits or section.activation_bits
             norms = 1 if inner == 32 else 2
             layers = [
-                _convolution(shape, out, width, inner)._replace(norms=norms),
-                _convolution(out, out, width, inner),
+                _convolution(shape, out, width, inner, block.kernel)._replace(norms=norms),
+                _convolution(out, out, width, inner, block.kernel),
             ]
             if out != shape:
-                layers.append(_convolution(shape, out, 32, bits, size=1))
+                layers.append(_convolution(shape, out, 32, bits, (1, 1)))
             return layers
 
 
-def _convolution(shape: Shape, out: Shape, width: Bits, bits: Bits, *, size: int = 3) -> LayerCost:
-    weights = size * size * shape.F * out.F
+def _convolution(
+    shape: Shape, out: Shape, width: Bits, bits: Bits, kernel: tuple[int, int]
+) -> LayerCost:
+    weights = math.prod(kernel) * shape.F * out.F
     return LayerCost(weights * out.H * out.W, weights, width, shape.values, bits)

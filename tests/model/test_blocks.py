@@ -41,7 +41,7 @@ def test_a_trained_batch_norm_is_torchs_own_up_to_rounding():
     "layer",
     [
         lambda: Convolution(64, 200, bits=1, stride=1),
-        lambda: Convolution(64, 2000, bits=32, stride=1, size=1),
+        lambda: Convolution(64, 2000, bits=32, stride=1, kernel=(1, 1)),
         lambda: Linear(400, 200, bits=32),
     ],
     ids=["3x3", "1x1", "linear"],

@@ -36,7 +36,24 @@ def real_valued() -> dict[str, Any]:
     return sensors(section=section)
 
 
-@pytest.mark.parametrize("document", [sensors(), real_valued()], ids=["few bits", "real"])
+def windows() -> dict[str, Any]:
+    """Kernels and pools that are no squares; maps of different sizes, one after the other."""
+    row = {"kernel": [1, 5], "stride": 2}
+    blocks = [
+        {"kind": "convp", "filters": 2, "pool": [1, 3]} | row,
+        {"kind": "conv", "filters": 3} | row,
+        {"kind": "residual", "filters": 4, "kernel": [1, 3]},
+        {"kind": "conv", "filters": 2},
+    ]
+    document = sensors(section={"blocks": blocks, "activation_bits": 2})
+    document["nodes"]["cam0"]["section"] = {"blocks": [{"kind": "convp", "filters": 2}]}
+    return document
+
+
+DOCUMENTS = {"few bits": sensors(), "real": real_valued(), "windows": windows()}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 def test_verdicts_are_those_of_the_torch_network(document: Any, train: Trainer) -> None:
     trained = train(topology_of(document), 90)
     collector = run_inprocess(trained.bundle, trained.samples.views)
