@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ddnn.api.comparison import benchmark
+    from ddnn.api.live import LiveSystem, serve
     from ddnn.api.offline import calibrate, evaluate, failures, train
     from ddnn.api.online import launch
     from ddnn.api.results import EvaluationResult, FailureResult, LaunchResult
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         ShapeError,
         TransportError,
     )
+    from ddnn.live.client import push
     from ddnn.topology import Topology, read_topology
     from ddnn.training.calibrate import Calibration
     from ddnn.training.run import Run, open_run
@@ -51,6 +53,7 @@ __all__ = [
     "InterruptError",
     "LaunchError",
     "LaunchResult",
+    "LiveSystem",
     "MultiView",
     "Run",
     "ShapeError",
@@ -63,7 +66,9 @@ __all__ = [
     "launch",
     "load_data",
     "open_run",
+    "push",
     "read_topology",
+    "serve",
     "train",
 ]
 
@@ -73,6 +78,7 @@ _HOMES = {
     "EvaluationResult": "ddnn.api.results",
     "FailureResult": "ddnn.api.results",
     "LaunchResult": "ddnn.api.results",
+    "LiveSystem": "ddnn.api.live",
     "MultiView": "ddnn.data.multiview",
     "Run": "ddnn.training.run",
     "Topology": "ddnn.topology",
@@ -83,7 +89,9 @@ _HOMES = {
     "launch": "ddnn.api.online",
     "load_data": "ddnn.data.loading",
     "open_run": "ddnn.training.run",
+    "push": "ddnn.live.client",
     "read_topology": "ddnn.topology",
+    "serve": "ddnn.api.live",
     "train": "ddnn.api.offline",
 }
 """Where a public name is defined; the errors are all in ddnn.errors."""

@@ -22,12 +22,18 @@ class Decision(NamedTuple):
 
     predicted_N: NDArray[np.int64]
     entropy_N: NDArray[np.float32]
+    probability_N: NDArray[np.float32]
 
 
 def decide(logits_NK: NDArray[np.float32], temperature: float = 1.0) -> Decision:
-    """Class and normalized entropy of each row; equal logits give the lowest class."""
+    """Class, normalized entropy and the class's probability, of each row; equal logits give the
+    lowest class."""
     probabilities_NK = softmax(logits_NK, temperature)
-    return Decision(np.argmax(probabilities_NK, axis=1), normalized_entropy(probabilities_NK))
+    return Decision(
+        np.argmax(probabilities_NK, axis=1),
+        normalized_entropy(probabilities_NK),
+        probabilities_NK.max(axis=1),
+    )
 
 
 def is_sure(entropy_N: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ import click
 
 import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
+from ddnn.live.sources.file import SourcesFile
 from ddnn.topology import Topology
 from ddnn.wire import accounts, codec
 
@@ -53,6 +54,13 @@ _PLACES = {
     "Link": "`links`, each",
     "Heartbeat": "`heartbeat`",
     "Security": "`security`",
+}
+_SOURCES = {
+    "Sampling": "`sample`",
+    "VideoSource": "a device of `kind: video`",
+    "FolderSource": "a device of `kind: folder`",
+    "PushSource": "a device of `kind: push`",
+    "RecordedSource": "a device of `kind: recorded`",
 }
 
 
@@ -102,7 +110,20 @@ def api() -> str:
     )
 
 
+def sources_keys() -> str:
+    """As `topology_keys`, of a sources file."""
+    schema = SourcesFile.model_json_schema()
+    return "\n\n".join(
+        f"### {place}\n\n{part['description']}\n\n{_table(part)}"
+        for place, part in (
+            ("The sources file's keys", schema),
+            *((place, schema["$defs"][name]) for name, place in _SOURCES.items()),
+        )
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "sources": sources_keys,
     "topology": topology_keys,
     "wire": wire,
 }

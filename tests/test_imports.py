@@ -34,6 +34,10 @@ TRAINING = STRUCTURE | {
     "coding", "decision", "report", "data", "model", "bundle.manifest", "bundle.load",
     "bundle.graph", "bundle.write",
 }  # fmt: skip
+LIVE = RUNTIME | {
+    "nodes", "run", "live.events", "live.feed", "live.pace", "live.serving", "live.sources",
+    "live.starting", "live.truth",
+}  # fmt: skip
 LAYERS = {
     "errors": set(),
     "addresses": {"errors"},
@@ -53,8 +57,10 @@ LAYERS = {
         "addresses", "deadlines", "errors", "topology_parts", "topology_structure",
     },
     "blocks": {"errors"},
+    "topology_replicas": {"addresses", "errors", "topology_parts", "topology_structure"},
     "topology": BASE | {
-        "blocks", "deadlines", "topology_check", "topology_parts", "topology_structure",
+        "blocks", "deadlines", "topology_check", "topology_parts", "topology_replicas",
+        "topology_structure",
     },
     "decision": {"errors"},
     "report": STRUCTURE,
@@ -72,7 +78,16 @@ LAYERS = {
     "nodes": RUNTIME | {"data"},
     "live.events": set(),
     "live.feed": {"live.events"},
-    "run": RUNTIME | {"nodes", "data", "live.events", "live.feed"},
+    "live.client": {"errors"},
+    "live.sources": STRUCTURE | {"nodes", "wire"},
+    "live.truth": {"errors", "live.events", "report"},
+    "live.pace": {"live.sources"},
+    "live.output": {"errors", "live.events", "live.feed"},
+    "live.files": RUNTIME | {"run"},
+    "live.starting": LIVE,
+    "live.serving": LIVE,
+    "live.service": LIVE,
+    "run": RUNTIME | {"nodes", "data", "live.events", "live.feed", "live.sources"},
     "simulation": RUNTIME | {"nodes", "run", "data"},
     "model": STRUCTURE | {"coding", "extensions"},
     "bundle.graph": STRUCTURE | {"bundle.traced", "model"},
@@ -83,10 +98,10 @@ LAYERS = {
     "demo": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "comparison": RUNTIME | TRAINING | {"training"},
-    "api": RUNTIME | TRAINING | {"nodes", "run", "training", "comparison"},
-    "cli": RUNTIME | TRAINING | {
-        "nodes", "run", "simulation", "training", "comparison", "demo", "bench", "bundle.split",
-        "bundle.place", "bundle.compose", "api",
+    "api": RUNTIME | TRAINING | LIVE | {"training", "comparison", "live.service"},
+    "cli": RUNTIME | TRAINING | LIVE | {
+        "live.files", "live.output", "live.service", "simulation", "training", "comparison",
+        "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -102,6 +117,7 @@ OWNERS = {
     "subprocess": ("run/", *BENCH),
     "signal": ("run/",),
     "matplotlib": ("report/",),
+    "av": ("live/sources/video.py",),
     "torch": (
         "model/",
         "training/",

@@ -30,6 +30,7 @@ COMMANDS = {
     "launch": "Run a trained topology as real processes",
     "node": "Run one node by hand",
     "report": "Print a run's report again",
+    "serve": "Run a trained topology on live cameras, without an end",
     "simulate": "Run a trained topology in virtual time, check its promises",
     "topology": "Check or draw a topology file, print its schema",
     "train": "Train a topology's network jointly",

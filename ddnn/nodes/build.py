@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
+from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import DataError
 from ddnn.nodes.base import Identity, Neighbours, Node, Part
 from ddnn.nodes.engine import Engine
@@ -24,6 +25,16 @@ from ddnn.wire.routes import peers, senders, watchers
 LoadEngine = Callable[[Path], Engine]
 
 
+class Camera(Protocol):
+    """What a device sees through while a system is live."""
+
+    def source(self, events: Counter[str]) -> Source:
+        """Its input in a run. events: where to count what goes wrong."""
+
+    def parts(self) -> Sequence[Part]:
+        """What else the node does in a run."""
+
+
 def build_node(
     name: str,
     bundle: Bundle,
@@ -31,10 +42,13 @@ def build_node(
     *,
     identity: Identity | None = None,
     load_engine: LoadEngine = Engine,
+    camera: Camera | None = None,
+    rules: Mapping[str, ExitRule] | None = None,
 ) -> Node:
     """The node, ready to take messages.
 
-    views_NCHW: what a device's camera recorded, of its view's type.
+    views_NCHW: what a device's camera recorded, of its view's type. camera: what it sees through
+    instead. rules: how exits decide, asked for each batch; None: as the bundle says.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
     topology = bundle.topology
@@ -42,16 +56,25 @@ def build_node(
     makers: list[Callable[[Roll], Part]] = []
     if topology.nodes[name].role != GATEWAY:
         makers.append(
-            _section_maker(name, bundle, views_NCHW, events=events, load_engine=load_engine)
+            _section_maker(
+                name, bundle, views_NCHW, events=events, load_engine=load_engine, camera=camera
+            )
         )
     makers += [
-        _exit_maker(number, tier, bundle, events=events, load_engine=load_engine)
+        _exit_maker(
+            number,
+            tier,
+            bundle,
+            rules=bundle.manifest.exits if rules is None else rules,
+            events=events,
+            load_engine=load_engine,
+        )
         for number, tier in enumerate(topology.tiers)
         if tier.exit is not None and tier.exit.at == topology.original(name)
     ]
     return Node(
         name,
-        lambda roll: [make(roll) for make in makers],
+        lambda roll: [*(make(roll) for make in makers), *(camera.parts() if camera else [])],
         identity=identity or Identity(),
         neighbours=Neighbours(
             peers=peers(topology, name),
@@ -87,6 +110,7 @@ def _section_maker(
     *,
     events: Counter[str],
     load_engine: LoadEngine,
+    camera: Camera | None,
 ) -> Callable[[Roll], SectionPart]:
     """Makes the section anew for each run; its engine is loaded once."""
     topology = bundle.topology
@@ -101,14 +125,14 @@ def _section_maker(
     engine = load_engine(bundle.section_path(name))
     engine.check(inputs=_section_inputs(name, topology), outputs=_section_outputs(name, topology))
     behind = sum(1 << view for view in topology.views_below(name))
-    if node.role == DEVICE:
+    if node.role == DEVICE and camera is None:
         check_views(name, topology, views_NCHW)
 
     def make(roll: Roll) -> SectionPart:
         recorded = views_NCHW
         if recorded is not None and roll.samples:
             recorded = recorded[: roll.samples]
-        source = _source(name, topology, recorded, events)
+        source = camera.source(events) if camera else _source(name, topology, recorded, events)
         return SectionPart(source, engine, to, events, behind=behind)
 
     return make
@@ -173,7 +197,13 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
 
 
 def _exit_maker(
-    number: int, tier: Tier, bundle: Bundle, *, events: Counter[str], load_engine: LoadEngine
+    number: int,
+    tier: Tier,
+    bundle: Bundle,
+    *,
+    rules: Mapping[str, ExitRule],
+    events: Counter[str],
+    load_engine: LoadEngine,
 ) -> Callable[[Roll], ExitPart]:
     """Makes the exit anew for each run; its engine is loaded once."""
     topology = bundle.topology
@@ -190,11 +220,11 @@ def _exit_maker(
         inputs={"scores": (len(members), classes), "present": (len(members),)},
         outputs={"logits": (classes,)},
     )
-    rule, prior_class = bundle.manifest.exits[name], bundle.manifest.prior_class
+    prior_class = bundle.manifest.prior_class
 
     def make(_roll: Roll) -> ExitPart:
         gather = _score_gather(members, tier, topology, events)
-        return ExitPart(gather, engine, rule, deeper, prior_class=prior_class)
+        return ExitPart(gather, engine, lambda: rules[name], deeper, prior_class=prior_class)
 
     return make
 

@@ -36,6 +36,8 @@ from ddnn.wire.messages import (
     Verdict,
 )
 
+MOST_SAMPLE = 2**32 - 1
+"""The wire's sample numbers are of 32 bits and begin anew: what is in flight are 256 at most."""
 ASK_AGAIN_S = 0.2
 """Time between two captures of a sample that the restarted first exit has not answered yet."""
 PAUSE_S = 30.0
@@ -63,6 +65,7 @@ class _Found(NamedTuple):
     entropy: float
     views: int
     is_final: bool
+    probability: float = math.nan
 
 
 _NOTHING = _Found(NO_EXIT, UNANSWERED, 1.0, 0, is_final=False)
@@ -107,15 +110,17 @@ class Collector:
         window: int | None = None,
         rate_hz: float | None = None,
         halts: Sequence[int] = (),
+        first: int = 0,
     ) -> None:
         """roll: what to call nodes into. samples: to ask for, all rounds together. window: samples
         in flight at most. rate_hz: samples asked for in a second, None: as fast as they are
-        answered. halts: samples before which to finish all others and wait for `release`."""
+        answered. halts: samples before which to finish all others and wait for `release`. first:
+        the number of the first sample."""
         self._nodes = tuple(topology.nodes)
         heartbeat_s = topology.heartbeat.interval_ms / 1000
         self._roll_call = RollCall(self._nodes, roll, heartbeat_s)
         self.lead = self._roll_call.lead
-        self._samples = samples
+        self._first, self._samples = first, first + samples
         self._drafts: dict[int, _Draft] = {}  # of the samples in `_open`
         self._answers: list[Answer] = []
         self.accounts: dict[str, Account] = {}
@@ -141,7 +146,7 @@ class Collector:
         self._answer_s = topology.collector.answer_ms / 1000
         self._prior_class = prior_class
         self._halts = sorted(set(halts))
-        self._next = 0
+        self._next = first
         self._rate = Rate(rate_hz)
         self._open: dict[int, float] = {}
         self._again: set[int] = set()
@@ -192,7 +197,7 @@ class Collector:
     @property
     def answered(self) -> int:
         """Samples answered so far."""
-        return self._next - len(self._open)
+        return self._next - self._first - len(self._open)
 
     @property
     def halted_at(self) -> int | None:
@@ -301,7 +306,7 @@ class Collector:
 
     def _captures(self, samples: Sequence[int]) -> list[Outgoing]:
         return [
-            Outgoing(device, Capture(samples[i : i + MAX_ROWS]))
+            Outgoing(device, Capture([s & MOST_SAMPLE for s in samples[i : i + MAX_ROWS]]))
             for i in range(0, len(samples), MAX_ROWS)
             for device in self._devices
         ]
@@ -340,10 +345,12 @@ class Collector:
             verdict.predicted_N,
             verdict.entropy_N,
             verdict.final_N,
+            verdict.probability_N,
             strict=True,
         )
         is_last = number == len(self._holders) - 1
-        for sample, views, predicted, entropy, final in rows:
+        for low, views, predicted, entropy, final, probability in rows:
+            sample = self._next - ((self._next - low) & MOST_SAMPLE)  # the latest of this number
             draft = self._drafts.get(sample)
             if draft is None:
                 self.late_verdicts += final or is_last
@@ -351,7 +358,12 @@ class Collector:
             if number < draft.exit:
                 continue  # a provisional answer, overtaken by a deeper exit's
             found = _Found(
-                number if views else NO_EXIT, predicted, entropy, views, final or is_last
+                number if views else NO_EXIT,
+                predicted,
+                entropy,
+                views,
+                final or is_last,
+                probability if views else math.nan,
             )
             if self._is_doubtful(found, draft.found, now_s):
                 draft.doubtful = found
@@ -399,6 +411,7 @@ class Collector:
                 views=found.views,
                 degraded=draft.degraded or found.views > self._views,
                 latency_s=now_s - draft.sent_s,
+                probability=found.probability,
             )
         )
 
@@ -424,7 +437,7 @@ class Collector:
     def _give_up(self, sample: int, now_s: float) -> None:
         """No exit answered: what is in doubt is better than the commonest class."""
         draft = self._drafts[sample]
-        prior = draft.found._replace(predicted=self._prior_class)
+        prior = draft.found._replace(predicted=self._prior_class, probability=math.nan)
         draft.found, draft.degraded = draft.doubtful or prior, True
         self._answer(sample, now_s)
 

@@ -5,6 +5,7 @@ Axes: N samples, M members of the tier, V views, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +38,13 @@ class ExitPart:
         self,
         gather: Gather,
         engine: Engine,
-        rule: ExitRule,
+        rule: Callable[[], ExitRule],
         deeper: Deeper | None,
         *,
         prior_class: int,
     ) -> None:
-        """deeper: None at the last exit. prior_class: the answer where nobody sees anything."""
+        """rule: asked for each batch, it may change. deeper: None at the last exit. prior_class:
+        the answer where nobody sees anything."""
         self._prior_class = prior_class
         self._gather = gather
         self._engine = engine
@@ -77,8 +79,9 @@ class ExitPart:
                 "present": batch.delivered_NM.astype(np.float32),
             }
         )["logits"]
-        decision = decide(logits_NK, self._rule.temperature)
-        threshold = self._rule.threshold if self._deeper else None
+        rule = self._rule()
+        decision = decide(logits_NK, rule.temperature)
+        threshold = rule.threshold if self._deeper else None
         found = zip(
             batch.views_N,
             decision.predicted_N.tolist(),
@@ -92,6 +95,7 @@ class ExitPart:
             [predicted for predicted, _ in answers],
             decision.entropy_N.tolist(),
             [sure for _, sure in answers],
+            decision.probability_N.tolist(),
         )
         outgoing = [Outgoing(COLLECTOR, verdict)]
         unsure = [row for row, (_, sure) in enumerate(answers) if not sure]

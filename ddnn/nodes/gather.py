@@ -32,6 +32,8 @@ from ddnn.wire.messages import MAX_ROWS
 
 SLOTS = 256
 """Samples in flight at most; the collector keeps within it."""
+WRAPPED = 2**31
+"""A sample's number that is so much lower than another's is later: the wire's begin anew."""
 PAST = 8
 """Closed windows that a slot remembers, to know late rows by."""
 
@@ -128,8 +130,10 @@ class Gather:
         rows = values.tobytes()
         for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
             slot = sample % SLOTS
-            if waits_R[slot] or sample <= last_R[slot] or sample in self._past_R[slot]:
-                self._refuse(sample, last_R[slot], waits=bool(waits_R[slot]))
+            last = last_R[slot]
+            is_old = last - WRAPPED < sample <= last  # numbers begin anew after 2**32
+            if waits_R[slot] or is_old or sample in self._past_R[slot]:
+                self._refuse(sample, last, waits=bool(waits_R[slot]))
                 continue
             last_R[slot], waits_R[slot] = sample, True
             window = self._windows.get(sample)

@@ -94,7 +94,7 @@ class MaskedModel:
         logits_NK = self._logits(exit_name, list(place))[[place[key] for key in asked]]
         decision = decide(logits_NK, self._manifest.exits[exit_name].temperature)
         best_N2 = np.sort(logits_NK, axis=1)[:, -2:]
-        return Recomputed(*decision, best_N2[:, 1] - best_N2[:, 0])
+        return Recomputed(*decision[:2], best_N2[:, 1] - best_N2[:, 0])
 
     def _unequal_at(self, number: int, answers: list[Answer]) -> list[Answer]:
         names = list(self._network.topology.exits)

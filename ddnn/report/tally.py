@@ -23,15 +23,16 @@ class Tally:
         self.prior_answers = 0
         self._taken_s = [Percentiles() for _ in exits]
 
-    def add(self, answer: Answer, label: int) -> None:
-        """One more."""
+    def add(self, answer: Answer, label: int | None) -> None:
+        """One more. label: None where it is not known, which is not right."""
         counts, right = self.counts, answer.predicted == label
         counts.samples += 1
         counts.answered += answer.predicted != UNANSWERED
         counts.correct += right
         counts.degraded += answer.degraded
-        counts.class_samples[label] += 1
-        counts.class_correct[label] += right
+        if label is not None:
+            counts.class_samples[label] += 1
+            counts.class_correct[label] += right
         if answer.exit == NO_EXIT:
             self.prior_answers += 1
             return

@@ -27,7 +27,8 @@ class Answer(NamedTuple):
 
     exit: index into the topology's exits, NO_EXIT for the prior class. views: bit v is 1 where
     device v had a part in it, bit V + b where features went past the b-th node of
-    Topology.bypassable. latency_s: from its first capture on.
+    Topology.bypassable. latency_s: from its first capture on. probability: of the class, NaN where
+    it is not known.
     """
 
     sample: int
@@ -37,6 +38,7 @@ class Answer(NamedTuple):
     views: int
     degraded: bool
     latency_s: float
+    probability: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,6 +13,32 @@ from ddnn.errors import InterruptError
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_S = 0.01
 """After an interrupt that was lost, the next attempt."""
+
+
+@contextmanager
+def told(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
+    """In the block, Ctrl-C and SIGTERM call `stop`, SIGHUP calls `reload`; both must be fit for a
+    signal's handler. A second Ctrl-C or SIGTERM does what it does elsewhere. A SIGHUP that is
+    ignored (nohup) stays so.
+    """
+    before = {n: signal.getsignal(n) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            if each in before:
+                signal.signal(each, before[each])
+        stop()
+
+    def again(_number: int, _frame: FrameType | None) -> None:
+        reload()
+
+    for number in before:
+        signal.signal(number, again if number == signal.SIGHUP else end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

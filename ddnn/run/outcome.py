@@ -100,10 +100,10 @@ class Kept:
         self._answers: list[Answer] = []
         self._labels: list[int] = []
 
-    def add(self, answer: Answer, label: int) -> None:
+    def add(self, answer: Answer, label: int | None) -> None:
         """One more verdict."""
         self._answers.append(answer)
-        self._labels.append(label)
+        self._labels.append(-1 if label is None else label)
 
     def flush(self) -> None:
         """Nobody reads it yet."""
@@ -184,6 +184,7 @@ def build_report(
     history: History,
     duration_s: float,
     ready_s: float,
+    command: str = "launch",
 ) -> dict[str, Any]:
     """`report.json` of a launch, with the names that DESIGN fixes.
 
@@ -193,7 +194,7 @@ def build_report(
     counts = link_counts(collector.accounts)
     equation = device_sample_equation(counts, topology)
     report = {
-        "command": "launch",
+        "command": command,
         **tally.summary(),
         "prior_answers": tally.prior_answers,
         "late_verdicts": collector.late_verdicts,

@@ -261,7 +261,7 @@ class ScaledOracle:
             bits = [view for view in range(self._scores_RVK.shape[1]) if views >> view & 1]
             logits_RK = _fused(self._scores_RVK[:, bits])
             best_R2 = np.sort(logits_RK, axis=1)[:, -2:]
-            self._known[views] = Recomputed(*decide(logits_RK), best_R2[:, 1] - best_R2[:, 0])
+            self._known[views] = Recomputed(*decide(logits_RK)[:2], best_R2[:, 1] - best_R2[:, 0])
         return self._known[views]
 
 

@@ -22,7 +22,8 @@ EVENTS = (
     "bad-flag", "bad-length", "bad-route", "bad-value", "busy-slot", "checksum", "crowd",
     "duplicate", "forgotten", "impersonated", "late", "multipart", "not-finite", "other-data",
     "other-run", "over-budget", "replayed", "sender", "session", "stranger", "too-large",
-    "unannounced", "unfinished", "unknown-kind", "unsent", "version",
+    "unannounced", "unfinished", "unknown-kind", "unsent", "version", "no-view", "black", "frozen",
+    "unreadable", "lost-camera",
 )  # fmt: skip
 """Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
 MOST = 2**53

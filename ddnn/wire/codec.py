@@ -3,7 +3,7 @@
 One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
 
     offset  size  field
-         0     1  version    2
+         0     1  version    3
          1     1  kind       messages.Kind
          2     1  rows       N, 1 to MAX_ROWS; 0 for a kind that speaks of no sample
          3     1  session    its highest 8 bits
@@ -20,9 +20,10 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
     SCORES           samples u32 N, present u8 N x P, scores f32, f16 or i8 N x K (wire.bits)
     FEATURES         samples u32 N, present u8 N x P, values u8 N x packed_bytes (wire.bits),
                      or coded values (ddnn.coding)
-    VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N, final u8 N
+    VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N,
+                     probability f32 N, final u8 N
     HEARTBEAT        unreached u8, boot u64
-    STOP             nothing
+    STOP, TRIGGER    nothing
     HELLO            boot u64, run u64, data u64
     ROLL             run u64, data u64, samples u64
     ACCOUNT          see accounts
@@ -62,6 +63,7 @@ from ddnn.wire.messages import (
     Samples,
     Scores,
     Stop,
+    Trigger,
     Verdict,
     Views,
     kind_of,
@@ -71,16 +73,18 @@ from ddnn.wire.payloads import Payloads, every_row, filled, filled_count
 from ddnn.wire.routes import routes
 from ddnn.wire.seals import Seal, lobby_seal, run_seal
 
-VERSION = 2
+VERSION = 3
 HEADER = struct.Struct("<BBBBHHII")
 _CHECKSUM = struct.Struct("<I")
 CHECKSUM_AT = HEADER.size - _CHECKSUM.size
 _BEAT = struct.Struct("<BQ")
 _THREE = struct.Struct("<QQQ")
 _KINDS = {int(kind): kind for kind in Kind}
-_WITHOUT_ROWS = frozenset({Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT, Kind.HELLO, Kind.ROLL})
+_WITHOUT_ROWS = frozenset(
+    {Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT, Kind.HELLO, Kind.ROLL, Kind.TRIGGER}
+)
 _SAMPLES = [struct.Struct(f"<{rows}I") for rows in range(MAX_ROWS + 1)]
-_ANSWERS = [struct.Struct(f"<{rows}H{rows}f{rows}B") for rows in range(MAX_ROWS + 1)]
+_ANSWERS = [struct.Struct(f"<{rows}H{2 * rows}f{rows}B") for rows in range(MAX_ROWS + 1)]
 
 
 class Header(NamedTuple):
@@ -114,7 +118,7 @@ class Codec:
             Kind.CAPTURE: 4,
             Kind.ASK: 4,
             Kind.EXPECT: self.head_bytes,
-            Kind.VERDICT: self.head_bytes + 7,
+            Kind.VERDICT: self.head_bytes + 11,
             Kind.SCORES: self.head_bytes,
             Kind.FEATURES: self.head_bytes,
         }
@@ -131,7 +135,7 @@ class Codec:
     def max_bytes(self) -> int:
         """No message of this topology is larger; a socket refuses larger ones unread."""
         row = 4 + packed_bytes(self._part_bits, 1)
-        data = max(self.payloads.max_row_bytes, 8)
+        data = max(self.payloads.max_row_bytes, 12)
         account = AccountCodec.max_bytes(len(self._routes))
         return HEADER.size + max(MAX_ROWS * (row + data), account)
 
@@ -167,8 +171,10 @@ class Codec:
                 scores_RK = filled(scores_NK, views_N)
                 payload = self.payloads.pack_scores(sender, scores_RK)
                 return self._head(samples_N, views_N) + payload
-            case Verdict(samples_N, views_N, predicted_N, entropy_N, final_N):
-                answers = _ANSWERS[len(samples_N)].pack(*predicted_N, *entropy_N, *final_N)
+            case Verdict(samples_N, views_N, predicted_N, entropy_N, final_N, probability_N):
+                answers = _ANSWERS[len(samples_N)].pack(
+                    *predicted_N, *entropy_N, *probability_N, *final_N
+                )
                 return self._head(samples_N, views_N) + answers
             case Features(samples_N, views_N, features_NFHW):
                 payload = self.payloads.pack_features(sender, filled(features_NFHW, views_N))
@@ -181,7 +187,7 @@ class Codec:
                 return _THREE.pack(boot, run, data)
             case Roll(run, data, samples):
                 return _THREE.pack(run, data, samples)
-            case Stop():
+            case Stop() | Trigger():
                 return b""
             case Account():
                 return self._accounts.encode(message)
@@ -247,6 +253,9 @@ class Codec:
             case Kind.STOP:
                 _check_length(body, 0)
                 return Stop()
+            case Kind.TRIGGER:
+                _check_length(body, 0)
+                return Trigger()
             case Kind.HELLO:
                 _check_length(body, _THREE.size)
                 return Hello(*_THREE.unpack(body))
@@ -297,16 +306,19 @@ class Codec:
         rows = len(samples_N)
         answers = _ANSWERS[rows].unpack_from(body)
         predicted_N, entropy_N = answers[:rows], answers[rows : 2 * rows]
-        final_N = answers[2 * rows :]
+        probability_N, final_N = answers[2 * rows : 3 * rows], answers[3 * rows :]
+        shares_N = entropy_N + probability_N
         if max(predicted_N) >= self._classes:
             raise WireError("bad-value", f"class {max(predicted_N)}, want < {self._classes}")
-        if any(map(math.isnan, entropy_N)):
-            raise WireError("not-finite", "NaN among the entropies")
-        if min(entropy_N) < 0 or max(entropy_N) > 1:
-            raise WireError("bad-value", "entropy outside [0, 1]")
+        if any(map(math.isnan, shares_N)):
+            raise WireError("not-finite", "NaN among entropies and probabilities")
+        if min(shares_N) < 0 or max(shares_N) > 1:
+            raise WireError("bad-value", "entropy or probability outside [0, 1]")
         if max(final_N) > 1:
             raise WireError("bad-flag", f"final {max(final_N)}, want 0 or 1")
-        return Verdict(samples_N, views_N, predicted_N, entropy_N, tuple(map(bool, final_N)))
+        return Verdict(
+            samples_N, views_N, predicted_N, entropy_N, tuple(map(bool, final_N)), probability_N
+        )
 
 
 def _check_length(body: memoryview, wanted: int) -> None:

@@ -40,6 +40,7 @@ class Kind(IntEnum):
     ACCOUNT = 9
     HELLO = 10
     ROLL = 11
+    TRIGGER = 12
 
     @property
     def is_data(self) -> bool:
@@ -94,13 +95,17 @@ class Features:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """Exit to the collector: its answer. Not final: it holds only if no deeper exit answers."""
+    """Exit to the collector: its answer. Not final: it holds only if no deeper exit answers.
+
+    probability_N: of the predicted class, by the exit's temperature.
+    """
 
     samples_N: Samples
     views_N: Views
     predicted_N: Sequence[int]
     entropy_N: Sequence[float]
     final_N: Sequence[bool]
+    probability_N: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,12 @@ class Heartbeat:
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Collector to node: send your account and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Device to collector: a new view is here, take a sample now. Only of a device whose views
+    decide when samples are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +215,18 @@ class Account:
 
 
 Message = (
-    Capture | Scores | Ask | Expect | Features | Verdict | Heartbeat | Stop | Account | Hello | Roll
+    Capture
+    | Scores
+    | Ask
+    | Expect
+    | Features
+    | Verdict
+    | Heartbeat
+    | Stop
+    | Account
+    | Hello
+    | Roll
+    | Trigger
 )
 
 KINDS: dict[type, Kind] = {
@@ -219,6 +241,7 @@ KINDS: dict[type, Kind] = {
     Account: Kind.ACCOUNT,
     Hello: Kind.HELLO,
     Roll: Kind.ROLL,
+    Trigger: Kind.TRIGGER,
 }
 
 

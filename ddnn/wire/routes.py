@@ -107,6 +107,7 @@ def _is_replicated(topology: Topology, name: str) -> bool:
 
 def _sample_routes(topology: Topology) -> list[Route]:
     found = [(COLLECTOR, name, Kind.CAPTURE) for name in topology.devices]
+    found += [(name, COLLECTOR, Kind.TRIGGER) for name in topology.devices]
     for name in topology.section_nodes:
         parent = topology.nodes[name].parent
         if parent is not None:

@@ -61,6 +61,7 @@ HANDSHAKE_MS = 5000
 WATCH_S = 0.1
 """How often the monitors are read and the guards look: a lost connection stays half open for so
 long, and a message without end grows."""
+WAKING_BYTES = 4096
 HANDSHAKE_BYTES = 512
 """MAXMSGSIZE counts handshakes too, and the bytes that encryption adds."""
 
@@ -252,6 +253,10 @@ class ZmqTransport:
             self.events["stranger"] += self._doorman.refused
             self._doorman.refused = 0
 
+    def wake_on(self, descriptor: int) -> None:
+        """From now on `receive` also returns when something can be read there; it is read."""
+        self._poller.register(descriptor, zmq.POLLIN)
+
     def send(self, peer: str, data: bytes) -> bool:
         """See Transport."""
         try:
@@ -274,6 +279,8 @@ class ZmqTransport:
             for socket, _ in ready:
                 if socket is self._inbox:
                     self._take(messages)
+                elif isinstance(socket, int):  # a descriptor
+                    os.read(socket, WAKING_BYTES)
                 elif self._doorman is not None:
                     self._doorman.answer()
             ready = self._poller.poll(0)  # a third of what it costs to be told by an exception

@@ -49,6 +49,6 @@ def test_a_machine_that_stands_still_costs_no_sample_its_answer():
     collector.excuse(30)
     collector.tick(30.1)
     assert collector.take_answers() == []
-    collector.handle("gateway", Verdict([0], [0b111], [2], [0.1], [True]), 30.2)
+    collector.handle("gateway", Verdict([0], [0b111], [2], [0.1], [True], [0.9]), 30.2)
     (answer,) = collector.take_answers()
     assert (answer.degraded, answer.latency_s) == (False, 30.2)

@@ -78,6 +78,7 @@ class Bench:
             [CLASS_OF[sender]] * count,
             [0.5] * count,
             [final] * count,
+            [0.75] * count,
         )
         self.collector.handle(sender, verdict, self.now_s)
 
@@ -131,9 +132,9 @@ def test_answers_are_handed_out_once_in_the_order_in_which_they_came():
     collector = Collector(STAR, roll=ROLL, samples=4, prior_class=PRIOR, patience_s=PATIENCE_S)
     collector.tick(0.0)
     for sample in (2, 0):
-        collector.handle("cloud", Verdict([sample], [0b101], [2], [0.5], [True]), 1.0)
+        collector.handle("cloud", Verdict([sample], [0b101], [2], [0.5], [True], [0.75]), 1.0)
     wanted = {"exit": 1, "predicted": 2, "entropy": 0.5, "views": 0b101, "degraded": False}
-    wanted["latency_s"] = 1.0
+    wanted |= {"latency_s": 1.0, "probability": 0.75}
     assert collector.take_answers() == [Answer(sample=s, **wanted) for s in (2, 0)]
     assert collector.take_answers() == []
 
@@ -414,7 +415,7 @@ class Past(Bench):
         self.say("gateway", 0b111, final=False)
 
     def say(self, sender: str, views: int, *, final: bool = True) -> None:
-        verdict = Verdict([0], [views], [0], [0.5], [final])
+        verdict = Verdict([0], [views], [0], [0.5], [final], [0.75])
         self.collector.handle(sender, verdict, self.now_s)
 
     @property
@@ -467,7 +468,7 @@ def test_in_doubt_is_better_than_no_answer():
     bench = Bench(samples=1, topology=ONE_EDGE)
     bench.alive = set(ONE_EDGE.nodes)
     bench.ask()
-    verdict = Verdict([0], [PAST_EDGE | 0b100], [2], [0.5], [True])
+    verdict = Verdict([0], [PAST_EDGE | 0b100], [2], [0.5], [True], [0.75])
     bench.collector.handle("cloud", verdict, 0.0)
     bench.wait(ONE_EDGE.collector.answer_ms / 1000 + 0.1)
     assert bench.answers == [2]

@@ -32,6 +32,7 @@ from ddnn.wire.messages import (
     Roll,
     Scores,
     Stop,
+    Trigger,
     Verdict,
 )
 from ddnn.wire.routes import routes
@@ -126,15 +127,16 @@ def message_of(
             predicted_N = rng.integers(0, classes, rows).tolist()
             entropy_N = rng.random(rows, dtype=np.float32).tolist()
             final_N = (rng.random(rows) < 0.5).tolist()
-            return Verdict(samples_N, views_N, predicted_N, entropy_N, final_N)
+            probability_N = rng.random(rows, dtype=np.float32).tolist()
+            return Verdict(samples_N, views_N, predicted_N, entropy_N, final_N, probability_N)
         case Kind.HEARTBEAT:
             return Heartbeat(rows, 2**64 - rows)
         case Kind.HELLO:
             return Hello(2**63 + rows, rows, 2**64 - 1)
         case Kind.ROLL:
             return Roll(2**64 - rows, 2**63, rows)
-        case Kind.STOP:
-            return Stop()
+        case Kind.STOP | Kind.TRIGGER:
+            return Stop() if kind is Kind.STOP else Trigger()
         case Kind.ACCOUNT:
             own = [(s, r, k) for s, r, k in sorted(routes(topology)) if sender in (s, r)]
             counts = tuple(
@@ -171,7 +173,7 @@ def sealed(header: bytes, body: bytes) -> bytes:
 
 
 def header_of(
-    *, version=2, kind=Kind.STOP, rows=0, place=0, session=SEAL.session, sequence=0
+    *, version=3, kind=Kind.STOP, rows=0, place=0, session=SEAL.session, sequence=0
 ) -> bytes:
     high, low = session >> 16, session & 0xFFFF
     return struct.pack("<BBBBHHI", version, kind, rows, high, place, low, sequence)
@@ -240,7 +242,7 @@ def test_nonsense_with_a_right_checksum_is_refused_or_decoded(data):
     kind, rows = data.draw(st.integers(0, 12)), data.draw(st.integers(0, 255))
     header = header_of(kind=kind, rows=rows, place=data.draw(st.integers(0, 8)))
     body = data.draw(st.binary(max_size=300))
-    row_bytes = {1: 4, 2: 17, 3: 4, 4: 5, 5: 9, 6: 12}.get(kind)
+    row_bytes = {1: 4, 2: 17, 3: 4, 4: 5, 5: 9, 6: 16}.get(kind)
     if row_bytes is not None and data.draw(st.booleans()):
         body = (body * row_bytes * rows)[: row_bytes * rows]
     receiver = data.draw(st.sampled_from([COLLECTOR, *TOPOLOGIES["star"].nodes]))
@@ -271,7 +273,7 @@ IMPOSSIBLE = {
         "bad-route",
         COLLECTOR,
         header_of(kind=Kind.VERDICT, rows=1, place=CAM0),
-        SAMPLE + ALL + b"\0\0" + ONE + b"\1",
+        SAMPLE + ALL + b"\0\0" + ONE * 2 + b"\1",
     ),
     "65 rows": ("too-large", "cam0", header_of(kind=Kind.CAPTURE, rows=65), SAMPLE * 65),
     "no rows": ("bad-value", "cam0", header_of(kind=Kind.CAPTURE), b""),
@@ -294,25 +296,37 @@ IMPOSSIBLE = {
         "bad-value",
         COLLECTOR,
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
-        SAMPLE + ALL + b"\3\0" + ONE + b"\1",
+        SAMPLE + ALL + b"\3\0" + ONE * 2 + b"\1",
     ),
     "NaN entropy": (
         "not-finite",
         COLLECTOR,
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
-        SAMPLE + ALL + b"\0\0" + NAN + b"\1",
+        SAMPLE + ALL + b"\0\0" + NAN + ONE + b"\1",
     ),
     "entropy 2": (
         "bad-value",
         COLLECTOR,
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
-        SAMPLE + ALL + b"\0\0" + struct.pack("<f", 2.0) + b"\1",
+        SAMPLE + ALL + b"\0\0" + struct.pack("<f", 2.0) + ONE + b"\1",
+    ),
+    "probability 2": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
+        SAMPLE + ALL + b"\0\0" + ONE + struct.pack("<f", 2.0) + b"\1",
+    ),
+    "NaN probability": (
+        "not-finite",
+        COLLECTOR,
+        header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
+        SAMPLE + ALL + b"\0\0" + ONE + NAN + b"\1",
     ),
     "final 2": (
         "bad-flag",
         COLLECTOR,
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
-        SAMPLE + ALL + b"\0\0" + ONE + b"\2",
+        SAMPLE + ALL + b"\0\0" + ONE * 2 + b"\2",
     ),
     "run 0": (
         "bad-value",

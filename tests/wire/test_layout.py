@@ -25,6 +25,7 @@ from ddnn.wire.messages import (
     Roll,
     Scores,
     Stop,
+    Trigger,
     Verdict,
 )
 
@@ -49,13 +50,14 @@ LAYOUTS: dict[Kind, tuple[str, str, Message, bytes]] = {
     Kind.VERDICT: (
         "gateway",
         COLLECTOR,
-        Verdict(SAMPLES, VIEWS, (2, 1), (0.25, 1.0), (True, False)),
-        HEAD + struct.pack("<HHffBB", 2, 1, 0.25, 1.0, 1, 0),
+        Verdict(SAMPLES, VIEWS, (2, 1), (0.25, 1.0), (True, False), (0.75, 0.5)),
+        HEAD + struct.pack("<HHffffBB", 2, 1, 0.25, 1.0, 0.75, 0.5, 1, 0),
     ),
     Kind.HEARTBEAT: ("cam0", "gateway", Heartbeat(3, BOOT), struct.pack("<BQ", 3, BOOT)),
     Kind.HELLO: ("cam0", COLLECTOR, Hello(BOOT, RUN, 7), struct.pack("<QQQ", BOOT, RUN, 7)),
     Kind.ROLL: (COLLECTOR, "cam0", Roll(RUN, 7, 40), struct.pack("<QQQ", RUN, 7, 40)),
     Kind.STOP: (COLLECTOR, "cam0", Stop(), b""),
+    Kind.TRIGGER: ("cam9", COLLECTOR, Trigger(), b""),
 }
 
 
@@ -63,7 +65,7 @@ def sealed(sender: str, kind: Kind, rows: int, body: bytes, sequence: int = 0) -
     """Put together by hand; the checksum is right, whatever the body."""
     place, session = NODES.index(sender), SEAL.session
     header = struct.pack(
-        "<BBBBHHI", 2, kind, rows, session >> 16, place, session & 0xFFFF, sequence
+        "<BBBBHHI", 3, kind, rows, session >> 16, place, session & 0xFFFF, sequence
     )
     checksum = zlib.crc32(body, zlib.crc32(header + bytes(4), SEAL.key))
     return header + struct.pack("<I", checksum) + body

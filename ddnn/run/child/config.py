@@ -16,7 +16,9 @@ class ChildConfig:
     plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
     insecure: listen to other machines without CURVE. sockets: folder of this machine's own
     sockets, which nodes use in place of their endpoints. account_s: how often to tell the
-    collector what was counted so far, None: at the end alone.
+    collector what was counted so far, None: at the end alone. sources: the file that says what a
+    device sees through; passwords are looked up by the node itself. rules: threshold and
+    temperature of exits, where others than the bundle's.
     """
 
     bundle: str
@@ -31,6 +33,8 @@ class ChildConfig:
     insecure: bool = False
     sockets: str | None = None
     account_s: float | None = None
+    sources: str | None = None
+    rules: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
     def to_argument(self) -> str:
         """The form in which the child takes it."""

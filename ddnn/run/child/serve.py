@@ -7,6 +7,9 @@ output:
     {"order": NUMBER, "clear": PEER, "kind": KIND}
     {"order": NUMBER, "slow": FACTOR}                  sections take FACTOR times as long; 1: no
                                                        longer
+    {"order": NUMBER, "rules": {EXIT: {"threshold": T, "temperature": K}}}
+
+A line `say WORDS` on standard output is for a person.
 """
 
 from __future__ import annotations
@@ -22,12 +25,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import load_bundle
+from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import ConfigError, DataError
 from ddnn.nodes.base import Identity
 from ddnn.nodes.build import build_node, patience_s, takeover_s
@@ -36,11 +40,14 @@ from ddnn.nodes.loop import run_node, send_account
 from ddnn.plainfile import check_plain
 from ddnn.run.child.config import ChildConfig
 from ddnn.run.sockets import LAST_WORDS_MS, open_sockets
-from ddnn.topology import DEVICE
+from ddnn.topology import DEVICE, Topology
 from ddnn.wire.budget import Budget
 from ddnn.wire.codec import Codec
 from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
 from ddnn.wire.transport import Mailbox
+
+if TYPE_CHECKING:
+    from ddnn.live.sources.camera import Camera
 
 
 class Pace:
@@ -85,10 +92,15 @@ def serve(config: ChildConfig) -> None:
     topology = bundle.topology
     if name not in topology.nodes:
         raise ConfigError(f"node: no node named {name!r} (known: {', '.join(topology.nodes)})")
-    views = _read_views(config, is_device=topology.nodes[name].role == DEVICE)
+    camera = _camera(config, topology)
+    is_recorded = topology.nodes[name].role == DEVICE and camera is None
+    views = _read_views(config, is_device=is_recorded)
     pace = Pace()
+    rules = bundle.manifest.exits | _rules(config.rules)
     identity = Identity(boot=secrets.randbits(64), data=config.data)
-    node = build_node(name, bundle, views, identity=identity, load_engine=pace.load)
+    node = build_node(
+        name, bundle, views, identity=identity, load_engine=pace.load, camera=camera, rules=rules
+    )
     codec = Codec(topology, bundle.session, bundle.tables)
     keys = None if config.keys is None else Path(config.keys)
     sockets = open_sockets(
@@ -105,7 +117,10 @@ def serve(config: ChildConfig) -> None:
     for peer, fault in emulated_faults(name, topology):
         transport.set(peer, fault)
     if config.tied:
-        threading.Thread(target=_take_orders, args=(transport, pace), daemon=True).start()
+        threading.Thread(target=_take_orders, args=(transport, pace, rules), daemon=True).start()
+    if camera is not None:
+        sockets.wake_on(camera.wake.descriptor)
+        camera.start()
     gc.freeze()  # what is there now stays: no collection need look at it again
     try:
         mailbox = Mailbox(
@@ -132,6 +147,20 @@ def serve(config: ChildConfig) -> None:
         sockets.close(linger_ms=LAST_WORDS_MS)
 
 
+def _camera(config: ChildConfig, topology: Topology) -> Camera | None:
+    """None for a device that sees recorded views, and for what is no device."""
+    if config.sources is None:
+        return None
+    from ddnn.live.sources.camera import Camera  # noqa: PLC0415  # others need none of it
+
+    return Camera(Path(config.sources), config.node, topology, _say)
+
+
+def _say(line: str) -> None:
+    """To the launcher, which tells it to a person."""
+    os.write(1, f"say {line}\n".encode())
+
+
 def _read_views(config: ChildConfig, *, is_device: bool) -> NDArray[Any] | None:
     if not is_device:
         if config.views is not None:
@@ -149,7 +178,11 @@ def _read_views(config: ChildConfig, *, is_device: bool) -> NDArray[Any] | None:
     return views
 
 
-def _take_orders(transport: FaultyTransport, pace: Pace) -> None:
+def _rules(given: Mapping[str, Mapping[str, float | None]]) -> dict[str, ExitRule]:
+    return {name: ExitRule.model_validate(dict(rule)) for name, rule in given.items()}
+
+
+def _take_orders(transport: FaultyTransport, pace: Pace, rules: dict[str, ExitRule]) -> None:
     """Until standard input closes."""
     # unbuffered: a buffered standard input, locked by this thread, would abort Python's exit
     for line in os.fdopen(0, "rb", buffering=0, closefd=False):
@@ -158,6 +191,8 @@ def _take_orders(transport: FaultyTransport, pace: Pace) -> None:
             transport.set(order["set"], LinkFault(**order["fault"]))
         elif "clear" in order:
             transport.clear(order["clear"], order["kind"])
+        elif "rules" in order:
+            rules |= _rules(order["rules"])
         else:
             pace.factor = float(order["slow"])
         os.write(1, b"done %d\n" % order["order"])

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import select
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
@@ -50,8 +51,10 @@ class Piped(Protocol):
 class OrderPipe:
     """The launcher's end of one process's orders. Never waits and never fails."""
 
-    def __init__(self, process: Piped) -> None:
-        """process: started with pipes, unbuffered; they are closed by `close`."""
+    def __init__(self, process: Piped, say: Callable[[str], None] = lambda _line: None) -> None:
+        """process: started with pipes, unbuffered; they are closed by `close`. say: told what the
+        node says to a person."""
+        self._say = say
         assert process.stdin is not None
         assert process.stdout is not None
         self._to_node, self._from_node = process.stdin, process.stdout
@@ -92,6 +95,8 @@ class OrderPipe:
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
             word, _, number = line.partition(b" ")
+            if word == b"say":
+                self._say(number.decode("utf-8", "replace"))
             known = word == b"done" and number.isdigit()
             order = self._open.pop(int(number), None) if known else None
             if order is not None:

@@ -56,9 +56,9 @@ class LaunchFiles:
             bypassable=topology.bypassable,
         )
 
-    def add(self, answer: Answer, label: int) -> None:
-        """One more verdict."""
-        if self._verdicts is not None:
+    def add(self, answer: Answer, label: int | None) -> None:
+        """One more verdict, of a sample whose label is known."""
+        if self._verdicts is not None and label is not None:
             self._verdicts.add(answer, label)
 
     def flush(self) -> None:

@@ -15,7 +15,7 @@ from ddnn.live.events import NodeState as NodeEvent
 from ddnn.live.feed import Feed
 from ddnn.nodes.awake import Awake
 from ddnn.nodes.build import patience_s
-from ddnn.nodes.collector import Collector
+from ddnn.nodes.collector import MOST_SAMPLE, Collector
 from ddnn.nodes.loop import send_all, settled_account
 from ddnn.report.tally import Tally
 from ddnn.report.verdicts import Answer
@@ -54,19 +54,21 @@ class Sink(Protocol):
     """Takes what a launch finds; see LaunchFiles and Kept. None of it raises."""
 
     def begin(self, topology: Topology) -> None: ...
-    def add(self, answer: Answer, label: int) -> None: ...
+    def add(self, answer: Answer, label: int | None) -> None: ...
     def flush(self) -> None: ...
     def write_report(self, report: dict[str, Any]) -> None: ...
     def close(self, report: dict[str, Any], memory: Memory) -> None: ...
 
 
 class Launch:
-    """One run of a topology's processes."""
+    """One run of a topology's processes. Live ones are ddnn.live.serving's."""
+
+    command = "launch"
 
     def __init__(
         self,
         bundle: Bundle,
-        samples: MultiView,
+        samples: MultiView | None,
         options: Options,
         *,
         sink: Sink,
@@ -75,8 +77,8 @@ class Launch:
         watcher: Watcher | None,
     ) -> None:
         plan = options.plan or plan_of(bundle.topology)
-        self._labels = samples.fused_labels_N.tolist()
-        self._total = len(samples) * options.rounds
+        self._labels = [] if samples is None else samples.fused_labels_N.tolist()
+        self._total = len(self._labels) * options.rounds
         check_plan(plan, bundle.topology, self._total)
         self._sink = sink
         self._tally = Tally(tuple(bundle.topology.exits), bundle.topology.classes)
@@ -99,24 +101,25 @@ class Launch:
         self._mailbox = mailbox
         watcher = watcher or Watcher()
         self._account_s = watcher.account_s if watcher.feed else None
-        self._publisher = Publisher(watcher.feed or Feed(), bundle, "launch", watcher.account_s)
+        self._publisher = Publisher(watcher.feed or Feed(), bundle, self.command, watcher.account_s)
         self._history = History(watcher, self._publisher.failure)
         self._report_due_s = -math.inf
 
     def run(self, workplace: Workplace) -> dict[str, Any]:
         """Start, wait, run, stop, report."""
-        samples = [action.sample for action in self._actions if action.sample is not None]
-        data = self._options.data or self._samples.digest
-        self._collector = Collector(
-            self._topology,
-            roll=Roll(self._mailbox.run, data, len(self._samples)),
-            samples=self._total,
-            prior_class=self._bundle.manifest.prior_class,
-            patience_s=patience_s(self._topology),
-            window=self._options.window,
-            rate_hz=self._options.rate_hz,
-            halts=[sample for sample in samples if sample < self._total],
-        )
+        self._begin(workplace)
+        try:
+            self._run_samples()
+            return self._end()
+        except BaseException as error:
+            why = str(error) or type(error).__name__
+            self._history.spare("report", lambda: self._end(interrupted=why))
+            raise
+
+    def _begin(self, workplace: Workplace) -> None:
+        """Until the first sample may be asked for."""
+        self._collector = self._make_collector()
+        self._processes.say = self._history.say
         self._supervision = Supervision(
             self._topology,
             self._collector,
@@ -127,6 +130,30 @@ class Launch:
             timed=[action for action in self._actions if action.seconds is not None],
         )
         begun_s = time.monotonic()
+        self._start_nodes(workplace)
+        self._wait_ready()
+        self._ready_s = time.monotonic() - begun_s
+        self._history.say(f"{len(self._topology.nodes)} nodes ready in {self._ready_s:.1f} s")
+        self._idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
+        self._begun_s, self._halted_s = time.monotonic(), 0.0
+        self._sink.begin(self._topology)
+        self._history.spare("feed", self._publisher.begin)
+
+    def _make_collector(self) -> Collector:
+        samples = [action.sample for action in self._actions if action.sample is not None]
+        digest = 0 if self._samples is None else self._samples.digest
+        return Collector(
+            self._topology,
+            roll=Roll(self._mailbox.run, self._options.data or digest, len(self._labels)),
+            samples=self._total,
+            prior_class=self._bundle.manifest.prior_class,
+            patience_s=patience_s(self._topology),
+            window=self._options.window,
+            rate_hz=self._options.rate_hz,
+            halts=[sample for sample in samples if sample < self._total],
+        )
+
+    def _start_nodes(self, workplace: Workplace) -> None:
         start_nodes(
             self._processes,
             self._bundle,
@@ -136,20 +163,6 @@ class Launch:
             options=self._options,
             account_s=self._account_s,
         )
-        self._wait_ready()
-        self._ready_s = time.monotonic() - begun_s
-        self._history.say(f"{len(self._topology.nodes)} nodes ready in {self._ready_s:.1f} s")
-        self._idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
-        self._begun_s, self._halted_s = time.monotonic(), 0.0
-        self._sink.begin(self._topology)
-        self._history.spare("feed", self._publisher.begin)
-        try:
-            self._run_samples()
-            return self._end()
-        except BaseException as error:
-            why = str(error) or type(error).__name__
-            self._history.spare("report", lambda: self._end(interrupted=why))
-            raise
 
     def _end(self, interrupted: str = "") -> dict[str, Any]:
         """Takes the accounts, writes what is left to write."""
@@ -174,6 +187,7 @@ class Launch:
             self._collector,
             self._bundle,
             self._tally,
+            command=self.command,
             states=states,
             history=self._history,
             duration_s=duration_s,
@@ -186,13 +200,17 @@ class Launch:
         return report
 
     def _take_answers(self) -> None:
-        labels = self._labels
-        found = [(a, labels[a.sample % len(labels)]) for a in self._collector.take_answers()]
+        found = [(a, self._label(a.sample)) for a in self._collector.take_answers()]
         for answer, label in found:
             self._tally.add(answer, label)
             self._sink.add(answer, label)
         if found:
             self._history.spare("feed", lambda: self._publisher.verdicts(found))
+
+    def _label(self, sample: int) -> int | None:
+        """The sample's true class; None where it is not known."""
+        labels = self._labels
+        return labels[(sample & MOST_SAMPLE) % len(labels)] if labels else None
 
     def abandon(self) -> None:
         """Other hosts' nodes end with a launch that ends early; ours do anyway."""

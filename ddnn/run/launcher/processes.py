@@ -8,7 +8,8 @@ import select
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ class _Child:
 
 
 class Processes:
-    """The node processes of one launch. Use as a context manager: none outlives it."""
+    """The node processes of one launch. Use as a context manager: none outlives it.
+
+    say: told what nodes say to a person.
+    """
 
     def __init__(self, workplace: Workplace) -> None:
         """workplace: where each node's standard error goes, NODE.log."""
         self._workplace = workplace
+        self.say: Callable[[str], None] = lambda _line: None
         self._children: dict[str, _Child] = {}
         self._group = own_group()
         self._groups: set[Path] = set()
@@ -74,7 +79,7 @@ class Processes:
         limits = limits or Limits()
         applied, group = apply_limits(process.pid, config.node, limits, self._group)
         self._groups |= {group} if group else set()
-        orders = OrderPipe(process)
+        orders = OrderPipe(process, self.say)
         self._children[config.node] = _Child(process, config, log, limits, applied, orders)
 
     def kill(self, node: str) -> None:
@@ -119,6 +124,13 @@ class Processes:
         is confirmed once a look finds that it has taken hold."""
         self._child(node).orders.tell(what, order)
 
+    def set_rules(self, node: str, rules: dict[str, dict[str, float | None]]) -> None:
+        """Tells the node by which threshold and temperature exits decide, now and whenever it is
+        started again."""
+        child = self._child(node)
+        child.config = replace(child.config, rules=rules)
+        child.orders.tell({"rules": rules})
+
     def look_at_orders(self, wait_s: float = 0.0) -> None:
         """Takes the nodes' confirmations; waits for one, at most wait_s."""
         asked = [c for c in self._children.values() if not c.orders.has_answered]
@@ -127,7 +139,7 @@ class Processes:
             for child in asked:
                 child.orders.watch(watched)
             watched.poll(1000 * wait_s)
-        for child in asked:
+        for child in self._children.values():
             child.orders.look()
 
     def confirms(self, node: str) -> bool:

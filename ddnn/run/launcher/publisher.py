@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -69,7 +70,7 @@ class Publisher:
             "class": answer.predicted,
             "name": self._topology.classes[answer.predicted],
             "entropy": answer.entropy,
-            "probability": None,
+            "probability": None if math.isnan(answer.probability) else answer.probability,
             "exit": None if answer.exit == NO_EXIT else self._exits[answer.exit],
             "present": "".join(
                 "01"[answer.views >> view & 1] for view in range(self._topology.views)

@@ -141,9 +141,10 @@ def own_sockets(topology: Topology, folder: Path, options: Options) -> Path | No
 
 @contextmanager
 def collector_mailbox(
-    bundle: Bundle, options: Options, folder: Path | None = None
+    bundle: Bundle, options: Options, folder: Path | None = None, wake: int | None = None
 ) -> Iterator[Mailbox]:
     """The launcher's own place among the nodes, in a run of its own. folder: see `own_sockets`.
+    wake: a descriptor that ends its wait for messages, when something can be read there.
 
     Raises TransportError for an address that it cannot have.
     """
@@ -160,6 +161,8 @@ def collector_mailbox(
         folder=folder,
     )
     try:
+        if wake is not None:
+            transport.wake_on(wake)
         mailbox = Mailbox(
             COLLECTOR,
             codec,

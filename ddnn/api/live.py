@@ -1,0 +1,148 @@
+"""A trained topology on live sources, without an end. Needs no torch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ddnn.api.online import HasFolder
+from ddnn.api.samples import samples_of
+from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.data.multiview import MultiView
+from ddnn.errors import LaunchError
+from ddnn.live.events import VerdictEvent
+from ddnn.live.feed import LIMIT
+from ddnn.live.service import Service
+from ddnn.live.serving import Live
+from ddnn.live.sources.file import RecordedSource, SourcesFile, read_sources
+from ddnn.run.hosts import nodes_of_host
+from ddnn.run.launcher.start import READY_S, Options, Watcher
+
+
+def live_of(bundle: Bundle, path: Path, host: str | None = None) -> Live:
+    """What the devices of a host see, by their sources file.
+
+    Raises ConfigError for a file that does not fit, DataError for a data set that does not.
+    """
+    topology = bundle.topology
+    nodes = nodes_of_host(topology, host)
+    devices = tuple(name for name in topology.devices if name in nodes)
+    sources = read_sources(path, topology, devices)
+    cards = _cards(bundle, sources)
+    recorded = {
+        name: cards[source.card, source.split].views.arrays[topology.view_number(name)]
+        for name, source in sources.devices.items()
+        if isinstance(source, RecordedSource)
+    }
+    is_whole = len(cards) == 1 and len(recorded) == len(topology.devices)
+    only = next(iter(cards.values())) if is_whole else None
+    return Live(
+        path=path,
+        sources=sources,
+        recorded=recorded,
+        labels=() if only is None else tuple(only.fused_labels_N.tolist()),
+        end=None if only is None or _loops(sources) else len(only),
+    )
+
+
+def _cards(bundle: Bundle, sources: SourcesFile) -> dict[tuple[str | None, str], MultiView]:
+    """By card and split, each read once."""
+    found: dict[tuple[str | None, str], MultiView] = {}
+    for source in sources.devices.values():
+        if isinstance(source, RecordedSource) and (source.card, source.split) not in found:
+            key = (source.card, source.split)
+            found[key] = samples_of(bundle, source.card, source.split)
+    return found
+
+
+def _loops(sources: SourcesFile) -> bool:
+    return any(s.loop for s in sources.devices.values() if isinstance(s, RecordedSource))
+
+
+class LiveSystem:
+    """What `ddnn.serve` gives: use as a context manager, in which the nodes run.
+
+    Going through it gives the verdicts, each a dict (docs/live.md), as long as the system runs;
+    whoever is slower than the system loses old ones.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._thread = threading.Thread(target=self._run, daemon=True, name="live")
+        self._report: dict[str, Any] = {}
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> LiveSystem:
+        self._service.__enter__()
+        self._reader = self._service.feed.subscribe(LIMIT)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _: TracebackType | None,
+    ) -> None:
+        self._service.stop()
+        self._thread.join()
+        self._service.__exit__()
+        if self._error is not None and kind is None:
+            raise LaunchError(f"the live system ended: {self._error}") from self._error
+
+    def _run(self) -> None:
+        try:
+            self._report = self._service.run()
+        except BaseException as error:  # noqa: BLE001  # told where the system is left
+            self._error = error
+        finally:
+            self._service.feed.close()
+
+    def __iter__(self) -> Iterator[VerdictEvent]:
+        while self._thread.is_alive():
+            yield from self._waiting(1.0)
+        yield from self._waiting(0.0)
+
+    def _waiting(self, timeout_s: float) -> Iterator[VerdictEvent]:
+        for event in self._reader.take(timeout_s):
+            if event["kind"] == "verdict":
+                yield event
+
+    def sample(self) -> int:
+        """Takes a sample now; returns its number. Raises ConfigError where too many wait."""
+        return self._service.sample()
+
+    def tell(self, sample: int, label: str | int) -> bool:
+        """The true class of a sample that was answered, by name or number. Returns whether the
+        verdict was right. Raises ConfigError for a sample that waits for no truth."""
+        return self._service.tell(sample, label)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """As `ddnn serve` writes it, once the system has been left."""
+        return self._report
+
+
+def serve(
+    run: HasFolder | str | Path,
+    sources: str | Path,
+    *,
+    window: int | None = None,
+    free_ports: bool = True,
+    ready_s: float = READY_S,
+    say: Callable[[str], None] = lambda _line: None,
+) -> LiveSystem:
+    """Runs a run's topology on live sources, until it is left.
+
+    sources: the sources file. window: samples in flight at most. free_ports: listen at ports that
+    the system chooses instead of the topology's. ready_s: seconds that all nodes get to start.
+    say: told what happens. Raises ConfigError for a sources file that does not fit; entering it,
+    LaunchError naming a node that does not start.
+    """
+    bundle = load_bundle(Path(run) if isinstance(run, str | Path) else run.folder)
+    options = Options(window=window, free_ports=free_ports, ready_s=ready_s)
+    live = live_of(bundle, Path(sources))
+    return LiveSystem(Service(bundle, live, options, Watcher(say=say)))

@@ -1,0 +1,105 @@
+"""`ddnn serve RUN`: a trained topology on live sources, without an end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ddnn.api.live import live_of
+from ddnn.bundle.load import load_bundle
+from ddnn.cli.options import FiniteRange, insecure_option, keys_option, run_argument
+from ddnn.errors import ConfigError, DdnnError
+from ddnn.live.files import ServeFiles
+from ddnn.live.output import RotatedFile, StandardOutput, VerdictLines
+from ddnn.live.service import Service
+from ddnn.report.files import check_writable
+from ddnn.run.interrupt import told
+from ddnn.run.launcher.start import READY_S, Options, Watcher
+from ddnn.runfolder import is_run
+
+
+@click.command(name="serve")
+@run_argument
+@click.option(
+    "--sources",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Which camera each device sees through, and when samples are taken.",
+)
+@click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
+@click.option(
+    "--ready-timeout",
+    "ready_s",
+    type=FiniteRange(min=0.1),
+    default=READY_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds that all nodes get to start and to reach each other.",
+)
+@keys_option
+@insecure_option
+@click.option("--free-ports", is_flag=True, help="Use free ports, not the topology's.")
+@click.option("--ipc", is_flag=True, help="Use sockets of this machine, which count no bytes.")
+@click.option(
+    "--verdicts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write verdicts there instead of on standard output.",
+)
+@click.option(
+    "--rotate-mb",
+    type=FiniteRange(min=0.001),
+    default=100,
+    show_default=True,
+    metavar="MB",
+    help="Begin another file when --verdicts is so large.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(0, 1000),
+    default=10,
+    show_default=True,
+    help="Older files of --verdicts that are kept.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/serve].")
+def command(
+    run: Path,
+    *,
+    sources: Path,
+    verdicts: Path | None,
+    rotate_mb: float,
+    keep: int,
+    out: Path | None,
+    **how: Any,
+) -> None:
+    """Run RUN's topology on live sources until Ctrl-C: a line of JSON for each verdict."""
+    bundle = load_bundle(run)
+    live = live_of(bundle, sources)
+    files = ServeFiles(_folder(run, out))
+    watcher = Watcher(say=lambda line: click.echo(line, err=True))
+    output = (
+        StandardOutput()
+        if verdicts is None
+        else RotatedFile(verdicts, max_bytes=int(rotate_mb * 1e6), keep=keep)
+    )
+    with Service(bundle, live, Options(**how), watcher, sink=files) as service:
+        lines = VerdictLines(service.feed, output, watcher.say)
+        with told(service.stop, service.reload):
+            report = service.run()
+        lines.close()
+    click.echo(
+        f"{report['answered']} samples answered; report: {files.folder / 'report.json'}", err=True
+    )
+    if files.unwritten:
+        raise DdnnError("; ".join(files.unwritten))
+
+
+def _folder(run: Path, out: Path | None) -> Path:
+    folder = run / "serve" if out is None else out
+    if is_run(folder):
+        raise ConfigError(f"--out {folder}: is a run of ddnn train, want another folder")
+    check_writable(folder)
+    return folder

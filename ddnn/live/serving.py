@@ -1,0 +1,286 @@
+"""One live system: a bundle's nodes as processes, asked for samples as they are wanted.
+
+The same nodes, wire and exits as a launch; views come from the devices' sources, and there is no
+end. Whoever turns it (ddnn.live.service) says when a sample is wanted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ddnn.bundle.load import Bundle
+from ddnn.bundle.manifest import ExitRule
+from ddnn.live.sources.file import RecordedSource, SourcesFile
+from ddnn.live.starting import start_live_nodes
+from ddnn.live.truth import Truth
+from ddnn.nodes.build import patience_s
+from ddnn.nodes.collector import Collector
+from ddnn.nodes.loop import send_all
+from ddnn.report.verdicts import Answer
+from ddnn.run.launcher.one_launch import LOOK_S, Launch
+from ddnn.run.launcher.private_folder import Workplace
+from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.start import Options, Watcher
+from ddnn.run.outcome import NodeState
+from ddnn.topology import Topology
+from ddnn.wire.messages import Account, Message, Roll, Trigger
+from ddnn.wire.transport import Mailbox
+
+TOLD = {
+    "no-view": "no view in time",
+    "black": "black pictures",
+    "frozen": "the same picture again and again",
+    "unreadable": "pictures that cannot be used",
+    "lost-camera": "its camera was lost",
+}
+"""What a device counts of its camera, in words; names are of wire.codec.EVENTS."""
+ACCOUNT_S = 2.0
+"""How often nodes tell what they counted, where nobody else says it."""
+QUIET_S = 10.0
+"""A camera's trouble that was told is told again after so long without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What a live system sees. path: of the sources file. recorded_VN: by device, what a recorded
+    source shows (N,C,H,W). labels: of these, where all devices are recorded and of one card.
+    end: after how many samples nothing more comes; None: never."""
+
+    path: Path
+    sources: SourcesFile
+    recorded: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    labels: tuple[int, ...] = ()
+    end: int | None = None
+
+
+class LiveCollector(Collector):
+    """See Collector: asks for a sample whenever one is wanted. triggered: events since the last
+    look at it."""
+
+    triggered = 0
+
+    def want(self, samples: int) -> int:
+        """So many more samples. Returns the number of the first."""
+        first, self._samples = self._samples, self._samples + samples
+        return first
+
+    @property
+    def wanted(self) -> int:
+        """Samples wanted so far: the next one's number."""
+        return self._samples
+
+    @property
+    def waiting_answers(self) -> list[Answer]:
+        """What `take_answers` will hand out."""
+        return self._answers
+
+    @property
+    def room(self) -> int:
+        """How many may be asked for before others are answered."""
+        return max(0, self._window - len(self._open) - (self._samples - self._next))
+
+    @property
+    def is_idle(self) -> bool:
+        """All that was wanted is answered."""
+        return self.is_done
+
+    def handle(self, sender: str, message: Message, now_s: float) -> None:
+        """Takes one message in."""
+        if isinstance(message, Trigger):
+            self.triggered += 1
+            self.liveness.hear(sender, now_s)
+            return
+        super().handle(sender, message, now_s)
+
+
+class NoFiles:
+    """A sink for what is only told: see one_launch.Sink."""
+
+    def begin(self, topology: Topology) -> None:
+        """Nothing is written."""
+
+    def add(self, answer: Answer, label: int | None) -> None:
+        """Nothing is written."""
+
+    def flush(self) -> None:
+        """Nothing is written."""
+
+    def write_report(self, report: dict[str, Any]) -> None:
+        """Nothing is written."""
+
+    def close(self, report: dict[str, Any], memory: object) -> None:
+        """Nothing is written."""
+
+
+class Serving(Launch):
+    """A system from its first process to its last; `truth` outlives it."""
+
+    command = "serve"
+    _collector: LiveCollector
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        live: Live,
+        options: Options,
+        *,
+        sink: Any,
+        processes: Processes,
+        mailbox: Mailbox,
+        watcher: Watcher | None,
+        truth: Truth,
+        first: int = 0,
+        beside: Callable[[], None] = lambda: None,
+    ) -> None:
+        """first: the number of its first sample. beside: called while it waits for its nodes."""
+        super().__init__(
+            bundle,
+            None,
+            options,
+            sink=sink,
+            processes=processes,
+            mailbox=mailbox,
+            watcher=watcher,
+        )
+        self._live = live
+        self._labels = list(live.labels)
+        self._truth = truth
+        self._first = first
+        self._beside = beside
+        self._looked_s = 0.0
+        self._counted: dict[tuple[str, str], int] = {}
+        self._told_s: dict[tuple[str, str], float] = {}
+        self._is_serving = False
+
+    @property
+    def collector(self) -> LiveCollector:
+        """Who asks and is answered."""
+        return self._collector
+
+    def begin(self, workplace: Workplace) -> None:
+        """Until its nodes are ready. Raises DdnnError where they do not get so."""
+        self._begin(workplace)
+        self._is_serving = True
+
+    def _make_collector(self) -> LiveCollector:
+        return LiveCollector(
+            self._topology,
+            roll=Roll(self._mailbox.run),
+            samples=0,
+            prior_class=self._bundle.manifest.prior_class,
+            patience_s=patience_s(self._topology),
+            window=self._options.window,
+            first=self._first,
+        )
+
+    def _start_nodes(self, workplace: Workplace) -> None:
+        start_live_nodes(
+            self._processes,
+            self._bundle,
+            self._local,
+            workplace=workplace,
+            options=self._options,
+            account_s=self._account_s or ACCOUNT_S,
+            recorded=self._live.recorded,
+            sources=self._live.path,
+            beside=self._beside,
+        )
+
+    def _turn(self, timeout_s: float) -> None:
+        if not self._is_serving:
+            self._beside()
+        super()._turn(timeout_s)
+
+    def turn(self, timeout_s: float) -> None:
+        """Messages in, answers out, and a look at everything beside the samples now and then."""
+        self._turn(timeout_s)
+        self.ask()
+        if time.monotonic() >= self._looked_s + LOOK_S:
+            self._looked_s = time.monotonic()
+            self._look(self._looked_s - self._begun_s)
+
+    def ask(self) -> None:
+        """Asks for what is wanted, settles what cannot wait."""
+        send_all(self._mailbox, self._collector.tick(time.monotonic()))
+        self._take_answers()
+
+    def act(self, failure: dict[str, Any]) -> int:
+        """A failure asked for by hand; returns the sample from which it holds."""
+        sample = self._supervision.act_by_hand(failure)
+        self._truth.failed(sample)
+        return sample
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of its nodes that run here."""
+        return self._processes.pids()
+
+    def set_rules(self, rules: Mapping[str, ExitRule]) -> int:
+        """By which threshold and temperature exits decide; returns the sample from which on."""
+        plain = {name: rule.model_dump() for name, rule in rules.items()}
+        for name in self._local:
+            self._processes.set_rules(name, plain)
+        return self._collector.asked
+
+    def spare(self, what: str, do: Callable[[], object]) -> None:
+        """Does it; whatever goes wrong is told and ends nothing."""
+        self._history.spare(what, do)
+
+    def _take_answers(self) -> None:
+        for answer in self._collector.waiting_answers:
+            self._truth.answered(answer.sample, answer.predicted, self._label(answer.sample))
+        super()._take_answers()
+
+    def _look(self, seconds: float) -> None:
+        super()._look(seconds)
+        self._history.spare("cameras", self._look_at_cameras)
+
+    def _look_at_cameras(self) -> None:
+        """Tells when a camera's trouble begins, by what its device counts."""
+        now_s = time.monotonic()
+        for name, account in self._collector.accounts.items():
+            for event, count in account.events:
+                key = (name, event)
+                grown = count > self._counted.get(key, 0)
+                self._counted[key] = count
+                if event not in TOLD or not grown:
+                    continue
+                if now_s >= self._told_s.get(key, -QUIET_S) + QUIET_S:
+                    entry = {"node": name, "kind": event, "sample": self._collector.asked}
+                    self._history.add(entry)
+                self._told_s[key] = now_s
+
+    def finish(self, interrupted: str = "") -> dict[str, Any]:
+        """Ends its nodes; what was found."""
+        return self._end(interrupted)
+
+    def _report(
+        self, states: dict[str, NodeState], *, duration_s: float, interrupted: str = ""
+    ) -> dict[str, Any]:
+        report = super()._report(states, duration_s=duration_s, interrupted=interrupted)
+        truth = self._truth.event()
+        report["accuracy"] = truth["all"]["accuracy"]
+        report["accuracy_interval"] = truth["all"]["interval"]
+        report["known"] = truth["all"]["samples"]
+        report["views_missing"] = missing_views(self._collector.accounts, self._topology)
+        return report
+
+
+def missing_views(accounts: Mapping[str, Account], topology: Topology) -> dict[str, int]:
+    """By device, the samples for which it had no view."""
+    return {
+        name: dict(account.events).get("no-view", 0)
+        for name, account in accounts.items()
+        if name in topology.devices
+    }
+
+
+def is_recorded(live: Live, device: str) -> bool:
+    """Whether a device sees a data set in place of a camera."""
+    return isinstance(live.sources.devices.get(device), RecordedSource)

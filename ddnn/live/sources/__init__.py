@@ -1,0 +1,1 @@
+"""Where a device's views come from while a system is live: cameras, folders, programs, records."""

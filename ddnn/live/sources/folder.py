@@ -1,0 +1,113 @@
+"""Watches a folder for new pictures: PNG and JPEG files, oldest first."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.errors import DataError
+from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.picture import pillow
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+TRIES = 10
+"""Looks at a file that cannot be read, it may not be whole yet, before it is passed over."""
+MAX_PIXELS = 50_000_000
+
+
+class _File(NamedTuple):
+    """In the order in which files come."""
+
+    changed_ns: int
+    name: str
+
+
+class FolderReader(threading.Thread):
+    """What is in the folder when it starts is old; what comes later is a picture each.
+
+    Write a file under another name, or elsewhere, and rename it: a file is read once.
+    """
+
+    def __init__(self, folder: Path, every_s: float, arrivals: Arrivals) -> None:
+        """every_s: between two looks. Raises ConfigError where Pillow is missing."""
+        super().__init__(daemon=True, name="folder")
+        pillow()  # said at the start
+        self._folder = folder
+        self._every_s = every_s
+        self._arrivals = arrivals
+        self._newest = max(self._files(), default=_File(0, ""))
+        self._at_newest = {file.name for file in self._files() if file >= self._newest}
+        self._tried = 0
+
+    def run(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                self.look()
+            except OSError as error:
+                self._arrivals.failed("lost-camera", f"{self._folder}: {error.strerror}")
+            time.sleep(self._every_s)
+
+    def look(self) -> None:
+        """Takes in the files that are new, up to one that is not whole yet."""
+        for file in sorted(self._new()):
+            if not self._take(file):
+                return
+
+    def _new(self) -> Iterable[_File]:
+        """Files of one clock tick may come in any order of their names."""
+        for file in self._files():
+            if file.changed_ns > self._newest.changed_ns or (
+                file.changed_ns == self._newest.changed_ns and file.name not in self._at_newest
+            ):
+                yield file
+
+    def _take(self, file: _File) -> bool:
+        """Whether to go on with the next."""
+        path = self._folder / file.name
+        try:
+            self._arrivals.put(read_picture(path.read_bytes(), str(path)))
+        except FileNotFoundError:
+            pass  # gone again: no picture
+        except DataError as error:
+            self._tried += 1
+            if self._tried < TRIES:
+                return False
+            self._arrivals.failed("unreadable", str(error))
+        self._tried = 0
+        if file.changed_ns > self._newest.changed_ns:
+            self._at_newest = set()
+        self._at_newest.add(file.name)
+        self._newest = file
+        return True
+
+    def _files(self) -> list[_File]:
+        with os.scandir(self._folder) as entries:
+            return [
+                _File(entry.stat().st_mtime_ns, entry.name)
+                for entry in entries
+                if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
+            ]
+
+
+def read_picture(content: bytes, place: str) -> NDArray[np.uint8]:
+    """The picture (H,W,3) of a PNG or JPEG file's content.
+
+    Raises DataError naming the place, ConfigError where Pillow is missing.
+    """
+    images = pillow()
+    try:
+        with images.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
+            if image.size[0] * image.size[1] > MAX_PIXELS:
+                raise DataError(f"{place}: {image.size} pixels, want at most {MAX_PIXELS} in all")
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"{place}: unreadable, want a PNG or JPEG image") from error

@@ -1,0 +1,95 @@
+"""Reads a camera or a film with PyAV, over and over: a stream that ends or hangs is opened again.
+
+Traps: without time limits a stream whose server stopped holds its reader for ever; threads by frame
+hold back pictures; what PyAV's errors say holds the address with its password.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ddnn.errors import ConfigError
+from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.file import VideoSource
+from ddnn.live.sources.secrets import shown
+
+FIRST_S, LONGEST_S = 0.2, 10.0
+"""Between two attempts to open: at first, and at most."""
+
+
+class VideoReader(threading.Thread):
+    """See the module. Pictures of a file come as fast as they were taken."""
+
+    def __init__(self, url: str, source: VideoSource, folder: Path, arrivals: Arrivals) -> None:
+        """url: with its password. folder: what a file's name is relative to.
+
+        Raises ConfigError where PyAV is missing.
+        """
+        super().__init__(daemon=True, name="video")
+        self._av = _pyav()
+        self._is_file = "://" not in url and not url.startswith("/dev/")
+        self._url = str(folder / url) if self._is_file else url
+        self._shown = shown(url)
+        self._source = source
+        self._arrivals = arrivals
+        self._pause_s = FIRST_S
+
+    def run(self) -> None:
+        """For ever, or to the end of a file that is not to begin again."""
+        while True:
+            try:
+                self._read()
+                if self._is_file and not self._source.loop:
+                    return
+                if not self._is_file:
+                    self._lost("the stream ended")
+            except (self._av.error.FFmpegError, OSError, ValueError) as error:
+                self._lost(getattr(error, "strerror", None) or type(error).__name__)
+            if not self._is_file or self._pause_s > FIRST_S:
+                time.sleep(self._pause_s)
+
+    def _lost(self, why: str) -> None:
+        self._arrivals.failed("lost-camera", f"{self._shown}: {why}, tried again")
+        self._pause_s = min(2 * self._pause_s, LONGEST_S)
+
+    def _read(self) -> None:
+        """From opening to the end."""
+        with self._open() as container:
+            video = container.streams.video[0]
+            video.thread_type = "SLICE"
+            began_s, first_s = time.monotonic(), None
+            for frame in container.decode(video):
+                if self._is_file and frame.time is not None:
+                    first_s = frame.time if first_s is None else first_s
+                    _wait_until(began_s + frame.time - first_s)
+                self._arrivals.put(frame.to_ndarray(format="rgb24"))
+                self._pause_s = FIRST_S
+
+    def _open(self) -> Any:
+        source = self._source
+        options = {} if self._is_file else {"fflags": "nobuffer", "flags": "low_delay"}
+        if self._url.startswith(("rtsp://", "rtsps://")):
+            options["rtsp_transport"] = source.transport
+        return self._av.open(
+            self._url,
+            format="v4l2" if self._url.startswith("/dev/video") else None,
+            options=options,
+            timeout=(source.open_s, source.read_s),
+        )
+
+
+def _pyav() -> Any:
+    try:
+        import av  # noqa: PLC0415  # of the extra
+    except ImportError as error:
+        raise ConfigError("a camera needs PyAV: pip install 'ddnn[cameras]'") from error
+    return av
+
+
+def _wait_until(moment_s: float) -> None:
+    left_s = moment_s - time.monotonic()
+    if left_s > 0:
+        time.sleep(left_s)

@@ -1,0 +1,71 @@
+"""Starts the processes of a live system's nodes: devices see through their sources.
+
+Axes: N samples, C image channels, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddnn.bundle.load import Bundle
+from ddnn.run.child.config import ChildConfig
+from ddnn.run.descriptors import have_descriptors
+from ddnn.run.launcher.bundle_snapshot import put_bundle
+from ddnn.run.launcher.private_folder import Workplace
+from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.start import Options, check_ports, own_sockets
+from ddnn.run.sockets import load_keys
+from ddnn.topology import COLLECTOR
+
+
+def start_live_nodes(
+    processes: Processes,
+    bundle: Bundle,
+    nodes: Sequence[str],
+    *,
+    workplace: Workplace,
+    options: Options,
+    account_s: float,
+    recorded: Mapping[str, NDArray[Any]],
+    sources: Path,
+    beside: Callable[[], None] = lambda: None,
+) -> None:
+    """As launcher.start.start_nodes. recorded: what devices see that have no camera (N,C,H,W).
+    sources: the file for the others. beside: called after each start.
+    """
+    topology = bundle.topology
+    have_descriptors(topology, nodes)
+    folder = own_sockets(topology, workplace.path, options)
+    if folder is None:
+        check_ports(topology, nodes)
+    for name in nodes:
+        load_keys(topology, name, options.keys)
+    endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
+    snapshot = put_bundle(workplace, bundle, nodes)
+    for name in nodes:
+        views, has_camera = None, name in topology.devices and name not in recorded
+        if name in recorded:
+            views = str(workplace.put(f"{name}.npy", _writer(recorded[name])))
+        config = ChildConfig(
+            bundle=str(snapshot),
+            origin=str(bundle.folder),
+            node=name,
+            views=views,
+            endpoints=endpoints,
+            keys=str(options.keys) if options.keys else None,
+            insecure=options.insecure,
+            sockets=None if folder is None else str(folder),
+            account_s=account_s,
+            sources=str(sources.absolute()) if has_camera else None,
+        )
+        processes.start(config, topology.nodes[name].limits)
+        beside()
+
+
+def _writer(views_NCHW: NDArray[Any]) -> Callable[[Path], object]:
+    return lambda path: np.save(path, views_NCHW)

@@ -1,0 +1,88 @@
+"""Verdicts as lines: whole, rotated, and never in the way."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from test_feed import verdict
+from waiting import wait_until
+
+from ddnn.errors import DdnnError
+from ddnn.live.feed import Feed
+from ddnn.live.output import KEYS, RotatedFile, VerdictLines, line_of
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_line_has_the_documented_keys():
+    assert tuple(json.loads(line_of(verdict(7)))) == KEYS
+    labelled = verdict(7) | {"label": 1}
+    assert json.loads(line_of(labelled))["label"] == 1
+
+
+def test_verdicts_of_a_feed_are_written_until_the_end(tmp_path):
+    feed, path = Feed(), tmp_path / "verdicts.jsonl"
+    writer = VerdictLines(feed, RotatedFile(path, max_bytes=10**6, keep=1), lambda _line: None)
+    for sample in range(50):
+        feed.publish(verdict(sample))
+    writer.close()
+    assert [line["sample"] for line in lines(path)] == list(range(50))
+
+
+def test_a_full_file_begins_anew_and_the_oldest_goes(tmp_path):
+    path = tmp_path / "v"
+    file = RotatedFile(path, max_bytes=10, keep=2)
+    for n in range(5):
+        file.write(f"line {n}\n")
+    file.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["v", "v.1", "v.2"]
+    assert [(tmp_path / name).read_text() for name in ("v", "v.1", "v.2")] == [
+        "line 4\n", "line 3\n", "line 2\n",
+    ]  # fmt: skip
+
+
+def test_a_file_that_somebody_rotated_is_made_anew(tmp_path):
+    path = tmp_path / "v"
+    file = RotatedFile(path, max_bytes=100, keep=1)
+    file.write("a\n")
+    path.rename(tmp_path / "elsewhere")
+    file.write("b\n")
+    assert path.read_text() == "b\n"
+    file.close()
+
+
+def test_a_place_that_cannot_be_written_is_told_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DdnnError, match="cannot be written"):
+        RotatedFile(tmp_path / "file" / "v", max_bytes=100, keep=1)
+
+
+class Disk:
+    """Full until it is cleared."""
+
+    def __init__(self) -> None:
+        self.is_full = True
+        self.written = ""
+
+    def write(self, text: str) -> None:
+        if self.is_full:
+            raise OSError(28, os.strerror(28))
+        self.written += text
+
+
+def test_what_a_full_disk_refused_is_counted_and_told():
+    feed, disk, said = Feed(), Disk(), []
+    writer = VerdictLines(feed, disk, said.append)
+    feed.publish(verdict(0), verdict(1))
+    wait_until(lambda: said)
+    assert said == ["verdicts: No space left on device; lost until they can be written again"]
+    disk.is_full = False
+    feed.publish(verdict(2))
+    writer.close()
+    first, second = map(json.loads, disk.written.splitlines())
+    assert first == {"lost": 2}
+    assert second["sample"] == 2
+    assert said[1:] == ["verdicts are written again, 2 were lost"]

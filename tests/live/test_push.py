@@ -1,0 +1,99 @@
+"""Views that a program hands over by HTTP."""
+
+import http.client
+import socket
+from collections.abc import Iterator
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_arrivals import SHAPE, noise
+
+from ddnn.errors import TransportError
+from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.picture import to_view
+from ddnn.live.sources.push import RAW, PushServer
+
+PIXELS = noise(12, 10)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+def pushed() -> Iterator[tuple[int, Arrivals]]:
+    """A port that takes views of cam0, and where they arrive."""
+    arrivals, port = Arrivals(SHAPE), free_port()
+    server = PushServer("cam0", f"127.0.0.1:{port}", arrivals)
+    server.start()
+    yield port, arrivals
+    server.close()
+
+
+def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request("POST", path, body, names)
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode().strip()
+    connection.close()
+    return found
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+BODIES = {
+    "pixels": (PIXELS.tobytes(), {"Content_Type": RAW, "X_Shape": "12,10,3"}),
+    "a file": (png(PIXELS), {"Content_Type": "image/png"}),
+}
+
+
+@pytest.mark.parametrize(("body", "headers"), BODIES.values(), ids=BODIES)
+def test_what_is_pushed_is_the_next_view(pushed, body, headers):
+    port, arrivals = pushed
+    assert post(port, "/push/cam0", body, **headers) == (204, "")
+    found = arrivals.nearest(arrivals._clock(), 60)
+    np.testing.assert_array_equal(found, to_view(PIXELS, SHAPE, None))
+
+
+REFUSED = {
+    "another device": ("/push/cam1", b"", {"Content_Type": RAW}, 404, "want /push/cam0"),
+    "another kind": ("/push/cam0", b"a", {"Content_Type": "text/plain"}, 400, "Content-Type"),
+    "no shape": ("/push/cam0", b"abc", {"Content_Type": RAW}, 400, "HEIGHT,WIDTH,CHANNELS"),
+    "another size": (
+        "/push/cam0", b"abc", {"Content_Type": RAW, "X_Shape": "2,2,3"}, 400, "3 bytes",
+    ),
+    "no image": ("/push/cam0", b"abc", {"Content_Type": "image/png"}, 400, "unreadable"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_a_view_is_refused_in_one_line(pushed, wrong):
+    port, arrivals = pushed
+    path, body, headers, code, why = wrong
+    status, line = post(port, path, body, **headers)
+    assert status == code
+    assert why in line
+    assert arrivals.count == 0
+
+
+def test_a_sender_that_hangs_costs_others_nothing(pushed):
+    port, arrivals = pushed
+    with socket.create_connection(("127.0.0.1", port)) as hanging:
+        hanging.sendall(b"POST /push/cam0 HTTP/1.1\r\nContent-Length: 360\r\n\r\n")
+        assert post(port, "/push/cam0", *BODIES["a file"][:1], Content_Type="image/png")[0] == 204
+    assert arrivals.count == 1
+
+
+def test_an_address_in_use_is_told(pushed):
+    port, _ = pushed
+    with pytest.raises(TransportError, match=f"cam1: cannot listen at 127.0.0.1:{port}"):
+        PushServer("cam1", f"127.0.0.1:{port}", Arrivals(SHAPE))

@@ -1,0 +1,81 @@
+"""Cameras and films, read with PyAV."""
+
+import socket
+import threading
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from test_arrivals import SHAPE
+from waiting import wait_until
+
+from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.file import VideoSource
+from ddnn.live.sources.video import VideoReader
+
+
+def film(path: Path, greys: list[int], rate: int = 50) -> Path:
+    """Pictures of one grey each."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuvj420p"
+        for grey in greys:
+            frame = av.VideoFrame.from_ndarray(np.full((24, 32, 3), grey, np.uint8), "rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        container.mux(stream.encode())
+    return path
+
+
+def reader(url: str, arrivals: Arrivals, **settings: object) -> VideoReader:
+    source = VideoSource(kind="video", url=url, **settings)
+    return VideoReader(url, source, Path(), arrivals)
+
+
+def test_a_film_is_read_once_or_over_and_over(tmp_path):
+    path = film(tmp_path / "a.avi", [40, 120, 200])
+    arrivals = Arrivals(SHAPE)
+    once = reader(str(path), arrivals, loop=False)
+    once.start()
+    once.join(30)
+    greys = [int(arrival.view_CHW[0, 0, 0]) for arrival in arrivals._ring]
+    np.testing.assert_allclose(greys, [40, 120, 200], atol=6)
+    endless = Arrivals(SHAPE)
+    reader(str(path), endless).start()
+    wait_until(lambda: endless.count > 7)
+    assert endless.take_events() == {}
+
+
+def test_a_file_that_is_no_film_is_told_and_tried_again(tmp_path):
+    (tmp_path / "a.avi").write_text("none")
+    said: list[str] = []
+    reader(str(tmp_path / "a.avi"), Arrivals(SHAPE, say=said.append)).start()
+    wait_until(lambda: said)
+    assert "tried again" in said[0]
+    film(tmp_path / "b.avi", [40, 90])
+    (tmp_path / "b.avi").rename(tmp_path / "a.avi")
+    wait_until(lambda: said[1:])
+    assert said[1] == "views again"
+
+
+@pytest.mark.parametrize("answers", [b"", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n"], ids=["mute", "half"])
+def test_a_camera_that_hangs_is_given_up_in_time_and_its_password_is_not_told(answers):
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        taken: list[socket.socket] = []
+
+        def let_in() -> None:
+            connection, _ = server.accept()
+            connection.sendall(answers)
+            taken.append(connection)
+
+        threading.Thread(target=let_in, daemon=True).start()
+        arrivals = Arrivals(SHAPE, say=said.append)
+        source = VideoSource(kind="video", url=f"rtsp://127.0.0.1:{port}/1", open_s=0.2, read_s=0.2)
+        VideoReader(f"rtsp://me:hunter2@127.0.0.1:{port}/1", source, Path(), arrivals).start()
+        wait_until(lambda: said)
+    assert "hunter2" not in said[0]
+    assert said[0].startswith(f"rtsp://127.0.0.1:{port}/1: ")
+    for connection in taken:
+        connection.close()
