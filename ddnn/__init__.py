@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         ShapeError,
         TransportError,
     )
-    from ddnn.live.client import push
+    from ddnn.live.client import push, watch
     from ddnn.topology import Topology, read_topology
     from ddnn.training.calibrate import Calibration
     from ddnn.training.run import Run, open_run
@@ -70,6 +70,7 @@ __all__ = [
     "read_topology",
     "serve",
     "train",
+    "watch",
 ]
 
 _HOMES = {
@@ -93,6 +94,7 @@ _HOMES = {
     "read_topology": "ddnn.topology",
     "serve": "ddnn.api.live",
     "train": "ddnn.api.offline",
+    "watch": "ddnn.live.client",
 }
 """Where a public name is defined; the errors are all in ddnn.errors."""
 

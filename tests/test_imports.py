@@ -35,8 +35,8 @@ TRAINING = STRUCTURE | {
     "bundle.graph", "bundle.write",
 }  # fmt: skip
 LIVE = RUNTIME | {
-    "nodes", "run", "live.events", "live.feed", "live.pace", "live.serving", "live.sources",
-    "live.starting", "live.truth",
+    "nodes", "run", "live.events", "live.feed", "live.files", "live.pace", "live.serving",
+    "live.sources", "live.starting", "live.systemd", "live.truth",
 }  # fmt: skip
 LAYERS = {
     "errors": set(),
@@ -80,9 +80,12 @@ LAYERS = {
     "live.feed": {"live.events"},
     "live.client": {"errors"},
     "live.sources": STRUCTURE | {"nodes", "wire"},
+    "live.systemd": set(),
     "live.truth": {"errors", "live.events", "report"},
     "live.pace": {"live.sources"},
+    "live.mqtt": {"errors", "live.feed", "live.output", "live.sources"},
     "live.output": {"errors", "live.events", "live.feed"},
+    "live.endpoint": {"errors", "live.feed", "live.output", "live.sources"},
     "live.files": RUNTIME | {"run"},
     "live.starting": LIVE,
     "live.serving": LIVE,
@@ -100,8 +103,8 @@ LAYERS = {
     "comparison": RUNTIME | TRAINING | {"training"},
     "api": RUNTIME | TRAINING | LIVE | {"training", "comparison", "live.service"},
     "cli": RUNTIME | TRAINING | LIVE | {
-        "live.files", "live.output", "live.service", "simulation", "training", "comparison",
-        "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
+        "live.endpoint", "live.mqtt", "live.output", "live.service", "simulation", "training",
+        "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -118,6 +121,7 @@ OWNERS = {
     "signal": ("run/",),
     "matplotlib": ("report/",),
     "av": ("live/sources/video.py",),
+    "paho": ("live/mqtt.py",),
     "torch": (
         "model/",
         "training/",

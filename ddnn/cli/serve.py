@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +11,27 @@ import click
 
 from ddnn.api.live import live_of
 from ddnn.bundle.load import load_bundle
-from ddnn.cli.options import FiniteRange, insecure_option, keys_option, run_argument
+from ddnn.cli.options import FiniteRange, insecure_option, keys_option, pid_option
 from ddnn.errors import ConfigError, DdnnError
+from ddnn.live.endpoint import Endpoint
 from ddnn.live.files import ServeFiles
+from ddnn.live.mqtt import MqttVerdicts, check_url
 from ddnn.live.output import RotatedFile, StandardOutput, VerdictLines
 from ddnn.live.service import Service
+from ddnn.live.sources.file import local_address
+from ddnn.live.systemd import READY, STOPPING, notify, unit
 from ddnn.report.files import check_writable
 from ddnn.run.interrupt import told
+from ddnn.run.launcher.control import request
 from ddnn.run.launcher.start import READY_S, Options, Watcher
 from ddnn.runfolder import is_run
 
 
 @click.command(name="serve")
-@run_argument
+@click.argument("run", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--sources",
     type=click.Path(path_type=Path),
-    required=True,
     metavar="FILE",
     help="Which camera each device sees through, and when samples are taken.",
 )
@@ -64,18 +70,51 @@ from ddnn.runfolder import is_run
     show_default=True,
     help="Older files of --verdicts that are kept.",
 )
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Let programs on this machine follow verdicts, ask for samples, tell the truth.",
+)
+@click.option(
+    "--mqtt",
+    metavar="URL",
+    help="Publish verdicts too: mqtt://HOST:PORT/TOPIC, a password as ${NAME}.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/serve].")
+@click.option(
+    "--swap",
+    type=click.Path(path_type=Path),
+    metavar="RUN2",
+    help="Tell a running `ddnn serve` to go on with RUN2's bundle, without a gap.",
+)
+@pid_option
+@click.option("--systemd", is_flag=True, help="Print a unit file for these options, run nothing.")
 def command(
-    run: Path,
+    run: Path | None,
     *,
-    sources: Path,
+    sources: Path | None,
+    swap: Path | None,
+    pid: int | None,
+    systemd: bool,
     verdicts: Path | None,
     rotate_mb: float,
     keep: int,
+    listen: str | None,
+    mqtt: str | None,
     out: Path | None,
     **how: Any,
 ) -> None:
     """Run RUN's topology on live sources until Ctrl-C: a line of JSON for each verdict."""
+    if swap is not None:
+        sample = request({"swap": str(swap.absolute())}, pid)
+        click.echo(f"{swap} answers from sample {sample} on", err=True)
+        return
+    if run is None or sources is None:
+        raise click.UsageError("want RUN and --sources FILE, or --swap RUN2")
+    if systemd:
+        arguments = [each for each in sys.argv[2:] if each != "--systemd"]
+        click.echo(unit(arguments, folder=Path.cwd(), run=run), nl=False)
+        return
     bundle = load_bundle(run)
     live = live_of(bundle, sources)
     files = ServeFiles(_folder(run, out))
@@ -85,11 +124,21 @@ def command(
         if verdicts is None
         else RotatedFile(verdicts, max_bytes=int(rotate_mb * 1e6), keep=keep)
     )
-    with Service(bundle, live, Options(**how), watcher, sink=files) as service:
+    if mqtt is not None:
+        check_url(mqtt)
+    service = Service(bundle, live, Options(**how), watcher, sink=files)
+    with ExitStack() as stack:
+        if listen is not None:
+            stack.enter_context(Endpoint(local_address("--listen", listen), service))
+        stack.enter_context(service)
         lines = VerdictLines(service.feed, output, watcher.say)
+        stack.callback(lines.close)
+        if mqtt is not None:
+            stack.callback(MqttVerdicts(service.feed, mqtt, watcher.say).close)
+        notify(READY)
         with told(service.stop, service.reload):
             report = service.run()
-        lines.close()
+        notify(STOPPING)
     click.echo(
         f"{report['answered']} samples answered; report: {files.folder / 'report.json'}", err=True
     )

@@ -1,8 +1,12 @@
-"""For programs beside a live system: hands views over. Needs nothing but Python's own library."""
+"""For programs beside a live system: hands views over, follows verdicts. Needs nothing but Python's
+own library and NumPy."""
 
 from __future__ import annotations
 
 import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -12,11 +16,13 @@ from ddnn.errors import DataError, TransportError
 
 PNG = b"\x89PNG"
 TIMEOUT_S = 10.0
+"""Without an answer, or a sign of the system while verdicts are followed."""
 
 
 def push(url: str, device: str, picture: NDArray[np.uint8] | bytes) -> None:
-    """Hands a picture to a device whose source is `kind: push`, at its address http://HOST:PORT.
+    """Hands a picture to a device whose source is `kind: push`.
 
+    url: of the device's own address, or `ddnn serve --listen`'s.
     picture: uint8 (H,W,3) RGB or (H,W) grey, or the content of a PNG or JPEG file.
     Raises TransportError where nobody listens there, DataError for a picture that it refuses.
     """
@@ -32,6 +38,38 @@ def push(url: str, device: str, picture: NDArray[np.uint8] | bytes) -> None:
         connection.close()
     if answer.status != http.client.NO_CONTENT:
         raise DataError(f"{device}: {words or answer.reason}")
+
+
+def watch(url: str) -> Iterator[dict[str, Any]]:
+    """The verdicts of a live system (`ddnn serve --listen`) from now on, until it ends.
+
+    url: http://HOST:PORT. Each is a dict with the keys of docs/live.md; whoever reads too slowly
+    gets {"lost": COUNT} in place of those that it missed.
+    Raises TransportError where no live system is there, or it has gone.
+    """
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/verdicts")
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            raise TransportError(f"{url}: {answer.read().decode('utf-8', 'replace').strip()}")
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        raise TransportError(f"{url}: {error}, want the address of a live system") from error
+    return _verdicts(url, connection, answer)
+
+
+def _verdicts(
+    url: str, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+) -> Iterator[dict[str, Any]]:
+    try:
+        for line in answer:
+            if line.startswith(b"data: "):
+                yield json.loads(line.removeprefix(b"data: "))
+    except (OSError, http.client.HTTPException) as error:
+        raise TransportError(f"{url}: {error}, the live system has gone") from error
+    finally:
+        connection.close()
 
 
 def _request(picture: NDArray[np.uint8] | bytes) -> tuple[bytes, dict[str, str]]:

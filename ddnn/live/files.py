@@ -21,6 +21,10 @@ class ServeFiles:
         self.folder = folder
         self.unwritten: list[str] = []
 
+    def until(self, sample: int) -> ServeFiles:
+        """For the report of a system that another took the place of, from this sample on."""
+        return ServeFiles(self.folder / f"until-{sample}")
+
     def begin(self, topology: Topology) -> None:
         """The first report comes by itself."""
 

@@ -11,26 +11,36 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from ddnn.addresses import is_loopback
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import BundleError, ConfigError, DdnnError
 from ddnn.live.feed import Feed
+from ddnn.live.files import ServeFiles
 from ddnn.live.pace import Pace
 from ddnn.live.serving import Live, NoFiles, Serving
 from ddnn.live.sources.camera import Wake
+from ddnn.live.sources.file import PushSource
+from ddnn.live.systemd import ALIVE, notify
 from ddnn.live.truth import Truth
 from ddnn.run.hosts import check_host
 from ddnn.run.launcher.control import ControlServer
 from ddnn.run.launcher.launch import free_endpoints
 from ddnn.run.launcher.one_launch import POLL_S, Sink
 from ddnn.run.launcher.private_folder import own_folder
-from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.processes import TERM_S, Processes
 from ddnn.run.launcher.start import Options, Watcher, collector_mailbox, own_sockets
+from ddnn.topology import COLLECTOR, Topology
 
 ACCURACY_S = 1.0
 """Time between two accuracies that are told."""
+SWAP_S = 120.0
+ALIVE_S = 5.0
+"""Time between two signs of life to systemd."""
 ANSWER_S = 10.0
 """How long somebody outside waits for the loop."""
 
@@ -44,6 +54,27 @@ def new_rules(bundle: Bundle) -> dict[str, ExitRule]:
     if now.manifest.sha256 != bundle.manifest.sha256:
         raise BundleError(f"{bundle.folder}: other models than those that run, want --swap")
     return now.manifest.exits
+
+
+def check_alike(old: Topology, new: Topology) -> None:
+    """Raises ConfigError where the same cameras and readers of verdicts could not go on."""
+    for what, one, other in (
+        ("classes", old.classes, new.classes),
+        ("devices", old.devices, new.devices),
+        ("views", _views(old), _views(new)),
+    ):
+        if one != other:
+            raise ConfigError(f"--swap: {what} are {list(other)}, want {list(one)}")
+    for topology in (old, new):
+        names = (COLLECTOR, *topology.nodes)
+        if not all(is_loopback(topology.endpoint(name)) for name in names):
+            raise ConfigError(
+                "--swap: nodes of several machines cannot run twice, want one machine"
+            )
+
+
+def _views(topology: Topology) -> tuple[str, ...]:
+    return tuple(str(topology.view_of(name)) for name in topology.devices)
 
 
 class Service:
@@ -72,30 +103,40 @@ class Service:
         self._first = first
         self._truth = Truth(bundle.topology.classes)
         self._told = -1
-        self._accuracy_s = 0.0
+        self._accuracy_s = self._alive_s = 0.0
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake = Wake()
         self._stops = False
+        self._is_swapping = False
         self._system: Serving
-        self._stack = ExitStack()
+        self._stack = ExitStack()  # of the system
 
     def __enter__(self) -> Service:
         try:
             self._system = self._started(self._bundle, self._options, self._stack)
-            control = ControlServer(self._act_now, self._watcher.say)
-            self._stack.callback(control.close)
-            self._control = control
+            self._pace = Pace(self._live.sources.sample, time.monotonic())
+            self._control = ControlServer(self._act_by_hand, self._watcher.say)
         except BaseException:
             self._stack.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._control.close()
         self._stack.close()
         self.feed.close()
 
-    def _started(self, bundle: Bundle, options: Options, stack: ExitStack) -> Serving:
-        """With nodes that are ready. Raises DdnnError where they do not get so."""
+    def _started(
+        self,
+        bundle: Bundle,
+        options: Options,
+        stack: ExitStack,
+        beside: Callable[[], None] | None = None,
+    ) -> Serving:
+        """With nodes that are ready. beside: turns the system that still runs.
+
+        Raises DdnnError where they do not get so.
+        """
         check_host(bundle.topology, options.host)
         if options.free_ports:
             bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
@@ -114,6 +155,8 @@ class Service:
             watcher=self._watcher,
             truth=self._truth,
             first=self._first,
+            beside=beside,
+            takes_over=beside is not None,
         )
         try:
             system.begin(workplace)
@@ -124,19 +167,18 @@ class Service:
 
     def run(self) -> dict[str, Any]:
         """Until `stop`, or until the sources have come to their end. Returns the report."""
-        system, pace = self._system, Pace(self._live.sources.sample, time.monotonic())
         why = ""
         try:
             while not self._stops and not self._is_over:
-                self._turn(system, pace)
-            while not system.collector.is_idle:  # who was asked for is answered
-                system.turn(POLL_S)
+                self._turn()
+            while not self._system.collector.is_idle:  # who was asked for is answered
+                self._system.turn(POLL_S)
         except BaseException as error:
             why = str(error) or type(error).__name__
             raise
         finally:
-            report = system.finish(why)
-            report["missed"] = pace.missed
+            report = self._system.finish(why)
+            report["missed"] = self._pace.missed
         return report
 
     @property
@@ -144,7 +186,8 @@ class Service:
         end = self._live.end
         return end is not None and self._system.collector.asked >= self._first + end
 
-    def _turn(self, system: Serving, pace: Pace) -> None:
+    def _turn(self) -> None:
+        system, pace = self._system, self._pace
         collector, now_s = system.collector, time.monotonic()
         wait_s = min(POLL_S, max(0.0, pace.due_s() - now_s))
         system.turn(wait_s if collector.room else POLL_S)
@@ -157,20 +200,27 @@ class Service:
         if samples := pace.take(time.monotonic(), room):
             collector.want(samples)
             system.ask()
-        self._take_orders()
-        system.spare("orders by hand", self._control.poll)
+        if not self._is_swapping:  # which turns this too
+            self._take_orders()
+            system.spare("orders by hand", self._control.poll)
         self._tell_accuracy()
+        self._tell_systemd()
 
     def _take_orders(self) -> None:
         while not self._orders.empty():
             self._orders.get()()
+
+    def _tell_systemd(self) -> None:
+        if time.monotonic() >= self._alive_s:
+            self._alive_s = time.monotonic() + ALIVE_S
+            notify(ALIVE)
 
     def _tell_accuracy(self) -> None:
         if self._truth.known != self._told and time.monotonic() >= self._accuracy_s:
             self._told, self._accuracy_s = self._truth.known, time.monotonic() + ACCURACY_S
             self.feed.publish(self._truth.event())
 
-    def _do(self, what: Callable[[], Any]) -> Any:
+    def _do(self, what: Callable[[], Any], within_s: float = ANSWER_S) -> Any:
         """In the loop's thread. Raises what it raises, ConfigError where the loop does not turn."""
         answer: Future[Any] = Future()
 
@@ -183,7 +233,7 @@ class Service:
         self._orders.put(act)
         self._wake()
         try:
-            return answer.result(ANSWER_S)
+            return answer.result(within_s)
         except TimeoutError as error:
             raise ConfigError("the system does not turn just now, try again") from error
 
@@ -206,13 +256,69 @@ class Service:
         """Makes a node or link fail, as `ddnn fault` does; returns from which sample on."""
         return int(self._do(lambda: self._system.act(failure)))
 
+    def push_address(self, device: str) -> str:
+        """Where a device of `kind: push` takes views, HOST:PORT. Raises ConfigError for another."""
+        source = self._live.sources.devices.get(device)
+        if not isinstance(source, PushSource):
+            raise ConfigError(f"{device}: no device of kind push here")
+        return source.listen
+
+    @property
+    def answered(self) -> int:
+        """Samples that the system that runs now has answered."""
+        return self._system.collector.answered
+
     @property
     def pids(self) -> dict[str, int]:
         """Of the node processes that run here."""
         return self._system.pids
 
-    def _act_now(self, asked: dict[str, Any]) -> int:
-        return self._system.act(asked)
+    def _act_by_hand(self, asked: dict[str, Any]) -> int:
+        """What `ddnn fault` and `ddnn serve --swap` ask."""
+        return self._swap(Path(asked["swap"])) if "swap" in asked else self._system.act(asked)
+
+    def swap(self, run: Path) -> int:
+        """Goes on with the bundle of another run, without a gap. Returns the first sample that it
+        answers. Raises DdnnError where it cannot; then the old one goes on."""
+        return int(self._do(lambda: self._swap(run), SWAP_S))
+
+    def _swap(self, run: Path) -> int:
+        bundle = load_bundle(run)
+        check_alike(self._bundle.topology, bundle.topology)
+        self._watcher.say(f"{run}: its nodes start beside those that run")
+        stack, self._is_swapping = ExitStack(), True
+        options = replace(self._options, free_ports=not self._options.ipc)
+        try:
+            system = self._started(bundle, options, stack, self._turn)
+        except BaseException as error:
+            stack.close()
+            self._watcher.say(f"{run}: goes on without it: {error}")
+            raise
+        finally:
+            self._is_swapping = False
+        old, old_stack = self._system, self._stack
+        first = old.collector.close()
+        system.collector.start_at(first)
+        self._system, self._stack, self._bundle = system, stack, bundle
+        self._watcher.say(f"{run}: answers from sample {first} on")
+        self._orders.put(lambda: self._leave(old, old_stack, first))
+        return first
+
+    def _leave(self, old: Serving, stack: ExitStack, first: int) -> None:
+        """The old system answers what it was asked for, and ends; the new one goes on meanwhile."""
+        self._is_swapping = True
+        try:
+            sink = self._sink.until(first) if isinstance(self._sink, ServeFiles) else NoFiles()
+            old.make_room(sink, self._turn)
+            while not old.collector.is_idle:
+                old.turn(0)
+            old.finish()
+            deadline_s = time.monotonic() + TERM_S
+            while old.is_left() and time.monotonic() < deadline_s:
+                self._turn()
+        finally:
+            self._is_swapping = False
+            stack.close()
 
     def reload(self) -> None:
         """Takes the thresholds that the run's bundle has now. Also from a signal's handler."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.bundle.manifest import ExitRule
+from ddnn.live.feed import Feed
 from ddnn.live.sources.file import RecordedSource, SourcesFile
 from ddnn.live.starting import start_live_nodes
 from ddnn.live.truth import Truth
@@ -26,6 +27,7 @@ from ddnn.report.verdicts import Answer
 from ddnn.run.launcher.one_launch import LOOK_S, Launch
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.publisher import Publisher
 from ddnn.run.launcher.start import Options, Watcher
 from ddnn.run.outcome import NodeState
 from ddnn.topology import Topology
@@ -69,6 +71,15 @@ class LiveCollector(Collector):
         """So many more samples. Returns the number of the first."""
         first, self._samples = self._samples, self._samples + samples
         return first
+
+    def start_at(self, sample: int) -> None:
+        """The number of its first sample, before it has asked for any."""
+        self._first = self._next = self._samples = sample
+
+    def close(self) -> int:
+        """Asks for nothing more, also not for what waited; returns the next sample's number."""
+        self._samples = self._next
+        return self._next
 
     @property
     def wanted(self) -> int:
@@ -136,9 +147,11 @@ class Serving(Launch):
         watcher: Watcher | None,
         truth: Truth,
         first: int = 0,
-        beside: Callable[[], None] = lambda: None,
+        beside: Callable[[], None] | None = None,
+        takes_over: bool = False,
     ) -> None:
-        """first: the number of its first sample. beside: called while it waits for its nodes."""
+        """first: the number of its first sample. beside: called while it waits for its nodes.
+        takes_over: another system still runs on the same sources."""
         super().__init__(
             bundle,
             None,
@@ -153,10 +166,11 @@ class Serving(Launch):
         self._truth = truth
         self._first = first
         self._beside = beside
+        self._takes_over = takes_over
+        self._is_last = True
         self._looked_s = 0.0
         self._counted: dict[tuple[str, str], int] = {}
         self._told_s: dict[tuple[str, str], float] = {}
-        self._is_serving = False
 
     @property
     def collector(self) -> LiveCollector:
@@ -166,7 +180,17 @@ class Serving(Launch):
     def begin(self, workplace: Workplace) -> None:
         """Until its nodes are ready. Raises DdnnError where they do not get so."""
         self._begin(workplace)
-        self._is_serving = True
+        self._beside = None
+
+    def is_left(self) -> bool:
+        """Whether a process of it still runs."""
+        return bool(self._processes.pids())
+
+    def make_room(self, sink: Any, beside: Callable[[], None]) -> None:
+        """Another system goes on in its place: it answers what it was asked for, and its end is
+        not the end. sink: takes its report. beside: turns the other, while this one ends."""
+        self._sink, self._beside = sink, beside
+        self._is_last = False
 
     def _make_collector(self) -> LiveCollector:
         return LiveCollector(
@@ -189,11 +213,12 @@ class Serving(Launch):
             account_s=self._account_s or ACCOUNT_S,
             recorded=self._live.recorded,
             sources=self._live.path,
-            beside=self._beside,
+            beside=self._beside or (lambda: None),
+            takes_over=self._takes_over,
         )
 
     def _turn(self, timeout_s: float) -> None:
-        if not self._is_serving:
+        if self._beside is not None:
             self._beside()
         super()._turn(timeout_s)
 
@@ -258,6 +283,8 @@ class Serving(Launch):
 
     def finish(self, interrupted: str = "") -> dict[str, Any]:
         """Ends its nodes; what was found."""
+        if not self._is_last:
+            self._publisher = Publisher(Feed(), self._bundle, self.command, 0.0)  # to nobody
         return self._end(interrupted)
 
     def _report(

@@ -34,9 +34,11 @@ def start_live_nodes(
     recorded: Mapping[str, NDArray[Any]],
     sources: Path,
     beside: Callable[[], None] = lambda: None,
+    takes_over: bool = False,
 ) -> None:
     """As launcher.start.start_nodes. recorded: what devices see that have no camera (N,C,H,W).
     sources: the file for the others. beside: called after each start.
+    takes_over: see ChildConfig.
     """
     topology = bundle.topology
     have_descriptors(topology, nodes)
@@ -62,6 +64,7 @@ def start_live_nodes(
             sockets=None if folder is None else str(folder),
             account_s=account_s,
             sources=str(sources.absolute()) if has_camera else None,
+            takes_over=takes_over,
         )
         processes.start(config, topology.nodes[name].limits)
         beside()

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from posting import free_port
 from test_arrivals import SHAPE
-from test_push import PIXELS, free_port, png
+from test_push import PIXELS, png
 
 import ddnn
 from ddnn.errors import DataError, TransportError

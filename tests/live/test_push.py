@@ -1,6 +1,5 @@
 """Views that a program hands over by HTTP."""
 
-import http.client
 import socket
 from collections.abc import Iterator
 from io import BytesIO
@@ -8,6 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from posting import post
 from test_arrivals import SHAPE, noise
 
 from ddnn.errors import TransportError
@@ -18,30 +18,14 @@ from ddnn.live.sources.push import RAW, PushServer
 PIXELS = noise(12, 10)
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @pytest.fixture
 def pushed() -> Iterator[tuple[int, Arrivals]]:
     """A port that takes views of cam0, and where they arrive."""
-    arrivals, port = Arrivals(SHAPE), free_port()
-    server = PushServer("cam0", f"127.0.0.1:{port}", arrivals)
+    arrivals = Arrivals(SHAPE)
+    server = PushServer("cam0", "127.0.0.1:0", arrivals)
     server.start()
-    yield port, arrivals
+    yield server.port, arrivals
     server.close()
-
-
-def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request("POST", path, body, names)
-    answer = connection.getresponse()
-    found = answer.status, answer.read().decode().strip()
-    connection.close()
-    return found
 
 
 def png(pixels: np.ndarray) -> bytes:

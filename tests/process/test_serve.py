@@ -1,19 +1,26 @@
 """A live system with real processes: it goes on whatever its cameras do."""
 
+import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from builders import patient, star_topology
 from networks import Trained, Trainer, offline
-from test_push import free_port, post
+from posting import free_port, post
 from waiting import node_processes, wait_until
 
+from ddnn.errors import BundleError, ConfigError, LaunchError
 from ddnn.live.events import VerdictEvent
+from ddnn.live.files import ServeFiles
 from ddnn.live.service import Service
 from ddnn.live.serving import Live
 from ddnn.live.sources.file import read_sources
@@ -200,3 +207,105 @@ def test_new_thresholds_are_taken_while_it_answers(train: Trainer, tmp_path):
         running.until(lambda r: r.verdicts[-1]["sample"] > first + 2 * SAMPLES)
     later = {v["exit"] for v in running.verdicts if v["sample"] > first + 70}
     assert later == {"local"}
+
+
+def test_another_bundle_takes_over_without_a_gap(train: Trainer, tmp_path):
+    """At one sample; cameras that are pushed to go on too."""
+    topology = patient(star_topology(2))
+    one = train(topology, SAMPLES)
+    other = Trainer(tmp_path / "other")(topology, SAMPLES + 1)
+    live, ports = pushing(topology, tmp_path, "sample: {every_ms: 10}\nmatch_ms: 30000")
+    for sink in (None, ServeFiles(tmp_path / "out")):
+        service = Service(one.bundle, live, Options(free_ports=True), Watcher(), sink=sink)
+        with Running(service) as running:
+            view_CHW = one.samples.views_NVCHW[0, 0]
+            for name, port in ports.items():
+                push(port, name, view_CHW)
+            running.until(lambda r: len(r.verdicts) > 20)
+            first = service.swap(other.bundle.folder)
+            assert node_processes(other.bundle.folder)
+            wait_until(lambda: node_processes(one.bundle.folder) == [])
+            for name, port in ports.items():
+                wait_until(partial(pushed, port, name, view_CHW))
+            running.until(lambda r, f=first: sum(v["sample"] >= f for v in r.verdicts) > 20)
+        numbers = sorted(v["sample"] for v in running.verdicts)
+        assert numbers == list(range(len(numbers)))
+        begun = [e["bundle_sha256"] for e in running.others if e["kind"] == "begin"]
+        assert begun == [one.bundle.sha256, other.bundle.sha256]
+        assert sum(e["kind"] == "end" for e in running.others) == 1
+    assert (tmp_path / "out" / f"until-{first}" / "report.json").exists()
+    assert (tmp_path / "out" / "report.json").exists()
+
+
+def pushed(port: int, device: str, view_CHW: np.ndarray) -> bool:
+    try:
+        push(port, device, view_CHW)
+    except OSError:
+        return False
+    return True
+
+
+def test_a_bundle_whose_nodes_cannot_start_changes_nothing(train: Trainer, tmp_path):
+    topology = patient(star_topology(2))
+    one = train(topology, SAMPLES)
+    other = Trainer(tmp_path / "other")(topology, SAMPLES + 1)
+    gone = tmp_path / "gone.bin"
+    live, _ = pushing(topology, tmp_path, "sample: {every_ms: 10}\nmatch_ms: 5")
+    service = Service(one.bundle, live, Options(free_ports=True), Watcher())
+    with Running(service) as running:
+        section = other.bundle.section_path("cam1")
+        section.rename(gone)
+        with pytest.raises(BundleError):
+            service.swap(other.bundle.folder)
+        gone.rename(section)
+        live.path.unlink()  # new devices cannot start
+        with pytest.raises(LaunchError, match=r"did not start: .*sources\.yaml"):
+            service.swap(other.bundle.folder)
+        count = len(running.verdicts)
+        running.until(lambda r: len(r.verdicts) > count + 20)
+    numbers = sorted(v["sample"] for v in running.verdicts)
+    assert numbers == list(range(len(numbers)))
+    assert node_processes(other.bundle.folder) == []
+
+
+def test_other_devices_are_refused(train: Trainer, tmp_path):
+    one, other = (train(patient(star_topology(n)), SAMPLES) for n in (2, 3))
+    live = recorded(one, tmp_path, "{every_ms: 5}")
+    service = Service(one.bundle, live, Options(free_ports=True), Watcher())
+    with Running(service) as running:
+        with pytest.raises(ConfigError, match="--swap: devices are"):
+            service.swap(other.bundle.folder)
+        running.until(lambda r: len(r.verdicts) > 5)
+
+
+def test_the_command_tells_systemd_that_it_is_ready_and_ends_when_told(train: Trainer, tmp_path):
+    trained = train(patient(star_topology(2)), SAMPLES)
+    live = pushing(trained.bundle.topology, tmp_path, "sample: {every_ms: 20}\nmatch_ms: 5")[0]
+    told, verdicts = tmp_path / "notify", tmp_path / "verdicts.jsonl"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(str(told))
+        notified.settimeout(60)
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "ddnn", "serve", str(trained.bundle.folder)),
+                *("--sources", str(live.path), "--free-ports", "--verdicts", str(verdicts)),
+                *("--out", str(tmp_path / "out")),
+            ],
+            env=os.environ | {"NOTIFY_SOCKET": str(told)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert notified.recv(100) == b"READY=1"
+            assert notified.recv(100) == b"WATCHDOG=1"
+            wait_until(lambda: verdicts.exists() and verdicts.read_text().count("\n") > 2)
+            process.send_signal(signal.SIGTERM)
+            assert "samples answered" in process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+            process.wait()
+        assert process.returncode == 0
+        assert notified.recv(100) == b"STOPPING=1"
+    lines = [json.loads(line) for line in verdicts.read_text().splitlines()]
+    assert [line["sample"] for line in lines] == list(range(len(lines)))
+    assert json.loads((tmp_path / "out/report.json").read_text())["answered"] == len(lines)

@@ -25,7 +25,7 @@ from ddnn.live.sources.file import (
 )
 from ddnn.live.sources.folder import FolderReader
 from ddnn.live.sources.matching import MatchedSource, TriggerPart
-from ddnn.live.sources.push import PushServer
+from ddnn.live.sources.push import PushServer, WaitingPush
 from ddnn.live.sources.secrets import filled_in
 from ddnn.live.sources.video import VideoReader
 from ddnn.nodes.base import Part
@@ -57,9 +57,16 @@ class Camera:
     """What a device sees through. wake: see Wake."""
 
     def __init__(
-        self, path: Path, device: str, topology: Topology, say: Callable[[str], None]
+        self,
+        path: Path,
+        device: str,
+        topology: Topology,
+        say: Callable[[str], None],
+        *,
+        takes_over: bool = False,
     ) -> None:
         """path: the sources file. say: told what goes wrong with it, and when it works again.
+        takes_over: another process may hold an address at which this is to listen, for a while.
 
         Raises ConfigError where the file is not what it was, or a library is missing.
         """
@@ -80,7 +87,7 @@ class Camera:
             wake=self.wake,
             say=lambda line: say(f"{device}: {line}"),
         )
-        self._reader = _reader(path, self._file, device, self._arrivals)
+        self._reader = _reader(path, self._file, device, self._arrivals, takes_over=takes_over)
 
     def start(self) -> None:
         """Pictures come from now on."""
@@ -103,7 +110,9 @@ class Camera:
         return [TriggerPart(self._arrivals)] if self._triggers else []
 
 
-def _reader(path: Path, file: SourcesFile, device: str, arrivals: Arrivals) -> Reader:
+def _reader(
+    path: Path, file: SourcesFile, device: str, arrivals: Arrivals, *, takes_over: bool
+) -> Reader:
     source = file.devices[device]
     if isinstance(source, VideoSource):
         url = filled_in(source.url, secrets_of(path, file))
@@ -111,4 +120,6 @@ def _reader(path: Path, file: SourcesFile, device: str, arrivals: Arrivals) -> R
     if isinstance(source, FolderSource):
         return FolderReader(folder_of(path, source), source.every_ms / 1000, arrivals)
     assert isinstance(source, PushSource)  # recorded is no camera
+    if takes_over:
+        return WaitingPush(device, source.listen, arrivals)
     return PushServer(device, source.listen, arrivals)

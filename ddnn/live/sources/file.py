@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from ddnn.addresses import is_loopback, parse_endpoint
+from ddnn.addresses import parse_endpoint
 from ddnn.blocks import Model
 from ddnn.errors import ConfigError
 from ddnn.live.sources.secrets import check_secrets, has_password, names_in, shown
@@ -18,14 +18,22 @@ from ddnn.yamlfile import read_yaml
 Crop = Annotated[tuple[int, int, int, int], Field(strict=False)]
 
 
-def _listens_here(address: str) -> str:
+def local_address(what: str, address: str) -> str:
+    """HOST:PORT of this machine alone. Raises ConfigError, naming what it is of, for another."""
     try:
         endpoint = parse_endpoint(f"tcp://{address}")
     except ConfigError as error:
-        raise ValueError(f"got {address!r}, want HOST:PORT") from error
-    if not is_loopback(f"tcp://{address}"):
-        raise ValueError(f"got {address!r}, want a loopback address: whoever is let in gives views")
+        raise ConfigError(f"{what}: got {address!r}, want HOST:PORT") from error
+    if not endpoint.is_loopback:
+        raise ConfigError(f"{what}: got {address!r}, want a loopback address")
     return f"{endpoint.host}:{endpoint.port}"
+
+
+def _listens_here(address: str) -> str:
+    try:
+        return local_address("", address)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix(": ")) from error
 
 
 def _without_password(url: str) -> str:

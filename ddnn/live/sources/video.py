@@ -16,6 +16,8 @@ from ddnn.live.sources.arrivals import Arrivals
 from ddnn.live.sources.file import VideoSource
 from ddnn.live.sources.secrets import shown
 
+AT_ONCE = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "500000"}
+"""A picture is given as soon as it is there, and a stream is looked at for half a second."""
 FIRST_S, LONGEST_S = 0.2, 10.0
 """Between two attempts to open: at first, and at most."""
 
@@ -70,7 +72,7 @@ class VideoReader(threading.Thread):
 
     def _open(self) -> Any:
         source = self._source
-        options = {} if self._is_file else {"fflags": "nobuffer", "flags": "low_delay"}
+        options = {} if self._is_file else dict(AT_ONCE)
         if self._url.startswith(("rtsp://", "rtsps://")):
             options["rtsp_transport"] = source.transport
         return self._av.open(

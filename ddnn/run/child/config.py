@@ -18,7 +18,8 @@ class ChildConfig:
     sockets, which nodes use in place of their endpoints. account_s: how often to tell the
     collector what was counted so far, None: at the end alone. sources: the file that says what a
     device sees through; passwords are looked up by the node itself. rules: threshold and
-    temperature of exits, where others than the bundle's.
+    temperature of exits, where others than the bundle's. takes_over: another process still holds
+    the device's source, which is waited for.
     """
 
     bundle: str
@@ -35,6 +36,7 @@ class ChildConfig:
     account_s: float | None = None
     sources: str | None = None
     rules: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    takes_over: bool = False
 
     def to_argument(self) -> str:
         """The form in which the child takes it."""

@@ -153,7 +153,7 @@ def _camera(config: ChildConfig, topology: Topology) -> Camera | None:
         return None
     from ddnn.live.sources.camera import Camera  # noqa: PLC0415  # others need none of it
 
-    return Camera(Path(config.sources), config.node, topology, _say)
+    return Camera(Path(config.sources), config.node, topology, _say, takes_over=config.takes_over)
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,114 @@
+"""Verdicts to an MQTT broker, one message each. With `ddnn[mqtt]`.
+
+Whatever the broker does, the system goes on: while there is no connection verdicts are lost, and
+the next message says how many.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ddnn.errors import ConfigError
+from ddnn.live.feed import Feed
+from ddnn.live.output import WAITING, line_of
+from ddnn.live.sources.secrets import filled_in, has_password, shown
+
+PLAIN_PORT, TLS_PORT = 1883, 8883
+QUIET_S = 1.0
+AGAIN_S = 10
+"""Between two attempts to connect, at most."""
+
+
+class MqttVerdicts:
+    """Publishes a feed's verdicts until it is closed."""
+
+    def __init__(self, feed: Feed, url: str, say: Callable[[str], None]) -> None:
+        """url: mqtt://USER:${NAME}@HOST:PORT/TOPIC, or mqtts:// for TLS.
+
+        Raises ConfigError for another, and where paho-mqtt is not installed.
+        """
+        self._topic = check_url(url)
+        self._shown, self._say = shown(url), say
+        self._client = _client(filled_in(url, None))
+        self._client.on_connect = lambda *_: say(f"{self._shown}: connected")
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._has_failed = False
+        self._lost = 0
+        self._reader = feed.subscribe(WAITING)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="mqtt")
+        self._client.loop_start()
+        self._thread.start()
+
+    def _on_disconnect(self, *_: object) -> None:
+        if not self._closing.is_set():
+            self._say(f"{self._shown}: connection lost; tried again")
+
+    def _on_connect_fail(self, *_: object) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            self._say(f"{self._shown}: cannot be reached; tried again")
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._publish()
+        self._publish()
+
+    def _publish(self) -> None:
+        timeout_s = 0.0 if self._closing.is_set() else QUIET_S
+        for event in self._reader.take(timeout_s):
+            line = line_of(event)
+            if line is None:
+                continue
+            if not self._client.is_connected():
+                self._lost += event["count"] if event["kind"] == "lost" else 1
+                continue
+            if self._lost:
+                self._client.publish(self._topic, json.dumps({"lost": self._lost}))
+                self._lost = 0
+            self._client.publish(self._topic, line)
+
+    def close(self, within_s: float = 2.0) -> None:
+        """What waits is sent, if there is a connection."""
+        self._closing.set()
+        self._reader.close()
+        self._thread.join(within_s)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def check_url(url: str) -> str:
+    """Its topic. Raises ConfigError for what is no broker's address; shows no password."""
+    found = urlsplit(url)
+    topic = found.path.strip("/")
+    if found.scheme not in ("mqtt", "mqtts") or not found.hostname or not topic:
+        raise ConfigError(f"--mqtt: got {shown(url)!r}, want mqtt://HOST:PORT/TOPIC")
+    if "+" in topic or "#" in topic:
+        raise ConfigError(f"--mqtt: topic {topic!r}, want one without + and #")
+    if has_password(url):
+        raise ConfigError("--mqtt: a password for all to read, want ${NAME} in its place")
+    return topic
+
+
+def _client(url: str) -> Any:
+    try:
+        from paho.mqtt.client import Client  # noqa: PLC0415  # of the extra
+        from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError("--mqtt needs paho-mqtt: pip install 'ddnn[mqtt]'") from error
+    found = urlsplit(url)
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.reconnect_delay_set(1, AGAIN_S)
+    client.max_queued_messages_set(WAITING)
+    if found.username is not None:
+        client.username_pw_set(unquote(found.username), unquote(found.password or ""))
+    if found.scheme == "mqtts":
+        client.tls_set()
+    port = found.port or (TLS_PORT if found.scheme == "mqtts" else PLAIN_PORT)
+    client.connect_async(found.hostname or "", port)
+    return client

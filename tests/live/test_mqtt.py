@@ -1,0 +1,97 @@
+"""Verdicts to a real broker."""
+
+import json
+import queue
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from posting import free_port
+from test_feed import verdict
+from waiting import is_free, wait_until
+
+from ddnn.errors import ConfigError
+from ddnn.live.feed import Feed
+from ddnn.live.mqtt import MqttVerdicts, check_url
+
+MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin")
+
+
+class Broker:
+    """Mosquitto on a port of its own, which may be started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._file = folder / "mosquitto.conf"
+        self._file.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+
+    def start(self) -> None:
+        assert MOSQUITTO
+        self._process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(self._file)], stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: not is_free("127.0.0.1", self.port))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def broker(tmp_path) -> Iterator[Broker]:
+    if MOSQUITTO is None:
+        pytest.skip("needs mosquitto")
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.mark.process
+def test_each_verdict_is_a_message_also_after_the_broker_was_away(broker):
+    got: queue.Queue[dict] = queue.Queue()
+    reader = Client(CallbackAPIVersion.VERSION2)
+    reader.on_connect = lambda *_: reader.subscribe("site/verdicts")
+    subscribed: list[object] = []
+    reader.on_subscribe = lambda *_: subscribed.append(1)
+    reader.on_message = lambda _c, _d, message: got.put(json.loads(message.payload))
+    reader.reconnect_delay_set(1, 1)
+    reader.connect("127.0.0.1", broker.port)
+    reader.loop_start()
+    wait_until(lambda: subscribed)
+    feed, said = Feed(), []
+    writer = MqttVerdicts(feed, f"mqtt://127.0.0.1:{broker.port}/site/verdicts", said.append)
+    wait_until(lambda: any("connected" in line for line in said))
+    feed.publish(verdict(0), verdict(1))
+    assert [got.get(timeout=30)["sample"] for _ in range(2)] == [0, 1]
+    broker.stop()
+    wait_until(lambda: any("connection lost" in line for line in said))
+    feed.publish(verdict(2))
+    wait_until(lambda: writer._lost == 1)
+    broker.start()
+    wait_until(lambda: len(subscribed) == 2 and sum("connected" in line for line in said) == 2)
+    feed.publish(verdict(3))
+    assert got.get(timeout=30) == {"lost": 1}
+    assert got.get(timeout=30)["sample"] == 3
+    writer.close()
+    reader.disconnect()
+    reader.loop_stop()
+
+
+WRONG = {
+    "another scheme": ("http://host/topic", "want mqtt://HOST:PORT/TOPIC"),
+    "no topic": ("mqtt://host", "want mqtt://HOST:PORT/TOPIC"),
+    "many topics": ("mqtt://host/a/+", "want one without"),
+    "a password": ("mqtt://me:hunter2@host/a", "a password for all to read"),
+}
+
+
+@pytest.mark.parametrize(("url", "wanted"), WRONG.values(), ids=WRONG)
+def test_what_is_no_broker_is_told_without_its_password(url, wanted):
+    with pytest.raises(ConfigError, match=wanted) as caught:
+        check_url(url)
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,20 @@
+"""Asking by HTTP, as a program beside a live system does."""
+
+import http.client
+import socket
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request("POST", path, body, names)
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode().strip()
+    connection.close()
+    return found
