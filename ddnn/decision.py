@@ -1,12 +1,15 @@
 """How an exit decides: temperature, softmax, normalized entropy, threshold.
 
-Training and runtime both decide with this code, so that they decide alike.
+Training and runtime both decide with this code, so that they decide alike: `decide_one` gives, of a
+single row and without arrays, the same bits as `decide`.
 Axes: N samples, K classes.
 """
 
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +17,10 @@ from numpy.typing import NDArray
 
 from ddnn.errors import ShapeError
 
-_TINY = np.finfo(np.float64).tiny  # 0 log 0 is 0; no float32 but 0 is below
+_TINY = float(np.finfo(np.float64).tiny)  # 0 log 0 is 0; no float32 but 0 is below
+_IN_ORDER = 8
+"""NumPy adds fewer numbers one after the other, more of them in another order."""
+_FLOATS = [struct.Struct(f"{count}f") for count in range(_IN_ORDER)]
 
 
 class Decision(NamedTuple):
@@ -34,6 +40,50 @@ def decide(logits_NK: NDArray[np.float32], temperature: float = 1.0) -> Decision
         normalized_entropy(probabilities_NK),
         probabilities_NK.max(axis=1),
     )
+
+
+def decide_one(logits_K: Sequence[float], temperature: float = 1.0) -> tuple[int, float, float]:
+    """As `decide`, of one row of float32: its class, entropy and the class's probability.
+
+    A network has few classes: what takes time is not arithmetic but making arrays. Exponential and
+    logarithm are NumPy's, whose last bits are not those of `math`.
+    """
+    if not 1 < len(logits_K) < _IN_ORDER:
+        return _decide_by_array(logits_K, temperature)
+    scaled_K = [logit / temperature for logit in logits_K]
+    top = max(scaled_K)
+    exp_K: list[float] = np.exp([value - top for value in scaled_K]).tolist()
+    total = _added(exp_K)
+    if not math.isfinite(total):
+        return _decide_by_array(logits_K, temperature)
+    floats = _FLOATS[len(exp_K)]
+    p_K = floats.unpack(floats.pack(*[value / total for value in exp_K]))
+    log_K: list[float] = np.log([max(p, _TINY) for p in p_K]).tolist()
+    entropy = _added([p * log for p, log in zip(p_K, log_K, strict=True)]) / -math.log(len(p_K))
+    (rounded,) = _FLOATS[1].unpack(_FLOATS[1].pack(min(max(0.0, entropy), 1.0)))
+    probability = max(p_K)
+    return p_K.index(probability), rounded, probability
+
+
+def _added(values: Sequence[float]) -> float:
+    """One after the other; `sum` corrects what is rounded off, from Python 3.12 on."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+def _decide_by_array(logits_K: Sequence[float], temperature: float) -> tuple[int, float, float]:
+    found = decide(np.array([logits_K], dtype=np.float32), temperature)
+    return int(found.predicted_N[0]), float(found.entropy_N[0]), float(found.probability_N[0])
+
+
+def is_sure_of_one(entropy: float, threshold: float | None) -> bool:
+    """As `is_sure`, of one entropy that is a float32: so the threshold is rounded to one."""
+    if threshold is None or threshold >= 1:
+        return True
+    (rounded,) = _FLOATS[1].unpack(_FLOATS[1].pack(threshold))
+    return bool(entropy < rounded)
 
 
 def is_sure(entropy_N: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from ddnn.decision import decide, is_sure, normalized_entropy, softmax
+from ddnn.decision import (
+    decide,
+    decide_one,
+    is_sure,
+    is_sure_of_one,
+    normalized_entropy,
+    softmax,
+)
 from ddnn.errors import ShapeError
 
 logits = arrays(
@@ -87,3 +94,55 @@ def test_equal_logits_give_the_lowest_class():
 
 def test_no_samples_give_no_decisions():
     assert len(decide(np.zeros((0, 3), dtype=np.float32)).predicted_N) == 0
+
+
+rows = st.lists(st.floats(width=32), min_size=2, max_size=12)
+"""Of any numbers that a network could give, those that are none among them."""
+
+
+def bits(value: float) -> bytes:
+    return np.float32(value).tobytes()
+
+
+def assert_alike(logits_K: list[float], temperature: float) -> None:
+    found = decide(np.array([logits_K], dtype=np.float32), temperature)
+    predicted, entropy, probability = decide_one(logits_K, temperature)
+    assert predicted == found.predicted_N[0]
+    assert bits(entropy) == bits(found.entropy_N[0])
+    assert bits(probability) == bits(found.probability_N[0])
+
+
+@given(logits_K=rows, temperature=st.floats(0.01, 100))
+def test_one_row_is_decided_bit_by_bit_as_in_an_array(logits_K, temperature):
+    with np.errstate(all="ignore"):
+        assert_alike(logits_K, temperature)
+
+
+@given(
+    logits_K=st.lists(st.floats(-40, 40, width=32), min_size=2, max_size=8),
+    temperature=st.floats(0.1, 10),
+)
+def test_one_row_of_ordinary_scores_is_decided_bit_by_bit_as_in_an_array(logits_K, temperature):
+    assert_alike(logits_K, temperature)
+
+
+def test_many_rows_of_trained_size_are_decided_alike():
+    """What differs in the last bit is rare: examples found by chance are too few."""
+    rng = np.random.default_rng(0)
+    for classes in range(2, 9):
+        logits_NK = (rng.normal(size=(2000, classes)) * 6).astype(np.float32)
+        wanted = [values_N.tolist() for values_N in decide(logits_NK, 1.37)]
+        ones = [decide_one(row, 1.37) for row in logits_NK.tolist()]
+        assert [list(values) for values in zip(*ones, strict=True)] == wanted
+
+
+@given(
+    entropy=st.floats(0, 1, width=32),
+    threshold=st.one_of(st.none(), st.floats(0, 1), st.floats(0, 1, width=32)),
+)
+def test_one_entropy_is_sure_as_in_an_array(entropy, threshold):
+    wanted = is_sure(np.array([entropy], dtype=np.float32), threshold)[0]
+    assert is_sure_of_one(entropy, threshold) == wanted
+    if threshold is not None:
+        near = float(np.float32(threshold))
+        assert is_sure_of_one(near, threshold) == is_sure(np.float32([near]), threshold)[0]

@@ -27,11 +27,11 @@ import zmq
 from ddnn.bench.launched import Usage, family, usage
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.topology import COLLECTOR
-from ddnn.wire.codec import HEADER
+from ddnn.wire.header import HEADER
 from ddnn.wire.payloads import Payloads
 
 _SAMPLE = struct.Struct("<I")
-_ANSWER = struct.Struct("<HfB")
+_ANSWER = struct.Struct("<HffB")
 RECORDED = 64
 """Views that each device has."""
 
@@ -220,12 +220,12 @@ def _serve_exit(bundle: Bundle, name: str, sockets: _Sockets) -> None:
             outbox.send(head + everyone.to_bytes(mask, "little") + answer)
 
 
-def _decide(logits_K: Any) -> tuple[int, float]:
-    """Class and normalized entropy."""
+def _decide(logits_K: Any) -> tuple[int, float, float]:
+    """Class, normalized entropy and the class's probability."""
     exp_K = np.exp(logits_K - logits_K.max())
     p_K = exp_K / exp_K.sum()
     entropy = -float((p_K * np.log(np.maximum(p_K, 1e-30))).sum()) / math.log(len(p_K))
-    return int(p_K.argmax()), entropy
+    return int(p_K.argmax()), entropy, float(p_K.max())
 
 
 if __name__ == "__main__":

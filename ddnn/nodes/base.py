@@ -74,7 +74,8 @@ class Node:
     it as if it had just started: its parts are made anew, and what it counted is forgotten.
 
     Hearts beat at whole multiples of the interval, so that those of one machine beat together:
-    whoever hears them wakes up once for all of them.
+    whoever hears them wakes up once for all of them. Who took another message within half of it
+    gets none, as long as everybody is reached.
 
     events: what the parts count beside traffic, by a name in wire.codec.EVENTS. run: its id, or
     NO_RUN.
@@ -105,6 +106,9 @@ class Node:
         self._heartbeat_s = heartbeat_s
         self._due_s = -math.inf  # of the next heartbeat
         self._beats_sent = 0
+        self._told_unreached = 0  # by the latest heartbeat
+        self._said_s: dict[str, float] = {}  # when a peer took something
+        self._now_s = 0.0
         self._unreached: set[str] = set()
         self._unheard: set[str] = set()
         self._boots: dict[str, int] = {}
@@ -160,6 +164,7 @@ class Node:
 
     def tick(self, now_s: float) -> list[Outgoing]:
         """Does the gathered work; returns what to send, heartbeats included."""
+        self._now_s = now_s
         outgoing: list[Outgoing] = []
         busy = True
         while busy:
@@ -187,11 +192,20 @@ class Node:
         if self.run == NO_RUN:
             return [hello]
         beat = Heartbeat(len(self._unreached | self._unheard), self._identity.boot)
-        watched = self._neighbours.watchers | self._unreached
+        if everyone or beat.unreached or self._told_unreached:
+            watched = self._neighbours.watchers | self._unreached
+        else:
+            watched = self._neighbours.watchers - self._told_lately(now_s)
+        self._told_unreached = beat.unreached
         beats = [
             Outgoing(peer, beat) for peer in self._neighbours.peers if everyone or peer in watched
         ]
         return [hello, *beats] if everyone else beats
+
+    def _told_lately(self, now_s: float) -> set[str]:
+        """Who took something else so lately that it needs no heartbeat before the next one."""
+        since_s = now_s - self._heartbeat_s / 2
+        return {peer for peer, said_s in self._said_s.items() if said_s > since_s}
 
     def sent(self, peer: str, *, taken: bool) -> None:
         """Tells how a send went: the heartbeat says how many of the peers took nothing."""
@@ -199,7 +213,9 @@ class Node:
             return
         if not taken:
             self._unreached.add(peer)
-        elif peer in self._unreached:
+            return
+        self._said_s[peer] = self._now_s
+        if peer in self._unreached:
             self._unreached.discard(peer)
             if not self._unreached:
                 self._due_s = -math.inf

@@ -305,11 +305,11 @@ class Collector:
         return self._captures(samples)
 
     def _captures(self, samples: Sequence[int]) -> list[Outgoing]:
-        return [
-            Outgoing(device, Capture([s & MOST_SAMPLE for s in samples[i : i + MAX_ROWS]]))
-            for i in range(0, len(samples), MAX_ROWS)
-            for device in self._devices
-        ]
+        outgoing = []
+        for start in range(0, len(samples), MAX_ROWS):
+            capture = Capture([s & MOST_SAMPLE for s in samples[start : start + MAX_ROWS]])
+            outgoing += [Outgoing(device, capture) for device in self._devices]
+        return outgoing
 
     def _ask_again(self, now_s: float) -> list[Outgoing]:
         """Samples that were lost when the first exit, or all devices, went away: devices are asked

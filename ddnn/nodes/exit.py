@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
-from ddnn.decision import decide, is_sure
+from ddnn.decision import decide, decide_one, is_sure, is_sure_of_one
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.gather import ClosedWindows, Gather
@@ -55,13 +56,12 @@ class ExitPart:
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """See Part."""
         self._now_s = now_s
-        match message:
-            case Scores(samples_N, views_N, scores_NK):
-                self._gather.put(sender, samples_N, views_N, scores_NK, now_s)
-            case Expect(samples_N, views_N):
-                self._gather.expect(samples_N, views_N)
-            case Heartbeat():
-                self._gather.liveness.hear(sender, now_s)
+        if isinstance(message, Scores):
+            self._gather.put(sender, message.samples_N, message.views_N, message.scores_NK, now_s)
+        elif isinstance(message, Expect):
+            self._gather.expect(message.samples_N, message.views_N)
+        elif isinstance(message, Heartbeat):
+            self._gather.liveness.hear(sender, now_s)
 
     def tick(self, now_s: float) -> list[Outgoing]:
         """See Part."""
@@ -73,35 +73,39 @@ class ExitPart:
         return self._gather.due_s(self._now_s)
 
     def _decide(self, batch: ClosedWindows) -> list[Outgoing]:
-        logits_NK = self._engine.run(
-            {
-                "scores": np.stack(batch.values, axis=1),
-                "present": batch.delivered_NM.astype(np.float32),
-            }
-        )["logits"]
-        rule = self._rule()
-        decision = decide(logits_NK, rule.temperature)
-        threshold = rule.threshold if self._deeper else None
-        found = zip(
-            batch.views_N,
-            decision.predicted_N.tolist(),
-            is_sure(decision.entropy_N, threshold).tolist(),
-            strict=True,
-        )
-        answers = [(p, sure) if views else (self._prior_class, True) for views, p, sure in found]
+        inputs = {"scores": batch.stacked, "present": batch.present_NM}
+        logits_NK = self._engine.run(inputs)["logits"]
+        predicted_N, entropy_N, probability_N, sure_N = self._decided(logits_NK)
+        for row, views in enumerate(batch.views_N):
+            if not views:
+                predicted_N[row], sure_N[row] = self._prior_class, True
         verdict = Verdict(
             batch.samples_N,
             batch.views_N,
-            [predicted for predicted, _ in answers],
-            decision.entropy_N.tolist(),
-            [sure for _, sure in answers],
-            decision.probability_N.tolist(),
+            predicted_N,
+            entropy_N,
+            sure_N,
+            probability_N,
         )
         outgoing = [Outgoing(COLLECTOR, verdict)]
-        unsure = [row for row, (_, sure) in enumerate(answers) if not sure]
+        unsure = [row for row, sure in enumerate(sure_N) if not sure]
         if self._deeper is not None and unsure:
             outgoing += _go_deeper(self._deeper, batch, unsure)
         return outgoing
+
+    def _decided(
+        self, logits_NK: NDArray[np.float32]
+    ) -> tuple[list[int], list[float], list[float], list[bool]]:
+        """Class, entropy, probability, and whether that is sure enough."""
+        rule = self._rule()
+        threshold = rule.threshold if self._deeper else None
+        if len(logits_NK) == 1:
+            predicted, entropy, probability = decide_one(logits_NK[0].tolist(), rule.temperature)
+            return [predicted], [entropy], [probability], [is_sure_of_one(entropy, threshold)]
+        found = decide(logits_NK, rule.temperature)
+        sure_N = is_sure(found.entropy_N, threshold)
+        predicted_N, entropy_N, probability_N = (values_N.tolist() for values_N in found)
+        return predicted_N, entropy_N, probability_N, sure_N.tolist()
 
 
 def _go_deeper(deeper: Deeper, batch: ClosedWindows, unsure: list[int]) -> list[Outgoing]:
@@ -110,7 +114,7 @@ def _go_deeper(deeper: Deeper, batch: ClosedWindows, unsure: list[int]) -> list[
     expect = Expect(samples_N, [batch.views_N[row] for row in unsure])
     outgoing = [Outgoing(name, expect) for name in deeper.above]
     for place, member in enumerate(deeper.members):
-        asked_N = [batch.samples_N[row] for row in unsure if batch.delivered_NM[row, place]]
+        asked_N = [batch.samples_N[row] for row in unsure if batch.delivered_N[row] >> place & 1]
         if asked_N:
             outgoing.append(Outgoing(member, Ask(asked_N)))
     return outgoing

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -40,18 +39,62 @@ PAST = 8
 _NONE = -1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class ClosedWindows:
     """Windows that closed together.
 
-    views_N: the parts that the rows of each stand for. delivered_NM: which members' rows count.
-    values: one array (N, ...) a member, zeros where it does not count.
+    views_N: the parts that the rows of each stand for. delivered_N: which members' rows count, bit
+    m for the m-th.
     """
 
-    samples_N: list[int]
-    views_N: list[int]
-    delivered_NM: NDArray[np.bool_]
-    values: tuple[NDArray[np.float32], ...]
+    __slots__ = ("_rows_NM", "_shapes", "delivered_N", "samples_N", "views_N")
+
+    def __init__(
+        self,
+        samples_N: list[int],
+        windows: Sequence[_Window],
+        shapes: Sequence[tuple[int, ...]],
+        missing_M: Sequence[bytes],
+    ) -> None:
+        """shapes: of one row of each member. missing_M: zeros in place of what does not count."""
+        self.samples_N = samples_N
+        self.views_N: list[int] = []
+        self.delivered_N: list[int] = []
+        self._shapes = shapes
+        self._rows_NM: list[list[bytes]] = []
+        for window in windows:
+            rows_M, views, delivered = window.rows_M, 0, 0
+            for place, seen in enumerate(window.views_M):
+                if seen:
+                    views |= seen
+                    delivered |= 1 << place
+                else:
+                    rows_M[place] = missing_M[place]
+            self.views_N.append(views)
+            self.delivered_N.append(delivered)
+            self._rows_NM.append(rows_M)
+
+    @property
+    def present_NM(self) -> NDArray[np.float32]:
+        """1 where a member's row counts, 0 where it does not."""
+        places = range(len(self._shapes))
+        bits = [[delivered >> place & 1 for place in places] for delivered in self.delivered_N]
+        return np.array(bits, dtype=np.float32)
+
+    @property
+    def values(self) -> tuple[NDArray[np.float32], ...]:
+        """One array (N, ...) a member, zeros where it does not count."""
+        columns = zip(*self._rows_NM, strict=True)
+        return tuple(
+            np.frombuffer(b"".join(rows), np.float32).reshape(len(rows), *shape)
+            for rows, shape in zip(columns, self._shapes, strict=True)
+        )
+
+    @property
+    def stacked(self) -> NDArray[np.float32]:
+        """(N, M, ...): the same in one array, of members whose rows are alike."""
+        rows = b"".join([row for rows_M in self._rows_NM for row in rows_M])
+        shape = (len(self._rows_NM), len(self._shapes), *self._shapes[0])
+        return np.frombuffer(rows, np.float32).reshape(shape)
 
 
 class StandIn(NamedTuple):
@@ -128,17 +171,18 @@ class Gather:
         behind, parts = self._behind_M[place], self._parts_M[place]
         row_bytes = len(self._missing_M[place])
         rows = values.tobytes()
+        past_R, windows = self._past_R, self._windows
         for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
             slot = sample % SLOTS
             last = last_R[slot]
             is_old = last - WRAPPED < sample <= last  # numbers begin anew after 2**32
-            if waits_R[slot] or is_old or sample in self._past_R[slot]:
+            if waits_R[slot] or is_old or sample in past_R[slot]:
                 self._refuse(sample, last, waits=bool(waits_R[slot]))
                 continue
             last_R[slot], waits_R[slot] = sample, True
-            window = self._windows.get(sample)
+            window = windows.get(sample)
             if window is None:
-                window = self._windows[sample] = _Window(now_s, len(self._shapes))
+                window = windows[sample] = _Window(now_s, len(self._shapes))
             window.delivered |= 1 << place
             window.views_M[place] = views & parts if views & behind else 0
             window.rows_M[place] = rows[number * row_bytes : (number + 1) * row_bytes]
@@ -199,13 +243,9 @@ class Gather:
             for place, waits_R in enumerate(self._waits_MR):
                 if window.delivered >> place & 1:
                     waits_R[slot] = False
-            self._settle_stand_ins(window)
-        views_N = [0] * len(windows)
-        for number, window in enumerate(windows):
-            for views in window.views_M:
-                views_N[number] |= views
-        delivered_NM = np.array([window.views_M for window in windows], dtype=bool)
-        return ClosedWindows(samples_N, views_N, delivered_NM, tuple(self._values(windows)))
+            if self._stand_ins:
+                self._settle_stand_ins(window)
+        return ClosedWindows(samples_N, windows, self._shapes, self._missing_M)
 
     def _settle_stand_ins(self, window: _Window) -> None:
         for member, parent, bit in self._stand_ins:
@@ -213,14 +253,6 @@ class Gather:
                 window.views_M[member] = 0
             elif window.views_M[member]:
                 window.views_M[member] |= 1 << bit
-
-    def _values(self, windows: list[_Window]) -> list[NDArray[np.float32]]:
-        found = []
-        for place, (shape, missing) in enumerate(zip(self._shapes, self._missing_M, strict=True)):
-            rows = [w.rows_M[place] if w.views_M[place] else missing for w in windows]
-            values = np.frombuffer(b"".join(rows), np.float32)
-            found.append(values.reshape(len(windows), *shape))
-        return found
 
     def due_s(self, now_s: float) -> float | None:
         """When a window will close though nothing more arrives."""

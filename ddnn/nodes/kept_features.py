@@ -40,7 +40,8 @@ class KeptFeatures:
         samples_N, views_N = features.samples_N, features.views_N
         features_NFHW = features.features_NFHW
         self._shape = features_NFHW.shape[1:]
-        values, row_bytes = features_NFHW.tobytes(), features_NFHW[0].nbytes
+        values = features_NFHW.tobytes()
+        row_bytes = len(values) // len(samples_N)
         for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
             count = (views & self._behind).bit_count()
             ring = self._most_R if count >= self._most else self._few_R

@@ -58,7 +58,7 @@ class ViewSource:
     """
 
     def __init__(self, views_NCHW: NDArray[Any], *, view: int, skip_absent: bool = False) -> None:
-        self._views_NCHW = views_NCHW
+        self._views_NCHW = np.asarray(views_NCHW)  # a slice of a memmap is made in Python
         self._skip_absent = skip_absent
         self._own = 1 << view
         self._captured: list[int] = []
@@ -77,7 +77,11 @@ class ViewSource:
 
     def _batch(self, samples_N: list[int]) -> SectionInput:
         recorded = len(self._views_NCHW)
-        views_NCHW = self._views_NCHW[[sample % recorded for sample in samples_N]]
+        if len(samples_N) == 1:
+            row = samples_N[0] % recorded
+            views_NCHW = self._views_NCHW[row : row + 1]
+        else:
+            views_NCHW = self._views_NCHW[[sample % recorded for sample in samples_N]]
         views_N = [self._own] * len(samples_N)
         if self._skip_absent:
             views_N = [self._own if view_CHW.any() else 0 for view_CHW in views_NCHW]
@@ -98,13 +102,14 @@ class FeatureSource:
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """See Source."""
         self._now_s = now_s
-        match message:
-            case Features(samples_N, views_N, features_NFHW):
-                self._gather.put(sender, samples_N, views_N, features_NFHW, now_s)
-            case Expect(samples_N, views_N):
-                self._gather.expect(samples_N, views_N)
-            case Heartbeat():
-                self._gather.liveness.hear(sender, now_s)
+        if isinstance(message, Features):
+            self._gather.put(
+                sender, message.samples_N, message.views_N, message.features_NFHW, now_s
+            )
+        elif isinstance(message, Expect):
+            self._gather.expect(message.samples_N, message.views_N)
+        elif isinstance(message, Heartbeat):
+            self._gather.liveness.hear(sender, now_s)
 
     def take(self, now_s: float) -> list[SectionInput]:
         """See Source."""
@@ -114,7 +119,7 @@ class FeatureSource:
             inputs: dict[str, NDArray[Any]] = {
                 f"features_{place}": values for place, values in enumerate(batch.values)
             }
-            inputs["present"] = batch.delivered_NM.astype(np.float32)
+            inputs["present"] = batch.present_NM
             found.append(SectionInput(batch.samples_N, batch.views_N, inputs))
         return found
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from ddnn.errors import WireError
 from ddnn.simulation.references import Store
 from ddnn.topology import Topology
-from ddnn.wire.codec import Codec, Header
+from ddnn.wire.codec import Codec
+from ddnn.wire.header import Header
 from ddnn.wire.messages import Features, Message, Scores
 from ddnn.wire.payloads import every_row, filled
 
@@ -41,8 +42,7 @@ class ParcelCodec(Codec):
     author = Author("", 0, 0)
 
     def __init__(self, topology: Topology, bundle: int, store: Store) -> None:
-        super().__init__(topology, bundle)
-        self.payloads = store
+        super().__init__(topology, bundle, payloads=store)
 
     def of(self, author: Author) -> ParcelCodec:
         """The same for one start of a node."""

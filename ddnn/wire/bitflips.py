@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from ddnn.wire.codec import CHECKSUM_AT, HEADER
+from ddnn.wire.header import CHECKSUM_AT, HEADER
 from ddnn.wire.messages import Kind
 
 _WITH_PAYLOAD = frozenset({int(Kind.SCORES), int(Kind.FEATURES)})

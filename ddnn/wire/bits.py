@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.topology import INT8_STEPS, ScoreType
 
-_SCORES = {"float32": "<f4", "float16": "<f2", "int8": "i1"}
+_SCORES: dict[str, np.dtype[Any]] = {
+    "float32": np.dtype("<f4"),
+    "float16": np.dtype("<f2"),
+    "int8": np.dtype("i1"),
+}
 
 
 def packed_bytes(values: int, bits: int) -> int:

@@ -7,6 +7,7 @@ keys a sender is who the message says, and whoever may connect can use up anybod
 
 from __future__ import annotations
 
+from ddnn.wire.header import ROWS_AT
 from ddnn.wire.messages import MAX_ROWS
 
 ROWS_PER_S = 40_000
@@ -21,8 +22,9 @@ PAGE_BYTES = 4096
 
 def cost_rows(data: bytes) -> int:
     """What it may cost to decode and handle this message, in rows, by its length and header."""
-    rows = min(data[2], MAX_ROWS) if len(data) > 2 else 0
-    return max(1, rows or len(data) // RECORD_BYTES) + len(data) // PAGE_BYTES
+    size = len(data)
+    rows = min(data[ROWS_AT], MAX_ROWS) if size > ROWS_AT else 0
+    return (rows or size // RECORD_BYTES or 1) + size // PAGE_BYTES
 
 
 class Budget:

@@ -36,108 +36,70 @@ Axes: N samples, V views, K classes, F filters, H, W, B bytes of one sample's fe
 
 from __future__ import annotations
 
-import math
-import struct
 import zlib
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire import bodies
 from ddnn.wire.accounts import EVENTS as EVENTS
 from ddnn.wire.accounts import AccountCodec
-from ddnn.wire.bits import pack_views, packed_bytes, unpack_views
-from ddnn.wire.messages import (
-    MAX_ROWS,
-    NO_RUN,
-    Account,
-    Ask,
-    Capture,
-    Expect,
-    Features,
-    Heartbeat,
-    Hello,
-    Kind,
-    Message,
-    Roll,
-    Samples,
-    Scores,
-    Stop,
-    Trigger,
-    Verdict,
-    Views,
-    kind_of,
-    row_count,
-)
-from ddnn.wire.payloads import Payloads, every_row, filled, filled_count
+from ddnn.wire.bits import packed_bytes
+from ddnn.wire.bodies import Bodies
+from ddnn.wire.header import CHECKSUM, CHECKSUM_AT, HEADER, VERSION, WHOLE_32, Header
+from ddnn.wire.messages import MAX_ROWS, Kind, Message
+from ddnn.wire.payloads import Payloads
 from ddnn.wire.routes import routes
 from ddnn.wire.seals import Seal, lobby_seal, run_seal
 
-VERSION = 3
-HEADER = struct.Struct("<BBBBHHII")
-_CHECKSUM = struct.Struct("<I")
-CHECKSUM_AT = HEADER.size - _CHECKSUM.size
-_BEAT = struct.Struct("<BQ")
-_THREE = struct.Struct("<QQQ")
 _KINDS = {int(kind): kind for kind in Kind}
 _WITHOUT_ROWS = frozenset(
     {Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT, Kind.HELLO, Kind.ROLL, Kind.TRIGGER}
 )
-_SAMPLES = [struct.Struct(f"<{rows}I") for rows in range(MAX_ROWS + 1)]
-_ANSWERS = [struct.Struct(f"<{rows}H{2 * rows}f{rows}B") for rows in range(MAX_ROWS + 1)]
-
-
-class Header(NamedTuple):
-    """The first 16 bytes, but for the version."""
-
-    kind: Kind
-    sender: str
-    rows: int
-    session: int
-    sequence: int
-    checksum: int
+_NO_CHECKSUM = bytes(CHECKSUM.size)
 
 
 class Codec:
-    """Encodes and decodes for one topology and one bundle."""
+    """Encodes and decodes for one topology and one bundle.
+
+    head_bytes: of a row of scores or features before its payload: sample and views.
+    """
 
     def __init__(
-        self, topology: Topology, bundle: int, tables: Mapping[str, bytes] | None = None
+        self,
+        topology: Topology,
+        bundle: int,
+        tables: Mapping[str, bytes] | None = None,
+        *,
+        payloads: Payloads | None = None,
     ) -> None:
         """bundle: 64 bits of its digest. tables: of the nodes whose features are entropy-coded,
-        by name."""
+        by name. payloads: in place of those of topology and tables."""
         self._bundle = bundle
         self.lobby = lobby_seal(bundle)
         self.is_sealed = topology.security.curve
         self._names = (COLLECTOR, *topology.nodes)
         self._place = {name: place for place, name in enumerate(self._names)}
         self._routes = routes(topology)
-        self._part_bits = topology.part_bits
-        self._mask_bytes = packed_bytes(self._part_bits, 1)
-        self._row_bytes = {
-            Kind.CAPTURE: 4,
-            Kind.ASK: 4,
-            Kind.EXPECT: self.head_bytes,
-            Kind.VERDICT: self.head_bytes + 11,
-            Kind.SCORES: self.head_bytes,
-            Kind.FEATURES: self.head_bytes,
-        }
-        self._classes = len(topology.classes)
-        self._accounts = AccountCodec(self._names, self._routes)
-        self.payloads = Payloads(topology, tables)
-
-    @property
-    def head_bytes(self) -> int:
-        """Of a row of scores or features before its payload: sample and views."""
-        return 4 + self._mask_bytes
+        self.payloads = payloads or Payloads(topology, tables)
+        parts = Bodies(
+            mask_bytes=packed_bytes(topology.part_bits, 1),
+            part_bits=topology.part_bits,
+            classes=len(topology.classes),
+            accounts=AccountCodec(self._names, self._routes),
+        )
+        self.head_bytes = parts.head_bytes
+        self._writers = parts.writers(self.payloads)
+        self._readers = parts.readers(self.payloads)
+        self._written: tuple[Message | None, str, Kind, int, bytes] = None, "", Kind.STOP, 0, b""
+        """The latest body: what is said to many is written once."""
 
     @property
     def max_bytes(self) -> int:
         """No message of this topology is larger; a socket refuses larger ones unread."""
-        row = 4 + packed_bytes(self._part_bits, 1)
         data = max(self.payloads.max_row_bytes, 12)
         account = AccountCodec.max_bytes(len(self._routes))
-        return HEADER.size + max(MAX_ROWS * (row + data), account)
+        return HEADER.size + max(MAX_ROWS * (self.head_bytes + data), account)
 
     def seal(self, run: int) -> Seal:
         """Of what is said within a run, before a sender's boot id is known."""
@@ -149,51 +111,23 @@ class Codec:
         seal: the lobby's for what leads into a run, the run's for a heartbeat, which says the
         boot id, the run's with the sender's boot id for all else.
         """
-        header = HEADER.pack(
-            VERSION,
-            kind_of(message),
-            row_count(message),
-            seal.session >> 16,
-            self._place[sender],
-            seal.session & 0xFFFF,
-            sequence & 0xFFFFFFFF,
-            0,
+        if self._written[0] is not message or self._written[1] != sender:
+            self._written = message, sender, *self._write(message, sender)
+        kind, rows, body = self._written[2:]
+        session, key = seal
+        place = self._place[sender]
+        part = bytearray(
+            HEADER.pack(
+                VERSION, kind, rows, session >> 16, place, session & 0xFFFF, sequence & WHOLE_32, 0
+            )
         )
-        body = self._body(message, sender)
-        checksum = zlib.crc32(body, zlib.crc32(header, seal.key))
-        return header[:-4] + _CHECKSUM.pack(checksum) + body
+        part += body
+        CHECKSUM.pack_into(part, CHECKSUM_AT, zlib.crc32(part, key))
+        return bytes(part)
 
-    def _body(self, message: Message, sender: str) -> bytes:
-        match message:
-            case Capture(samples_N) | Ask(samples_N):
-                return _SAMPLES[len(samples_N)].pack(*samples_N)
-            case Scores(samples_N, views_N, scores_NK):
-                scores_RK = filled(scores_NK, views_N)
-                payload = self.payloads.pack_scores(sender, scores_RK)
-                return self._head(samples_N, views_N) + payload
-            case Verdict(samples_N, views_N, predicted_N, entropy_N, final_N, probability_N):
-                answers = _ANSWERS[len(samples_N)].pack(
-                    *predicted_N, *entropy_N, *probability_N, *final_N
-                )
-                return self._head(samples_N, views_N) + answers
-            case Features(samples_N, views_N, features_NFHW):
-                payload = self.payloads.pack_features(sender, filled(features_NFHW, views_N))
-                return self._head(samples_N, views_N) + payload
-            case Expect(samples_N, views_N):
-                return self._head(samples_N, views_N)
-            case Heartbeat(unreached, boot):
-                return _BEAT.pack(min(unreached, 0xFF), boot)
-            case Hello(boot, run, data):
-                return _THREE.pack(boot, run, data)
-            case Roll(run, data, samples):
-                return _THREE.pack(run, data, samples)
-            case Stop() | Trigger():
-                return b""
-            case Account():
-                return self._accounts.encode(message)
-
-    def _head(self, samples_N: Samples, views_N: Views) -> bytes:
-        return _SAMPLES[len(samples_N)].pack(*samples_N) + pack_views(views_N, self._mask_bytes)
+    def _write(self, message: Message, sender: str) -> tuple[Kind, int, bytes]:
+        kind, write = self._writers[type(message)]
+        return kind, *write(message, sender)
 
     def read_header(self, data: bytes) -> Header:
         """What the message says of itself. Nothing of it is to be believed before `is_whole`.
@@ -214,14 +148,13 @@ class Codec:
     @staticmethod
     def is_whole(header: Header, data: bytes, seal: Seal) -> bool:
         """Whether the message is undamaged, and was sealed so."""
-        start = zlib.crc32(bytes(4), zlib.crc32(data[: HEADER.size - 4], seal.key))
-        return zlib.crc32(memoryview(data)[HEADER.size :], start) == header.checksum
+        start = zlib.crc32(_NO_CHECKSUM, zlib.crc32(data[:CHECKSUM_AT], seal.key))
+        return zlib.crc32(data[HEADER.size :], start) == header.checksum
 
     @staticmethod
     def announced_boot(data: bytes) -> int:
         """The boot id that a heartbeat brings. Raises WireError for one of another length."""
-        _check_length(memoryview(data)[HEADER.size :], _BEAT.size)
-        return int(_BEAT.unpack_from(data, HEADER.size)[1])
+        return bodies.announced_boot(data)
 
     def decode(self, header: Header, data: bytes, *, receiver: str) -> Message:
         """The message whose header this is.
@@ -229,104 +162,11 @@ class Codec:
         Raises WireError, whose `reason` is one of EVENTS, for anything but a possible message on
         a route that the topology has.
         """
-        kind, rows = header.kind, header.rows
-        if (header.sender, receiver, kind) not in self._routes:
-            raise WireError("bad-route", f"{kind.name} from {header.sender}")
+        kind, sender, rows = header[:3]
+        if (sender, receiver, kind) not in self._routes:
+            raise WireError("bad-route", f"{kind.name} from {sender}")
         if rows > MAX_ROWS:
             raise WireError("too-large", f"{rows} rows, want at most {MAX_ROWS}")
         if (rows == 0) != (kind in _WITHOUT_ROWS):
             raise WireError("bad-value", f"{kind.name} of {rows} rows")
-        body = memoryview(data)[HEADER.size :]
-        row_bytes = self._row_bytes.get(kind)
-        if row_bytes is None:
-            return self._without_rows(header, body)
-        if kind.is_data:
-            return self._data(header, body, rows * row_bytes)
-        _check_length(body, rows * row_bytes)
-        return self._rows(header, body)
-
-    def _without_rows(self, header: Header, body: memoryview) -> Message:
-        match header.kind:
-            case Kind.HEARTBEAT:
-                _check_length(body, _BEAT.size)
-                return Heartbeat(*_BEAT.unpack(body))
-            case Kind.STOP:
-                _check_length(body, 0)
-                return Stop()
-            case Kind.TRIGGER:
-                _check_length(body, 0)
-                return Trigger()
-            case Kind.HELLO:
-                _check_length(body, _THREE.size)
-                return Hello(*_THREE.unpack(body))
-            case Kind.ROLL:
-                _check_length(body, _THREE.size)
-                return _roll(*_THREE.unpack(body))
-            case _:
-                _check_length(body, AccountCodec.wanted_bytes(body))
-                return self._accounts.decode(body, header.sender)
-
-    def _rows(self, header: Header, body: memoryview) -> Message:
-        """A message whose rows are of fixed length, which the body has."""
-        samples_N = _SAMPLES[header.rows].unpack_from(body)
-        match header.kind:
-            case Kind.CAPTURE:
-                return Capture(samples_N)
-            case Kind.ASK:
-                return Ask(samples_N)
-        views_N = self._views_of(body, header.rows)
-        if header.kind is Kind.EXPECT:
-            return Expect(samples_N, views_N)
-        return self._verdict(samples_N, views_N, body[header.rows * self.head_bytes :])
-
-    def _data(self, header: Header, body: memoryview, head_bytes: int) -> Scores | Features:
-        """Scores or features, whose head of samples and views tells how long they are."""
-        if len(body) < head_bytes:
-            _check_length(body, head_bytes)
-        samples_N = _SAMPLES[header.rows].unpack_from(body)
-        views_N = self._views_of(body, header.rows)
-        rows = filled_count(views_N)
-        payload_bytes = self.payloads.wanted_bytes(header.kind, header.sender, rows)
-        if payload_bytes is not None:
-            _check_length(body, head_bytes + payload_bytes)
-        payload = body[head_bytes:]
-        if header.kind is Kind.SCORES:
-            scores_RK = self.payloads.unpack_scores(header.sender, payload)
-            return Scores(samples_N, views_N, every_row(scores_RK, views_N))
-        values = self.payloads.unpack_features(header.sender, payload, rows)
-        return Features(samples_N, views_N, every_row(values, views_N))
-
-    def _views_of(self, body: memoryview, rows: int) -> Views:
-        views_N = unpack_views(body[4 * rows : self.head_bytes * rows], self._mask_bytes)
-        if max(views_N) >> self._part_bits:
-            raise WireError("bad-flag", f"a part beyond {self._part_bits - 1}")
-        return views_N
-
-    def _verdict(self, samples_N: Samples, views_N: Views, body: memoryview) -> Verdict:
-        rows = len(samples_N)
-        answers = _ANSWERS[rows].unpack_from(body)
-        predicted_N, entropy_N = answers[:rows], answers[rows : 2 * rows]
-        probability_N, final_N = answers[2 * rows : 3 * rows], answers[3 * rows :]
-        shares_N = entropy_N + probability_N
-        if max(predicted_N) >= self._classes:
-            raise WireError("bad-value", f"class {max(predicted_N)}, want < {self._classes}")
-        if any(map(math.isnan, shares_N)):
-            raise WireError("not-finite", "NaN among entropies and probabilities")
-        if min(shares_N) < 0 or max(shares_N) > 1:
-            raise WireError("bad-value", "entropy or probability outside [0, 1]")
-        if max(final_N) > 1:
-            raise WireError("bad-flag", f"final {max(final_N)}, want 0 or 1")
-        return Verdict(
-            samples_N, views_N, predicted_N, entropy_N, tuple(map(bool, final_N)), probability_N
-        )
-
-
-def _check_length(body: memoryview, wanted: int) -> None:
-    if len(body) != wanted:
-        raise WireError("bad-length", f"{len(body)} bytes of body, want {wanted}")
-
-
-def _roll(run: int, data: int, samples: int) -> Roll:
-    if run == NO_RUN:
-        raise WireError("bad-value", f"run {NO_RUN}, which is none")
-    return Roll(run, data, samples)
+        return self._readers[kind](header, data)

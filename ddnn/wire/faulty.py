@@ -22,7 +22,7 @@ from typing import Literal, get_args
 
 from ddnn.topology import Topology
 from ddnn.wire.bitflips import flipped
-from ddnn.wire.codec import HEADER
+from ddnn.wire.header import HEADER
 from ddnn.wire.trace import Trace
 from ddnn.wire.transport import Arrived, Transport
 
@@ -116,18 +116,20 @@ class FaultyTransport:
 
     def send(self, peer: str, data: bytes) -> bool:
         """See Transport. A message that a fault takes counts as taken: the network had it."""
-        self._release()
         if not self._faults and not self._held:
             return self._inner.send(peer, data)
+        self._release()
         return self._carry(peer, data)
 
     def receive(self, timeout_s: float) -> list[Arrived]:
         """See Transport."""
-        self._release()
+        if self._held:
+            self._release()
         if self._held:
             timeout_s = min(timeout_s, max(0.0, self._held[0][0] - self._clock()))
         arrived = self._inner.receive(timeout_s)
-        self._release()
+        if self._held:
+            self._release()
         if not self._faults:
             return arrived
         passed = (

@@ -38,7 +38,8 @@ class Heard:
                 raise WireError("replayed", f"boot {boot:016x}, while {self.boot:016x} speaks")
         elif (latest - sequence) % 2**32 < 2**31:
             raise WireError("replayed", f"number {sequence}, {latest} heard")
-        self._latest.pop(boot, None)
+        elif boot != self.boot:
+            del self._latest[boot]  # who speaks stands last
         self._latest[boot] = sequence
         if len(self._latest) > STARTS:
             del self._latest[next(iter(self._latest))]

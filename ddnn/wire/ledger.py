@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.wire.bits import entropy_bytes, symbol_counts
-from ddnn.wire.codec import HEADER, Codec
-from ddnn.wire.messages import (
-    Account,
-    Features,
-    KernelCount,
-    Kind,
-    LinkCount,
-    Message,
-    Scores,
-    row_count,
-)
+from ddnn.wire.codec import Codec
+from ddnn.wire.header import HEADER, ROWS_AT
+from ddnn.wire.messages import DATA, Account, KernelCount, Kind, LinkCount, Message
 from ddnn.wire.payloads import filled_count
 
 SEGMENT_BYTES = 1448
@@ -101,20 +94,20 @@ class Ledger:
         key = (link, kind, sent)
         tally = self._tallies.get(key)
         if tally is None:
-            found = self._codec.payloads.symbols(kind, link[0]) if kind.is_data else (8, 0)
+            found = self._codec.payloads.symbols(kind, link[0]) if kind in DATA else (8, 0)
             tally = self._tallies[key] = _Tally(symbol_bits=found[0], padding=found[1])
         tally.parts[len(data) + self._seal_bytes] += 1
-        if isinstance(message, Scores | Features):
+        if kind in DATA:
             self._count_payload(tally, message, data)
         else:
-            tally.rows += row_count(message)
+            tally.rows += data[ROWS_AT]
 
-    def _count_payload(self, tally: _Tally, message: Scores | Features, data: bytes) -> None:
+    def _count_payload(self, tally: _Tally, message: Any, data: bytes) -> None:
         """Scores and features are the end of the message, after samples and presence."""
-        start = HEADER.size + len(message.samples_N) * self._head_bytes
+        payload = data[HEADER.size + data[ROWS_AT] * self._head_bytes :]
         tally.rows += filled_count(message.views_N)
-        tally.payload += len(data) - start
-        tally.pending += memoryview(data)[start:]
+        tally.payload += len(payload)
+        tally.pending += payload
         if len(tally.pending) >= PENDING_BYTES:
             tally.settle()
 

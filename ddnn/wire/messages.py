@@ -1,8 +1,11 @@
 """What nodes say to each other, as plain values. The byte layout is in `codec`.
 
 Most messages have one row, or few: numbers stand in plain sequences, only scores and features in
-arrays. views_N says of each row which views have a part in it: bit v for view v. Bits beyond the
-last view are for the nodes of Topology.bypassable: 1 where the children's features went past it.
+arrays. Nobody changes a message; those on a sample's way are not frozen, since to make one of them
+would take twice as long.
+
+views_N says of each row which views have a part in it: bit v for view v. Bits beyond the last view
+are for the nodes of Topology.bypassable: 1 where the children's features went past it.
 
 Axes: N samples (rows of the message), V views, K classes, F filters, H, W.
 """
@@ -45,22 +48,28 @@ class Kind(IntEnum):
     @property
     def is_data(self) -> bool:
         """Carries what the byte equation counts; all else is control."""
-        return self in (Kind.SCORES, Kind.FEATURES)
+        return self in DATA
 
     @property
     def is_of_a_run(self) -> bool:
         """Means nothing outside its run; the others lead into one."""
-        return self not in (Kind.HELLO, Kind.ROLL)
+        return self not in LOBBY
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+DATA = frozenset({Kind.SCORES, Kind.FEATURES})
+"""See Kind.is_data; a set is asked in half the time."""
+LOBBY = frozenset({Kind.HELLO, Kind.ROLL})
+"""Kinds that lead into a run, see Kind.is_of_a_run."""
+
+
+@dataclass(slots=True, eq=False)
 class Capture:
     """Collector to device: classify your view of these samples."""
 
     samples_N: Samples
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scores:
     """Section to the holder of its tier's exit: one float32 per class."""
 
@@ -69,14 +78,14 @@ class Scores:
     scores_NK: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Ask:
     """Exit to the sections of its tier: send your features of these samples up."""
 
     samples_N: Samples
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Expect:
     """Exit to the nodes of the next tier: features of these views are on their way to you."""
 
@@ -84,7 +93,7 @@ class Expect:
     views_N: Views
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Features:
     """Section to its parent: the feature maps, at the section's bits per value on the wire."""
 
@@ -93,7 +102,7 @@ class Features:
     features_NFHW: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Verdict:
     """Exit to the collector: its answer. Not final: it holds only if no deeper exit answers.
 

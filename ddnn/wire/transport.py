@@ -12,11 +12,12 @@ from typing import NamedTuple, Protocol
 
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR
-from ddnn.wire.codec import Codec, Header
+from ddnn.wire.codec import Codec
+from ddnn.wire.header import Header
 from ddnn.wire.heard import Heard
 from ddnn.wire.kernel import Traffic
 from ddnn.wire.ledger import Ledger
-from ddnn.wire.messages import NO_RUN, KernelCount, Kind, Message, kind_of
+from ddnn.wire.messages import KINDS, LOBBY, NO_RUN, KernelCount, Kind, Message
 from ddnn.wire.seals import Seal
 
 _REPEATED = frozenset({Kind.HEARTBEAT, Kind.HELLO, Kind.ROLL})
@@ -102,7 +103,7 @@ class Mailbox:
 
     def send(self, peer: str, message: Message) -> bool:
         """Sends; False where it was not taken (counted as `unsent`, but for heartbeats)."""
-        kind = kind_of(message)
+        kind = KINDS[type(message)]
         sequence = self._sequences.get(peer, -1) + 1
         seal = self._seal_for(kind)
         data = self._codec.encode(message, sender=self.name, sequence=sequence, seal=seal)
@@ -115,51 +116,57 @@ class Mailbox:
         return True
 
     def _seal_for(self, kind: Kind) -> Seal:
-        if not kind.is_of_a_run:
-            return self._codec.lobby
-        return self._run_seal if kind is Kind.HEARTBEAT else self._own_seal
+        if kind is Kind.HEARTBEAT:
+            return self._run_seal
+        return self._codec.lobby if kind in LOBBY else self._own_seal
 
     def receive(self, timeout_s: float) -> list[Received]:
         """The messages that have arrived and may be believed; others are counted by reason."""
+        arrived = self._transport.receive(timeout_s)
+        if not arrived:
+            return []
+        now_s = self._clock()
         received = []
-        for data, peer in self._transport.receive(timeout_s):
+        for data, peer in arrived:
             try:
-                if not self._admits(data, peer, self._clock()):
+                if not self._admits(data, peer, now_s):
                     raise WireError("over-budget", "more than one sender may have handled")
                 header = self._codec.read_header(data)
-                if peer is not None and peer != header.sender:
-                    raise WireError("impersonated", f"{header.sender} by {peer}")
-                message = self._opened(header, data)
+                sender = header.sender
+                if peer is not None and peer != sender:
+                    raise WireError("impersonated", f"{sender} by {peer}")
+                message = self._opened(header, data, now_s)
             except WireError as refused:
                 self.ledger.refuse(data, refused.reason)
                 continue
-            self.ledger.count((header.sender, self.name), message, header.kind, data, sent=False)
-            received.append(Received(header.sender, message))
+            self.ledger.count((sender, self.name), message, header.kind, data, sent=False)
+            received.append(Received(sender, message))
         return received
 
-    def _opened(self, header: Header, data: bytes) -> Message:
+    def _opened(self, header: Header, data: bytes, now_s: float) -> Message:
         """The message. Raises WireError unless it is whole, new, and of this bundle and run."""
-        if not header.kind.is_of_a_run:
+        kind, sender = header.kind, header.sender
+        if kind in LOBBY:
             self._check_whole(header, data, self._codec.lobby._replace(session=header.session))
             if header.session != self.session:
-                self.foreign[header.sender] = header.session
+                self.foreign[sender] = header.session
                 raise WireError("session", f"got {header.session:06x}, want {self.session:06x}")
             return self._codec.decode(header, data, receiver=self.name)
         if header.session != self._run_seal.session:
             raise WireError("other-run", f"{header.session:06x}, not {self._run_seal.session:06x}")
-        heard = self._heard.get(header.sender)
-        if header.kind is Kind.HEARTBEAT:
+        heard = self._heard.get(sender)
+        if kind is Kind.HEARTBEAT:
             self._check_whole(header, data, self._run_seal)
             boot = self._codec.announced_boot(data)
-            heard = heard or Heard(self._run_seal, boot, self._clock())
+            heard = heard or Heard(self._run_seal, boot, now_s)
         elif heard is None:
-            raise WireError("unannounced", f"{header.sender}: no heartbeat of it in this run")
+            raise WireError("unannounced", f"{sender}: no heartbeat of it in this run")
         else:
             self._check_whole(header, data, heard.seal)
             boot = heard.boot
         message = self._codec.decode(header, data, receiver=self.name)
-        heard.take(boot, header.sequence, self._clock(), self._patience_s)
-        self._heard[header.sender] = heard
+        heard.take(boot, header.sequence, now_s, self._patience_s)
+        self._heard[sender] = heard
         return message
 
     def _check_whole(self, header: Header, data: bytes, seal: Seal) -> None:

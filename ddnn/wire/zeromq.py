@@ -59,8 +59,12 @@ CLOSE_S = 1.0
 HANDSHAKE_MS = 5000
 """How long a handshake may take; ZeroMQ alone gives it 30 s."""
 WATCH_S = 0.1
-"""How often the monitors are read and the guards look: a lost connection stays half open for so
-long, and a message without end grows."""
+"""How often to ask whether monitors have news: a lost connection stays half open for so long."""
+BUSY_S = 0.002
+"""The guards look as soon as the process has used so much processor time since they did: what
+arrives takes some, so that meanwhile a message without end grows by no more than some megabytes."""
+LOOK_S = 1.0
+"""How often the guards look at least."""
 WAKING_BYTES = 4096
 HANDSHAKE_BYTES = 512
 """MAXMSGSIZE counts handshakes too, and the bytes that encryption adds."""
@@ -92,6 +96,11 @@ class _Outbox:
     def connect(self) -> None:
         """Begins; goes on by itself until `close`."""
         self._socket.connect(self._address)
+
+    @property
+    def is_failing(self) -> bool:
+        """It is to start anew after a pause."""
+        return self._retry_s < math.inf
 
     def look_after(self, now_s: float) -> None:
         """Starts anew, after a pause, where a handshake failed; takes nothing in."""
@@ -133,7 +142,11 @@ class ZmqTransport:
         self._seal_bytes = 0 if keys is None else SEAL_BYTES
         self._context = zmq.Context(io_threads=1)
         self._outboxes: dict[str, _Outbox] = {}
-        self._watched_s = 0.0
+        self._ways: tuple[_Outbox, ...] = ()
+        self._watched_s = self._looked_s = self._used_s = -math.inf
+        self._is_behind = False
+        self._wait_ms = -1
+        self._polls = keys is not None
         self._refused_bytes = 0
         self._is_closed = False
         self._news = selectors.DefaultSelector()
@@ -149,6 +162,7 @@ class ZmqTransport:
             for peer, address in peers.items():
                 self._outboxes[peer] = self._make_outbox(peer, address)
                 self._outboxes[peer].connect()
+            self._ways = tuple(self._outboxes.values())
         except TransportError as error:
             self.close()
             raise TransportError(f"{error}; wanted by {name}") from error
@@ -227,28 +241,28 @@ class ZmqTransport:
         """
         if not self._is_counted:
             return None
-        self._look_after()
+        self._look_after(closely=True)
         counted = total([watch.connections.traffic for watch in self._watches])
         return counted._replace(received=counted.received - self._refused_bytes)
 
     @property
     def _watches(self) -> list[Watch]:
-        return [self._watch, *(outbox.watch for outbox in self._outboxes.values())]
+        return [self._watch, *(outbox.watch for outbox in self._ways)]
 
-    def _look_after(self) -> None:
-        """Monitors are read, guards look, lost causes are tried again, the door's count is carried
-        over."""
-        self._watched_s = now_s = time.monotonic()
-        behind = [watch for watch in self._watches if watch.is_behind]
-        told = [key.data for key, _ in self._news.select(0)]
-        for watch in {*behind, *told}:
+    def _look_after(self, *, closely: bool = False) -> None:
+        """Monitors that have news are read, the door's count is carried over; `_look_closely`
+        where there was news, or something to look at."""
+        now_s, used_s = time.monotonic(), time.process_time()
+        self._watched_s = now_s
+        told: set[Watch] = {key.data for key, _ in self._news.select(0)}
+        if self._is_behind:
+            told |= {watch for watch in self._watches if watch.is_behind}
+        for watch in told:
             watch.read()
-        self._watch.look()
-        self._stay_reachable()
-        for outbox in self._outboxes.values():
-            outbox.look_after(now_s)
-        if any(watch.is_behind for watch in self._watches):
-            self._watched_s = -math.inf
+        is_due = used_s >= self._used_s + BUSY_S or now_s >= self._looked_s + LOOK_S
+        if closely or told or is_due or any(outbox.is_failing for outbox in self._ways):
+            self._looked_s, self._used_s = now_s, used_s
+            self._look_closely(now_s)
         if self._doorman is not None and self._doorman.refused:
             self.events["stranger"] += self._doorman.refused
             self._doorman.refused = 0
@@ -256,6 +270,17 @@ class ZmqTransport:
     def wake_on(self, descriptor: int) -> None:
         """From now on `receive` also returns when something can be read there; it is read."""
         self._poller.register(descriptor, zmq.POLLIN)
+        self._polls = True
+
+    def _look_closely(self, now_s: float) -> None:
+        """Guards look, lost causes are tried again."""
+        self._watch.look()
+        self._stay_reachable()
+        for outbox in self._ways:
+            outbox.look_after(now_s)
+        self._is_behind = any(watch.is_behind for watch in self._watches)
+        if self._is_behind:
+            self._watched_s = -math.inf
 
     def send(self, peer: str, data: bytes) -> bool:
         """See Transport."""
@@ -271,45 +296,67 @@ class ZmqTransport:
             self._look_after()
         guard = self._watch.guard
         wait_s = 0 if guard.is_suspicious else min(timeout_s, WATCH_S)
-        ready = self._poller.poll(max(0, math.ceil(wait_s * 1000)))
+        wait_ms = max(0, math.ceil(wait_s * 1000))
         messages: list[Arrived] = []
+        drain = self._poll_and_drain if self._polls else self._drain
+        is_empty = drain(messages, wait_ms)
+        guard.settle(is_empty=is_empty)
+        return messages
+
+    def _drain(self, messages: list[Arrived], wait_ms: int) -> bool:
+        """Takes what is there; returns whether nothing is left. To wait in `recv` costs a third of
+        the system calls of a poll before it."""
+        inbox = self._inbox
+        if wait_ms != self._wait_ms:
+            self._wait_ms = wait_ms
+            inbox.setsockopt(zmq.RCVTIMEO, wait_ms)
+        try:
+            self._take(messages, inbox.recv(0, copy=False))
+        except zmq.Again:
+            return True
+        for _ in range(DRAIN_MESSAGES - 1):
+            if not int(inbox.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                return True
+            self._take(messages, inbox.recv(zmq.NOBLOCK, copy=False))
+        return False
+
+    def _poll_and_drain(self, messages: list[Arrived], wait_ms: int) -> bool:
+        """As `_drain`, where there is more to wait for than messages."""
+        ready = self._poller.poll(wait_ms)
         for _ in range(DRAIN_MESSAGES):
             if not ready:
                 break
             for socket, _ in ready:
                 if socket is self._inbox:
-                    self._take(messages)
+                    self._take(messages, self._inbox.recv(zmq.NOBLOCK, copy=False))
                 elif isinstance(socket, int):  # a descriptor
                     os.read(socket, WAKING_BYTES)
                 elif self._doorman is not None:
                     self._doorman.answer()
             ready = self._poller.poll(0)  # a third of what it costs to be told by an exception
-        guard.settle(is_empty=all(socket is not self._inbox for socket, _ in ready))
-        return messages
+        return all(socket is not self._inbox for socket, _ in ready)
 
-    def _take(self, messages: list[Arrived]) -> None:
-        """The next message, if it is of one part."""
-        part = first = self._inbox.recv(zmq.NOBLOCK, copy=False)
-        framed_bytes = self._framed_bytes(len(part))
+    def _take(self, messages: list[Arrived], first: zmq.Frame) -> None:
+        """A message, if it is of one part."""
+        data = first.bytes
+        framed_bytes = self._framed_bytes(len(data))
+        if first.more:
+            self._refuse_parts(first, framed_bytes)
+            return
+        self._watch.guard.note(int(first.get(zmq.SRCFD)), framed_bytes)
+        messages.append((data, None if self._keys is None else _sender(first)))
+
+    def _refuse_parts(self, first: zmq.Frame, framed_bytes: int) -> None:
+        part = first
         while part.more:
             part = self._inbox.recv(zmq.NOBLOCK, copy=False)
             framed_bytes += self._framed_bytes(len(part))
         self._watch.guard.note(int(first.get(zmq.SRCFD)), framed_bytes)
-        if part is first:
-            messages.append((part.bytes, self._sender(part)))
-        else:
-            self.events["multipart"] += 1
-            self._refused_bytes += framed_bytes
+        self.events["multipart"] += 1
+        self._refused_bytes += framed_bytes
 
     def _framed_bytes(self, part_bytes: int) -> int:
         return zmtp_bytes(part_bytes + self._seal_bytes)
-
-    def _sender(self, part: zmq.Frame) -> str | None:
-        """By the key of its connection; None where there are no keys."""
-        if self._keys is None:
-            return None
-        name = part.get("User-Id")
-        return name if isinstance(name, str) else ""
 
     def close(self, linger_ms: int = 0) -> None:
         """See Transport. Waits up to linger_ms for what is still queued, and no longer than
@@ -327,3 +374,9 @@ class ZmqTransport:
             ending.join(linger_ms / 1000 + CLOSE_S)
         for watch in watches:
             watch.connections.close()
+
+
+def _sender(part: zmq.Frame) -> str:
+    """By the key of its connection."""
+    name = part.get("User-Id")
+    return name if isinstance(name, str) else ""

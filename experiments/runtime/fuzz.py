@@ -32,7 +32,8 @@ from ddnn.run.failures.plan import plan_of
 from ddnn.run.inprocess import RUN, run_inprocess
 from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
 from ddnn.topology import COLLECTOR, Topology
-from ddnn.wire.codec import HEADER, Codec
+from ddnn.wire.codec import Codec
+from ddnn.wire.header import HEADER
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import MAX_ROWS, Ask, Capture, Heartbeat, Kind, Message, Scores, kind_of
 from ddnn.wire.routes import routes

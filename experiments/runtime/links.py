@@ -19,7 +19,7 @@ from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.run.launcher.launch import Options, launch
 from ddnn.topology import CLOUD, Topology
-from ddnn.wire.codec import HEADER
+from ddnn.wire.header import HEADER
 from experiments.shared.provenance import write_measured
 from experiments.shared.script import add_places, command, results_folder
 

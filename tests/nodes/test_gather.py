@@ -45,8 +45,8 @@ class Bench:
         for batch in self.gather.close(self.now_s):
             assert 0 < len(batch.samples_N) <= MAX_ROWS
             assert_rows_belong(batch)
-            for sample, delivered_M in zip(batch.samples_N, batch.delivered_NM, strict=True):
-                closed[sample] = "".join(np.array(MEMBERS)[delivered_M])
+            for sample, delivered_M in zip(batch.samples_N, batch.present_NM, strict=True):
+                closed[sample] = "".join(np.array(MEMBERS)[delivered_M > 0])
         return closed
 
 
@@ -58,10 +58,11 @@ def row(member: str, samples: Sequence[int]) -> np.ndarray:
 
 def assert_rows_belong(batch: ClosedWindows) -> None:
     """Each row is the one that its member delivered for its sample, or zeros."""
+    np.testing.assert_array_equal(batch.stacked, np.stack(batch.values, axis=1))
     bits_M = 1 << np.arange(len(MEMBERS))
-    np.testing.assert_array_equal(batch.views_N, batch.delivered_NM @ bits_M)
+    np.testing.assert_array_equal(batch.views_N, batch.present_NM @ bits_M)
     for place, member in enumerate(MEMBERS):
-        wanted = row(member, batch.samples_N) * batch.delivered_NM[:, place, None]
+        wanted = row(member, batch.samples_N) * batch.present_NM[:, place, None]
         np.testing.assert_array_equal(batch.values[place], wanted)
 
 
@@ -336,7 +337,7 @@ class Fallback:
     def close(self, now_s: float = 0.0) -> list[tuple[int, list[bool], list[float]]]:
         """Parts, who counts, and whose values are fused."""
         return [
-            (b.views_N[0], b.delivered_NM[0].tolist(), [float(v[0, 0]) for v in b.values])
+            (b.views_N[0], b.present_NM[0].tolist(), [float(v[0, 0]) for v in b.values])
             for b in self.gather.close(now_s)
         ]
 
@@ -382,4 +383,4 @@ def test_nobody_says_for_others_that_they_were_passed_by():
     alone.gather.put("a", [1], [0b1000], row("a", [1]), 0.0)
     alone.now_s = DEADLINE_S
     (batch,) = alone.gather.close(alone.now_s)
-    assert (batch.views_N, batch.delivered_NM.any()) == ([0], False)
+    assert (batch.views_N, batch.present_NM.any()) == ([0], False)

@@ -211,6 +211,30 @@ def test_the_heart_beats_at_its_interval_and_tells_who_is_neither_reached_nor_he
     assert beats(node, 0.5) == [("a", 1), ("b", 1)]
 
 
+def test_a_heart_does_not_beat_for_whoever_has_just_heard_something_else():
+    node = node_of()
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    node.handle("b", Ask([1]), 0.0)
+    for now_s in (0.0, 0.1):
+        for peer, _ in beats(node, now_s):
+            node.sent(peer, taken=True)
+    node.tick(0.16)
+    node.sent("a", taken=True)
+    assert beats(node, 0.2) == [("b", 0)]
+    node.sent("b", taken=True)
+    assert beats(node, 0.31) == [("a", 0), ("b", 0)]
+
+
+def test_whoever_does_not_reach_all_says_so_to_everybody():
+    node = node_of()
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    node.handle("b", Ask([1]), 0.0)
+    beats(node, 0.0)
+    node.tick(0.09)
+    node.sent("a", taken=True)
+    assert beats(node, 0.1) == [("a", 1), ("b", 1)]
+
+
 def test_another_start_of_a_peer_is_greeted_at_once():
     node = node_of()
     node.handle(COLLECTOR, Roll(1), 0.0)

@@ -12,7 +12,7 @@ from ddnn.nodes.recorder import Recorder
 from ddnn.run.failures.plan import FailurePlan, parse_failure
 from ddnn.run.inprocess import run_inprocess
 from ddnn.topology import Topology
-from ddnn.wire.codec import HEADER
+from ddnn.wire.header import HEADER
 from ddnn.wire.messages import Kind
 
 SAMPLES = 40

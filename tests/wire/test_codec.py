@@ -14,7 +14,8 @@ from speaker import BOOT, RUN
 from ddnn.coding.entropy import CONTEXTS
 from ddnn.errors import WireError
 from ddnn.topology import COLLECTOR, Topology, read_topology
-from ddnn.wire.codec import EVENTS, Codec, Header
+from ddnn.wire.codec import EVENTS, Codec
+from ddnn.wire.header import Header
 from ddnn.wire.messages import (
     KINDS,
     MAX_ROWS,

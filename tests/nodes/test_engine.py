@@ -1,0 +1,59 @@
+"""A batch of one in bound buffers beside the same rows in a batch. N samples."""
+
+import numpy as np
+import pytest
+from builders import star_topology
+from networks import Trained, Trainer
+
+from ddnn.nodes.engine import Engine
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Trained:
+    return Trainer(tmp_path_factory.mktemp("bundles"))(star_topology(), 16)
+
+
+def engine_of(trained: Trained) -> tuple[Engine, np.ndarray]:
+    return Engine(trained.bundle.section_path("cam1")), trained.samples.views_NVCHW[:, 1]
+
+
+def test_one_row_gives_what_it_gives_among_others(trained):
+    """Sums of signs are whole, so that not even their order matters."""
+    engine, views_NCHW = engine_of(trained)
+    together = engine.run({"views": views_NCHW})
+    for row in range(len(views_NCHW)):
+        alone = engine.run({"views": views_NCHW[row : row + 1]})
+        np.testing.assert_array_equal(alone["features"][0], together["features"][row])
+        np.testing.assert_allclose(alone["scores"][0], together["scores"][row], atol=1e-5)
+
+
+def test_what_was_returned_stays_when_the_next_row_is_run(trained):
+    engine, views_NCHW = engine_of(trained)
+    first = engine.run({"views": views_NCHW[:1]})
+    kept = {name: values.copy() for name, values in first.items()}
+    engine.run({"views": 255 - views_NCHW[:1]})
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, kept[name])
+
+
+def test_engines_of_one_file_share_no_buffer(trained):
+    one, views_NCHW = engine_of(trained)
+    other, _ = engine_of(trained)
+    wanted = one.run({"views": views_NCHW[:1]})
+    other.run({"views": 255 - views_NCHW[:1]})
+    np.testing.assert_array_equal(one.run({"views": views_NCHW[:1]})["scores"], wanted["scores"])
+
+
+def test_several_inputs_are_told_apart_by_name(trained):
+    engine = Engine(trained.bundle.section_path("cloud"))
+    rng = np.random.default_rng(0)
+    shape = star_topology().feature_shape("cam0")
+    inputs = {
+        f"features_{place}": rng.choice([-1, 1], (2, *shape)).astype(np.float32)
+        for place in range(3)
+    }
+    inputs["present"] = np.array([[1, 0, 1], [1, 1, 1]], dtype=np.float32)
+    together = engine.run(inputs)
+    for row in range(2):
+        alone = engine.run({name: values[row : row + 1] for name, values in inputs.items()})
+        np.testing.assert_allclose(alone["scores"][0], together["scores"][row], atol=1e-5)
