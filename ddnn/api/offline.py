@@ -18,6 +18,8 @@ from ddnn.run.failures.plan import actions, plan_for, presence
 from ddnn.run.hosts import check_reachable
 from ddnn.run.links import check_links
 from ddnn.run.outcome import failure_entry
+from ddnn.study.jobs_folder import Show
+from ddnn.study.subsets import OnEngine
 from ddnn.topology import Topology, read_topology
 from ddnn.training.calibrate import Calibration, Goal
 from ddnn.training.evaluate import evaluate_run
@@ -109,16 +111,30 @@ def failures(
     data: str | Path | None = None,
     split: str = "test",
     view_map: Mapping[str, str] | None = None,
+    engine: str | None = None,
+    out: str | Path | None = None,
+    show: Show = lambda _course: None,
 ) -> FailureResult:
     """Tries a run with every set of its devices lost, offline: 2^V - 1 sets of V devices.
 
-    Options as in `evaluate`. Writes `failures/report.json` and `failures/subsets.csv`.
-    Raises ConfigError for more than 16 devices.
+    Options as in `evaluate`. Writes `report.json` and `subsets.csv` into `out`, by default the
+    run's folder `failures`. engine: `local`, `ray` or `slurm` for a job a set, see
+    ddnn.study.engine; the files are the same, and jobs that are in `out` already are not run
+    again. show: told of each job.
+    Raises ConfigError for more than 16 devices or an engine that is not there, DdnnError where
+    jobs failed.
     """
     opened = _opened(run)
-    report = failures_run(opened, card=data, split=split, view_map=view_map)
-    path = opened.folder / FOLDER / SUBSETS
-    with path.open(newline="", encoding="utf-8") as file:
+    folder = opened.folder / FOLDER if out is None else Path(out)
+    find = None
+    if engine is not None:
+        find = OnEngine(
+            engine=engine, folder=folder, split=split, card=data, view_map=view_map, show=show
+        )
+    report = failures_run(
+        opened, card=data, split=split, view_map=view_map, folder=folder, find=find
+    )
+    with (folder / SUBSETS).open(newline="", encoding="utf-8") as file:
         subsets = tuple(map(tuple, csv.reader(file)))
     return FailureResult(report=report, subsets=subsets)
 

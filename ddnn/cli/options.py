@@ -10,8 +10,11 @@ from typing import Any, TypeVar
 import click
 
 from ddnn.data.viewnames import parse_map
+from ddnn.errors import ConfigError
+from ddnn.report.files import check_writable
 from ddnn.run.hosts import check_reachable
 from ddnn.run.links import check_links
+from ddnn.runfolder import is_run
 from ddnn.topology import Topology, read_topology
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,6 +43,11 @@ keys_option = click.option(
 )
 insecure_option = click.option(
     "--insecure", is_flag=True, help="Listen to other machines without encryption."
+)
+engine_option = click.option(
+    "--engine",
+    metavar="ENGINE",
+    help="Run jobs on local[:WORKERS], ray[:ADDRESS] or slurm[:PARTITION].",
 )
 plan_option = click.option(
     "--plan", "plan_name", metavar="PLAN", help="Failure plan: a file or shipped name."
@@ -70,6 +78,15 @@ _map_views = click.option(
 def data_options(command: F) -> F:
     """`--data CARD`, `--split PART` and `--map-views`: what a trained network is tried on."""
     return _card(_split(_map_views(command)))
+
+
+def report_folder(default: Path, out: Path | None) -> Path:
+    """Where reports go. Raises DdnnError where it cannot be written or is a run itself."""
+    folder = default if out is None else out
+    if is_run(folder):
+        raise ConfigError(f"--out {folder}: is a run of ddnn train, want another folder")
+    check_writable(folder)
+    return folder
 
 
 def topology_of(file: str) -> Topology:

@@ -16,15 +16,15 @@ from ddnn.cli.options import (
     data_options,
     json_option,
     plan_option,
+    report_folder,
     run_argument,
 )
 from ddnn.data.views import Views
 from ddnn.errors import ConfigError, DdnnError
-from ddnn.report.files import check_writable, write_csv
+from ddnn.report.files import write_csv
 from ddnn.report.tables import print_launch
 from ddnn.run.failures.plan import FailurePlan, plan_for
 from ddnn.run.outcome import write_outcome
-from ddnn.runfolder import is_run
 from ddnn.simulation.network import Conditions
 from ddnn.simulation.profile import Profile, measured, read_profile
 from ddnn.simulation.report import outcome_of
@@ -113,7 +113,7 @@ def command(
     The same seed gives the same report. A promise that does not hold is named with the shortest
     list of failures that breaks it.
     """
-    folder = _report_folder(run, out)
+    folder = report_folder(run / FOLDER, out)
     bundle = load_bundle(run)
     part = samples_of(bundle, card, split, view_map)
     if schedule_file is None:
@@ -149,14 +149,6 @@ def command(
     broken = [row for row in rows if row["broken"]]
     if broken:
         raise DdnnError(f"{len(broken)} of {len(rows)} seeds broke a promise")
-
-
-def _report_folder(run: Path, out: Path | None) -> Path:
-    folder = run / FOLDER if out is None else out
-    if is_run(folder):
-        raise ConfigError(f"--out {folder}: is a run of ddnn train, want another folder")
-    check_writable(folder)
-    return folder
 
 
 def _laboratory(bundle: Bundle, views: Views, schedule: Schedule, *, wire: bool) -> Laboratory:

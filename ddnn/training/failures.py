@@ -7,7 +7,7 @@ Axes: N samples, V views.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.checks import check_fits, part_of
-from ddnn.data.multiview import MultiView
+from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
@@ -58,22 +58,30 @@ class Loss:
     worst_lost: tuple[str, ...]
 
 
+Find = Callable[[Run, DataSet, MultiView], list[SubsetAccuracy]]
+"""Of a run on samples of a data set, all subsets in the order of `subsets`."""
+
+
 def failures_run(
     run: Run,
     *,
     card: str | Path | None = None,
     split: str = "test",
     view_map: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    find: Find | None = None,
 ) -> dict[str, Any]:
-    """Writes failures/report.json and failures/subsets.csv in the run's folder.
+    """Writes report.json and subsets.csv, by default into RUN/failures.
 
     The report's `accuracy` and `exits` are with all devices; `lost` is by number of lost ones.
+    find: measures every subset somewhere else, such as on a cluster.
 
     Raises ConfigError for more than 16 views.
     """
+    folder = folder or run.folder / FOLDER
     data = run.load_data(card, view_map)
     samples = part_of(data, split, card=card or run.config.card)
-    found = every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
+    found = (find or _here)(run, data, samples)
     whole = found[0].accuracy
     document = {
         "samples": len(samples),
@@ -92,10 +100,10 @@ def failures_run(
         "seed": run.config.seed,
         "versions": run.config.versions,
     }
-    write_json(run.folder / FOLDER / REPORT, document)
+    write_json(folder / REPORT, document)
     names = list(found[0].accuracy)
     write_csv(
-        run.folder / FOLDER / SUBSETS,
+        folder / SUBSETS,
         ["lost", "count", *names, "local_share", "samples"],
         (
             (
@@ -183,6 +191,10 @@ def present_without(topology: Topology, lost: tuple[str, ...], count: int) -> ND
     """(N, V) for `count` samples: False for the lost devices."""
     here_V = np.array([name not in lost for name in topology.devices])
     return np.tile(here_V, (count, 1))
+
+
+def _here(run: Run, _: DataSet, samples: MultiView) -> list[SubsetAccuracy]:
+    return every_failure(run.joint, samples, run.rules, prior_class=run.prior_class)
 
 
 def _loss_json(loss: Loss) -> dict[str, Any]:

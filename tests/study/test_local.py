@@ -1,0 +1,70 @@
+"""Engine `local` with its real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_jobs import job
+from waiting import wait_until
+
+import ddnn
+from ddnn.study.engine import open_engine
+
+pytestmark = pytest.mark.process
+
+
+def test_every_job_gets_one_answer_and_fails_alone(tmp_path):
+    jobs = [job("square", n=n) for n in range(20)]
+    bad = [job("refuse"), job("die"), job("threads")]
+    with open_engine("local:2", tmp_path) as engine:
+        ended = list(engine.run(jobs[:10] + bad + jobs[10:]))
+        again = list(engine.run(jobs[:1]))
+    answers = {each.key: answer for each, answer in ended}
+    assert len(ended) == len(answers) == 23
+    assert [answers[each.key].result for each in jobs] == [n * n for n in range(20)]
+    errors = [answers[each.key].error for each in bad]
+    assert errors == ["the card is empty", "its process ended by SIGKILL, 2 times", None]
+    assert answers[bad[2].key].result == 1
+    assert len({answer.pid for answer in answers.values() if answer.pid}) >= 2
+    assert again[0].answer.result == 0
+
+
+def test_a_job_whose_process_is_killed_is_tried_again(tmp_path):
+    places = {"mark": str(tmp_path / "mark")}
+    with open_engine("local:1", tmp_path) as engine:
+        ended = list(engine.run([job("die_once", places=places), job("square", n=3)]))
+    assert {answer.result for _, answer in ended} == {"done", 9}
+
+
+PROGRAM = """
+from toy_jobs import job
+from ddnn.run.interrupt import interruptible
+from ddnn.study.engine import open_engine
+if __name__ == "__main__":
+    with interruptible("stopped"), open_engine("local:1", None) as engine:
+        list(engine.run([job("hang", places={"mark": MARK})]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_jobs_end_with_who_wants_them(tmp_path, number):
+    mark = tmp_path / "mark"
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.replace("MARK", repr(str(mark))))
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(ddnn.__file__).parents[1])])
+    started = subprocess.Popen(
+        [sys.executable, program],
+        env=os.environ | {"PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: mark.exists() and mark.read_text())
+    started.send_signal(number)
+    _, said = started.communicate(timeout=30)
+    if number != signal.SIGKILL:
+        assert said.strip().endswith("InterruptError: stopped")
+    worker = Path(f"/proc/{mark.read_text()}")
+    wait_until(lambda: not worker.exists())

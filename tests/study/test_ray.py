@@ -1,0 +1,95 @@
+"""Engine `ray` on two nodes of Ray's own, one of which is killed in mid study."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from waiting import wait_until
+
+import ddnn
+from ddnn.data.multiview import DataSet
+from ddnn.errors import ConfigError
+from ddnn.study.engine import open_engine
+from ddnn.study.job import Job
+from ddnn.study.subsets import OnEngine
+from ddnn.training.failures import failures_run
+from ddnn.training.run import Run
+
+pytest.importorskip("ray", reason="needs ray")
+
+pytestmark = [
+    pytest.mark.study,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of Ray's own processes and logs
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one core each on loopback."""
+    from ray.cluster_utils import Cluster  # noqa: PLC0415  # starts nothing before it is wanted
+
+    here = Path(__file__).parent
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(here), str(here.parent)]))
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
+class Held(OnEngine):
+    """Its jobs wait until there is a file `go` in the folder."""
+
+    def jobs(self, run: Run, data: DataSet) -> list[Job]:
+        """See OnEngine."""
+        return [
+            replace(
+                job,
+                function="toy_jobs:measure_held",
+                places={**job.places, "folder": str(self.folder)},
+            )
+            for job in OnEngine.jobs(self, run, data)
+        ]
+
+
+def test_a_node_killed_in_mid_study_changes_no_byte(tmp_path, run, cluster):
+    ddnn.failures(run, out=tmp_path / "plain")
+    out = tmp_path / "ray"
+    out.mkdir()
+    held = Held(engine=f"ray:{cluster.address}", folder=out, split="test")
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill_one, cluster, out)
+        failures_run(ddnn.open_run(run), folder=out, find=held)
+        killed.result()
+    for name in ("subsets.csv", "report.json"):
+        assert (out / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+def kill_one(cluster, folder: Path) -> None:
+    """The second node and what it runs, as a power cut would, while both run a job."""
+    try:
+        wait_until(lambda: len(list(folder.glob("began-*"))) == 2)
+        (second,) = cluster.worker_nodes
+        raylet = second.all_processes["raylet"][0].process.pid
+        workers = [int(path.name.removeprefix("began-")) for path in folder.glob("began-*")]
+        (its_own,) = (pid for pid in workers if parent_of(pid) == raylet)
+        cluster.remove_node(second, allow_graceful=False)
+        os.kill(its_own, signal.SIGKILL)
+    finally:
+        (folder / "go").touch()
+
+
+def parent_of(pid: int) -> int:
+    """From the kernel's table."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_cluster_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"--engine ray:127\.0\.0\.1:1: cannot be joined, "):
+        open_engine("ray:127.0.0.1:1", tmp_path)
+    with pytest.raises(ConfigError, match=r"ray:head: want ray:HOST:PORT of the head"):
+        open_engine("ray:head", tmp_path)
