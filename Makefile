@@ -10,7 +10,7 @@ setup: $(DONE)
 
 $(DONE): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,page,dev,docs]'
 	touch $@
 
 demo: setup

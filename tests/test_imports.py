@@ -90,6 +90,7 @@ LAYERS = {
     "live.starting": LIVE,
     "live.serving": LIVE,
     "live.service": LIVE,
+    "live.page": RUNTIME | {"nodes", "run", "live.events", "live.feed"},
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed", "live.sources"},
     "simulation": RUNTIME | {"nodes", "run", "data"},
     "model": STRUCTURE | {"coding", "extensions"},
@@ -107,6 +108,7 @@ LAYERS = {
         "live.endpoint", "live.mqtt", "live.output", "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
         "study",
+        "live.page",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -26,8 +26,10 @@ from ddnn.cli.options import (
     plan_option,
     run_argument,
 )
+from ddnn.cli.page import page_beside, page_options, parse_page
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError, InterruptError
+from ddnn.live.page.options import PageOptions
 from ddnn.plainfile import read_plain
 from ddnn.report.files import check_writable
 from ddnn.report.tables import print_launch
@@ -66,6 +68,14 @@ from ddnn.topology import Topology
 @insecure_option
 @click.option("--free-ports", is_flag=True, help="Use free ports, not the topology's.")
 @click.option("--ipc", is_flag=True, help="Use sockets of this machine, which count no bytes.")
+@click.option(
+    "--rate",
+    "rate_hz",
+    type=FiniteRange(min=0.01),
+    metavar="R",
+    help="Samples a second at most.",
+)
+@page_options
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/launch].")
 @json_option
 def command(
@@ -87,11 +97,14 @@ def command(
 
     On a host without the collector: start its nodes and keep them until the collector is done.
     """
+    page = parse_page(how)
     options = Options(**how)
     bundle = _bundle(run, options.host)
     topology = bundle.topology
     _check_hosts(topology, options, join=join)
     if options.host is not None and options.host != topology.collector.host:
+        if page is not None:
+            raise ConfigError(f"--page: is where the collector is, on {topology.collector.host}")
         plan = plan_for(topology, None, name=plan_name, kills=kills, recovers=recovers)
         _serve(
             bundle,
@@ -105,16 +118,28 @@ def command(
     total = len(part) * options.rounds
     plan = plan_for(topology, total, name=plan_name, kills=kills, recovers=recovers)
     files = LaunchFiles(folder)
-    report = _launch(files, bundle, part, replace(options, plan=plan, data=whole.digest))
+    options = replace(options, plan=plan, data=whole.digest)
+    report = _launch(files, bundle, part, options, page=page, run=run)
     _tell(report, files, as_json=as_json)
 
 
 def _launch(
-    files: LaunchFiles, bundle: Bundle, part: MultiView, options: Options
+    files: LaunchFiles,
+    bundle: Bundle,
+    part: MultiView,
+    options: Options,
+    *,
+    page: PageOptions | None,
+    run: Path,
 ) -> dict[str, Any]:
     said = "interrupted; all nodes are stopped"
     try:
-        with interruptible(said), _Display(len(part) * options.rounds) as watcher:
+        total = len(part) * options.rounds
+        with (
+            interruptible(said),
+            _Display(total) as display,
+            page_beside(page, display, run, bundle, total=total) as watcher,
+        ):
             return launch_into(files, bundle, part, options, watcher)
     except InterruptError as error:
         left = f"what was answered is in {files.folder}" if files.has_begun else "nothing was run"

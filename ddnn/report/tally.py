@@ -67,6 +67,11 @@ class Percentiles:
         self.count += 1
         self._buckets[round(math.log(seconds) / math.log(RATIO))] += 1
 
+    def join(self, other: Percentiles) -> None:
+        """Those of the other too."""
+        self.count += other.count
+        self._buckets += other._buckets
+
     def at(self, percent: float) -> float:
         """The shortest time that so many per cent do not exceed; NaN of none."""
         wanted, seen = percent / 100 * self.count, 0

@@ -1,0 +1,106 @@
+"""Accuracy of the last labelled samples, and what each failure did to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ddnn.live.events import FailureEvent
+from ddnn.live.page.health import ENDS
+from ddnn.report.tables import with_values
+from ddnn.report.verdicts import ratio, wilson_interval
+from ddnn.run.failures.failure import FAILURE_KINDS
+
+RECENT = 200
+"""Samples over which accuracy now is taken, and before and after a failure, at most."""
+MAX_MARKS = 200
+"""Marks that are kept: the latest."""
+HAPPENED = ("stopped", "restarted")
+
+
+def share(right: int, samples: int) -> dict[str, Any]:
+    """A share with its 95 % interval, for JSON."""
+    return {
+        "samples": samples,
+        "accuracy": ratio(right, samples),
+        "interval": wilson_interval(right, samples),
+    }
+
+
+@dataclass(slots=True)
+class Mark:
+    """One failure, or what ends one. before: accuracy of the last samples before it; right of
+    `samples` since, up to the next one."""
+
+    number: int
+    seconds: float
+    node: str
+    what: str
+    text: str
+    sample: int | None
+    before: dict[str, Any]
+    right: int = 0
+    samples: int = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "number": self.number,
+            "seconds": round(self.seconds, 3),
+            "node": self.node,
+            "what": self.what,
+            "text": self.text,
+            "sample": self.sample,
+            "before": self.before,
+            "after": share(self.right, self.samples),
+        }
+
+
+@dataclass(slots=True)
+class Accuracy:
+    """Of verdicts whose truth is known. expected: by `present` (one digit a device), what the
+    failure study found with these devices."""
+
+    expected: Mapping[str, float]
+    samples: int = 0
+    right: int = 0
+    marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=MAX_MARKS))
+    _recent: deque[tuple[bool, float | None]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _recent_right: int = 0
+    _number: int = 0
+
+    def add(self, *, right: bool, present: str, degraded: bool) -> None:
+        """One more verdict. What the study expects, it does not know of degraded ones."""
+        self.samples += 1
+        self.right += right
+        if len(self._recent) == RECENT:
+            self._recent_right -= self._recent[0][0]
+        self._recent.append((right, None if degraded else self.expected.get(present)))
+        self._recent_right += right
+        if self.marks and self.marks[-1].samples < RECENT:
+            self.marks[-1].samples += 1
+            self.marks[-1].right += right
+
+    def mark(self, event: FailureEvent, seconds: float) -> None:
+        """Notes a failure; what merely was noticed is none."""
+        kind = event["what"].removesuffix(ENDS)
+        if not event["applied"] or kind not in (*FAILURE_KINDS, *HAPPENED):
+            return
+        self._number += 1
+        self.marks.append(
+            Mark(
+                self._number, seconds, event["node"], event["what"],
+                with_values(event["what"], event["values"]), event["sample"], self.recent(),
+            )
+        )  # fmt: skip
+
+    def recent(self) -> dict[str, Any]:
+        """Of the last samples."""
+        return share(self._recent_right, len(self._recent))
+
+    def expected_now(self) -> float | None:
+        """Mean of what the failure study has for the last samples; None where it has nothing."""
+        known = [value for _, value in self._recent if value is not None]
+        return sum(known) / len(known) if known else None
