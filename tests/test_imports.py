@@ -126,6 +126,9 @@ OWNERS = {
     "matplotlib": ("report/",),
     "av": ("live/sources/video.py",),
     "paho": ("live/mqtt.py",),
+    "starlette": ("live/page/",),
+    "uvicorn": ("live/page/",),
+    "prometheus_client": ("live/page/",),
     "torch": (
         "model/",
         "training/",

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.cli.logs import json_log, log_json_option
 from ddnn.cli.options import (
     FiniteRange,
     data_options,
@@ -75,6 +76,7 @@ from ddnn.topology import Topology
     metavar="R",
     help="Samples a second at most.",
 )
+@log_json_option
 @page_options
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/launch].")
 @json_option
@@ -98,6 +100,7 @@ def command(
     On a host without the collector: start its nodes and keep them until the collector is done.
     """
     page = parse_page(how)
+    log_json = bool(how.pop("log_json"))
     options = Options(**how)
     bundle = _bundle(run, options.host)
     topology = bundle.topology
@@ -110,6 +113,7 @@ def command(
             bundle,
             replace(options, plan=plan),
             lambda: samples_of(bundle, card, split, view_map),
+            log=topology.name if log_json else None,
         )
         return
     folder = _report_folder(run, out)
@@ -119,7 +123,7 @@ def command(
     plan = plan_for(topology, total, name=plan_name, kills=kills, recovers=recovers)
     files = LaunchFiles(folder)
     options = replace(options, plan=plan, data=whole.digest)
-    report = _launch(files, bundle, part, options, page=page, run=run)
+    report = _launch(files, bundle, part, options, page=page, run=run, log_json=log_json)
     _tell(report, files, as_json=as_json)
 
 
@@ -131,14 +135,15 @@ def _launch(
     *,
     page: PageOptions | None,
     run: Path,
+    log_json: bool,
 ) -> dict[str, Any]:
     said = "interrupted; all nodes are stopped"
     try:
         total = len(part) * options.rounds
         with (
             interruptible(said),
-            _Display(total) as display,
-            page_beside(page, display, run, bundle, total=total) as watcher,
+            _Display(total, bundle.topology.name if log_json else None) as display,
+            page_beside(page, display, run, bundle, total=total, out=files.folder) as watcher,
         ):
             return launch_into(files, bundle, part, options, watcher)
     except InterruptError as error:
@@ -222,13 +227,15 @@ def _check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
         )
 
 
-def _serve(bundle: Bundle, options: Options, samples: Callable[[], MultiView]) -> None:
-    """This host's part, until it is told to stop, or by a signal."""
+def _serve(
+    bundle: Bundle, options: Options, samples: Callable[[], MultiView], *, log: str | None
+) -> None:
+    """This host's part, until it is told to stop, or by a signal. log: see _Display."""
     nodes = nodes_of_host(bundle.topology, options.host)
     has_devices = any(name in bundle.topology.devices for name in nodes)
     part = samples() if has_devices else None
     said = "interrupted; this host's nodes are stopped"
-    with interruptible(said), _Display(0) as watcher:
+    with interruptible(said), _Display(0, log) as watcher:
         serve_host(bundle, part, options, watcher)
 
 
@@ -237,14 +244,18 @@ def _first(part: MultiView, samples: int | None) -> MultiView:
 
 
 class _Display:
-    """A progress bar on a terminal, a line an event elsewhere; both on standard error."""
+    """A progress bar on a terminal, a line an event elsewhere; both on standard error. log: of
+    which topology to write lines of JSON instead."""
 
-    def __init__(self, samples: int) -> None:
+    def __init__(self, samples: int, log: str | None = None) -> None:
+        self._log = log
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._samples = samples
 
     def __enter__(self) -> Watcher:
         self._stack = ExitStack()
+        if self._log is not None:
+            return Watcher(say=json_log("launch", self._log))
         if not self._console.is_terminal:
             return Watcher(say=lambda line: self._console.print(line, soft_wrap=True))
         progress = Progress(

@@ -62,10 +62,16 @@ def parse_page(how: dict[str, Any]) -> PageOptions | None:
 
 @contextmanager
 def page_beside(
-    options: PageOptions | None, watcher: Watcher, run: Path, bundle: Bundle, *, total: int | None
+    options: PageOptions | None,
+    watcher: Watcher,
+    run: Path,
+    bundle: Bundle,
+    *,
+    total: int | None,
+    out: Path,
 ) -> Iterator[Watcher]:
     """The watcher, which feeds the page as well while it is there. run: where the bundle's failure
-    study is, if there is one. total: samples in all, None: nobody knows."""
+    study is, if there is one. total: samples in all, None: nobody knows. out: where results go."""
     if options is None:
         yield watcher
         return
@@ -76,6 +82,7 @@ def page_beside(
         feed,
         act=lambda asked: request(asked, os.getpid()),
         total=total,
+        folder=out,
         expected=expected_accuracy(run, bundle.topology, bundle.sha256),
     )
     with page:

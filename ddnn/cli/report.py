@@ -10,17 +10,28 @@ import click
 
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import json_option, run_argument
-from ddnn.errors import DdnnError
+from ddnn.errors import ConfigError, DdnnError
+from ddnn.live.page.document import report_html
 from ddnn.plainfile import read_plain
+from ddnn.report.files import write_bytes
 from ddnn.report.newest import newest
 from ddnn.report.tables import print_launch, print_offline
 from ddnn.runfolder import MANIFEST, check_finished
+
+MARK = b"<!doctype html>"
+"""How a page begins: files of others are not replaced."""
 
 
 @click.command(name="report")
 @run_argument
 @json_option
-def command(run: Path, as_json: bool) -> None:
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write it as one file for a browser, offline.",
+)
+def command(run: Path, as_json: bool, html: Path | None) -> None:
     """Print the newest report in RUN, of its last launch or evaluation."""
     path = _newest(run)
     report = _read(path)
@@ -30,10 +41,22 @@ def command(run: Path, as_json: bool) -> None:
         click.echo(json.dumps(report, indent=2))
         return
     try:
+        if html is not None:
+            _write_html(html, report, path.parent, run)
+            return
         (print_launch if report.get("command") == "launch" else print_offline)(report)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{type(error).__name__}: {error}"
         raise DdnnError(f"{path}: no whole report of ddnn, {what}") from error
+
+
+def _write_html(file: Path, report: dict[str, Any], folder: Path, run: Path) -> None:
+    """folder: where the report is. Raises ConfigError for a file that is something else."""
+    if file.exists() and MARK not in read_plain(file, len(MARK)):
+        raise ConfigError(f"--html {file}: is there and no page, want another file")
+    topology = load_bundle(run, nodes=()).topology if (run / MANIFEST).is_file() else None
+    write_bytes(file, report_html(report, folder, run, topology).encode())
+    click.echo(f"written: {file}")
 
 
 def _is_of_before(report: dict[str, Any], run: Path) -> bool:

@@ -17,9 +17,10 @@ from ddnn.errors import DdnnError
 from ddnn.report.tables import print_offline
 from ddnn.runfolder import epochs_done, is_finished, is_run
 from ddnn.training.evaluate import evaluate_run
-from ddnn.training.fit import Epoch
+from ddnn.training.fit import Epoch, OnEpoch
 from ddnn.training.run import Run, read_config, resume_run
 from ddnn.training.settings import settings_for
+from ddnn.training.trackers import Tracking
 
 
 class EpochDisplay:
@@ -105,6 +106,13 @@ class EpochDisplay:
     metavar="EXIT WEIGHT",
     help="Of that exit's loss, 1 by default; repeatable.",
 )
+@click.option(
+    "--tracker",
+    "tracker_names",
+    type=click.Choice(["tensorboard", "mlflow"]),
+    multiple=True,
+    help="Write the curves there too; repeatable.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an unfinished run."
@@ -112,29 +120,35 @@ class EpochDisplay:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     topology: str | None,
+    *,
     card: str | None,
     out: Path | None,
     resume: Path | None,
     as_json: bool,
+    tracker_names: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Train TOPOLOGY's network jointly: a file, or the name of one that ships with ddnn."""
     folder = resume or out
+    if resume is not None:
+        _check_alone(topology)
+    if folder is None or (resume is None and (topology is None or card is None)):
+        raise click.UsageError("want TOPOLOGY, --data CARD and --out RUN, or --resume RUN")
+    tracking = Tracking(tracker_names, folder, lambda line: click.echo(line, err=True))
     try:
-        if resume is not None:
-            _check_alone(topology)
-            run = _resume(resume, options["epochs"])
-        elif topology is None or card is None or out is None:
-            raise click.UsageError("want TOPOLOGY, --data CARD and --out RUN, or --resume RUN")
+        if topology is None or card is None:
+            run = _resume(folder, options["epochs"], tracking)
         else:
-            run = _train(topology, card, out, options)
+            run = _train(topology, card, folder, options, tracking)
     except KeyboardInterrupt:
-        if folder is None or not is_run(folder):
+        tracking.end()
+        if not is_run(folder):
             raise DdnnError("interrupted before the first epoch; nothing is kept") from None
         raise DdnnError(
             f"interrupted; the last finished epoch is kept, go on with ddnn train --resume {folder}"
         ) from None
     report = evaluate_run(run)
+    tracking.end(report)
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
@@ -142,7 +156,7 @@ def command(
         click.echo(f"run: {run.folder}")
 
 
-def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
+def _train(topology: str, card: str, out: Path, options: dict[str, Any], tracking: Tracking) -> Run:
     preset = options.pop("preset")
     exits = dict(options.pop("exit_weights")) or None
     changes = options | {"exit_weights": exits, "freeze": options["freeze"] or None}
@@ -153,13 +167,13 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any]) -> Run:
             data=card,
             out=out,
             preset=preset,
-            on_epoch=display.show,
+            on_epoch=_both(display.show, tracking.epoch),
             say=display.say,
             **changes,
         )
 
 
-WITH_RESUME = ("resume", "epochs", "as_json")
+WITH_RESUME = ("resume", "epochs", "tracker_names", "as_json")
 """Options that a run which is gone on with takes; the others are its own."""
 
 
@@ -181,11 +195,22 @@ def _check_alone(topology: str | None) -> None:
         )
 
 
-def _resume(folder: Path, epochs: int | None) -> Run:
+def _resume(folder: Path, epochs: int | None, tracking: Tracking) -> Run:
     total = epochs or read_config(folder).settings.epochs
     if is_finished(folder) and epochs_done(folder) == total:
         click.echo(
             f"{folder}: has all its {total} epochs, --epochs N with a larger N goes on", err=True
         )
     with EpochDisplay(total) as display:
-        return resume_run(folder, epochs=epochs, on_epoch=display.show)
+        on_epoch = _both(display.show, tracking.epoch)
+        return resume_run(folder, epochs=epochs, on_epoch=on_epoch)
+
+
+def _both(first: OnEpoch, second: OnEpoch) -> OnEpoch:
+    """Both are told."""
+
+    def tell(epoch: Epoch) -> None:
+        first(epoch)
+        second(epoch)
+
+    return tell

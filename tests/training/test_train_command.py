@@ -23,8 +23,8 @@ GIVEN: dict[str, tuple[tuple[object, ...], object]] = {
 }
 """By setting: what is given, and what it is in the run."""
 OTHERS = {"preset", "seed", "topology", "card", "out"}
-NO_SETTINGS = {"start_from", "overwrite", "resume", "as_json"}
-"""Those of the command that are tried with runs, in test_run."""
+NO_SETTINGS = {"start_from", "overwrite", "resume", "as_json", "tracker_names"}
+"""Those of the command that are tried with runs, in test_run and test_trackers."""
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ STATIC = {
     "/topology.js": ("topology.js", "text/javascript"),
     "/charts.js": ("charts.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/alerts.yml": ("../monitoring/alerts.yml", "text/plain"),
+    "/board.json": ("../monitoring/board.json", "application/json"),
     "/uplot.js": ("uPlot.iife.min.js", "text/javascript"),
     "/uplot.css": ("uPlot.min.css", "text/css"),
 }

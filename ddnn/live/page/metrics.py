@@ -6,16 +6,27 @@ nodes counted themselves.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ddnn.live.events import BeginEvent, Event, VerdictEvent
 from ddnn.live.page.health import ALIVE, FAILED, RESTARTING, SILENT, STARTING, Health
 from ddnn.topology import Topology
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # as many series again, for nobody
 
 STATES = (ALIVE, SILENT, FAILED, RESTARTING, STARTING)
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -28,8 +39,13 @@ LEVELS = ("information", "payload", "zmtp", "ip")
 class Metrics:
     """Of one run."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(
+        self, topology: Topology, *, folder: Path | None = None, entropy: float | None = None
+    ) -> None:
+        """folder: where results are written, whose disk may fill up. entropy: mean of the
+        validation samples, None: not known."""
         self._topology = topology
+        self._folder = folder
         self._health = Health.of(topology)
         self._links: list[dict[str, Any]] = []
         self._refused: dict[str, dict[str, int]] = {}
@@ -78,6 +94,8 @@ class Metrics:
             "node", "kind",
         )  # fmt: skip
         self._lost = counter("ddnn_page_lost_events", "Events that this page was too slow for.")
+        if entropy is not None:
+            gauge("ddnn_validation_entropy", "Mean entropy of validation samples.").set(entropy)
         registry.register(self)
         self._begin_at_zero()
 
@@ -164,6 +182,20 @@ class Metrics:
         yield bytes_
         yield messages
         yield self._events()
+        yield from self._disk()
+
+    def _disk(self) -> Iterable[Metric]:
+        if self._folder is None:
+            return
+        try:
+            usage = shutil.disk_usage(existing(self._folder))
+        except OSError:
+            return
+        for name, says, value in (
+            ("ddnn_disk_bytes", "Size of the disk on which results are written.", usage.total),
+            ("ddnn_disk_free_bytes", "What is free of it.", usage.free),
+        ):
+            yield GaugeMetricFamily(name, says, value)
 
     def _events(self) -> Metric:
         family = CounterMetricFamily(
@@ -175,3 +207,8 @@ class Metrics:
             for reason, count in ({"late": 0} | self._refused.get(node, {})).items():
                 family.add_metric((node, reason), count)
         return family
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above that is there already."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())

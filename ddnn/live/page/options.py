@@ -6,7 +6,6 @@ import ipaddress
 import re
 import secrets
 import socket
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,6 +85,8 @@ def _check_tls(cert: Path | None, key: Path | None) -> None:
     """Raises ConfigError for files that do not go together."""
     if cert is None or key is None:
         return
+    import ssl  # noqa: PLC0415  # large, and wanted by few
+
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
     except OSError as error:  # SSLError is one

@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 
 from ddnn.errors import ConfigError
@@ -32,9 +33,10 @@ class Page:
         *,
         act: Callable[[dict[str, object]], int | None],
         total: int | None = None,
+        folder: Path | None = None,
         expected: Mapping[str, float] | None = None,
     ) -> None:
-        """act: see launcher.control. total, expected: see State.
+        """act: see launcher.control. total, expected: see State. folder: see Metrics.
 
         Raises ConfigError for an address that cannot be had, or where ddnn[page] is not installed.
         """
@@ -59,7 +61,7 @@ class Page:
             expected=expected,
             may_fail=options.allow_faults,
         )
-        metrics = Metrics(topology)
+        metrics = Metrics(topology, folder=folder)
         self._hub = Hub(state, feed.subscribe(WAITING), metrics.take)
         app = make_app(
             self._hub,
