@@ -86,6 +86,22 @@ def is_sure_of_one(entropy: float, threshold: float | None) -> bool:
     return bool(entropy < rounded)
 
 
+MARGINS = (0.25, 1.0, 2.0)
+"""Bounds between which margins are counted, see `score_counts`."""
+KINDS = 4
+"""Of winning classes that are told apart there: classes K apart count as one."""
+SCORE_BINS = KINDS * (len(MARGINS) + 1)
+
+
+def score_counts(scores_NK: NDArray[np.float32]) -> NDArray[np.int64]:
+    """What a device's scores look like, in a few numbers: rows counted by their best class and by
+    how far its score is ahead of the second. Returns (SCORE_BINS,)."""
+    best_N2 = np.partition(scores_NK, -2, axis=1)[:, -2:]
+    margins_N = np.searchsorted(MARGINS, best_N2[:, 1] - best_N2[:, 0])
+    bins_N = scores_NK.argmax(axis=1) % KINDS * (len(MARGINS) + 1) + margins_N
+    return np.bincount(bins_N, minlength=SCORE_BINS)
+
+
 def is_sure(entropy_N: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:
     """Where an exit answers: strictly below its threshold (paper, figure 4); None: always.
 

@@ -35,7 +35,7 @@ BUNDLED = (
 )
 REPORTS = (
     "weights.safetensors",  # of folders written before the bundle's were read
-    *("report.json", "verdicts.csv", "thresholds.csv"),
+    *("report.json", "verdicts.csv", "thresholds.csv", "validation.json"),
     *("demo.json", "thresholds.png", "devices-lost.png"),
     *("failures/report.json", "failures/subsets.csv"),
     *(f"launch/{name}" for name in ("report.json", "verdicts.csv", "links.csv", "memory.csv")),

@@ -10,13 +10,23 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ddnn.api.samples import samples_of
+from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import seed_option
+from ddnn.cli.page import page_beside, page_options, parse_page
 from ddnn.cli.train import EpochDisplay
 from ddnn.demo import run_demo
+from ddnn.live.page.options import PageOptions
+from ddnn.live.serving import NoFiles
 from ddnn.report.files import check_writable, write_json
 from ddnn.report.tables import interval, percent, plain_console, print_launch, table
 from ddnn.run.interrupt import interruptible
+from ddnn.run.launcher.launch import MAX_SAMPLES, launch_into
+from ddnn.run.launcher.start import Options, Watcher
 from ddnn.training.settings import settings_for
+
+RATE_HZ = 5
+"""Samples a second on the page: slow enough to look."""
 
 
 @click.command(name="demo")
@@ -29,9 +39,14 @@ from ddnn.training.settings import settings_for
 )
 @seed_option
 @click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
+@page_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(out: Path, seed: int, epochs: int | None, as_json: bool) -> None:
-    """Render six cameras' views, train, launch eight processes, kill one, report."""
+def command(out: Path, seed: int, epochs: int | None, as_json: bool, **how: Any) -> None:
+    """Render six cameras' views, train, launch eight processes, kill one, report.
+
+    With --page, go on with five samples a second until Ctrl-C, to be watched.
+    """
+    page = parse_page(how)
     check_writable(out)
     begun_s = time.monotonic()
     settings = settings_for("robust", epochs=epochs)
@@ -45,6 +60,21 @@ def command(out: Path, seed: int, epochs: int | None, as_json: bool) -> None:
         click.echo(json.dumps(result, indent=2))
     else:
         _print(result)
+    if page is not None:
+        show(out, page, console)
+
+
+def show(run: Path, page: PageOptions, console: Console) -> None:
+    """The run's test samples, over and over, beside its page."""
+    bundle = load_bundle(run)
+    samples = samples_of(bundle, None, "test")
+    options = Options(free_ports=True, rate_hz=RATE_HZ, rounds=MAX_SAMPLES // len(samples))
+    watcher = Watcher(say=console.print)
+    with (
+        interruptible("all nodes are stopped"),
+        page_beside(page, watcher, run, bundle, total=None, out=run) as watched,
+    ):
+        launch_into(NoFiles(), bundle, samples, options, watched)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from ddnn.live.page.expected import expected_accuracy
 from ddnn.live.page.options import PageOptions
 from ddnn.live.page.options import page_options as checked
 from ddnn.live.page.server import Page
+from ddnn.report.reference import read_reference
 from ddnn.run.launcher.control import request
 from ddnn.run.launcher.start import Watcher
 
@@ -83,6 +84,7 @@ def page_beside(
         act=lambda asked: request(asked, os.getpid()),
         total=total,
         folder=out,
+        reference=read_reference(run, bundle.sha256),
         expected=expected_accuracy(run, bundle.topology, bundle.sha256),
     )
     with page:

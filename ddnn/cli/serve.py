@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import click
 
 from ddnn.api.live import live_of
 from ddnn.bundle.load import load_bundle
+from ddnn.cli.logs import json_log, log_json_option
 from ddnn.cli.options import FiniteRange, insecure_option, keys_option, pid_option
+from ddnn.cli.page import page_beside, page_options, parse_page
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.live.endpoint import Endpoint
 from ddnn.live.files import ServeFiles
@@ -80,6 +83,8 @@ from ddnn.runfolder import is_run
     metavar="URL",
     help="Publish verdicts too: mqtt://HOST:PORT/TOPIC, a password as ${NAME}.",
 )
+@page_options
+@log_json_option
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/serve].")
 @click.option(
     "--swap",
@@ -102,6 +107,7 @@ def command(
     listen: str | None,
     mqtt: str | None,
     out: Path | None,
+    log_json: bool,
     **how: Any,
 ) -> None:
     """Run RUN's topology on live sources until Ctrl-C: a line of JSON for each verdict."""
@@ -115,10 +121,11 @@ def command(
         arguments = [each for each in sys.argv[2:] if each != "--systemd"]
         click.echo(unit(arguments, folder=Path.cwd(), run=run), nl=False)
         return
+    page = parse_page(how)
     bundle = load_bundle(run)
     live = live_of(bundle, sources)
     files = ServeFiles(_folder(run, out))
-    watcher = Watcher(say=lambda line: click.echo(line, err=True))
+    watcher = Watcher(say=_say(bundle.topology.name, log_json=log_json))
     output = (
         StandardOutput()
         if verdicts is None
@@ -126,8 +133,10 @@ def command(
     )
     if mqtt is not None:
         check_url(mqtt)
-    service = Service(bundle, live, Options(**how), watcher, sink=files)
     with ExitStack() as stack:
+        beside = page_beside(page, watcher, run, bundle, total=None, out=files.folder)
+        watched = stack.enter_context(beside)
+        service = Service(bundle, live, Options(**how), watched, sink=files)
         if listen is not None:
             stack.enter_context(Endpoint(local_address("--listen", listen), service))
         stack.enter_context(service)
@@ -144,6 +153,12 @@ def command(
     )
     if files.unwritten:
         raise DdnnError("; ".join(files.unwritten))
+
+
+def _say(topology: str, *, log_json: bool) -> Callable[[str], None]:
+    if log_json:
+        return json_log("serve", topology)
+    return lambda line: click.echo(line, err=True)
 
 
 def _folder(run: Path, out: Path | None) -> Path:

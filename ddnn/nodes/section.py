@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ddnn.decision import score_counts
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.gather import Gather
@@ -28,6 +29,9 @@ from ddnn.wire.messages import (
     Message,
     Scores,
 )
+
+COUNT_EVERY = 8
+"""Of so many batches, the scores of one are counted: enough to see that they change."""
 
 
 class SectionInput(NamedTuple):
@@ -165,6 +169,7 @@ class SectionPart:
         self._parent = Liveness((to.parent,) if to.fallback and to.parent else (), to.patience_s)
         self._unsure: deque[tuple[float, list[int]]] = deque()
         self._now_s = 0.0
+        self._batches = 0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """See Part."""
@@ -207,7 +212,16 @@ class SectionPart:
         if self._to.exit_at is not None:
             scores = Scores(batch.samples_N, batch.views_N, outputs["scores"])
             outgoing.append(Outgoing(self._to.exit_at, scores))
+            self._count(outputs["scores"])
         return outgoing
+
+    def _count(self, scores_NK: NDArray[np.float32]) -> None:
+        """What the scores look like, now and then."""
+        self._batches += 1
+        if self._batches % COUNT_EVERY == 0:
+            for place, count in enumerate(score_counts(scores_NK).tolist()):
+                if count:
+                    self._events[f"scores-{place:02}"] += count
 
     def _answer(self, asked_N: list[int], now_s: float) -> list[Outgoing]:
         """Features to the parent or, while that is silent, to the fallback."""

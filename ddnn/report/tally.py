@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer, Counts, summary
 
 RATIO = 1.01
@@ -66,6 +69,13 @@ class Percentiles:
         seconds = min(max(seconds, SHORTEST_S), LONGEST_S)
         self.count += 1
         self._buckets[round(math.log(seconds) / math.log(RATIO))] += 1
+
+    def add_all(self, seconds_N: NDArray[np.float64]) -> None:
+        """Many at once."""
+        clipped_N = np.clip(seconds_N, SHORTEST_S, LONGEST_S)
+        buckets_N = np.rint(np.log(clipped_N) / math.log(RATIO)).astype(int)
+        self.count += len(buckets_N)
+        self._buckets.update(Counter(buckets_N.tolist()))
 
     def join(self, other: Percentiles) -> None:
         """Those of the other too."""

@@ -25,6 +25,7 @@ from ddnn.run.failures.failure import Failure
 from ddnn.run.launcher.history import History
 from ddnn.run.launcher.launch_files import LEVELS, REPORT, VERDICTS, Memory, write_tables
 from ddnn.topology import COLLECTOR, DEVICE, Topology
+from ddnn.wire.accounts import SCORES
 from ddnn.wire.messages import Account, Kind, LinkCount
 
 
@@ -236,7 +237,9 @@ def build_report(
 
 def _events(collector: Collector, name: str) -> dict[str, int]:
     account = collector.accounts.get(name)
-    return {} if account is None else dict(account.events)
+    if account is None:
+        return {}
+    return {reason: n for reason, n in account.events if not reason.startswith(SCORES)}
 
 
 def _finite(value: Any) -> Any:

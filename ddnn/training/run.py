@@ -58,6 +58,7 @@ from ddnn.training.checkpoint import load_weights
 from ddnn.training.equality import check_equality, check_exports, is_traced
 from ddnn.training.fit import OnEpoch, Training, fit, prepare
 from ddnn.training.payload import fit_tables
+from ddnn.training.reference import write_reference
 from ddnn.training.settings import Settings
 from ddnn.yamlfile import check_values, read_json
 
@@ -217,9 +218,11 @@ def open_run(folder: Path) -> Run:
 
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
-    calibration = _calibrate(run.joint, run.load_data(), goal, prior_class=run.prior_class)
+    data = run.load_data()
+    calibration = _calibrate(run.joint, data, goal, prior_class=run.prior_class)
     point: dict[str, Any] = {calibration.split: calibration.point._asdict()}
     write_exits(run.folder / BUNDLE, calibration.rules, point)
+    _write_reference(open_run(run.folder), data)
     return calibration
 
 
@@ -265,7 +268,22 @@ def _finish(
         check=lambda new: _equality(new, joint, data, calibration, prior_class),
     )
     remove(folder, REPORTS)
-    return open_run(folder)
+    run = open_run(folder)
+    _write_reference(run, data)
+    return run
+
+
+def _write_reference(run: Run, data: DataSet) -> None:
+    """What the samples that thresholds were chosen on look like, for a live system."""
+    write_reference(
+        run.folder,
+        run.joint,
+        data.part(run.calibrated_on),
+        run.rules,
+        prior_class=run.prior_class,
+        split=run.calibrated_on,
+        bundle_sha256=run.bundle_sha256,
+    )
 
 
 def _equality(

@@ -19,13 +19,17 @@ from ddnn.wire.messages import MAX_ROWS, Account, KernelCount, Kind, LinkCount
 from ddnn.wire.routes import Route
 
 EVENTS = (
-    "bad-flag", "bad-length", "bad-route", "bad-value", "busy-slot", "checksum", "crowd",
-    "duplicate", "forgotten", "impersonated", "late", "multipart", "not-finite", "other-data",
-    "other-run", "over-budget", "replayed", "sender", "session", "stranger", "too-large",
-    "unannounced", "unfinished", "unknown-kind", "unsent", "version", "no-view", "black", "frozen",
-    "unreadable", "lost-camera",
+    "bad-flag", "bad-length", "bad-route", "bad-value", "black", "busy-slot", "checksum", "crowd",
+    "duplicate", "forgotten", "frozen", "impersonated", "late", "lost-camera", "multipart",
+    "no-view", "not-finite", "other-data", "other-run", "over-budget", "replayed", "scores-00",
+    "scores-01", "scores-02", "scores-03", "scores-04", "scores-05", "scores-06", "scores-07",
+    "scores-08", "scores-09", "scores-10", "scores-11", "scores-12", "scores-13", "scores-14",
+    "scores-15", "sender", "session", "stranger", "too-large", "unannounced", "unfinished",
+    "unknown-kind", "unreadable", "unsent", "version",
 )  # fmt: skip
-"""Everything a node counts beside traffic; an ACCOUNT names them by place in this list."""
+"""Everything a node counts beside traffic; an ACCOUNT names them by place in this list. scores-K:
+what the scores of some of its batches look like, see ddnn.decision.score_counts."""
+SCORES = "scores-"
 MOST = 2**53
 """No number in an account is larger: 9 petabytes, and whole in JSON and in sums of floats."""
 ROUNDING = 1e-9

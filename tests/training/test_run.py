@@ -16,6 +16,7 @@ from ddnn.bundle.load import load_bundle
 from ddnn.cli.main import ddnn
 from ddnn.data.loading import load
 from ddnn.errors import BundleError, ConfigError, DataError, DdnnError
+from ddnn.report.reference import read_reference
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import BUNDLED, REPORTS, TRAINING, is_finished, remove
 from ddnn.seal import KEY
@@ -51,7 +52,7 @@ def test_train_leaves_a_whole_run_folder(run):
     names = {path.name for path in run.iterdir()}
     assert {
         "config.json", "history.jsonl", "checkpoint.safetensors",
-        "bundle", "report.json", "verdicts.csv", "thresholds.csv",
+        "bundle", "report.json", "verdicts.csv", "thresholds.csv", "validation.json",
     } == names  # fmt: skip
     bundle = load_bundle(run)
     report = json.loads((run / "report.json").read_bytes())
@@ -129,6 +130,13 @@ def test_calibrate_writes_the_rules_into_the_bundle(run):
     report = json.loads(call("evaluate", run, "--split", "validation", "--json").stdout)
     assert report["exits"]["local"]["share"] == 1.0
     assert report["bytes"]["per_device_sample"]["payload"] == 12
+    kept = read_reference(run, load_bundle(run).sha256)
+    assert kept is not None
+    assert kept.exits["local"] == kept.samples == report["samples"]
+    assert sum(kept.entropy) == kept.samples
+    assert {name: sum(counts) for name, counts in kept.scores.items()} == dict.fromkeys(
+        load_bundle(run).topology.devices, kept.samples
+    )
 
 
 def test_thresholds_from_training_samples_are_told_as_such(tmp_path, topology_file, card):

@@ -15,6 +15,7 @@ from typing import Any
 
 from ddnn.live.events import Event
 from ddnn.live.feed import Subscription
+from ddnn.live.page.batch import Batch, batches
 from ddnn.live.page.state import State
 
 PERIOD_S = 0.25
@@ -34,7 +35,7 @@ class Hub:
         self,
         state: State,
         events: Subscription,
-        also: Callable[[Event], None] = lambda _event: None,
+        also: Callable[[Batch | Event], None] = lambda _event: None,
     ) -> None:
         """also: takes every event too."""
         self._state = state
@@ -76,9 +77,9 @@ class Hub:
 
     def take(self) -> None:
         """What has come since the last time."""
-        for event in self._events.take():
-            self._state.take(event)
-            self._also(event)
+        for found in batches(self._events.take(), self._state.until):
+            self._state.take(found)
+            self._also(found)
 
     async def stream(self, facts: dict[str, Any]) -> AsyncIterator[bytes]:
         """Server-sent events for one browser: `facts` and `history` first, then `state` and the

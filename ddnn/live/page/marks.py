@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddnn.live.events import FailureEvent
+from ddnn.live.events import FailureEvent, VerdictEvent
+from ddnn.live.page.batch import Batch
 from ddnn.live.page.health import ENDS
 from ddnn.report.tables import with_values
 from ddnn.report.verdicts import ratio, wilson_interval
@@ -67,21 +68,21 @@ class Accuracy:
     samples: int = 0
     right: int = 0
     marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=MAX_MARKS))
-    _recent: deque[tuple[bool, float | None]] = field(default_factory=lambda: deque(maxlen=RECENT))
-    _recent_right: int = 0
+    _recent: deque[VerdictEvent] = field(default_factory=lambda: deque(maxlen=RECENT))
     _number: int = 0
 
-    def add(self, *, right: bool, present: str, degraded: bool) -> None:
-        """One more verdict. What the study expects, it does not know of degraded ones."""
-        self.samples += 1
-        self.right += right
-        if len(self._recent) == RECENT:
-            self._recent_right -= self._recent[0][0]
-        self._recent.append((right, None if degraded else self.expected.get(present)))
-        self._recent_right += right
+    def add(self, batch: Batch) -> None:
+        """More verdicts."""
+        known = {kind: n for kind, n in batch.alike.items() if kind.label is not None}
+        self.samples += sum(known.values())
+        self.right += sum(n for kind, n in known.items() if kind.predicted == kind.label)
+        labelled = [event for event in batch.events if event["label"] is not None]
+        self._recent.extend(labelled[-RECENT:])
         if self.marks and self.marks[-1].samples < RECENT:
-            self.marks[-1].samples += 1
-            self.marks[-1].right += right
+            mark = self.marks[-1]
+            after = labelled[: RECENT - mark.samples]
+            mark.samples += len(after)
+            mark.right += sum(event["class"] == event["label"] for event in after)
 
     def mark(self, event: FailureEvent, seconds: float) -> None:
         """Notes a failure; what merely was noticed is none."""
@@ -98,9 +99,12 @@ class Accuracy:
 
     def recent(self) -> dict[str, Any]:
         """Of the last samples."""
-        return share(self._recent_right, len(self._recent))
+        right = sum(event["class"] == event["label"] for event in self._recent)
+        return share(right, len(self._recent))
 
     def expected_now(self) -> float | None:
-        """Mean of what the failure study has for the last samples; None where it has nothing."""
-        known = [value for _, value in self._recent if value is not None]
+        """Mean of what the failure study has for the last samples; None where it has nothing. What
+        it expects of degraded ones, it does not say."""
+        found = (self.expected.get(e["present"]) for e in self._recent if not e["degraded"])
+        known = [value for value in found if value is not None]
         return sum(known) / len(known) if known else None

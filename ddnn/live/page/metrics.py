@@ -7,26 +7,29 @@ nodes counted themselves.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from ddnn.live.events import BeginEvent, Event, VerdictEvent
+from ddnn.live.events import BeginEvent, Event
+from ddnn.live.page.batch import Batch
+from ddnn.live.page.drift import Drift
 from ddnn.live.page.health import ALIVE, FAILED, RESTARTING, SILENT, STARTING, Health
+from ddnn.report.reference import Reference
 from ddnn.topology import Topology
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # as many series again, for nobody
+from ddnn.wire.accounts import SCORES
 
 STATES = (ALIVE, SILENT, FAILED, RESTARTING, STARTING)
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -36,48 +39,54 @@ NONE = "none"
 LEVELS = ("information", "payload", "zmtp", "ip")
 
 
+class _Buckets:
+    """A histogram: how many are at most each bound, and the sum of all."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = np.zeros(len(bounds) + 1, dtype=np.int64)
+        self._sum = 0.0
+
+    def add(self, values_N: NDArray[np.float64]) -> None:
+        """More values."""
+        places_N = np.searchsorted(self._bounds, values_N)
+        self._counts += np.bincount(places_N, minlength=len(self._counts))
+        self._sum += float(values_N.sum())
+
+    def add_to(self, family: HistogramMetricFamily, name: str) -> None:
+        """As Prometheus wants it."""
+        bounds = [*map(str, self._bounds), "+Inf"]
+        buckets = list(zip(bounds, self._counts.cumsum().tolist(), strict=True))
+        family.add_metric((name,), buckets, self._sum)
+
+
 class Metrics:
-    """Of one run."""
+    """Of one run. Verdicts are counted in plain numbers and named when somebody asks."""
 
     def __init__(
-        self, topology: Topology, *, folder: Path | None = None, entropy: float | None = None
+        self, topology: Topology, *, folder: Path | None = None, reference: Reference | None = None
     ) -> None:
-        """folder: where results are written, whose disk may fill up. entropy: mean of the
-        validation samples, None: not known."""
+        """folder: where results are written, whose disk may fill up. reference: of
+        validation samples, None: nothing is known of them."""
         self._topology = topology
         self._folder = folder
         self._health = Health.of(topology)
+        self._drift = Drift(reference, topology.devices)
         self._links: list[dict[str, Any]] = []
         self._refused: dict[str, dict[str, int]] = {}
+        exits = (*topology.exits, NONE)
+        self._verdicts = Counts(dict.fromkeys(((e, c) for e in exits for c in topology.classes), 0))
+        self._missing = Counts(dict.fromkeys(topology.devices, 0))
+        self._degraded = self._labelled = self._right = 0
+        self._entropy = {name: _Buckets(ENTROPY) for name in exits}
+        self._latency = {name: _Buckets(LATENCY_S) for name in exits}
         registry = self._registry = CollectorRegistry()
-
-        def counter(name: str, says: str, *labels: str) -> Counter:
-            return Counter(name, says, labels, registry=registry)
 
         def gauge(name: str, says: str, *labels: str) -> Gauge:
             return Gauge(name, says, labels, registry=registry)
 
         self._info = gauge("ddnn_run_info", "The run that is watched.", "topology", "bundle_sha256")
         self._running = gauge("ddnn_running", "1 while samples are answered.")
-        self._verdicts = counter(
-            "ddnn_verdicts", "Samples answered, by exit and class.", "exit", "class"
-        )
-        self._degraded = counter(
-            "ddnn_degraded_verdicts", "Samples answered by a shallower exit than wanted."
-        )
-        self._right = counter("ddnn_right_verdicts", "Verdicts that are true.")
-        self._labelled = counter("ddnn_labelled_verdicts", "Verdicts whose truth is known.")
-        self._missing = counter(
-            "ddnn_missing_views", "Verdicts in which a device had no part.", "device"
-        )
-        self._entropy = Histogram(
-            "ddnn_entropy", "Normalized entropy of verdicts.", ("exit",),
-            buckets=ENTROPY, registry=registry,
-        )  # fmt: skip
-        self._latency = Histogram(
-            "ddnn_latency_seconds", "From a sample's capture to its verdict.", ("exit",),
-            buckets=LATENCY_S, registry=registry,
-        )  # fmt: skip
         self._threshold = gauge(
             "ddnn_exit_threshold", "Entropy below which the exit answers.", "exit"
         )
@@ -89,36 +98,27 @@ class Metrics:
             "ddnn_node_incarnation", "Which start of the node this is, from 1 on.", "node"
         )
         self._memory = gauge("ddnn_node_resident_bytes", "Memory of the node's process.", "node")
-        self._failures = counter(
-            "ddnn_failures", "What was done to nodes and links, or happened to them.",
-            "node", "kind",
-        )  # fmt: skip
-        self._lost = counter("ddnn_page_lost_events", "Events that this page was too slow for.")
-        if entropy is not None:
-            gauge("ddnn_validation_entropy", "Mean entropy of validation samples.").set(entropy)
+        self._failures: Counts[tuple[str, str]] = Counts()
+        self._lost = 0
+        if reference is not None:
+            mean = gauge("ddnn_validation_entropy", "Mean entropy of validation samples.")
+            mean.set(reference.mean_entropy)
+            share = gauge("ddnn_validation_exit_share", "Of validation samples.", "exit")
+            for name, samples in reference.exits.items():
+                share.labels(name).set(samples / max(1, reference.samples))
         registry.register(self)
-        self._begin_at_zero()
-
-    def _begin_at_zero(self) -> None:
-        """What has not happened yet is 0, not missing: alerts need it."""
-        for exit_name in (*self._topology.exits, NONE):
-            for name in self._topology.classes:
-                self._verdicts.labels(exit_name, name)
-            self._entropy.labels(exit_name)
-            self._latency.labels(exit_name)
-        for device in self._topology.devices:
-            self._missing.labels(device)
         self._show_nodes()
 
-    def take(self, event: Event) -> None:
-        """One more event."""
+    def take(self, event: Batch | Event) -> None:
+        """One more event, or verdicts that came together."""
+        if isinstance(event, Batch):
+            self._take_verdicts(event)
+            return
         match event["kind"]:
-            case "verdict":
-                self._take_verdict(event)
             case "begin":
                 self._begin(event)
             case "failure":
-                self._failures.labels(event["node"], event["what"]).inc()
+                self._failures[event["node"], event["what"]] += 1
                 self._health.note(event)
                 self._show_nodes()
             case "nodes":
@@ -126,10 +126,11 @@ class Metrics:
                 self._show_nodes()
             case "links":
                 self._links, self._refused = event["links"], event["events"]
+                self._drift.count(event)
             case "end":
                 self._running.set(0)
             case "lost":
-                self._lost.inc(event["count"])
+                self._lost += event["count"]
 
     def text(self) -> tuple[bytes, str]:
         """All of it in the text format, and the type that says so."""
@@ -143,19 +144,20 @@ class Metrics:
             if threshold is not None:
                 self._threshold.labels(name).set(threshold)
 
-    def _take_verdict(self, event: VerdictEvent) -> None:
-        exit_name = event["exit"] or NONE
-        self._verdicts.labels(exit_name, event["name"]).inc()
-        self._degraded.inc(event["degraded"])
-        self._entropy.labels(exit_name).observe(event["entropy"])
-        self._latency.labels(exit_name).observe(event["latency_ms"] / 1000)
-        if event["label"] is not None:
-            self._labelled.inc()
-            self._right.inc(event["class"] == event["label"])
-        if "0" in event["present"]:
-            for device, seen in zip(self._topology.devices, event["present"], strict=True):
-                if seen == "0":
-                    self._missing.labels(device).inc()
+    def _take_verdicts(self, batch: Batch) -> None:
+        classes = self._topology.classes
+        for kind, count in batch.alike.items():
+            self._verdicts[kind.exit or NONE, classes[kind.predicted]] += count
+            self._degraded += count * kind.degraded
+            if kind.label is not None:
+                self._labelled += count
+                self._right += count * (kind.predicted == kind.label)
+        self._missing.update(batch.missing(self._topology.devices))
+        for name in self._entropy:
+            here_N = batch.exits_N == (None if name == NONE else name)
+            if here_N.any():
+                self._entropy[name].add(batch.entropy_N[here_N])
+                self._latency[name].add(batch.latency_s_N[here_N])
 
     def _show_nodes(self) -> None:
         for name, node in self._health.nodes.items():
@@ -167,7 +169,43 @@ class Metrics:
                 self._memory.labels(name).set(node.resident_mb * 1e6)
 
     def collect(self) -> Iterable[Metric]:
-        """What nodes counted themselves."""
+        """What is counted here, and what nodes counted themselves."""
+        yield _counter(
+            "ddnn_verdicts", "Samples answered, by exit and class.", ("exit", "class"),
+            self._verdicts,
+        )  # fmt: skip
+        yield _counter(
+            "ddnn_missing_views", "Verdicts in which a device had no part.", ("device",),
+            {(device,): count for device, count in self._missing.items()},
+        )  # fmt: skip
+        yield _counter(
+            "ddnn_failures", "What was done to nodes and links, or happened to them.",
+            ("node", "kind"), self._failures,
+        )  # fmt: skip
+        for name, says, count in (
+            ("ddnn_degraded_verdicts", "Samples answered by a shallower exit.", self._degraded),
+            ("ddnn_labelled_verdicts", "Verdicts whose truth is known.", self._labelled),
+            ("ddnn_right_verdicts", "Verdicts that are true.", self._right),
+            ("ddnn_page_lost_events", "Events that this page was too slow for.", self._lost),
+        ):
+            yield _counter(name, says, (), {(): count})
+        yield from self._histograms()
+        yield from self._traffic()
+        yield self._events()
+        yield self._distances()
+        yield from self._disk()
+
+    def _histograms(self) -> Iterable[Metric]:
+        for name, says, found in (
+            ("ddnn_entropy", "Normalized entropy of verdicts.", self._entropy),
+            ("ddnn_latency_seconds", "From a sample's capture to its verdict.", self._latency),
+        ):
+            family = HistogramMetricFamily(name, says, labels=("exit",))
+            for exit_name, buckets in found.items():
+                buckets.add_to(family, exit_name)
+            yield family
+
+    def _traffic(self) -> Iterable[Metric]:
         bytes_ = CounterMetricFamily(
             "ddnn_link_bytes", "Bytes on a link.", labels=("from", "to", "kind", "level")
         )
@@ -181,8 +219,29 @@ class Metrics:
                 bytes_.add_metric((*names, level), entry[level])
         yield bytes_
         yield messages
-        yield self._events()
-        yield from self._disk()
+
+    def _events(self) -> Metric:
+        family = CounterMetricFamily(
+            "ddnn_node_events",
+            "What a node counted beside traffic: late, duplicate and refused messages by reason.",
+            labels=("node", "reason"),
+        )
+        for node in self._topology.nodes:
+            for reason, count in ({"late": 0} | self._refused.get(node, {})).items():
+                if not reason.startswith(SCORES):
+                    family.add_metric((node, reason), count)
+        return family
+
+    def _distances(self) -> Metric:
+        family = GaugeMetricFamily(
+            "ddnn_device_drift",
+            "How unlike validation's a device's scores are: about 1 where nothing has changed.",
+            labels=("device",),
+        )
+        for device, distance in self._drift.devices().items():
+            if distance is not None:
+                family.add_metric((device,), distance)
+        return family
 
     def _disk(self) -> Iterable[Metric]:
         if self._folder is None:
@@ -197,18 +256,15 @@ class Metrics:
         ):
             yield GaugeMetricFamily(name, says, value)
 
-    def _events(self) -> Metric:
-        family = CounterMetricFamily(
-            "ddnn_node_events",
-            "What a node counted beside traffic: late, duplicate and refused messages by reason.",
-            labels=("node", "reason"),
-        )
-        for node in self._topology.nodes:
-            for reason, count in ({"late": 0} | self._refused.get(node, {})).items():
-                family.add_metric((node, reason), count)
-        return family
-
 
 def existing(folder: Path) -> Path:
     """The folder, or the nearest one above that is there already."""
     return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+
+
+def _counter(name: str, says: str, labels: tuple[str, ...], counts: Mapping[Any, int]) -> Metric:
+    """counts: by the labels' values, a tuple."""
+    family = CounterMetricFamily(name, says, labels=labels)
+    for values, count in counts.items():
+        family.add_metric(values, count)
+    return family

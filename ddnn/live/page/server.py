@@ -14,6 +14,7 @@ from types import TracebackType
 from ddnn.errors import ConfigError
 from ddnn.live.feed import Feed
 from ddnn.live.page.options import PageOptions, listening_socket
+from ddnn.report.reference import Reference
 from ddnn.topology import Topology
 
 CLOSE_S = 5.0
@@ -35,8 +36,9 @@ class Page:
         total: int | None = None,
         folder: Path | None = None,
         expected: Mapping[str, float] | None = None,
+        reference: Reference | None = None,
     ) -> None:
-        """act: see launcher.control. total, expected: see State. folder: see Metrics.
+        """act: see launcher.control. total, expected, reference: see State. folder: see Metrics.
 
         Raises ConfigError for an address that cannot be had, or where ddnn[page] is not installed.
         """
@@ -59,9 +61,10 @@ class Page:
             run=secrets.token_hex(8),
             total=total,
             expected=expected,
+            reference=reference,
             may_fail=options.allow_faults,
         )
-        metrics = Metrics(topology, folder=folder)
+        metrics = Metrics(topology, folder=folder, reference=reference)
         self._hub = Hub(state, feed.subscribe(WAITING), metrics.take)
         app = make_app(
             self._hub,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
 from ddnn.live.events import Event, VerdictEvent
+from ddnn.live.page.batch import Batch
+from ddnn.live.page.drift import Drift
 from ddnn.live.page.health import Health
 from ddnn.live.page.layout import drawn_links, places, ranks
 from ddnn.live.page.marks import Accuracy, share
 from ddnn.live.page.series import Series, Step, columns
 from ddnn.live.page.traffic import Traffic
+from ddnn.report.reference import Reference
 from ddnn.report.tally import Percentiles
 from ddnn.report.verdicts import ratio
 from ddnn.topology import Topology
@@ -32,11 +36,12 @@ class State:
         run: str,
         total: int | None = None,
         expected: Mapping[str, float] | None = None,
+        reference: Reference | None = None,
         may_fail: bool = False,
     ) -> None:
         """run: an id that no other run has. total: samples in all, None: nobody knows. expected:
-        accuracy by `present`, of the offline failure study. may_fail: whether the page's buttons
-        make nodes fail."""
+        accuracy by `present`, of the offline failure study. reference: of validation samples.
+        may_fail: whether the page's buttons make nodes fail."""
         self.version = 0
         self._topology = topology
         self._run, self._total, self._may_fail = run, total, may_fail
@@ -48,22 +53,24 @@ class State:
         self._health = Health.of(topology)
         self._traffic = Traffic(topology)
         self._accuracy = Accuracy(expected or {})
+        self._drift = Drift(reference, topology.devices)
         self._known: dict[str, Any] | None = None  # accuracy by truth that comes later
         self._by_exit: Counter[str] = Counter()
         self._taken_s = {name: Percentiles() for name in self._exits}
         self._missing: Counter[str] = Counter()
-        self._ticker: deque[dict[str, Any]] = deque(maxlen=TICKER)
+        self._ticker: deque[VerdictEvent] = deque(maxlen=TICKER)
         self._arrived: deque[tuple[float, int]] = deque()
         self._answered = self._degraded = self._lost = 0
         self._now = 0.0
         self.series = Series(len(self._exits))
 
-    def take(self, event: Event) -> None:
-        """One more event."""
+    def take(self, event: Batch | Event) -> None:
+        """One more event, or verdicts that came together."""
         self.version += 1
+        if isinstance(event, Batch):
+            self._take_verdicts(event)
+            return
         match event["kind"]:
-            case "verdict":
-                self._take_verdict(event)
             case "begin":
                 self._begun = event["time"] if self._begun is None else self._begun
                 self._command, self._thresholds = event["command"], event["thresholds"]
@@ -75,6 +82,7 @@ class State:
                 self._health.see(event)
                 self._step(event["time"])
             case "links":
+                self._drift.count(event)
                 payload, asked = self._traffic.take(event, self._answered)
                 step = self._step(event["time"])
                 step.payload, step.asked = step.payload + payload, step.asked + asked
@@ -97,40 +105,34 @@ class State:
         self._now = max(self._now, time - self._begun)
         return self._now
 
-    def _take_verdict(self, event: VerdictEvent) -> None:
-        step = self._step(event["time"])
-        self._answered += 1
-        step.samples += 1
-        self._degraded += event["degraded"]
-        step.degraded += event["degraded"]
-        self._by_exit[event["exit"] or ""] += 1
-        if event["exit"] is not None:
-            step.exits[self._exits.index(event["exit"])] += 1
-            self._taken_s[event["exit"]].add(event["latency_ms"] / 1000)
-            step.taken_s.add(event["latency_ms"] / 1000)
-        missing = [
-            d for d, seen in zip(self._devices, event["present"], strict=True) if seen == "0"
-        ]
-        self._missing.update(missing)
-        if event["label"] is not None:
-            self._judge(event)
-        self._list(event, missing)
-        if self._arrived and self._arrived[-1][0] == self._now:
-            self._arrived.pop()
+    @property
+    def until(self) -> float:
+        """The moment up to which verdicts fall into the same step."""
+        last = self.series.steps[-1].begin_s + self.series.length_s
+        return math.inf if self._begun is None else self._begun + last
+
+    def _take_verdicts(self, batch: Batch) -> None:
+        step, count = self._step(batch.time), len(batch.events)
+        degraded = sum(n for kind, n in batch.alike.items() if kind.degraded)
+        self._answered += count
+        step.samples += count
+        self._degraded += degraded
+        step.degraded += degraded
+        self._drift.add(batch)
+        self._accuracy.add(batch)
+        self._missing.update(batch.missing(self._topology.devices))
+        for place, name in enumerate(self._exits):
+            taken_s = batch.latency_s_N[batch.exits_N == name]
+            if len(taken_s):
+                step.exits[place] += len(taken_s)
+                self._by_exit[name] += len(taken_s)
+                self._taken_s[name].add_all(taken_s)
+                step.taken_s.add_all(taken_s)
+        self._by_exit[""] += sum(n for kind, n in batch.alike.items() if kind.exit is None)
+        self._ticker.extend(batch.events[-TICKER:])
         self._arrived.append((self._now, self._answered))
         while self._arrived[0][0] < self._now - RATE_S:
             self._arrived.popleft()
-
-    @property
-    def _devices(self) -> tuple[str, ...]:
-        return self._topology.devices
-
-    def _judge(self, event: VerdictEvent) -> None:
-        self._accuracy.add(
-            right=event["class"] == event["label"],
-            present=event["present"],
-            degraded=event["degraded"],
-        )
 
     def _step(self, time: float) -> Step:
         """Of the series, now; one that is over is told the accuracy at its end."""
@@ -142,20 +144,20 @@ class State:
             last.expected = self._accuracy.expected_now()
         return self.series.at(seconds)
 
-    def _list(self, event: VerdictEvent, missing: list[str]) -> None:
-        label = event["label"]
-        self._ticker.append(
-            {
-                "sample": event["sample"],
-                "name": event["name"],
-                "truth": None if label is None else self._topology.classes[label],
-                "exit": event["exit"],
-                "entropy": round(event["entropy"], 4),
-                "latency_ms": round(event["latency_ms"], 2),
-                "missing": missing,
-                "degraded": event["degraded"],
-            }
-        )
+    def _listed(self, event: VerdictEvent) -> dict[str, Any]:
+        label, devices = event["label"], self._topology.devices
+        return {
+            "sample": event["sample"],
+            "name": event["name"],
+            "truth": None if label is None else self._topology.classes[label],
+            "exit": event["exit"],
+            "entropy": round(event["entropy"], 4),
+            "latency_ms": round(event["latency_ms"], 2),
+            "missing": [
+                d for d, seen in zip(devices, event["present"], strict=True) if seen == "0"
+            ],
+            "degraded": event["degraded"],
+        }
 
     def facts(self) -> dict[str, Any]:
         """What does not change while the run lasts."""
@@ -207,7 +209,8 @@ class State:
                 for name, entry in self._links().items()
             },
             "bytes": self._traffic.per_device_sample,
-            "ticker": list(self._ticker),
+            "drift": self._drift.snapshot(),
+            "ticker": [self._listed(event) for event in self._ticker],
             "marks": [mark.snapshot() for mark in accuracy.marks],
             "series": {"generation": self.series.generation, "count": len(self.series.steps) - 1},
         }
@@ -238,7 +241,7 @@ class State:
         }
 
     def _per_s(self) -> float | None:
-        if len(self._arrived) < 2:
+        if not self._arrived:
             return None
         (first_s, first), (last_s, last) = self._arrived[0], self._arrived[-1]
-        return (last - first) / (last_s - first_s)
+        return (last - first) / (last_s - first_s) if last_s > first_s else None

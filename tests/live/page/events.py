@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ddnn.live.events import BeginEvent, Event, FailureEvent, LinksEvent, NodesEvent, VerdictEvent
+from ddnn.live.page.batch import batches
+from ddnn.live.page.state import State
 from ddnn.topology import Topology
 
 T0 = 1_000_000.0
@@ -63,6 +65,12 @@ def links(at_s: float, *, samples: int, payload: int) -> LinksEvent:
         kind="links",
         time=T0 + at_s,
         links=[{**capture, **counts, "payload": 0}, {**scores, **counts, "payload": payload}],
-        events={"cam0": {"late": 3}},
+        events={"cam0": {"late": 3, "scores-07": 60}},
         per_device_sample={"payload": payload / samples},
     )
+
+
+def give(state: State, *events: Event) -> None:
+    """The state takes events as the page's hub hands them over."""
+    for found in batches(events, state.until):
+        state.take(found)

@@ -1,6 +1,7 @@
 """What Prometheus is told: names, values, and that every shipped query finds something."""
 
 import json
+import math
 import re
 import shutil
 import socket
@@ -21,7 +22,9 @@ from events import begin, failure, links, nodes, verdict
 from launched import launched, trained_with_card
 from waiting import wait_until
 
+from ddnn.live.page.batch import batches
 from ddnn.live.page.metrics import Metrics
+from ddnn.report.reference import Reference
 
 SHIPPED = files("ddnn.live.page") / "monitoring"
 RULES = yaml.safe_load((SHIPPED / "alerts.yml").read_text())["groups"][0]["rules"]
@@ -33,13 +36,23 @@ QUERIES = [
 ]
 
 
+REFERENCE = Reference(
+    samples=10,
+    mean_entropy=0.3,
+    entropy=[10] + [0] * 19,
+    exits={"local": 8, "cloud": 2},
+    scores={"cam0": [80, 20] + [0] * 14},
+)
+
+
 def metrics(folder: Path | None = None) -> Metrics:
-    found = Metrics(star_topology(), folder=folder, entropy=0.3)
-    for event in (
+    found = Metrics(star_topology(), folder=folder, reference=REFERENCE)
+    events = (
         begin(star_topology()), nodes(cam0="running", cam1="silent"), verdict(),
         verdict(exit="cloud", present="101", right=False, degraded=True), verdict(exit=None),
         failure("cam1", "hang"), links(5, samples=10, payload=120),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for event in batches(events, math.inf):
         found.take(event)
     return found
 
@@ -67,6 +80,8 @@ def test_what_happened_is_counted():
     assert found['ddnn_exit_threshold{exit="local"}'] == 0.8
     assert found['ddnn_entropy_count{exit="local"}'] == 1
     assert found["ddnn_validation_entropy"] == 0.3
+    assert found['ddnn_validation_exit_share{exit="local"}'] == 0.8
+    assert found['ddnn_device_drift{device="cam0"}'] > 10
 
 
 def test_what_has_not_happened_is_nought_and_not_missing():
@@ -146,7 +161,7 @@ def test_every_query_of_the_board_and_the_rules_finds_a_real_launch(tmp_path):
         prometheus(tmp_path, run[0].removeprefix("http://").rstrip("/")) as address,
     ):
         for query in QUERIES:
-            if "validation" not in query:
+            if "validation" not in query and "drift" not in query:
                 wait_until(
                     lambda query=query: (asked(address, "query", query=query) or {}).get("result")
                 )
@@ -161,7 +176,7 @@ def test_every_query_of_the_board_and_the_rules_finds_a_real_launch(tmp_path):
         health = [r["health"] for g in asked(address, "rules")["groups"] for r in g["rules"]]
         assert set(health) == {"ok"}
         for rule in RULES:
-            if "validation" not in rule["expr"]:
+            if not re.search("validation|drift", rule["expr"]):
                 left = re.sub(r"( > [\d.]+| < [\d.]+)$", "", rule["expr"].strip())
                 if "==" not in left:
                     assert asked(address, "query", query=left)["result"], rule["alert"]

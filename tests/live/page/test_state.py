@@ -4,7 +4,7 @@ import json
 
 import pytest
 from builders import star_topology
-from events import begin, failure, links, nodes, verdict
+from events import begin, failure, give, links, nodes, verdict
 
 from ddnn.live.events import EndEvent, LostEvent
 from ddnn.live.page.state import TICKER, State
@@ -29,8 +29,8 @@ def test_what_is_shown_is_json_from_the_first_moment_on():
 def test_verdicts_are_counted_by_exit_and_judged_where_the_truth_is_known():
     found = state()
     for number in range(10):
-        found.take(verdict(number / 10, sample=number, right=number < 8))
-    found.take(verdict(1.0, exit="cloud", label=None, degraded=True))
+        give(found, verdict(number / 10, sample=number, right=number < 8))
+    give(found, verdict(1.0, exit="cloud", label=None, degraded=True))
     shown = found.snapshot()
     assert shown["answered"] == 11
     assert shown["degraded"] == 1
@@ -45,7 +45,7 @@ def test_verdicts_are_counted_by_exit_and_judged_where_the_truth_is_known():
 
 def test_a_sample_that_no_exit_answered_is_in_no_exits_share():
     found = state()
-    found.take(verdict(exit=None, present="000"))
+    give(found, verdict(exit=None, present="000"))
     assert found.snapshot()["unanswered_by_exits"] == 1
     assert found.snapshot()["exits"]["local"]["samples"] == 0
 
@@ -110,11 +110,11 @@ def test_failures_in_force_are_named_until_they_end():
 def test_a_failure_is_a_mark_with_accuracy_before_and_after():
     found = state()
     for number in range(20):
-        found.take(verdict(number / 100))
+        give(found, verdict(number / 100))
     found.take(failure("cam2", "kill", 1.0))
     found.take(failure("cam2", "noticed-gone", 1.3))
     for number in range(10):
-        found.take(verdict(2 + number / 100, right=number < 5, present="110"))
+        give(found, verdict(2 + number / 100, right=number < 5, present="110"))
     (mark,) = found.snapshot()["marks"]
     assert (mark["node"], mark["what"], mark["seconds"]) == ("cam2", "kill", 1.0)
     assert (mark["before"]["samples"], mark["before"]["accuracy"]) == (20, 1.0)
@@ -124,11 +124,11 @@ def test_a_failure_is_a_mark_with_accuracy_before_and_after():
 
 def test_what_is_expected_follows_the_devices_that_are_there():
     found = state(expected={"111": 0.9, "110": 0.7})
-    found.take(verdict())
+    give(found, verdict())
     assert found.snapshot()["expected"] == pytest.approx(0.9)
-    found.take(verdict(present="110"))
-    found.take(verdict(present="001"))  # the study says nothing of it
-    found.take(verdict(present="110", degraded=True))  # nor of samples without a deeper exit
+    give(found, verdict(present="110"))
+    give(found, verdict(present="001"))  # the study says nothing of it
+    give(found, verdict(present="110", degraded=True))  # nor of samples without a deeper exit
     assert found.snapshot()["expected"] == pytest.approx(0.8)
 
 
@@ -137,7 +137,7 @@ def test_links_say_bytes_a_sample_and_messages_a_second_of_late():
     found.take(links(10, samples=100, payload=1200))
     assert found.snapshot()["links"]["cam0:gateway"]["messages_per_s"] is None
     for number in range(50):
-        found.take(verdict(10 + number / 10))
+        give(found, verdict(10 + number / 10))
     found.take(links(15, samples=150, payload=1800))
     shown = found.snapshot()["links"]["cam0:gateway"]
     assert shown == {
@@ -148,7 +148,7 @@ def test_links_say_bytes_a_sample_and_messages_a_second_of_late():
 
 def test_truth_that_comes_later_is_what_counts():
     found = state()
-    found.take(verdict())
+    give(found, verdict())
     part = {"samples": 40, "accuracy": 0.75, "interval": (0.6, 0.86)}
     event = {"kind": "accuracy", "time": 1e6, "all": part, "recent": part, "since": part}
     found.take(event | {"before": part})
@@ -158,7 +158,7 @@ def test_truth_that_comes_later_is_what_counts():
 def test_the_ticker_keeps_the_last_and_names_who_is_missing():
     found = state()
     for number in range(TICKER + 5):
-        found.take(verdict(sample=number, present="101"))
+        give(found, verdict(sample=number, present="101"))
     ticker = found.snapshot()["ticker"]
     assert [entry["sample"] for entry in ticker] == list(range(5, TICKER + 5))
     assert ticker[0]["missing"] == ["cam1"]
@@ -176,15 +176,15 @@ def test_lost_events_and_the_end_are_told():
 
 def test_a_clock_that_is_set_back_does_not_go_back():
     found = state()
-    found.take(verdict(50))
-    found.take(verdict(10))
+    give(found, verdict(50))
+    give(found, verdict(10))
     assert found.snapshot()["seconds"] == 50
 
 
 def test_a_point_of_the_series_has_a_number_a_column():
     found = state(expected={"111": 0.9})
     for number in range(30):
-        found.take(verdict(number / 10))
+        give(found, verdict(number / 10))
     columns = found.facts()["columns"]
     first = dict(zip(columns, found.history()["points"][0], strict=True))
     assert first["samples_per_s"] == 10

@@ -40,7 +40,7 @@ function begin() {
   view.begin(facts);
   charts = makeCharts(facts);
   fillTable("links", facts.links.map((link) => [link.name, [link.from, link.to, link.carries.join(", "), "", "", "", ""]]), [3, 4, 5]);
-  fillTable("nodes", Object.keys(facts.roles).map((name) => [name, [name, "", "", "", "", ""]]), [2, 3, 4]);
+  fillTable("nodes", Object.keys(facts.roles).map((name) => [name, [name, "", "", "", "", "", ""]]), [2, 3, 4, 5]);
   choose(null);
 }
 
@@ -57,6 +57,7 @@ function draw() {
     drawTicker();
     drawMarks();
     drawTables();
+    drawDrift();
     drawCharts();
     drawDetail();
   });
@@ -156,8 +157,24 @@ function drawTables() {
     dot.className = `dot ${node.state}`;
     row.children[1].replaceChildren(dot, node.state);
     const isDevice = facts.roles[row.dataset.name] === "device";
-    [isDevice ? node.missing : "", node.starts + 1, node.resident_mb === null ? "–" : Math.round(node.resident_mb), node.faults.join(", ")].forEach((text, place) => { row.children[place + 2].textContent = text; });
+    const drift = state.drift && state.drift.devices[row.dataset.name];
+    row.children[3].classList.toggle("wrong", Boolean(drift && drift.changed));
+    [isDevice ? node.missing : "", drift && drift.drift !== null ? drift.drift.toFixed(1) : "", node.starts + 1, node.resident_mb === null ? "–" : Math.round(node.resident_mb), node.faults.join(", ")].forEach((text, place) => { row.children[place + 2].textContent = text; });
   }
+}
+
+function drawDrift() {
+  const drift = state.drift;
+  byId("p-drift").hidden = drift === null;
+  if (drift === null) return;
+  const changed = Object.keys(drift.devices).filter((name) => drift.devices[name].changed);
+  byId("drift-said").textContent = changed.length ? `${changed.join(", ")}: scores unlike those of validation; was the camera moved?` : `last ${drift.samples} samples; the drift of a device is about 1 where its scores look like those of validation`;
+  byId("drift-said").classList.toggle("wrong", changed.length > 0);
+  const number = (value) => (value === null ? "–" : value.toFixed(2));
+  byId("drift").replaceChildren(...[
+    ["mean entropy", number(drift.entropy), number(drift.validation_entropy)],
+    ...Object.entries(drift.exits).map(([name, part]) => [`answered at ${name}`, percent(part.now), percent(part.validation)]),
+  ].map((texts) => cells(document.createElement("tr"), texts, [1, 2])));
 }
 
 function drawCharts() {
