@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ddnn.api.offline import calibrate, evaluate, failures, train
     from ddnn.api.online import launch
     from ddnn.api.results import EvaluationResult, FailureResult, LaunchResult
+    from ddnn.api.studies import SearchResult, StudyResult, run_search, run_study
     from ddnn.data.loading import load as load_data
     from ddnn.data.multiview import DataSet, MultiView
     from ddnn.errors import (
@@ -56,7 +57,9 @@ __all__ = [
     "LiveSystem",
     "MultiView",
     "Run",
+    "SearchResult",
     "ShapeError",
+    "StudyResult",
     "Topology",
     "TransportError",
     "benchmark",
@@ -68,6 +71,8 @@ __all__ = [
     "open_run",
     "push",
     "read_topology",
+    "run_search",
+    "run_study",
     "serve",
     "train",
     "watch",
@@ -82,6 +87,8 @@ _HOMES = {
     "LiveSystem": "ddnn.api.live",
     "MultiView": "ddnn.data.multiview",
     "Run": "ddnn.training.run",
+    "SearchResult": "ddnn.api.studies",
+    "StudyResult": "ddnn.api.studies",
     "Topology": "ddnn.topology",
     "benchmark": "ddnn.api.comparison",
     "calibrate": "ddnn.api.offline",
@@ -92,6 +99,8 @@ _HOMES = {
     "open_run": "ddnn.training.run",
     "push": "ddnn.live.client",
     "read_topology": "ddnn.topology",
+    "run_search": "ddnn.api.studies",
+    "run_study": "ddnn.api.studies",
     "serve": "ddnn.api.live",
     "train": "ddnn.api.offline",
     "watch": "ddnn.live.client",

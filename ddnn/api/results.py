@@ -106,9 +106,7 @@ class EvaluationResult(_Answered):
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a sample, the columns of `verdicts.csv`."""
-        with (self.folder / "verdicts.csv").open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
-        return _frame(rows, header)
+        return read_frame(self.folder / "verdicts.csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +175,24 @@ class LaunchResult(_Answered):
         return _frame([list(map(str, cells)) for cells in rows], columns(verdicts.bypassable))
 
 
-_NUMBERS = {"sample", "entropy", "degraded", "count", "local_share", "samples", "overall"}
+def read_frame(path: Path) -> pd.DataFrame:
+    """A CSV file's lines. Raises ConfigError where pandas is not installed."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    return _frame(rows, header)
+
+
+_NUMBERS = {
+    "sample",
+    "entropy",
+    "degraded",
+    "count",
+    "local_share",
+    "samples",
+    "overall",
+    "payload_bytes",
+    "seed",
+}
 
 
 def _frame(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> pd.DataFrame:

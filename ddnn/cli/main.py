@@ -30,8 +30,10 @@ COMMANDS = {
     "launch": "Run a trained topology as real processes",
     "node": "Run one node by hand",
     "report": "Print a run's report again",
+    "search": "Search networks for what is best in accuracy, bytes and energy",
     "serve": "Run a trained topology on live cameras, without an end",
     "simulate": "Run a trained topology in virtual time, check its promises",
+    "study": "Train and try many networks, on cores, a Ray cluster or Slurm",
     "topology": "Check or draw a topology file, print its schema",
     "train": "Train a topology's network jointly",
 }

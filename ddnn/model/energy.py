@@ -20,6 +20,8 @@ from ddnn.yamlfile import read_yaml
 PICO_A_NANO = 1000
 PICO_A_MICRO = 1_000_000
 PLAIN_BITS: Bits = 32
+DEFAULT = Path(__file__).with_name("energy.yaml")
+"""Constants from publications, with their sources."""
 Shares = Mapping[str, float]
 """By exit name, lowest first: the part of all samples that it answers, 0 to 1."""
 
@@ -46,7 +48,7 @@ class RadioEnergy(Model):
 
 
 class Constants(Model):
-    """A table of constants, such as experiments/hybrid/energy.yaml."""
+    """A table of constants, such as DEFAULT."""
 
     mac: MacEnergy
     memory: MemoryEnergy

@@ -87,6 +87,32 @@ def plot_losses(subsets_csv: Path, path: Path, *, exits: Sequence[str]) -> Figur
         return _save(figure, path)
 
 
+def plot_pareto(
+    trials_csv: Path, pareto_csv: Path, path: Path, *, columns: Sequence[str]
+) -> Figure:
+    """Every trial of a search, those that none surpasses joined: the first objective against the
+    second, a third as color.
+
+    Returns what it has written to `path`.
+    """
+    trials = [row for row in _rows(trials_csv) if row[columns[0]]]
+    best = sorted(_rows(pareto_csv), key=lambda row: float(row[columns[1]]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.subplots()
+        third = [float(row[columns[2]]) for row in trials] if len(columns) > 2 else GRAY
+        across = [float(row[columns[1]]) for row in trials]
+        points = axes.scatter(across, [float(row[columns[0]]) for row in trials], c=third, s=18)
+        line = [[float(row[name]) for row in best] for name in (columns[1], columns[0])]
+        axes.plot(*line, color=BLUE, lw=1.5, marker="o", ms=6, mfc="none", label="not surpassed")
+        if len(columns) > 2:
+            figure.colorbar(points, label=columns[2])
+        axes.set(xlabel=columns[1], ylabel=f"{columns[0]}, validation samples")
+        axes.legend(frameon=False)
+        axes.set_title(f"{len(trials)} trials, {len(best)} not surpassed")
+        return _save(figure, path)
+
+
 def _has_local(rows: list[dict[str, str]]) -> bool:
     return "local_share" in rows[0]
 

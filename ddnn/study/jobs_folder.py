@@ -21,6 +21,10 @@ from ddnn.yamlfile import read_json
 JOBS, FAILED = "jobs", "failed"
 
 
+class JobsFailedError(DdnnError):
+    """Some jobs of a study failed; the others are done."""
+
+
 class Record(Model):
     """The content of a job's file."""
 
@@ -87,7 +91,7 @@ class JobsFolder:
     ) -> Iterator[Ended]:
         """Each job that succeeds, those that are there first; each is kept as it ends.
 
-        Raises DdnnError at the end, where some failed, with what and why; the rest is kept.
+        Raises JobsFailedError at the end, where some failed, with what and why; the rest is kept.
         """
         there = [(job, self.answer(job)) for job in jobs]
         todo = [job for job, answer in there if answer is None]
@@ -104,7 +108,7 @@ class JobsFolder:
             if ended.answer.error is None:
                 yield ended
         if failed:
-            raise DdnnError(self._failure(jobs, failed))
+            raise JobsFailedError(self._failure(jobs, failed))
 
     def _failure(self, jobs: Sequence[Job], failed: Sequence[Ended]) -> str:
         job, answer = failed[0]

@@ -17,6 +17,7 @@ from ddnn.paths import path_to_text, text_to_path
 from ddnn.study.engine import open_engine
 from ddnn.study.job import DIGITS, Job
 from ddnn.study.jobs_folder import JobsFolder, Show
+from ddnn.study.places import card_place
 from ddnn.training.failures import SubsetAccuracy, failure, subsets
 from ddnn.training.predict import perceive
 from ddnn.training.run import Run, open_run
@@ -59,7 +60,7 @@ class OnEngine:
         }
         places = {"run": path_to_text(run.folder.absolute())}
         if self.card is not None:
-            places["card"] = _place(self.card)
+            places["card"] = card_place(self.card)
         return [
             Job(
                 function=FUNCTION,
@@ -124,8 +125,3 @@ def _subset(result: Mapping[str, Any]) -> SubsetAccuracy:
     return SubsetAccuracy(
         lost=tuple(lost), accuracy=dict(result["accuracy"]), local_share=result["local_share"]
     )
-
-
-def _place(card: str | Path) -> str:
-    path = Path(card)
-    return path_to_text(path.absolute()) if path.is_file() else str(card)

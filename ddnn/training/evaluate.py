@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.checks import check_fits, part_of
 from ddnn.data.multiview import MultiView
+from ddnn.model.sections import SectionOutput
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.newest import set_number
 from ddnn.report.verdicts import Verdicts, ratio, summarize, wilson_interval, write_verdicts
@@ -107,12 +108,18 @@ def evaluate_run(
 
 
 def evaluate(
-    run: Run, samples: MultiView, present_NV: NDArray[np.bool_] | None = None
+    run: Run,
+    samples: MultiView,
+    present_NV: NDArray[np.bool_] | None = None,
+    devices: Mapping[str, SectionOutput] | None = None,
 ) -> Evaluation:
-    """Verdicts of the run's network; all devices are present by default."""
+    """Verdicts of the run's network; all devices are present by default.
+
+    devices: what `perceive` gives of the samples, where it is at hand.
+    """
     check_fits(run.topology, samples)
     present_NV = taking_part(run.topology, samples, present_NV)
-    devices = perceive(run.joint, samples)
+    devices = perceive(run.joint, samples) if devices is None else devices
     logits = fuse(run.joint, devices, present_NV)
     verdicts = answer(
         logits, run.rules, samples=samples, present_NV=present_NV, prior_class=run.prior_class

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
-from ddnn.model.energy import Constants, comparisons, energy_of, read_constants
+from ddnn.model.energy import DEFAULT, Constants, comparisons, energy_of, read_constants
 from ddnn.report.plots import BLUE, GRAY, GREEN, INK, ORANGE
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Bits, Topology, read_topology
@@ -43,7 +43,7 @@ from experiments.shared.measures import exit_rows, share, summed, with_rules
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 
 SHIPPED = "hybrid-resnet32-n17-k1"
-CONSTANTS = Path(__file__).with_name("energy.yaml")
+
 """Of energy, those of the published account."""
 RESIDUALS = {10: 5, 17: 8, 21: 10, 26: 12}
 """Residual blocks on the edge, by N, the convolutions of few bits (1x1 shortcuts counted)."""
@@ -231,7 +231,7 @@ def draw(figure: Figure, means: Means) -> None:
 def options(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
     parser.add_argument("--way", action="append", choices=(EDGE_FIRST, TRUNK_FIRST), default=[])
-    parser.add_argument("--energy", type=Path, default=CONSTANTS, metavar="YAML")
+    parser.add_argument("--energy", type=Path, default=DEFAULT, metavar="YAML")
 
 
 EXPERIMENT = Experiment(

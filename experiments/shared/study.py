@@ -12,10 +12,12 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
+from uuid import uuid4
 
 import torch
 from matplotlib.figure import Figure
@@ -25,9 +27,11 @@ from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.runfolder import is_finished, is_run
+from ddnn.study.lock import locked
 from ddnn.topology import Topology
 from ddnn.training.run import Run, open_run, read_config, resume_run, train_run, versions
 from ddnn.training.settings import PresetName, Settings, settings_for
+from experiments.shared.jobs import Measured, measured_on
 from experiments.shared.pictures import write_picture
 from experiments.shared.provenance import DIGITS, made_from
 from experiments.shared.rows import ASKED, Published, RowFile, print_means, read_means, write_means
@@ -44,7 +48,8 @@ class Study:
 
     changes: of the preset's settings. runs: folder of trained networks, shared by all scripts.
     options: all of the call. own_options: those of `Experiment.follow_from` that were given.
-    networks: what the rows at hand are measured on. trained_anew: folders of this call's trainings.
+    networks: what the rows at hand are measured on. trained_anew: folders of this call's trainings,
+        in this process; call: names it in the marks of its other processes.
     """
 
     card: str
@@ -59,6 +64,7 @@ class Study:
     own_options: str
     networks: list[Run] = field(default_factory=list)
     trained_anew: set[Path] = field(default_factory=set)
+    call: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def cameras(self) -> int:
@@ -82,12 +88,14 @@ class Study:
         data = self.data if data is None else data
         settings = settings_for(preset or self.preset, **(changes | dict(self.changes)))
         folder = self.runs / _run_name(topology, settings, data, seed)
-        if self._may_use(folder):
-            run = open_run(folder) if is_finished(folder) else resume_run(folder, data=data)
-        else:
-            run = train_run(
-                folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
-            )
+        with locked(folder):
+            if self._may_use(folder):
+                run = open_run(folder) if is_finished(folder) else resume_run(folder, data=data)
+            else:
+                run = train_run(
+                    folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
+                )
+                self._mark(folder).write_text(self.call)
         self.trained_anew.add(folder)
         return self.uses(run)
 
@@ -98,12 +106,20 @@ class Study:
 
     def _may_use(self, folder: Path) -> bool:
         """Whether the network there is of this call, or may be taken from an earlier one."""
-        if self.options.fresh and folder not in self.trained_anew:
+        if self.options.fresh and not self._is_of_this_call(folder):
             return False
         try:
             return is_run(folder) and read_config(folder).versions == versions() and _opens(folder)
         except DdnnError:  # of other versions, or damaged
             return False
+
+    def _is_of_this_call(self, folder: Path) -> bool:
+        mark = self._mark(folder)
+        return folder in self.trained_anew or (mark.exists() and mark.read_text() == self.call)
+
+    def _mark(self, folder: Path) -> Path:
+        """Beside a network: the call that trained it."""
+        return folder.with_name(f".{folder.name}.call")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,14 +162,19 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
         is_fresh=study.options.fresh or study.is_smoke,
     )
     means_file = study.out / f"{name}-means.csv"
-    for seed in range(study.seeds):
-        for setting in settings:
-            if not table.has(setting, seed):
-                study.networks.clear()
-                rows = experiment.measure(study, setting, seed)
-                table.add(setting, seed, rows, made_from(study.networks))
-                print(f"{name}: seed {seed}, {setting}", flush=True)
+    wanted = [
+        (seed, setting)
+        for seed in range(study.seeds)
+        for setting in settings
+        if not table.has(setting, seed)
+    ]
+    engine = study.options.engine
+    on_engine = partial(measured_on, engine, arguments=arguments) if engine else measured_here
+    for seed, setting, rows, made in on_engine(experiment=experiment, study=study, wanted=wanted):
+        table.add(setting, seed, rows, made)
+        print(f"{name}: seed {seed}, {setting}", flush=True)
         write_means(means_file, table, experiment.published)
+    write_means(means_file, table, experiment.published)
     means = read_means(means_file)
     picture = study.out / f"{name}.png"
     write_picture(picture, lambda figure: experiment.draw(figure, means))
@@ -162,8 +183,18 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
     return means
 
 
-def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
-    """The options of a call."""
+def measured_here(
+    experiment: Experiment, study: Study, wanted: Sequence[tuple[int, str]]
+) -> Iterator[Measured]:
+    """In this process, one after another."""
+    for seed, setting in wanted:
+        study.networks.clear()
+        rows = experiment.measure(study, setting, seed)
+        yield Measured(seed, setting, rows, made_from(study.networks))
+
+
+def study_of(experiment: Experiment, arguments: Sequence[str], *, call: str | None = None) -> Study:
+    """The options of a call. call: where this process does a part of it."""
     parser = argparse.ArgumentParser(description=experiment.about)
     parser.add_argument("--data", metavar="CARD", help=f"default: {experiment.card}")
     parser.add_argument("--preset", default=experiment.preset, choices=get_args(PresetName))
@@ -177,6 +208,11 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/experiments"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--engine",
+        help="measure settings and seeds side by side on local[:WORKERS], ray[:ADDRESS] or "
+        "slurm[:PARTITION]",
+    )
     add_places(parser, smoke="one seed, one epoch, few samples")
     parser.add_argument("--fresh", action="store_true", help="forget rows and networks")
     experiment.options(parser)
@@ -193,6 +229,7 @@ def study_of(experiment: Experiment, arguments: Sequence[str]) -> Study:
         out=results_folder(given),
         is_smoke=given.smoke,
         options=given,
+        **({} if call is None else {"call": call}),
         own_options=" ".join(
             f"{name}={_option_text(getattr(given, name))}"
             for name in experiment.follow_from

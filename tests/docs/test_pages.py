@@ -14,6 +14,8 @@ import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
 from ddnn.data.card import CardFile
 from ddnn.run.failures.plan import FailurePlan
+from ddnn.study.searchfile import SearchFile
+from ddnn.study.studyfile import StudyFile
 from ddnn.topology import Topology
 from ddnn.yamlfile import parse_yaml
 from docs import fill
@@ -113,6 +115,8 @@ def test_every_file_that_a_page_shows_can_be_read(path):
     for content in re.findall(r"^```yaml\n(.*?)^```", text_of(path), re.DOTALL | re.MULTILINE):
         model = FailurePlan if "failures:" in content else Topology
         model = CardFile if content.startswith("kind:") else model
+        model = StudyFile if "\ntopologies:" in content else model
+        model = SearchFile if "\nspace:" in content else model
         parse_yaml(content, model, source=path.name)
 
 

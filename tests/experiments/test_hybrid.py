@@ -38,7 +38,7 @@ def with_pj(constants: Constants, bits: Bits, pj: float | None) -> Constants:
 @pytest.mark.parametrize("column", range(5), ids=["1 bit", "1/64", "free", "4 bits", "32 bits"])
 def test_energy_is_what_the_published_figures_come_from(convolutions, column):
     bits, edge_share, pj = WAYS[column]
-    constants = with_pj(read_constants(hybrid.CONSTANTS), bits, pj)
+    constants = with_pj(read_constants(hybrid.DEFAULT), bits, pj)
     topology = hybrid.hybrid(convolutions, bits, CIFAR10)
     shares = {"local": edge_share, "cloud": 1 - edge_share}
     found = comparisons(topology, constants, shares)["compute"].reduction

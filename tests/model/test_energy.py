@@ -1,21 +1,18 @@
 """Multiplications and energy of the hybrid network, held against the published account."""
 
-from pathlib import Path
-
 import pytest
 
 from ddnn.errors import ConfigError
-from ddnn.model.energy import comparisons, energy_of, passing, read_constants, working
+from ddnn.model.energy import DEFAULT, comparisons, energy_of, passing, read_constants, working
 from ddnn.model.layers import block_layers, head_layers
 from ddnn.topology import Topology, read_topology
 
-CONSTANTS = Path(__file__).parents[2] / "experiments" / "hybrid" / "energy.yaml"
 SHIPPED = "hybrid-resnet32-n17-k1"
 
 
 @pytest.fixture(scope="module")
 def constants():
-    return read_constants(CONSTANTS)
+    return read_constants(DEFAULT)
 
 
 def macs(layers):
@@ -91,9 +88,9 @@ def test_without_few_bits_and_early_exits_nothing_is_saved(constants):
 
 def test_a_table_without_a_width_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text(CONSTANTS.read_text().replace("4: 0.4875, ", ""))
+    path.write_text(DEFAULT.read_text().replace("4: 0.4875, ", ""))
     with pytest.raises(ConfigError, match=r"mine.yaml: mac.pj"):
         read_constants(path)
-    path.write_text(CONSTANTS.read_text().replace("4: 0.4875", "3: 0.4875"))
+    path.write_text(DEFAULT.read_text().replace("4: 0.4875", "3: 0.4875"))
     with pytest.raises(ConfigError, match=r"mine.yaml: mac.pj"):
         read_constants(path)
