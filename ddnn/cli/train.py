@@ -18,6 +18,8 @@ from ddnn.report.tables import print_offline
 from ddnn.runfolder import epochs_done, is_finished, is_run
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.fit import Epoch, OnEpoch
+from ddnn.training.follow import follow_run
+from ddnn.training.parallel import joined
 from ddnn.training.run import Run, read_config, resume_run
 from ddnn.training.settings import settings_for
 from ddnn.training.trackers import Tracking
@@ -128,7 +130,35 @@ def command(
     tracker_names: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Train TOPOLOGY's network jointly: a file, or the name of one that ships with ddnn."""
+    """Train TOPOLOGY's network jointly: a file, or the name of one that ships with ddnn.
+
+    Started by `torchrun ... -m ddnn train`, on several processes, GPUs or machines.
+    """
+    with joined() as group:
+        if group.leads:
+            _lead(
+                topology,
+                card,
+                out=out,
+                resume=resume,
+                as_json=as_json,
+                tracker_names=tracker_names,
+                options=options,
+            )
+        else:
+            follow_run(group)
+
+
+def _lead(
+    topology: str | None,
+    card: str | None,
+    *,
+    out: Path | None,
+    resume: Path | None,
+    as_json: bool,
+    tracker_names: tuple[str, ...],
+    options: dict[str, Any],
+) -> None:
     folder = resume or out
     if resume is not None:
         _check_alone(topology)

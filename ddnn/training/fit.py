@@ -42,6 +42,7 @@ from ddnn.training.checkpoint import (
     state_of,
 )
 from ddnn.training.loss import JointLoss
+from ddnn.training.parallel import ALONE, Group, current
 from ddnn.training.predict import Logits, classes_at, fuse, perceive
 from ddnn.training.scaling import fit_scaling
 from ddnn.training.settings import Settings
@@ -93,6 +94,7 @@ class Training:
     seed: int
     chosen: State
     history: History
+    group: Group
 
 
 def prepare(
@@ -117,6 +119,7 @@ def prepare(
     joint = Joint(topology).to(torch_device)
     fit_scaling(joint, train)
     freeze(joint, settings.freeze)
+    current().adopt(joint)
     optimizer = make_optimizer(joint, settings)
     progress = Progress({}, [])
     if checkpoint is not None:
@@ -134,11 +137,13 @@ def prepare(
         seed=seed,
         chosen=progress.chosen,
         history=progress.history,
+        group=current(),
     )
 
 
 def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) -> Joint:
-    """The trained network; `folder` gets a checkpoint and history after each epoch.
+    """The trained network; `folder` gets a checkpoint and history after each epoch, from rank 0 of
+    several processes.
 
     Equal arguments give equal weights on the same machine, resumed or not.
     Raises DataError where the loss is no longer finite; the epochs before it are kept.
@@ -162,12 +167,17 @@ def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) ->
         history.append(_as_json(epoch))
         if epoch.is_best or settings.keep == "last":
             chosen = state_of(joint)
-        save_checkpoint(folder / CHECKPOINT, joint, training.optimizer, Progress(chosen, history))
-        lines = "".join(json.dumps(line) + "\n" for line in history)
-        write_bytes(folder / HISTORY, lines.encode())
-        on_epoch(epoch)
+        if training.group.leads:
+            _save(folder, training, Progress(chosen, history))
+            on_epoch(epoch)
     joint.load_state_dict(chosen)
     return joint.eval()
+
+
+def _save(folder: Path, training: Training, progress: Progress) -> None:
+    save_checkpoint(folder / CHECKPOINT, training.joint, training.optimizer, progress)
+    lines = "".join(json.dumps(line) + "\n" for line in progress.history)
+    write_bytes(folder / HISTORY, lines.encode())
 
 
 def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
@@ -229,24 +239,33 @@ def run_epoch(training: Training, number: int) -> float:
         rate = learning_rate(settings, number + update / updates)
         for group in training.optimizer.param_groups:
             group["lr"] = rate
-        losses.append(train_step(joint, training.optimizer, batch, training.loss_of))
+        losses.append(
+            train_step(joint, training.optimizer, batch, training.loss_of, training.group)
+        )
+    training.group.finish_epoch()
     return float(torch.stack(losses).mean())
 
 
 def train_step(
-    joint: Joint, optimizer: torch.optim.Optimizer, batch: Batch, loss_of: JointLoss
+    joint: Joint,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    loss_of: JointLoss,
+    group: Group = ALONE,
 ) -> Tensor:
-    """One update on one batch; gives its loss."""
+    """One update on one batch, each process of the group on its rows; gives its loss."""
     share = loss_of.settings.device_dropout
     gone = drop_bypassed(joint.topology, batch.present_NV, share) if share else None
+    batch, gone, weight = group.share(batch, gone)
     with forward_precision(loss_of.settings, batch.fused_N.device):
         output = joint(batch.views, batch.present_NV, gone, last_exit=loss_of.last_exit)
     loss = loss_of(output, batch)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    (loss * weight).backward()  # type: ignore[no-untyped-call]
+    loss = group.summed(joint, loss.detach() * weight)
     optimizer.step()
     clip_weights(joint, norms=loss_of.settings.clip_norms)
-    return loss.detach()
+    return loss
 
 
 def forward_precision(

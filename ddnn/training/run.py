@@ -39,6 +39,7 @@ from ddnn.model.joint import Joint
 from ddnn.model.measured import measured
 from ddnn.names import spelled
 from ddnn.paths import path_to_text, text_to_path
+from ddnn.plainfile import read_plain
 from ddnn.report.files import write_json
 from ddnn.runfolder import (
     BUNDLE,
@@ -57,6 +58,7 @@ from ddnn.training.calibrate import Calibration, CalibrationSplit, Goal, calibra
 from ddnn.training.checkpoint import load_weights
 from ddnn.training.equality import check_equality, check_exports, is_traced
 from ddnn.training.fit import OnEpoch, Training, fit, prepare
+from ddnn.training.parallel import current
 from ddnn.training.payload import fit_tables
 from ddnn.training.reference import write_reference
 from ddnn.training.settings import Settings
@@ -150,6 +152,7 @@ def train_run(
         data_digest=data.digest,
         versions=versions(),
     )
+    current().send(config.model_dump_json().encode(), b"")
     training = prepare(data, topology, settings, seed=seed)
     remove(folder, (*BUNDLED, *REPORTS, *TRAINING))
     write_json(folder / CONFIG, config.model_dump(mode="json"))
@@ -184,6 +187,8 @@ def resume_run(
     changed = config.settings.model_dump() | {"epochs": wanted}
     settings = check_values(changed, Settings, source=f"--epochs {wanted}")
     config = config.model_copy(update={"settings": settings})
+    kept = read_plain(folder / CHECKPOINT) if done and current().world > 1 else b""
+    current().send(config.model_dump_json().encode(), kept)
     training = prepare(
         data,
         config.topology,
