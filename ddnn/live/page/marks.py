@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ddnn.live.events import FailureEvent, VerdictEvent
+from ddnn.live.events import AccuracyEvent, FailureEvent, Share, VerdictEvent
 from ddnn.live.page.batch import Batch
 from ddnn.live.page.health import ENDS
 from ddnn.report.tables import with_values
@@ -21,8 +21,8 @@ MAX_MARKS = 200
 HAPPENED = ("stopped", "restarted")
 
 
-def share(right: int, samples: int) -> dict[str, Any]:
-    """A share with its 95 % interval, for JSON."""
+def share(right: int, samples: int) -> Share:
+    """A share with its 95 % interval."""
     return {
         "samples": samples,
         "accuracy": ratio(right, samples),
@@ -33,7 +33,7 @@ def share(right: int, samples: int) -> dict[str, Any]:
 @dataclass(slots=True)
 class Mark:
     """One failure, or what ends one. before: accuracy of the last samples before it; right of
-    `samples` since, up to the next one."""
+    `samples` since, up to the next one. told: both, of a truth that was told later."""
 
     number: int
     seconds: float
@@ -41,12 +41,14 @@ class Mark:
     what: str
     text: str
     sample: int | None
-    before: dict[str, Any]
+    before: Share
     right: int = 0
     samples: int = 0
+    told: tuple[Share, Share] | None = None
 
     def snapshot(self) -> dict[str, Any]:
         """For JSON."""
+        before, after = self.told or (self.before, share(self.right, self.samples))
         return {
             "number": self.number,
             "seconds": round(self.seconds, 3),
@@ -54,15 +56,15 @@ class Mark:
             "what": self.what,
             "text": self.text,
             "sample": self.sample,
-            "before": self.before,
-            "after": share(self.right, self.samples),
+            "before": before,
+            "after": after,
         }
 
 
 @dataclass(slots=True)
 class Accuracy:
-    """Of verdicts whose truth is known. expected: by `present` (one digit a device), what the
-    failure study found with these devices."""
+    """Of verdicts whose truth is known. told: by a truth that comes later. expected: by `present`
+    (one digit a device), what the failure study found with these devices."""
 
     expected: Mapping[str, float]
     samples: int = 0
@@ -70,6 +72,13 @@ class Accuracy:
     marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=MAX_MARKS))
     _recent: deque[VerdictEvent] = field(default_factory=lambda: deque(maxlen=RECENT))
     _number: int = 0
+    told: AccuracyEvent | None = None
+
+    def hear(self, event: AccuracyEvent) -> None:
+        """What a truth that comes later makes of the verdicts."""
+        self.told = event
+        if self.marks:
+            self.marks[-1].told = event["before"], event["since"]
 
     def add(self, batch: Batch) -> None:
         """More verdicts."""
@@ -97,8 +106,14 @@ class Accuracy:
             )
         )  # fmt: skip
 
-    def recent(self) -> dict[str, Any]:
+    def all(self) -> Share:
+        """Of all samples."""
+        return self.told["all"] if self.told else share(self.right, self.samples)
+
+    def recent(self) -> Share:
         """Of the last samples."""
+        if self.told:
+            return self.told["recent"]
         right = sum(event["class"] == event["label"] for event in self._recent)
         return share(right, len(self._recent))
 

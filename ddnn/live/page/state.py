@@ -12,7 +12,7 @@ from ddnn.live.page.batch import Batch
 from ddnn.live.page.drift import Drift
 from ddnn.live.page.health import Health
 from ddnn.live.page.layout import drawn_links, places, ranks
-from ddnn.live.page.marks import Accuracy, share
+from ddnn.live.page.marks import Accuracy
 from ddnn.live.page.series import Series, Step, columns
 from ddnn.live.page.traffic import Traffic
 from ddnn.report.reference import Reference
@@ -54,7 +54,6 @@ class State:
         self._traffic = Traffic(topology)
         self._accuracy = Accuracy(expected or {})
         self._drift = Drift(reference, topology.devices)
-        self._known: dict[str, Any] | None = None  # accuracy by truth that comes later
         self._by_exit: Counter[str] = Counter()
         self._taken_s = {name: Percentiles() for name in self._exits}
         self._missing: Counter[str] = Counter()
@@ -87,7 +86,7 @@ class State:
                 step = self._step(event["time"])
                 step.payload, step.asked = step.payload + payload, step.asked + asked
             case "accuracy":
-                self._known = dict(event)
+                self._accuracy.hear(event)
             case "end":
                 self._ended = event["why"]
             case "lost":
@@ -137,9 +136,8 @@ class State:
     def _step(self, time: float) -> Step:
         """Of the series, now; one that is over is told the accuracy at its end."""
         seconds, last = self._seconds(time), self.series.steps[-1]
-        is_over = seconds >= last.begin_s + self.series.length_s
-        if is_over and self._accuracy.samples:
-            recent = self._accuracy.recent()
+        recent = self._accuracy.recent()
+        if seconds >= last.begin_s + self.series.length_s and recent["interval"] is not None:
             last.accuracy, (last.low, last.high) = recent["accuracy"], recent["interval"]
             last.expected = self._accuracy.expected_now()
         return self.series.at(seconds)
@@ -188,7 +186,6 @@ class State:
     def snapshot(self) -> dict[str, Any]:
         """What does change, all but the series."""
         accuracy = self._accuracy
-        known = self._known or {"all": None, "recent": None}
         return {
             "run": self._run,
             "command": self._command,
@@ -198,8 +195,8 @@ class State:
             "samples_per_s": self._per_s(),
             "degraded": self._degraded,
             "lost": self._lost,
-            "accuracy": known["all"] or share(accuracy.right, accuracy.samples),
-            "recent": known["recent"] or accuracy.recent(),
+            "accuracy": accuracy.all(),
+            "recent": accuracy.recent(),
             "expected": accuracy.expected_now(),
             "exits": {name: self._exit(name) for name in self._exits},
             "unanswered_by_exits": self._by_exit[""],

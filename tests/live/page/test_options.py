@@ -1,6 +1,5 @@
 """Where a page may listen."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,6 @@ def token_file(folder: Path, text: str = "0123456789abcdef0123", mode: int = 0o6
     path.write_text(text + "\n")
     path.chmod(mode)
     return path
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-subj", "/CN=page", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(command, check=True, capture_output=True)
-    return cert, key
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """The page's server: what it answers, whom it refuses, and that nobody waits for it."""
 
+import http.client
 import re
 import socket
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -22,6 +26,13 @@ from ddnn.live.page.server import Page
 TOKEN = "a-token-of-this-test"
 STATIC = sorted((files("ddnn.live.page") / "static").iterdir(), key=lambda file: file.name)
 OWN = [file for file in STATIC if not file.name.startswith("uPlot")]
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves an answer that leads elsewhere as it is."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 class Launch:
@@ -197,6 +208,32 @@ def test_the_token_is_shown_once_and_a_cookie_holds_from_then_on():
         assert TOKEN not in cookie
         assert visitor.ask("/app.js", Cookie=cookie.partition(";")[0]).status == 200
         assert session_of(TOKEN) in cookie  # so it holds when the page is started again
+
+
+def test_with_tls_the_whole_way_is_encrypted(tls):
+    cert, key = tls
+    with opened(token=TOKEN, cert=cert, key=key) as (page, _):
+        assert page.url == f"https://127.0.0.1:{page.port}/"
+        asked = urllib.request.Request(
+            f"{page.url}metrics", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        context = ssl.create_default_context(cafile=str(cert))
+        with urllib.request.urlopen(asked, context=context, timeout=20) as answer:
+            assert b"ddnn_running 0" in answer.read()
+        origin = f"https://127.0.0.1:{page.port}"
+        login = urllib.request.Request(
+            f"{page.url}login", f"token={TOKEN}".encode(), headers={"Origin": origin}
+        )
+        opener = urllib.request.build_opener(
+            NoRedirect, urllib.request.HTTPSHandler(context=context)
+        )
+        with pytest.raises(urllib.error.HTTPError) as found:
+            opener.open(login, timeout=20)
+        assert found.value.code == 303
+        assert "Secure" in found.value.headers["set-cookie"]
+        found.value.close()
+        with pytest.raises(http.client.HTTPException):
+            Visitor(page).ask("/healthz")
 
 
 def test_ready_means_that_samples_are_being_answered():

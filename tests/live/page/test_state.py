@@ -148,11 +148,18 @@ def test_links_say_bytes_a_sample_and_messages_a_second_of_late():
 
 def test_truth_that_comes_later_is_what_counts():
     found = state()
-    give(found, verdict())
+    for number in range(3):
+        give(found, verdict(number / 2, label=None))
+    found.take(failure("cam0", "kill", 1.1))
     part = {"samples": 40, "accuracy": 0.75, "interval": (0.6, 0.86)}
     event = {"kind": "accuracy", "time": 1e6, "all": part, "recent": part, "since": part}
     found.take(event | {"before": part})
-    assert found.snapshot()["accuracy"] == part
+    assert found.snapshot()["accuracy"] == found.snapshot()["recent"] == part
+    assert found.snapshot()["marks"][0]["after"] == part
+    give(found, verdict(2.5, label=None))
+    place = found.facts()["columns"].index("accuracy")
+    accuracy = [point[place] for point in found.history()["points"]]
+    assert accuracy == [None, 0.75]
 
 
 def test_the_ticker_keeps_the_last_and_names_who_is_missing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -25,11 +26,21 @@ class Visitor:
     ) -> http.client.HTTPResponse:
         """The answer, read. Underscores in headers' names stand for hyphens."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        with contextlib.closing(connection):
+            return self._answer(connection, path, method, body, headers)
+
+    def _answer(
+        self,
+        connection: http.client.HTTPConnection,
+        path: str,
+        method: str,
+        body: str | None,
+        headers: dict[str, str],
+    ) -> http.client.HTTPResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, {"Host": self.host} | named)
         answer = connection.getresponse()
         answer.text = answer.read().decode()  # type: ignore[attr-defined]
-        connection.close()
         return answer
 
     def post(self, body: Any, **headers: str) -> http.client.HTTPResponse:
