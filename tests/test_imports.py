@@ -89,6 +89,7 @@ LAYERS = {
     "live.files": RUNTIME | {"run"},
     "live.starting": LIVE,
     "live.serving": LIVE,
+    "live.remote": LIVE,
     "live.service": LIVE,
     "live.page": RUNTIME | {"nodes", "run", "live.events", "live.feed"},
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed", "live.sources"},
@@ -107,8 +108,7 @@ LAYERS = {
     "cli": RUNTIME | TRAINING | LIVE | {
         "live.endpoint", "live.mqtt", "live.output", "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
-        "study",
-        "live.page",
+        "study", "live.page", "live.remote",
     },
     "__main__": {"cli"},
 }  # fmt: skip

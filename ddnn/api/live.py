@@ -28,8 +28,7 @@ def live_of(bundle: Bundle, path: Path, host: str | None = None) -> Live:
     Raises ConfigError for a file that does not fit, DataError for a data set that does not.
     """
     topology = bundle.topology
-    nodes = nodes_of_host(topology, host)
-    devices = tuple(name for name in topology.devices if name in nodes)
+    devices = devices_of(bundle, host)
     sources = read_sources(path, topology, devices)
     cards = _cards(bundle, sources)
     recorded = {
@@ -46,6 +45,12 @@ def live_of(bundle: Bundle, path: Path, host: str | None = None) -> Live:
         labels=() if only is None else tuple(only.fused_labels_N.tolist()),
         end=None if only is None or _loops(sources) else len(only),
     )
+
+
+def devices_of(bundle: Bundle, host: str | None) -> tuple[str, ...]:
+    """Those that run on this host; None: all."""
+    nodes = nodes_of_host(bundle.topology, host)
+    return tuple(name for name in bundle.topology.devices if name in nodes)
 
 
 def _cards(bundle: Bundle, sources: SourcesFile) -> dict[tuple[str | None, str], MultiView]:

@@ -102,9 +102,9 @@ def command(
     page = parse_page(how)
     log_json = bool(how.pop("log_json"))
     options = Options(**how)
-    bundle = _bundle(run, options.host)
+    bundle = bundle_for(run, options.host)
     topology = bundle.topology
-    _check_hosts(topology, options, join=join)
+    check_hosts(topology, options, join=join)
     if options.host is not None and options.host != topology.collector.host:
         if page is not None:
             raise ConfigError(f"--page: is where the collector is, on {topology.collector.host}")
@@ -200,14 +200,14 @@ def _is_marked(path: Path, mark: bytes) -> bool:
         return False
 
 
-def _bundle(run: Path, host: str | None) -> Bundle:
+def bundle_for(run: Path, host: str | None) -> Bundle:
     """With the files that this host needs."""
     if host is None:
         return load_bundle(run)
     return load_bundle(run, nodes_of_host(load_bundle(run, ()).topology, host))
 
 
-def _check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
+def check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
     """Raises ConfigError for options that do not fit the topology's hosts."""
     host = options.host
     check_host(topology, host)

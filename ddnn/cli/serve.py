@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from ddnn.api.live import live_of
-from ddnn.bundle.load import load_bundle
+from ddnn.api.live import devices_of, live_of
+from ddnn.bundle.load import Bundle
+from ddnn.cli.launch import bundle_for, check_hosts
 from ddnn.cli.logs import json_log, log_json_option
 from ddnn.cli.options import FiniteRange, insecure_option, keys_option, pid_option
 from ddnn.cli.page import page_beside, page_options, parse_page
@@ -20,11 +21,13 @@ from ddnn.live.endpoint import Endpoint
 from ddnn.live.files import ServeFiles
 from ddnn.live.mqtt import MqttVerdicts, check_url
 from ddnn.live.output import RotatedFile, StandardOutput, VerdictLines
+from ddnn.live.remote import serve_live_host
 from ddnn.live.service import Service
+from ddnn.live.serving import Live
 from ddnn.live.sources.file import local_address
 from ddnn.live.systemd import READY, STOPPING, notify, unit
 from ddnn.report.files import check_writable
-from ddnn.run.interrupt import told
+from ddnn.run.interrupt import interruptible, told
 from ddnn.run.launcher.control import request
 from ddnn.run.launcher.start import READY_S, Options, Watcher
 from ddnn.runfolder import is_run
@@ -48,6 +51,8 @@ from ddnn.runfolder import is_run
     metavar="S",
     help="Seconds that all nodes get to start and to reach each other.",
 )
+@click.option("--host", metavar="NAME", help="Start only the nodes of this host.")
+@click.option("--join", is_flag=True, help="Wait for the nodes of the other hosts.")
 @keys_option
 @insecure_option
 @click.option("--free-ports", is_flag=True, help="Use free ports, not the topology's.")
@@ -101,6 +106,7 @@ def command(
     swap: Path | None,
     pid: int | None,
     systemd: bool,
+    join: bool,
     verdicts: Path | None,
     rotate_mb: float,
     keep: int,
@@ -115,17 +121,29 @@ def command(
         sample = request({"swap": str(swap.absolute())}, pid)
         click.echo(f"{swap} answers from sample {sample} on", err=True)
         return
-    if run is None or sources is None:
+    if run is None:
         raise click.UsageError("want RUN and --sources FILE, or --swap RUN2")
     if systemd:
         arguments = [each for each in sys.argv[2:] if each != "--systemd"]
         click.echo(unit(arguments, folder=Path.cwd(), run=run), nl=False)
         return
     page = parse_page(how)
-    bundle = load_bundle(run)
-    live = live_of(bundle, sources)
+    options = Options(**how)
+    bundle = bundle_for(run, options.host)
+    check_hosts(bundle.topology, options, join=join)
+    is_elsewhere = options.host not in (None, bundle.topology.collector.host)
+    say = _say(bundle.topology.name, log_json=log_json)
+    if is_elsewhere and sources is None and not devices_of(bundle, options.host):
+        _serve_host(bundle, None, options, say)
+        return
+    if sources is None:
+        raise click.UsageError("want --sources FILE")
+    live = live_of(bundle, sources, options.host)
+    if is_elsewhere:
+        _serve_host(bundle, live, options, say)
+        return
     files = ServeFiles(_folder(run, out))
-    watcher = Watcher(say=_say(bundle.topology.name, log_json=log_json))
+    watcher = Watcher(say=say)
     output = (
         StandardOutput()
         if verdicts is None
@@ -136,7 +154,7 @@ def command(
     with ExitStack() as stack:
         beside = page_beside(page, watcher, run, bundle, total=None, out=files.folder)
         watched = stack.enter_context(beside)
-        service = Service(bundle, live, Options(**how), watched, sink=files)
+        service = Service(bundle, live, options, watched, sink=files)
         if listen is not None:
             stack.enter_context(Endpoint(local_address("--listen", listen), service))
         stack.enter_context(service)
@@ -159,6 +177,14 @@ def _say(topology: str, *, log_json: bool) -> Callable[[str], None]:
     if log_json:
         return json_log("serve", topology)
     return lambda line: click.echo(line, err=True)
+
+
+def _serve_host(
+    bundle: Bundle, live: Live | None, options: Options, say: Callable[[str], None]
+) -> None:
+    """This host's part, until the collector is done, or a signal."""
+    with interruptible("interrupted; this host's nodes are stopped"):
+        serve_live_host(bundle, live, options, Watcher(say=say))
 
 
 def _folder(run: Path, out: Path | None) -> Path:

@@ -24,6 +24,7 @@ from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all
 from ddnn.report.verdicts import Answer
+from ddnn.run.launcher.history import History
 from ddnn.run.launcher.one_launch import LOOK_S, Launch
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
@@ -42,6 +43,8 @@ TOLD = {
     "lost-camera": "its camera was lost",
 }
 """What a device counts of its camera, in words; names are of wire.codec.EVENTS."""
+PASSING = frozenset({"no-view", "black", "frozen", "unreadable"})
+"""Of these, what a view is, and no camera or node that fails or comes back."""
 ACCOUNT_S = 2.0
 """How often nodes tell what they counted, where nobody else says it."""
 QUIET_S = 10.0
@@ -161,6 +164,7 @@ class Serving(Launch):
             mailbox=mailbox,
             watcher=watcher,
         )
+        self._history = History(watcher or Watcher(), self._note)
         self._live = live
         self._labels = list(live.labels)
         self._truth = truth
@@ -237,9 +241,7 @@ class Serving(Launch):
 
     def act(self, failure: dict[str, Any]) -> int:
         """A failure asked for by hand; returns the sample from which it holds."""
-        sample = self._supervision.act_by_hand(failure)
-        self._truth.failed(sample)
-        return sample
+        return self._supervision.act_by_hand(failure)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -252,6 +254,12 @@ class Serving(Launch):
         for name in self._local:
             self._processes.set_rules(name, plain)
         return self._collector.asked
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        """An entry of `failures`: told, and accuracy is counted anew from there on."""
+        self._publisher.failure(entry)
+        if entry["kind"] not in PASSING:
+            self._truth.failed(entry.get("sample", self._collector.asked))
 
     def spare(self, what: str, do: Callable[[], object]) -> None:
         """Does it; whatever goes wrong is told and ends nothing."""

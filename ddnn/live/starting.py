@@ -32,12 +32,12 @@ def start_live_nodes(
     options: Options,
     account_s: float,
     recorded: Mapping[str, NDArray[Any]],
-    sources: Path,
+    sources: Path | None,
     beside: Callable[[], None] = lambda: None,
     takes_over: bool = False,
 ) -> None:
     """As launcher.start.start_nodes. recorded: what devices see that have no camera (N,C,H,W).
-    sources: the file for the others. beside: called after each start.
+    sources: the file for the others, None: there are none. beside: called after each start.
     takes_over: see ChildConfig.
     """
     topology = bundle.topology
@@ -63,7 +63,7 @@ def start_live_nodes(
             insecure=options.insecure,
             sockets=None if folder is None else str(folder),
             account_s=account_s,
-            sources=str(sources.absolute()) if has_camera else None,
+            sources=str(sources.absolute()) if sources is not None and has_camera else None,
             takes_over=takes_over,
         )
         processes.start(config, topology.nodes[name].limits)

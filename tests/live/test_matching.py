@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 from test_arrivals import SHAPE, Clock, picture
 
-from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.arrivals import LOST, Arrivals
 from ddnn.live.sources.matching import MatchedSource, TriggerPart
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import MAX_ROWS, Capture, Trigger
@@ -71,6 +71,17 @@ def test_without_a_view_in_time_the_device_says_that_it_sees_nothing():
     bench.clock.now_s += 0.06
     assert bench.rows() == {4: (0, 0), 5: (0, 0)}
     assert bench.events == {"no-view": 2}
+
+
+def test_nobody_waits_for_a_camera_that_is_known_to_be_gone():
+    bench = Bench()
+    bench.arrivals.failed(LOST, "the stream ended")
+    bench.ask(4)
+    assert bench.rows() == {4: (0, 0)}
+    bench.arrivals.put(picture(50))
+    bench.clock.now_s += 1
+    bench.ask(5)
+    assert bench.rows() == {}
 
 
 def test_an_instant_lies_before_the_question():

@@ -18,6 +18,7 @@ from networks import Trained, Trainer, offline
 from posting import free_port, post
 from waiting import node_processes, wait_until
 
+from ddnn.api.live import live_of
 from ddnn.errors import BundleError, ConfigError, LaunchError
 from ddnn.live.events import VerdictEvent
 from ddnn.live.files import ServeFiles
@@ -26,7 +27,7 @@ from ddnn.live.serving import Live
 from ddnn.live.sources.file import read_sources
 from ddnn.live.sources.push import RAW
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher.launch import Options, Watcher
+from ddnn.run.launcher.launch import Options, Watcher, free_endpoints
 from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process
@@ -309,3 +310,83 @@ def test_the_command_tells_systemd_that_it_is_ready_and_ends_when_told(train: Tr
     lines = [json.loads(line) for line in verdicts.read_text().splitlines()]
     assert [line["sample"] for line in lines] == list(range(len(lines)))
     assert json.loads((tmp_path / "out/report.json").read_text())["answered"] == len(lines)
+
+
+def test_each_host_has_its_own_sources(train: Trainer, tmp_path):
+    document = patient(star_topology(2), seconds=10).model_dump(mode="json")
+    document["collector"]["host"] = "site"
+    for name, node in document["nodes"].items():
+        node["host"] = "far" if name == "cam1" else "site"
+    topology = Topology.model_validate(document)
+    trained = train(topology.with_endpoints(free_endpoints(topology)), SAMPLES)
+    paths, ports = {}, {"cam0": free_port(), "cam1": free_port()}
+    for host, name in (("site", "cam0"), ("far", "cam1")):
+        paths[host] = tmp_path / f"{host}.yaml"
+        source = f"{{kind: push, listen: '127.0.0.1:{ports[name]}'}}"
+        paths[host].write_text(f"match_ms: 30000\ndevices: {{{name}: {source}}}\n")
+    far = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "ddnn", "serve", str(trained.bundle.folder)),
+            *("--host", "far", "--sources", str(paths["far"])),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        live = live_of(trained.bundle, paths["site"], "site")
+        with Running(Service(trained.bundle, live, Options(host="site"), Watcher())) as running:
+            for name, port in ports.items():
+                push(port, name, trained.samples.views_NVCHW[3, int(name[-1])])
+            number = running.service.sample()
+            running.until(lambda r: r.verdicts)
+        assert "cam1 was told to stop" in far.communicate(timeout=60)[1]
+    finally:
+        far.kill()
+        far.wait()
+    (verdict,) = running.verdicts
+    assert (verdict["sample"], verdict["present"]) == (number, "11")
+    assert verdict["class"] == offline(*trained).predicted_N[3]
+
+
+def test_memory_and_descriptors_stay_as_they_are(train: Trainer, tmp_path):
+    """A short form of experiments/runtime/live.py."""
+    trained = train(patient(star_topology(2)), SAMPLES)
+    live = recorded(trained, tmp_path, "{every_ms: 0}")
+    service = Service(trained.bundle, live, Options(free_ports=True), Watcher())
+    with Running(service) as running:
+        wait_until(lambda: service.answered > 5_000)
+        before = {name: taken(pid) for name, pid in service.pids.items()}
+        running.look()
+        wait_until(lambda: service.answered > 25_000, 120)
+        after = {name: taken(pid) for name, pid in service.pids.items()}
+    grown = {name: after[name][0] - before[name][0] for name in after}
+    assert max(grown.values()) < 2e6, grown
+    assert {n: files for n, (_, files) in after.items()} == {
+        n: files for n, (_, files) in before.items()
+    }
+
+
+def taken(pid: int) -> tuple[int, int]:
+    """Resident bytes and open descriptors."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_accuracy_is_counted_anew_at_each_failure(train: Trainer, tmp_path):
+    trained = train(patient(star_topology(2), seconds=2), SAMPLES)
+    live = recorded(trained, tmp_path, "{every_ms: 5}")
+    service = Service(trained.bundle, live, Options(free_ports=True), Watcher())
+    with Running(service) as running:
+        running.until(lambda r: len(r.verdicts) > 20)
+        first = service.act({"node": "cam1", "kind": "kill"})
+        running.until(lambda r: r.verdicts[-1]["sample"] > first + 20)
+        running.until(lambda r: accuracies(r)[-1]["since"]["samples"] > 5)
+    latest = accuracies(running)[-1]
+    assert latest["before"]["samples"] > 0
+    assert latest["since"]["samples"] < latest["all"]["samples"]
+    right = sum(v["class"] == v["label"] for v in running.verdicts)
+    assert running.report["accuracy"] == right / len(running.verdicts)
+
+
+def accuracies(running: Running) -> list[dict]:
+    return [e for e in running.others if e["kind"] == "accuracy"]

@@ -19,6 +19,8 @@ from ddnn.blocks import Shape
 from ddnn.errors import DdnnError
 from ddnn.live.sources.picture import Crop, gist, is_dark, to_view
 
+LOST = "lost-camera"
+"""Counted when a camera ends, hangs or cannot be reached."""
 KEPT = 32
 """Views that wait to be taken: three seconds of a camera of ten a second."""
 
@@ -33,7 +35,8 @@ class Arrival(NamedTuple):
 class Arrivals:
     """A ring of views; any thread may put or take.
 
-    count: pictures that became views so far. said: what went wrong last, for a person.
+    count: pictures that became views so far. said: what went wrong last, for a person; empty where
+    the latest picture became a view. is_lost: the camera is gone, and nothing will come soon.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Arrivals:
         self._wake = wake
         self._say = say
         self.said = ""
+        self.is_lost = False
         self._lock = threading.Lock()
         self._ring: deque[Arrival] = deque(maxlen=KEPT)
         self._events: Counter[str] = Counter()
@@ -92,12 +96,14 @@ class Arrivals:
         """No view, for this reason; event: a name in wire.codec.EVENTS."""
         with self._lock:
             self._events[event] += 1
+        self.is_lost = event == LOST
         if why != self.said:
             self.said = why
             self._say(why)
 
     def works(self) -> None:
         """It is said once that it works again."""
+        self.is_lost = False
         if self.said:
             self.said = ""
             self._say("views again")

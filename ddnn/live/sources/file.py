@@ -128,7 +128,7 @@ class SourcesFile(Model):
         0, ge=0, le=60_000, description="a sample's instant lies so far back when it is asked for"
     )
     secrets: str | None = Field(None, description="file of NAME=VALUE lines, of mode 0600")
-    devices: dict[str, Source] = Field(min_length=1)
+    devices: dict[str, Source] = Field({}, description="each of this host, by name: its source")
 
 
 def read_sources(path: Path, topology: Topology, devices: tuple[str, ...]) -> SourcesFile:

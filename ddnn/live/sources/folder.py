@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.errors import DataError
-from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.arrivals import LOST, Arrivals
 from ddnn.live.sources.picture import pillow
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -53,7 +53,7 @@ class FolderReader(threading.Thread):
             try:
                 self.look()
             except OSError as error:
-                self._arrivals.failed("lost-camera", f"{self._folder}: {error.strerror}")
+                self._arrivals.failed(LOST, f"{self._folder}: {error.strerror}")
             time.sleep(self._every_s)
 
     def look(self) -> None:

@@ -65,7 +65,8 @@ class MatchedSource:
         waiting = []
         for sample, instant_s in self._waiting:
             view_CHW = self._arrivals.nearest(instant_s, self._within_s)
-            if view_CHW is None and clock_s < instant_s + self._within_s:
+            may_come = clock_s < instant_s + self._within_s and not self._arrivals.is_lost
+            if view_CHW is None and may_come:
                 waiting.append((sample, instant_s))
             else:
                 ready.append((sample, view_CHW))

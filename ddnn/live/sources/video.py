@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ddnn.errors import ConfigError
-from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.arrivals import LOST, Arrivals
 from ddnn.live.sources.file import VideoSource
 from ddnn.live.sources.secrets import shown
 
@@ -54,7 +54,7 @@ class VideoReader(threading.Thread):
                 time.sleep(self._pause_s)
 
     def _lost(self, why: str) -> None:
-        self._arrivals.failed("lost-camera", f"{self._shown}: {why}, tried again")
+        self._arrivals.failed(LOST, f"{self._shown}: {why}, tried again")
         self._pause_s = min(2 * self._pause_s, LONGEST_S)
 
     def _read(self) -> None:

@@ -8,6 +8,7 @@ is killed, is started again where its policy says so. Only its own launcher can 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -20,39 +21,50 @@ from ddnn.run.failures.plan import failure_by_hand
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.launcher.control import ControlServer
 from ddnn.run.launcher.history import History
-from ddnn.run.launcher.private_folder import own_folder
+from ddnn.run.launcher.private_folder import Workplace, own_folder
 from ddnn.run.launcher.processes import Processes
 from ddnn.run.launcher.start import Options, Watcher, start_nodes
 from ddnn.topology import Topology
 
 POLL_S = 0.1
 """Time between two looks at the processes."""
+Start = Callable[[Processes, tuple[str, ...], Workplace], None]
+"""Starts these nodes."""
 EMPTY_S = 2.0
 """Without any process for so long, and none due to be started again, nothing is expected."""
 
 
 def serve_host(
-    bundle: Bundle, samples: MultiView | None, options: Options, watcher: Watcher | None = None
+    bundle: Bundle,
+    samples: MultiView | None,
+    options: Options,
+    watcher: Watcher | None = None,
+    start: Start | None = None,
 ) -> dict[str, str]:
     """Runs the nodes of options.host until all were told to stop; returns how each one stood.
 
-    samples: what the host's cameras see; None where it has no device.
+    samples: what the host's cameras see; None where it has no device. start: starts the nodes, in
+    place of those that see recorded samples.
     Raises LaunchError naming a node that does not start.
     """
     history = History(watcher or Watcher())
     nodes = nodes_of_host(bundle.topology, options.host)
-    _check(bundle.topology, nodes, samples, options)
+    _check(bundle.topology, nodes, samples, options, sees_nothing=start is None)
     with ExitStack() as stack:
         workplace = stack.enter_context(own_folder())
         processes = stack.enter_context(Processes(workplace))
-        start_nodes(
-            processes,
-            bundle,
-            nodes,
-            workplace=workplace,
-            samples=samples,
-            options=options,
-        )
+        processes.say = history.say
+        if start is not None:
+            start(processes, nodes, workplace)
+        else:
+            start_nodes(
+                processes,
+                bundle,
+                nodes,
+                workplace=workplace,
+                samples=samples,
+                options=options,
+            )
         for name in nodes:
             processes.wait_listening(name, options.ready_s)
             history.say(f"{name} listens at {bundle.topology.endpoint(name)}")
@@ -69,14 +81,19 @@ def serve_host(
 
 
 def _check(
-    topology: Topology, nodes: tuple[str, ...], samples: MultiView | None, options: Options
+    topology: Topology,
+    nodes: tuple[str, ...],
+    samples: MultiView | None,
+    options: Options,
+    *,
+    sees_nothing: bool,
 ) -> None:
     if topology.collector.host == options.host:
         raise ConfigError(f"--host {options.host}: has the collector, want `launch` with --join")
     if not nodes:
         raise ConfigError(f"--host {options.host}: has no nodes, want a host with some")
     for name in nodes:
-        if name in topology.devices and samples is None:
+        if name in topology.devices and samples is None and sees_nothing:
             raise ConfigError(f"{name}: a device needs views, want --data CARD")
     if options.plan is not None and options.plan.failures:
         raise ConfigError("--plan: failures are planned where the collector is")
