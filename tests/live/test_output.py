@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from waiting import wait_until
 
 from ddnn.errors import DdnnError
 from ddnn.live.feed import Feed
-from ddnn.live.output import KEYS, RotatedFile, VerdictLines, line_of
+from ddnn.live.output import KEYS, WAITING, RotatedFile, VerdictLines, line_of
 
 
 def lines(path: Path) -> list[dict]:
@@ -86,3 +87,42 @@ def test_what_a_full_disk_refused_is_counted_and_told():
     assert first == {"lost": 2}
     assert second["sample"] == 2
     assert said[1:] == ["verdicts are written again, 2 were lost"]
+
+
+class Reader:
+    """Takes nothing until it may."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.begun = threading.Event()
+        self.written = ""
+
+    def write(self, text: str) -> None:
+        self.begun.set()
+        self.may.wait(30)
+        self.written += text
+
+
+def test_a_reader_that_stands_still_holds_up_nobody_and_learns_what_it_missed():
+    feed, reader = Feed(), Reader()
+    writer = VerdictLines(feed, reader, lambda _line: None)
+    feed.publish(verdict(0))
+    assert reader.begun.wait(30)
+    for sample in range(1, WAITING + 101):
+        feed.publish(verdict(sample))
+    reader.may.set()
+    writer.close(30)
+    lines = [json.loads(line) for line in reader.written.splitlines()]
+    assert lines[0]["sample"] == 0
+    assert lines[1] == {"lost": 100}
+    assert [line["sample"] for line in lines[2:]] == list(range(101, WAITING + 101))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_disk_that_is_really_full_raises_and_leaves_no_part_of_a_line(tmp_path):
+    path = tmp_path / "v"
+    path.symlink_to("/dev/full")
+    file = RotatedFile(path, max_bytes=100, keep=1)
+    with pytest.raises(OSError, match="No space left"):
+        file.write("a line\n")
+    file.close()

@@ -19,6 +19,7 @@ from posting import free_port, post
 from waiting import node_processes, wait_until
 
 from ddnn.api.live import live_of
+from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import BundleError, ConfigError, LaunchError
 from ddnn.live.events import VerdictEvent
 from ddnn.live.files import ServeFiles
@@ -192,20 +193,25 @@ def is_degraded_now(running: Running) -> bool:
     return not latest or any(v["degraded"] or v["present"] != "11" for v in latest)
 
 
-def test_new_thresholds_are_taken_while_it_answers(train: Trainer, tmp_path):
-    trained = train(patient(star_topology(2)), SAMPLES)
+def test_new_thresholds_are_taken_while_it_answers(tmp_path):
+    """By a signal, from the run's own folder."""
+    trained = Trainer(tmp_path / "own")(patient(star_topology(2)), SAMPLES)
     said: list[str] = []
     live = recorded(trained, tmp_path, "{every_ms: 5}")
     service = Service(trained.bundle, live, Options(free_ports=True), Watcher(say=said.append))
+    path, manifest = trained.bundle.folder / "manifest.json", trained.bundle.manifest
+    rules = manifest.exits | {"local": ExitRule(threshold=1.0)}
     with Running(service) as running:
         running.until(lambda r: {v["exit"] for v in r.verdicts} == {"local", "cloud"})
-        manifest = trained.bundle.manifest
-        rules = {n: r.model_copy(update={"threshold": 1.0}) for n, r in manifest.exits.items()}
-        rules["cloud"] = manifest.exits["cloud"]
-        service.set_rules(rules)
+        path.write_bytes(manifest.model_copy(update={"exits": rules}).to_bytes())
+        service.reload()
         wait_until(lambda: any("thresholds from sample" in line for line in said))
         first = next(int(s.split()[3]) for s in said if "thresholds from sample" in s)
         running.until(lambda r: r.verdicts[-1]["sample"] > first + 2 * SAMPLES)
+        others = manifest.sha256 | {"exits/local.onnx": "0" * 64}
+        path.write_bytes(manifest.model_copy(update={"sha256": others}).to_bytes())
+        service.reload()
+        wait_until(lambda: any("thresholds stay as they are" in line for line in said))
     later = {v["exit"] for v in running.verdicts if v["sample"] > first + 70}
     assert later == {"local"}
 
