@@ -190,6 +190,11 @@ def _check_sampling(found: SourcesFile, topology: Topology) -> None:
             )
 
 
+def is_file(url: str) -> bool:
+    """Whether it is a film's, and no camera's, which may come later."""
+    return "://" not in url and not url.startswith("/dev/")
+
+
 def _check_view(name: str, source: LiveSource | RecordedSource, topology: Topology) -> None:
     wanted = topology.view_of(name).type
     if wanted != "uint8" and not isinstance(source, RecordedSource):
@@ -206,7 +211,7 @@ def _check_source(name: str, source: LiveSource | RecordedSource, path: Path) ->
         raise ConfigError(f"{place}.crop: got {list(source.crop)}, want [x, y, width, height]")
     if isinstance(source, FolderSource) and not folder_of(path, source).is_dir():
         raise ConfigError(f"{place}.path: {folder_of(path, source)}: no such folder")
-    if isinstance(source, VideoSource) and "://" not in source.url:
+    if isinstance(source, VideoSource) and is_file(source.url):
         file = path.parent / source.url
         if not file.exists():
             raise ConfigError(f"{place}.url: {file}: no such file")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ddnn.errors import ConfigError
 from ddnn.live.sources.arrivals import LOST, Arrivals
-from ddnn.live.sources.file import VideoSource
+from ddnn.live.sources.file import VideoSource, is_file
 from ddnn.live.sources.secrets import shown
 
 AT_ONCE = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "500000"}
@@ -32,7 +32,7 @@ class VideoReader(threading.Thread):
         """
         super().__init__(daemon=True, name="video")
         self._av = _pyav()
-        self._is_file = "://" not in url and not url.startswith("/dev/")
+        self._is_file = is_file(url)
         self._url = str(folder / url) if self._is_file else url
         self._shown = shown(url)
         self._source = source
