@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         ShapeError,
         TransportError,
     )
-    from ddnn.live.client import push, watch
+    from ddnn.live.client import ask, push, watch
     from ddnn.topology import Topology, read_topology
     from ddnn.training.calibrate import Calibration
     from ddnn.training.run import Run, open_run
@@ -62,6 +62,7 @@ __all__ = [
     "StudyResult",
     "Topology",
     "TransportError",
+    "ask",
     "benchmark",
     "calibrate",
     "evaluate",
@@ -90,6 +91,7 @@ _HOMES = {
     "SearchResult": "ddnn.api.studies",
     "StudyResult": "ddnn.api.studies",
     "Topology": "ddnn.topology",
+    "ask": "ddnn.live.client",
     "benchmark": "ddnn.api.comparison",
     "calibrate": "ddnn.api.offline",
     "evaluate": "ddnn.api.offline",

@@ -84,6 +84,7 @@ LAYERS = {
     "live.truth": {"errors", "live.events", "report"},
     "live.pace": {"live.sources"},
     "live.mqtt": {"errors", "live.feed", "live.output", "live.sources"},
+    "live.objects": STRUCTURE,
     "live.output": {"errors", "live.events", "live.feed"},
     "live.endpoint": {"errors", "live.feed", "live.output", "live.sources"},
     "live.files": RUNTIME | {"run"},
@@ -108,7 +109,7 @@ LAYERS = {
     "cli": RUNTIME | TRAINING | LIVE | {
         "live.endpoint", "live.mqtt", "live.output", "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
-        "study", "live.page", "live.remote",
+        "study", "live.page", "live.remote", "live.objects",
     },
     "__main__": {"cli"},
 }  # fmt: skip

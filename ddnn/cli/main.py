@@ -20,6 +20,7 @@ COMMANDS = {
     "benchmark": "Compare methods: accuracy, bytes, lost devices, bit errors",
     "bundle": "Write a host's part of a bundle, or the bundle for other addresses",
     "calibrate": "Choose thresholds from validation data",
+    "cameras": "Which boxes of several cameras are one object",
     "data": "List, show or render data sets",
     "demo": "Everything once: render, train, launch, kill a device, report",
     "evaluate": "Accuracy of every exit, offline",

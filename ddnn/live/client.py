@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ddnn.errors import DataError, TransportError
 
 PNG = b"\x89PNG"
+VERDICT_S = 40.0
+"""For a verdict that was asked for."""
 TIMEOUT_S = 10.0
 """Without an answer, or a sign of the system while verdicts are followed."""
 
@@ -38,6 +40,30 @@ def push(url: str, device: str, picture: NDArray[np.uint8] | bytes) -> None:
         connection.close()
     if answer.status != http.client.NO_CONTENT:
         raise DataError(f"{device}: {words or answer.reason}")
+
+
+def ask(url: str, views: Mapping[str, NDArray[np.uint8] | bytes]) -> dict[str, Any]:
+    """The verdict on these views: one object, say, as several cameras see it.
+
+    url: of `ddnn serve --listen`. views: as `push` takes them, by device, each of `kind: push` and
+    `once: true`; a device without one has no part. One call at a time: views of two would mix.
+    Raises TransportError where no live system is there, DataError for a view that it refuses.
+    """
+    for device, picture in views.items():
+        push(url, device, picture)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=VERDICT_S)
+    try:
+        connection.request("POST", "/verdict", b"")
+        answer = connection.getresponse()
+        words = answer.read().decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        raise TransportError(f"{url}: {error}, want the address of a live system") from error
+    finally:
+        connection.close()
+    if answer.status != http.client.OK:
+        raise TransportError(f"{url}: {words or answer.reason}")
+    verdict: dict[str, Any] = json.loads(words)
+    return verdict
 
 
 def watch(url: str) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
     GET  /verdicts        server-sent events: a verdict each (see ddnn.live.output), without an end
     POST /sample          takes a sample now            -> {"sample": NUMBER}
+    POST /verdict         takes a sample now            -> its verdict, when it is there
     POST /truth           {"sample": NUMBER, "class": NAME or number}  -> {"right": true}
     POST /push/DEVICE     a view for a device of `kind: push`, see ddnn.live.sources.push
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from typing import Any, Protocol
 
 from ddnn.errors import ConfigError, DataError
@@ -21,6 +23,8 @@ from ddnn.live.sources.localhttp import WAIT_S, LocalHandler, LocalServer
 
 WAITING = 1000
 """Verdicts that wait for one slow reader."""
+VERDICT_S = 30.0
+"""How long a request waits for its verdict: longer than any deadline."""
 QUIET_S = 5.0
 """After so long without a verdict a reader is told that the system is there."""
 
@@ -57,12 +61,24 @@ class _Handler(LocalHandler):
         """See LocalHandler."""
         if self.path == "/sample":
             self.answer(200, {"sample": self.live.sample()})
+        elif self.path == "/verdict":
+            self._verdict()
         elif self.path == "/truth":
             self.answer(200, {"right": self.live.tell(*_truth(body))})
         elif self.path.startswith("/push/"):
             self.answer(*self._pushed(self.path.removeprefix("/push/"), body))
         else:
             self.answer(404, f"no {self.path[:60]} here")
+
+    def _verdict(self) -> None:
+        with self.live.feed.subscribe(WAITING) as reader:
+            number, end_s = self.live.sample(), time.monotonic() + VERDICT_S
+            while time.monotonic() < end_s:
+                for event in reader.take(1.0):
+                    if event["kind"] == "verdict" and event["sample"] == number:
+                        self.answer(200, json.loads(line_of(event) or "{}"))
+                        return
+        self.answer(504, f"sample {number}: no verdict within {VERDICT_S:.0f} s")
 
     def _pushed(self, device: str, body: bytes) -> tuple[int, str]:
         """Handed on to the device, whose process has the view alone."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ddnn.report.files import write_bytes
 
@@ -110,6 +112,25 @@ def plot_pareto(
         axes.set(xlabel=columns[1], ylabel=f"{columns[0]}, validation samples")
         axes.legend(frameon=False)
         axes.set_title(f"{len(trials)} trials, {len(best)} not surpassed")
+        return _save(figure, path)
+
+
+def plot_ground(
+    path: Path, cameras: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+) -> Figure:
+    """Where points clicked in cameras' pictures lie on the ground: as said, and as mapped.
+
+    cameras: by name, both in metres, (N,2). Returns what it has written to `path`.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6, 6), layout="constrained")
+        axes = figure.subplots()
+        for number, (name, (said_N2, mapped_N2)) in enumerate(cameras.items()):
+            colour = f"C{number % 10}"
+            axes.plot(*said_N2.T, "o", mfc="none", color=colour, label=name)
+            axes.plot(*mapped_N2.T, "x", color=colour)
+        axes.set(xlabel="x, m", ylabel="y, m", title="o as said, x as mapped", aspect="equal")
+        axes.legend()
         return _save(figure, path)
 
 

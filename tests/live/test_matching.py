@@ -14,7 +14,9 @@ from ddnn.wire.messages import MAX_ROWS, Capture, Trigger
 class Bench:
     """A device of view 1 with a camera that is read by hand."""
 
-    def __init__(self, *, skip_absent: bool = False, delay_s: float = 0.0) -> None:
+    def __init__(
+        self, *, skip_absent: bool = False, delay_s: float = 0.0, once: bool = False
+    ) -> None:
         self.clock = Clock()
         self.events: Counter[str] = Counter()
         self.arrivals = Arrivals(SHAPE, clock=self.clock)
@@ -26,6 +28,7 @@ class Bench:
             within_s=0.06,
             delay_s=delay_s,
             skip_absent=skip_absent,
+            once=once,
             clock=self.clock,
         )
 
@@ -82,6 +85,16 @@ def test_nobody_waits_for_a_camera_that_is_known_to_be_gone():
     bench.clock.now_s += 1
     bench.ask(5)
     assert bench.rows() == {}
+
+
+def test_a_view_that_is_for_one_sample_is_used_up_and_none_is_waited_for():
+    bench = Bench(once=True)
+    bench.arrivals.put(picture(40))
+    bench.arrivals.put(picture(50))
+    bench.ask(4)
+    assert bench.rows() == {4: (0b10, 50)}
+    bench.ask(5)
+    assert bench.rows() == {5: (0, 0)}
 
 
 def test_an_instant_lies_before_the_question():

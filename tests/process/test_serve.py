@@ -18,9 +18,11 @@ from networks import Trained, Trainer, offline
 from posting import free_port, post
 from waiting import node_processes, wait_until
 
+import ddnn
 from ddnn.api.live import live_of
 from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import BundleError, ConfigError, LaunchError
+from ddnn.live.endpoint import Endpoint
 from ddnn.live.events import VerdictEvent
 from ddnn.live.files import ServeFiles
 from ddnn.live.service import Service
@@ -87,12 +89,15 @@ def recorded(trained: Trained, folder: Path, sample: str, *, loop: bool = True) 
     )
 
 
-def pushing(topology: Topology, folder: Path, head: str) -> tuple[Live, dict[str, int]]:
+def pushing(
+    topology: Topology, folder: Path, head: str, more: str = ""
+) -> tuple[Live, dict[str, int]]:
     """All devices are pushed to, at these ports."""
     ports = {name: free_port() for name in topology.devices}
     path = folder / "sources.yaml"
     devices = "".join(
-        f"  {name}: {{kind: push, listen: '127.0.0.1:{port}'}}\n" for name, port in ports.items()
+        f"  {name}: {{kind: push, listen: '127.0.0.1:{port}'{more}}}\n"
+        for name, port in ports.items()
     )
     path.write_text(f"{head}\ndevices:\n{devices}")
     return Live(path=path, sources=read_sources(path, topology, topology.devices)), ports
@@ -396,3 +401,24 @@ def test_accuracy_is_counted_anew_at_each_failure(train: Trainer, tmp_path):
 
 def accuracies(running: Running) -> list[dict]:
     return [e for e in running.others if e["kind"] == "accuracy"]
+
+
+def test_objects_are_asked_for_one_after_the_other(train: Trainer, tmp_path):
+    """Each as those cameras see it that do."""
+    trained = train(patient(star_topology(2)), SAMPLES)
+    live, _ = pushing(trained.bundle.topology, tmp_path, "match_ms: 30000", more=", once: true")
+    seen = np.random.default_rng(0).random((20, 2)) < 0.7
+    seen[~seen.any(axis=1), 0] = True
+    wanted = offline(*trained, np.vstack([seen, np.ones((SAMPLES - 20, 2), bool)])).predicted_N
+    service = Service(trained.bundle, live, Options(free_ports=True), Watcher())
+    with Running(service), Endpoint("127.0.0.1:0", service) as endpoint:
+        url = f"http://127.0.0.1:{endpoint.port}"
+        for n, seen_V in enumerate(seen):
+            views = {
+                f"cam{v}": trained.samples.views_NVCHW[n, v].transpose(1, 2, 0)[:, :, 0]
+                for v in np.flatnonzero(seen_V)
+            }
+            verdict = ddnn.ask(url, views)
+            assert verdict["sample"] == n
+            assert verdict["present"] == "".join("01"[int(each)] for each in seen_V)
+            assert verdict["class"] == wanted[n]

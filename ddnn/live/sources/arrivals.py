@@ -116,6 +116,15 @@ class Arrivals:
             return None
         return found.view_CHW
 
+    def take_latest(self, instant_s: float, within_s: float) -> NDArray[np.uint8] | None:
+        """As `nearest`, of the last view alone; all that there are are used up."""
+        with self._lock:
+            found = self._ring[-1] if self._ring else None
+            self._ring.clear()
+        if found is None or abs(found.seen_s - instant_s) > within_s:
+            return None
+        return found.view_CHW
+
     def take_events(self) -> Counter[str]:
         """What was counted since the last call."""
         with self._lock:

@@ -78,6 +78,7 @@ class Camera:
         self._view = topology.devices.index(device)
         self._shape = topology.view_of(device).shape
         self._skips_absent = topology.skips_absent
+        self._once = isinstance(source, PushSource) and source.once
         self._triggers = device in self._file.sample.events_of
         self._arrivals = Arrivals(
             self._shape,
@@ -103,6 +104,7 @@ class Camera:
             within_s=self._file.match_ms / 1000,
             delay_s=self._file.delay_ms / 1000,
             skip_absent=self._skips_absent,
+            once=self._once,
         )
 
     def parts(self) -> list[Part]:

@@ -100,6 +100,9 @@ class PushSource(_Source):
     listen: Annotated[str, AfterValidator(_listens_here)] = Field(
         description="HOST:PORT on this machine, where POST /push/DEVICE is served"
     )
+    once: bool = Field(
+        False, description="a view is for one sample alone, and a sample waits for none"
+    )
 
 
 class RecordedSource(Model):

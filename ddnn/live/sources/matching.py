@@ -34,16 +34,20 @@ class MatchedSource:
         within_s: float,
         delay_s: float = 0.0,
         skip_absent: bool = False,
+        once: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """within_s: how far from the instant a view may be. skip_absent: a black view has no part
-        in anything. clock: that of the arrivals."""
+        in anything. once: a view is for one sample alone, and none is waited for.
+        clock: that of the arrivals."""
         self._arrivals = arrivals
         self._nothing_CHW = np.zeros(shape, np.uint8)
         self._events = events
         self._own = 1 << view
         self._within_s, self._delay_s = within_s, delay_s
         self._skip_absent = skip_absent
+        self._find = arrivals.take_latest if once else arrivals.nearest
+        self._once = once
         self._clock = clock
         self._waiting: list[tuple[int, float]] = []  # samples and their instants
         self._due_s: float | None = None
@@ -64,8 +68,9 @@ class MatchedSource:
         ready: list[tuple[int, NDArray[np.uint8] | None]] = []
         waiting = []
         for sample, instant_s in self._waiting:
-            view_CHW = self._arrivals.nearest(instant_s, self._within_s)
-            may_come = clock_s < instant_s + self._within_s and not self._arrivals.is_lost
+            view_CHW = self._find(instant_s, self._within_s)
+            in_time = clock_s < instant_s + self._within_s
+            may_come = in_time and not (self._once or self._arrivals.is_lost)
             if view_CHW is None and may_come:
                 waiting.append((sample, instant_s))
             else:

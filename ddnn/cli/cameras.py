@@ -1,0 +1,70 @@
+"""`ddnn cameras`: ties pictures to the ground, and joins boxes of several cameras by it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import TextIO
+
+import click
+import numpy as np
+
+from ddnn.cli.options import FiniteRange
+from ddnn.live.objects import Box, Ground, PointsFile, box_of, calibrate, line_of, mapped
+from ddnn.report.files import write_json
+from ddnn.yamlfile import read_yaml
+
+_file = click.Path(path_type=Path)
+
+
+@click.group(name="cameras")
+def command() -> None:
+    """Find out which boxes of several cameras are one object, by a common ground plane."""
+
+
+@command.command(name="calibrate")
+@click.argument("points", type=_file)
+@click.option("--out", type=_file, default=Path("ground.json"), show_default=True)
+@click.option("--picture", type=_file, metavar="PNG", help="Draw the ground there.")
+def calibrate_command(points: Path, *, out: Path, picture: Path | None) -> None:
+    """Tie each camera of the POINTS file to the ground, by four points or more."""
+    found = calibrate(points)
+    write_json(out, found)
+    for name, tied in found["cameras"].items():
+        click.echo(f"{name}: its points miss by {tied['error_m']:.3f} m (root mean square)")
+    if picture is not None:
+        from ddnn.report.plots import plot_ground  # noqa: PLC0415  # of ddnn[train]
+
+        drawn = {}
+        for name, camera in read_yaml(points, PointsFile).cameras.items():
+            points_N4 = np.array(camera.points, dtype=float)
+            homography = np.array(found["cameras"][name]["homography"])
+            drawn[name] = points_N4[:, 2:], mapped(homography, points_N4[:, :2])
+        plot_ground(picture, drawn)
+
+
+@command.command(name="join")
+@click.argument("ground", type=_file)
+@click.option(
+    "--within-m",
+    type=FiniteRange(min=0.001),
+    default=1.0,
+    show_default=True,
+    metavar="M",
+    help="How far from an object's middle a box may stand.",
+)
+def join_command(ground: Path, *, within_m: float) -> None:
+    """Read boxes from standard input, a line of JSON each, and print the objects of each time."""
+    tied = Ground.read(ground)
+    for time_s, boxes in instants(sys.stdin):
+        for found in tied.join(boxes, within_m=within_m):
+            click.echo(line_of(time_s, found))
+
+
+def instants(lines: TextIO) -> Iterator[tuple[float, list[Box]]]:
+    """Boxes that follow each other and have the same time."""
+    said = (box_of(line) for line in lines if line.strip())
+    for time_s, group in groupby(said, key=lambda each: each[0]):
+        yield time_s, [box for _, box in group]
