@@ -2,11 +2,14 @@
 
 import socket
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from test_arrivals import SHAPE
 from waiting import wait_until
 
@@ -15,14 +18,16 @@ from ddnn.live.sources.file import VideoSource
 from ddnn.live.sources.video import VideoReader
 
 
-def film(path: Path, greys: list[int], rate: int = 50) -> Path:
+def film(path: Path, greys: list[int], rate: int = 50, codec: str = "mjpeg") -> Path:
     """Pictures of one grey each."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mjpeg", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuvj420p"
+        stream = container.add_stream(codec, rate=rate)
+        pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 32, 24, pixels
+        stream.options = {"tune": "zerolatency", "g": "10"} if codec == "libx264" else {}
         for grey in greys:
             frame = av.VideoFrame.from_ndarray(np.full((24, 32, 3), grey, np.uint8), "rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+            container.mux(stream.encode(frame.reformat(format=pixels)))
         container.mux(stream.encode())
     return path
 
@@ -79,3 +84,32 @@ def test_a_camera_that_hangs_is_given_up_in_time_and_its_password_is_not_told(an
     assert said[0].startswith(f"rtsp://127.0.0.1:{port}/1: ")
     for connection in taken:
         connection.close()
+
+
+def test_a_camera_that_sends_jpegs_over_http_is_read():
+    jpeg = BytesIO()
+    Image.fromarray(np.full((24, 32, 3), 120, np.uint8)).save(jpeg, "JPEG")
+    part = b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (
+        len(jpeg.getvalue()),
+        jpeg.getvalue(),
+    )
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+            self.end_headers()
+            for _ in range(30):
+                self.wfile.write(part)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    arrivals = Arrivals(SHAPE)
+    reader(f"http://127.0.0.1:{server.server_address[1]}/live.mjpg", arrivals).start()
+    wait_until(lambda: arrivals.count > 10)
+    assert abs(int(arrivals._ring[-1].view_CHW[0, 0, 0]) - 120) < 6
+    server.shutdown()
+    server.server_close()

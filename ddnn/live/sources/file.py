@@ -80,7 +80,7 @@ class VideoSource(_Source):
         min_length=1, description="rtsp://, http:// (MJPEG), /dev/video0, or a file"
     )
     transport: Literal["tcp", "udp"] = Field("tcp", description="of RTSP")
-    open_s: float = Field(3, gt=0, le=60, description="how long opening may take")
+    open_s: float = Field(10, gt=0, le=60, description="how long opening may take")
     read_s: float = Field(1, gt=0, le=60, description="how long the next picture may take")
     loop: bool = Field(True, description="a file begins again at its end")
 

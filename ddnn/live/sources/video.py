@@ -16,7 +16,12 @@ from ddnn.live.sources.arrivals import LOST, Arrivals
 from ddnn.live.sources.file import VideoSource, is_file
 from ddnn.live.sources.secrets import shown
 
-AT_ONCE = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "500000"}
+AT_ONCE = {
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "analyzeduration": "500000",
+    "fpsprobesize": "0",
+}
 """A picture is given as soon as it is there, and a stream is looked at for half a second."""
 FIRST_S, LONGEST_S = 0.2, 10.0
 """Between two attempts to open: at first, and at most."""
