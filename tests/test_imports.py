@@ -35,8 +35,8 @@ TRAINING = STRUCTURE | {
     "bundle.graph", "bundle.write",
 }  # fmt: skip
 LIVE = RUNTIME | {
-    "nodes", "run", "live.events", "live.feed", "live.files", "live.pace", "live.serving",
-    "live.sources", "live.starting", "live.systemd", "live.truth",
+    "nodes", "run", "live.bundles", "live.events", "live.feed", "live.files", "live.pace",
+    "live.serving", "live.sources", "live.starting", "live.systemd", "live.truth",
 }  # fmt: skip
 LAYERS = {
     "errors": set(),
@@ -78,6 +78,7 @@ LAYERS = {
     "nodes": RUNTIME | {"data"},
     "live.events": set(),
     "live.feed": {"live.events"},
+    "live.bundles": RUNTIME,
     "live.client": {"errors"},
     "live.sources": STRUCTURE | {"nodes", "wire"},
     "live.systemd": set(),

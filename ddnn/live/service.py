@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ddnn.addresses import is_loopback
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.manifest import ExitRule
-from ddnn.errors import BundleError, ConfigError, DdnnError
+from ddnn.errors import ConfigError, DdnnError
+from ddnn.live.bundles import check_alike, new_rules
 from ddnn.live.feed import Feed
 from ddnn.live.files import ServeFiles
 from ddnn.live.pace import Pace
@@ -34,7 +34,6 @@ from ddnn.run.launcher.one_launch import POLL_S, Sink
 from ddnn.run.launcher.private_folder import own_folder
 from ddnn.run.launcher.processes import TERM_S, Processes
 from ddnn.run.launcher.start import Options, Watcher, collector_mailbox, own_sockets
-from ddnn.topology import COLLECTOR, Topology
 
 ACCURACY_S = 1.0
 """Time between two accuracies that are told."""
@@ -43,38 +42,6 @@ ALIVE_S = 5.0
 """Time between two signs of life to systemd."""
 ANSWER_S = 10.0
 """How long somebody outside waits for the loop."""
-
-
-def new_rules(bundle: Bundle) -> dict[str, ExitRule]:
-    """How the exits of the bundle in the same folder decide now.
-
-    Raises BundleError where it is no longer of the same models.
-    """
-    now = load_bundle(bundle.folder, ())
-    if now.manifest.sha256 != bundle.manifest.sha256:
-        raise BundleError(f"{bundle.folder}: other models than those that run, want --swap")
-    return now.manifest.exits
-
-
-def check_alike(old: Topology, new: Topology) -> None:
-    """Raises ConfigError where the same cameras and readers of verdicts could not go on."""
-    for what, one, other in (
-        ("classes", old.classes, new.classes),
-        ("devices", old.devices, new.devices),
-        ("views", _views(old), _views(new)),
-    ):
-        if one != other:
-            raise ConfigError(f"--swap: {what} are {list(other)}, want {list(one)}")
-    for topology in (old, new):
-        names = (COLLECTOR, *topology.nodes)
-        if not all(is_loopback(topology.endpoint(name)) for name in names):
-            raise ConfigError(
-                "--swap: nodes of several machines cannot run twice, want one machine"
-            )
-
-
-def _views(topology: Topology) -> tuple[str, ...]:
-    return tuple(str(topology.view_of(name)) for name in topology.devices)
 
 
 class Service:
