@@ -22,6 +22,8 @@ def _no_bool(value: object) -> object:
 
 NotBool = BeforeValidator(_no_bool)
 """For a Literal of numbers, which would take YAML's `yes` for 1."""
+TORCHVISION = "torchvision:"
+"""Begins the name of weights that torchvision has."""
 Bits = Annotated[Literal[1, 2, 4, 8, 32], NotBool]
 MAX_WINDOW = 127
 """Side of a convolution's kernel or a pool's window."""
@@ -146,6 +148,12 @@ class Module(Model):
     )
     args: dict[str, JsonValue] = Field(
         default_factory=dict, description="what the factory is called with"
+    )
+    weights: str | None = Field(
+        None,
+        min_length=1,
+        description="what training begins with: a safetensors file beside the topology's, or "
+        "torchvision:NAME",
     )
     measured: Measured | None = Field(None, description="written by training, never by hand")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import model_validator
 
+from ddnn.blocks import TORCHVISION as TORCHVISION
 from ddnn.blocks import Bits as Bits
 from ddnn.blocks import Block as Block
 from ddnn.blocks import Model as Model
@@ -88,8 +89,23 @@ def read_topology(path: str | Path) -> Topology:
 
     found = find("topologies", str(path))
     topology = read_yaml(found, Topology)
+    if topology.has_modules:
+        document = _with_whole_paths(topology.model_dump(mode="json"), found.absolute().parent)
+        topology = Topology.model_validate(document)
     names = (*AGGREGATORS, *known("aggregators"))
     for key, name in topology.aggregators.items():
         if name not in names:
             raise ConfigError(f"{found}: {key}: got {name!r}, want any of {', '.join(names)}")
     return topology
+
+
+def _with_whole_paths(part: Any, folder: Path) -> Any:
+    """A part of a document whose blocks name files by whole paths, not beside the topology's."""
+    if isinstance(part, list):
+        return [_with_whole_paths(value, folder) for value in part]
+    if not isinstance(part, dict):
+        return part
+    changed = {key: _with_whole_paths(value, folder) for key, value in part.items()}
+    if isinstance(part.get("weights"), str) and not part["weights"].startswith(TORCHVISION):
+        changed["weights"] = str(folder / part["weights"])
+    return changed

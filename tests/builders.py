@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ddnn import shipped
 from ddnn.data.multiview import MultiView
-from ddnn.topology import Topology
+from ddnn.topology import Topology, read_topology
+
+MEASURED = tuple(
+    name for name in shipped.names("topologies") if not read_topology(name).has_modules
+)
+"""The shipped topologies all of whose shapes are known before training."""
 
 
 def star(devices: int = 3, **changes: Any) -> dict[str, Any]:

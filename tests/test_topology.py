@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from builders import star, star_topology
+from builders import MEASURED, star, star_topology
 from click.testing import CliRunner
 from hierarchies import HIERARCHIES
 
-from ddnn import shipped
 from ddnn.cli.topology import command
 from ddnn.errors import ConfigError
 from ddnn.report.drawing import draw
 from ddnn.topology import COLLECTOR, Topology, read_topology
 
-SHIPPED = shipped.names("topologies")
+SHIPPED = MEASURED
 CONVP = {"kind": "convp", "filters": 2}
 EDGE = {"name": "edge", "section": {"blocks": [CONVP]}}
 ABSENT = object()

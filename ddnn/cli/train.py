@@ -115,6 +115,14 @@ class EpochDisplay:
     multiple=True,
     help="Write the curves there too; repeatable.",
 )
+@click.option(
+    "--tier-rate",
+    "tier_rates",
+    type=(str, FiniteRange(min=0)),
+    multiple=True,
+    metavar="TIER SHARE",
+    help="That tier's learning rate, in parts of the others'; repeatable.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an unfinished run."
@@ -189,7 +197,11 @@ def _lead(
 def _train(topology: str, card: str, out: Path, options: dict[str, Any], tracking: Tracking) -> Run:
     preset = options.pop("preset")
     exits = dict(options.pop("exit_weights")) or None
-    changes = options | {"exit_weights": exits, "freeze": options["freeze"] or None}
+    changes = options | {
+        "exit_weights": exits,
+        "freeze": options["freeze"] or None,
+        "tier_rates": dict(options["tier_rates"]) or None,
+    }
     epochs = options["epochs"] or settings_for(preset).epochs
     with EpochDisplay(epochs) as display:
         return train(

@@ -31,6 +31,7 @@ class ModuleBlock(nn.Module):
         super().__init__()
         self.output_bits = 32
         self.factory = block.factory
+        self.weights = block.weights
         self.input_shape = shape
         self.net = make_module(block)
 

@@ -44,6 +44,7 @@ from ddnn.training.checkpoint import (
 from ddnn.training.loss import JointLoss
 from ddnn.training.parallel import ALONE, Group, current
 from ddnn.training.predict import Logits, classes_at, fuse, perceive
+from ddnn.training.pretrained import load_pretrained
 from ddnn.training.scaling import fit_scaling
 from ddnn.training.settings import Settings
 from ddnn.training.threads import threads_for
@@ -124,7 +125,9 @@ def prepare(
     progress = Progress({}, [])
     if checkpoint is not None:
         progress = load_checkpoint(checkpoint, joint, optimizer)
-    elif settings.start_from is not None:
+    else:
+        load_pretrained(joint)
+    if checkpoint is None and settings.start_from is not None:
         start = load_bundle(Path(text_to_path(settings.start_from)), nodes=())
         load_known_weights(read_weights(start), joint, source=start.folder / WEIGHTS)
     everything = tensors(train, torch_device)
@@ -160,7 +163,7 @@ def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) ->
             training.validation,
             history,
             loss=loss,
-            learning_rate=training.optimizer.param_groups[0]["lr"],
+            learning_rate=max(group["lr"] for group in training.optimizer.param_groups),
             started_s=started_s,
         )
         _check_finite(epoch)
@@ -185,7 +188,7 @@ def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
 
     Raises ConfigError where everything is.
     """
-    weights = [weight for weight in joint.parameters() if weight.requires_grad]
+    weights = _groups(joint, settings)
     if not weights:
         raise ConfigError(
             f"training: freeze: got {', '.join(settings.freeze)}, want a part left to train"
@@ -198,6 +201,28 @@ def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
     return torch.optim.Adam(
         weights, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True
     )
+
+
+def _groups(joint: Joint, settings: Settings) -> list[dict[str, Any]]:
+    """What is trained, by learning rate: its share of the training's own is the group's `share`.
+
+    Raises ConfigError for a tier that the topology does not have.
+    """
+    known = [tier.name for tier in joint.topology.tiers]
+    for tier in settings.tier_rates:
+        if tier not in known:
+            raise ConfigError(f"training: tier_rates: got {tier!r}, want any of {', '.join(known)}")
+    by_share: dict[float, list[Tensor]] = {}
+    for name, weight in joint.named_parameters():
+        kind, owner, _ = name.split(".", 2)
+        topology = joint.topology
+        tier = topology.nodes[owner].role if kind == "sections" else topology.exits[owner].name
+        if weight.requires_grad:
+            by_share.setdefault(settings.tier_rates.get(tier, 1.0), []).append(weight)
+    return [
+        {"params": weights, "share": share, "lr": share * settings.learning_rate}
+        for share, weights in by_share.items()
+    ]
 
 
 def freeze(joint: Joint, parts: tuple[str, ...]) -> None:
@@ -222,10 +247,11 @@ def freeze(joint: Joint, parts: tuple[str, ...]) -> None:
 
 
 def train_mode(joint: Joint) -> None:
-    """Batch norms take statistics of the batch, except those that are frozen."""
+    """Batch norms take statistics of the batch, except where all weights are frozen."""
     joint.train()
     for module in joint.modules():
-        if isinstance(module, Norm1d | Norm2d) and not module.weight.requires_grad:
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
             module.eval()
 
 
@@ -238,7 +264,7 @@ def run_epoch(training: Training, number: int) -> float:
     for update, batch in enumerate(batches(training.train, settings)):
         rate = learning_rate(settings, number + update / updates)
         for group in training.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         losses.append(
             train_step(joint, training.optimizer, batch, training.loss_of, training.group)
         )

@@ -49,6 +49,10 @@ class Settings(Model):
         description="of layers and maps in a training step; weights, losses and all that comes "
         "after the training stay float32",
     )
+    tier_rates: dict[str, Annotated[float, Field(ge=0, le=1000)]] = Field(
+        default_factory=dict,
+        description="learning rate of a tier in parts of `learning_rate`, 1 where unnamed",
+    )
     start_from: str | None = Field(
         None, description="run whose weights to begin with, as far as names and shapes agree"
     )

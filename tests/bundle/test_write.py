@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from builders import MEASURED
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import load_bundle
@@ -14,7 +15,6 @@ from ddnn.bundle.write import bundle_files, write_bundle, write_exits
 from ddnn.decision import decide
 from ddnn.errors import BundleError
 from ddnn.model.joint import Joint
-from ddnn.shipped import names
 from ddnn.topology import DEVICE, Topology, read_topology
 
 torch.set_num_threads(1)
@@ -85,7 +85,7 @@ def few_bits(bits: int):
 
 
 CASES = {
-    **{name: read_topology(name) for name in names("topologies")},
+    **{name: read_topology(name) for name in MEASURED},
     **{
         f"{local}-{maps}-{cloud}": aggregators(local, maps, cloud)
         for local, maps, cloud in [

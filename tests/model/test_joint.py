@@ -2,14 +2,14 @@
 
 import pytest
 import torch
+from builders import MEASURED
 from torch import Tensor
 
 from ddnn.errors import ShapeError
 from ddnn.model.joint import Joint
-from ddnn.shipped import names
 from ddnn.topology import Topology, read_topology
 
-TOPOLOGIES = names("topologies")
+TOPOLOGIES = MEASURED
 
 
 def views_of(topology: Topology, count: int = 3, seed: int = 0) -> Tensor:

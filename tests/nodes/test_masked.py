@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from builders import MEASURED
 from hierarchies import HIERARCHIES
 from networks import Trained, Trainer
 
@@ -10,12 +11,11 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.decision import decide
 from ddnn.nodes.masked import MaskedModel
 from ddnn.report.verdicts import NO_EXIT, Answer
-from ddnn.shipped import names
 from ddnn.topology import Topology, read_topology
 from ddnn.training.predict import taking_part
 
 SAMPLES = 40
-SHIPPED = {name: read_topology(name) for name in names("topologies") if "resnet" not in name}
+SHIPPED = {name: read_topology(name) for name in MEASURED if "resnet" not in name}
 ALL = SHIPPED | HIERARCHIES
 
 

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import random_views, star_topology, unattended
+from builders import MEASURED, random_views, star_topology, unattended
 from networks import PRIOR_CLASS, offline, random_bundle, random_joint
 
-from ddnn import shipped
 from ddnn.nodes.collector import Gone
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.verdicts import NO_EXIT
@@ -18,7 +17,7 @@ from ddnn.topology import read_topology
 from ddnn.wire.messages import MAX_ROWS, Kind
 
 SAMPLES = 96
-SHIPPED = shipped.names("topologies")
+SHIPPED = MEASURED
 CODED = {
     name
     for name in SHIPPED

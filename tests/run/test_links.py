@@ -4,12 +4,11 @@ import re
 
 import pytest
 import yaml
-from builders import star_topology
+from builders import MEASURED, star_topology
 
 from ddnn.cli.options import topology_of
 from ddnn.errors import ConfigError
 from ddnn.run.links import check_links
-from ddnn.shipped import names
 from ddnn.topology import read_topology
 
 WRONG = {
@@ -33,6 +32,6 @@ def test_links_that_are_used_pass(tmp_path):
     assert topology_of(str(path)).links == used.links
 
 
-@pytest.mark.parametrize("name", names("topologies"))
+@pytest.mark.parametrize("name", MEASURED)
 def test_shipped_links_are_used(name):
     assert topology_of(name) == read_topology(name)

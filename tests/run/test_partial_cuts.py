@@ -9,10 +9,10 @@ import random
 from functools import cache
 
 import pytest
+from builders import MEASURED
 from hierarchies import HIERARCHIES
 from networks import Trained
 
-from ddnn import shipped
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.masked import MaskedModel
 from ddnn.nodes.recorder import Recorder
@@ -46,7 +46,7 @@ def lively(topology: Topology) -> Topology:
     return Topology.model_validate(document)
 
 
-SHIPPED = {name: read_topology(name) for name in shipped.names("topologies")}
+SHIPPED = {name: read_topology(name) for name in MEASURED}
 WITH_FALLBACKS = {name: topology for name, topology in SHIPPED.items() if topology.bypassable}
 LIVELY = {name: lively(topology) for name, topology in (HIERARCHIES | WITH_FALLBACKS).items()}
 STORMY = KINDS | {"loss": {"kind": "drop", "share": 0.5}}

@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-from builders import star_topology
+from builders import MEASURED, star_topology
 
-from ddnn import shipped
 from ddnn.run.inprocess import run_inprocess
 from ddnn.simulation.profile import Profile
 from ddnn.simulation.schedule import Schedule
 from ddnn.simulation.simulation import Laboratory, Result, simulate
 from ddnn.topology import read_topology
 
-SHIPPED = [name for name in shipped.names("topologies") if "resnet" not in name]
+SHIPPED = [name for name in MEASURED if "resnet" not in name]
 
 
 def run(trained, *, wire: bool, window: int = 8) -> Result:

@@ -9,6 +9,7 @@ import torch
 from tiny import make_samples, make_topology
 
 from ddnn.data.multiview import DataSet, Split
+from ddnn.errors import ConfigError
 from ddnn.model.blocks import Norm1d, Norm2d
 from ddnn.model.joint import Joint
 from ddnn.runfolder import HISTORY
@@ -53,6 +54,33 @@ def test_sgd_has_nesterovs_momentum_and_the_decay_asked_for(topology):
     (group,) = optimizer.param_groups
     constants = {key: group[key] for key in ("lr", "momentum", "nesterov", "weight_decay")}
     assert constants == {"lr": 0.2, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
+
+
+def test_each_tier_learns_at_its_own_rate(topology):
+    settings = settings_for("paper", tier_rates={"device": 0.1, "cloud": 0.5})
+    joint = Joint(topology)
+    optimizer = make_optimizer(joint, settings)
+    rates = {
+        id(weight): group["lr"] for group in optimizer.param_groups for weight in group["params"]
+    }
+    for name, weight in joint.named_parameters():
+        wanted = 5e-4 if name.startswith(("sections.cloud", "exits.cloud")) else 1e-4
+        assert rates[id(weight)] == pytest.approx(wanted), name
+    with pytest.raises(ConfigError, match=r"^training: tier_rates: got 'edge', want any of device"):
+        make_optimizer(joint, settings_for("paper", tier_rates={"edge": 1.0}))
+
+
+def test_a_tier_at_rate_0_stays_as_it_is(data, topology):
+    settings = settings_for("robust", epochs=1, tier_rates={"device": 0.0})
+    training = prepare(data, topology, settings, seed=0)
+    before = weights_of(training.joint)
+    run_epoch(training, 0)
+    moved = {
+        name.split(".")[1]
+        for name, weight in training.joint.named_parameters()
+        if not torch.equal(weight, before[name])
+    }
+    assert moved == {"cloud"}
 
 
 def test_a_device_that_is_dropped_out_has_no_part_in_the_exits(data, topology):

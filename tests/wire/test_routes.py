@@ -1,13 +1,12 @@
 import pytest
-from builders import star_topology
+from builders import MEASURED, star_topology
 
-from ddnn import shipped
 from ddnn.topology import COLLECTOR, read_topology
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import Kind
 from ddnn.wire.routes import peers, routes
 
-SHIPPED = shipped.names("topologies")
+SHIPPED = MEASURED
 
 
 @pytest.mark.parametrize("name", SHIPPED)
