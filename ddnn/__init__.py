@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ddnn.api.live import LiveSystem, serve
     from ddnn.api.offline import calibrate, evaluate, failures, train
     from ddnn.api.online import launch
-    from ddnn.api.results import EvaluationResult, FailureResult, LaunchResult
+    from ddnn.api.results import EvaluationResult, FailureResult, LaunchResult, SimulationResult
     from ddnn.api.studies import SearchResult, StudyResult, run_search, run_study
+    from ddnn.api.virtual import simulate
     from ddnn.data.loading import load as load_data
     from ddnn.data.multiview import DataSet, MultiView
     from ddnn.errors import (
@@ -59,6 +60,7 @@ __all__ = [
     "Run",
     "SearchResult",
     "ShapeError",
+    "SimulationResult",
     "StudyResult",
     "Topology",
     "TransportError",
@@ -75,6 +77,7 @@ __all__ = [
     "run_search",
     "run_study",
     "serve",
+    "simulate",
     "train",
     "watch",
 ]
@@ -89,6 +92,7 @@ _HOMES = {
     "MultiView": "ddnn.data.multiview",
     "Run": "ddnn.training.run",
     "SearchResult": "ddnn.api.studies",
+    "SimulationResult": "ddnn.api.results",
     "StudyResult": "ddnn.api.studies",
     "Topology": "ddnn.topology",
     "ask": "ddnn.live.client",
@@ -104,6 +108,7 @@ _HOMES = {
     "run_search": "ddnn.api.studies",
     "run_study": "ddnn.api.studies",
     "serve": "ddnn.api.live",
+    "simulate": "ddnn.api.virtual",
     "train": "ddnn.api.offline",
     "watch": "ddnn.live.client",
 }

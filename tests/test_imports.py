@@ -106,7 +106,9 @@ LAYERS = {
     "bench": RUNTIME | TRAINING | {"nodes", "run", "training"},
     "comparison": RUNTIME | TRAINING | {"training"},
     "study": RUNTIME | TRAINING | {"run", "training"},
-    "api": RUNTIME | TRAINING | LIVE | {"training", "comparison", "live.service", "study"},
+    "api": RUNTIME | TRAINING | LIVE | {
+        "training", "comparison", "live.service", "simulation", "study",
+    },
     "cli": RUNTIME | TRAINING | LIVE | {
         "live.endpoint", "live.mqtt", "live.output", "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",

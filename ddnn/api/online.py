@@ -53,7 +53,7 @@ def launch(
     Raises LaunchError naming a node that does not start, ConfigError for a plan that does not
     fit, TransportError for a port in use.
     """
-    bundle = load_bundle(_folder(run))
+    bundle = load_bundle(folder_of(run))
     whole = samples_of(bundle, None if data is None else str(data), split, view_map)
     part = whole if samples is None else whole.take(np.arange(min(samples, len(whole))))
     options = Options(
@@ -67,17 +67,19 @@ def launch(
         bundle.topology,
         len(part) * rounds,
         name=None if plan is None else str(plan),
-        kills=_at(kill),
-        recovers=_at(recover),
+        kills=at_samples(kill),
+        recovers=at_samples(recover),
     )
     watcher = Watcher(progress=progress, say=say)
     found = launch_processes(bundle, part, replace(options, plan=chosen), watcher)
     return LaunchResult(report=found.report, verdicts=found.verdicts)
 
 
-def _folder(run: HasFolder | str | Path) -> Path:
+def folder_of(run: HasFolder | str | Path) -> Path:
+    """Of a run, opened or not."""
     return Path(run) if isinstance(run, str | Path) else run.folder
 
 
-def _at(moments: Mapping[str, int] | None) -> list[str]:
+def at_samples(moments: Mapping[str, int] | None) -> list[str]:
+    """NODE@SAMPLE, as a failure plan takes them."""
     return [f"{node}@{sample}" for node, sample in (moments or {}).items()]

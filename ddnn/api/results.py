@@ -1,4 +1,4 @@
-"""What `ddnn.evaluate`, `ddnn.failures` and `ddnn.launch` give back.
+"""What `ddnn.evaluate`, `failures`, `launch` and `simulate` give back.
 
 Each holds the document that is written as `report.json`, says its key figures as attributes, and
 turns into a pandas table where pandas is installed (it is no dependency of ddnn).
@@ -21,6 +21,8 @@ from ddnn.report.verdicts import Verdicts, columns, verdict_rows
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ddnn.simulation.study import Ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,31 @@ class LaunchResult(_Answered):
         )
         rows = map(row, verdicts.answers(), verdicts.labels_N)
         return _frame([list(map(str, cells)) for cells in rows], columns(verdicts.bypassable))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationResult(LaunchResult):
+    """Nodes tried in virtual time: what a launch finds, and whether its promises held.
+
+    ran: what happened in detail.
+    """
+
+    ran: Ran = field(repr=False)
+
+    @property
+    def virtual_s(self) -> float:
+        """Seconds that passed for the nodes."""
+        return self.ran.result.virtual_s
+
+    @property
+    def broken(self) -> str | None:
+        """The promise that did not hold, if any."""
+        return None if self.ran.broken is None else str(self.ran.broken)
+
+    def figures(self) -> dict[str, str]:
+        """See Result."""
+        promises = {"promises": self.broken or "held"}
+        return LaunchResult.figures(self) | promises | {"virtual time": f"{self.virtual_s:.3f} s"}
 
 
 def read_frame(path: Path) -> pd.DataFrame:

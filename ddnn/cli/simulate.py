@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from ddnn.api.samples import samples_of
-from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.api.results import SimulationResult
+from ddnn.api.virtual import SAMPLES, simulations
 from ddnn.cli.options import (
     FiniteRange,
     data_options,
@@ -19,22 +19,13 @@ from ddnn.cli.options import (
     report_folder,
     run_argument,
 )
-from ddnn.data.views import Views
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import DdnnError
 from ddnn.report.files import write_csv
 from ddnn.report.tables import print_launch
-from ddnn.run.failures.plan import FailurePlan, plan_for
-from ddnn.run.outcome import write_outcome
-from ddnn.simulation.network import Conditions
-from ddnn.simulation.profile import Profile, measured, read_profile
-from ddnn.simulation.report import outcome_of
-from ddnn.simulation.scaled import ScaledLaboratory
-from ddnn.simulation.schedule import Schedule, check_troubles, read_schedule
-from ddnn.simulation.simulation import Laboratory
-from ddnn.simulation.study import Ran, run_seed, write_schedule
+from ddnn.run.outcome import Outcome, write_outcome
+from ddnn.simulation.study import Ran, write_schedule
 
 FOLDER = "simulate"
-SAMPLES = 10_000
 MOST_LINES = 40
 """Failures that are printed; more are in the report alone."""
 
@@ -114,62 +105,38 @@ def command(
     list of failures that breaks it.
     """
     folder = report_folder(run / FOLDER, out)
-    bundle = load_bundle(run)
-    part = samples_of(bundle, card, split, view_map)
-    if schedule_file is None:
-        schedules = [
-            Schedule(
-                topology=bundle.topology.name,
-                seed=seed,
-                samples=samples,
-                window=window,
-                devices=devices,
-                shifted_clocks=storm_per_s > 0,
-                conditions=Conditions(**conditions),
-                profile=_profile(profile_name, bundle),
-            )
-            for seed in seeds
-        ]
-    else:
-        schedules = [read_schedule(schedule_file, bundle.topology)]
-    laboratory = _laboratory(bundle, part.views, schedules[0], wire=wire)
-    topology = laboratory.bundle.topology
-    plan = plan_for(topology, schedules[0].samples, name=plan_name)
-    for schedule in schedules:
-        check_troubles(schedule, topology, source=str(schedule_file))
+    found = simulations(
+        run,
+        seeds=seeds,
+        data=card,
+        split=split,
+        view_map=view_map,
+        samples=samples,
+        window=window,
+        plan=plan_name,
+        storm_per_s=storm_per_s,
+        devices=devices,
+        schedule=schedule_file,
+        profile=profile_name,
+        wire=wire,
+        conditions={name: value for name, value in conditions.items() if value is not None},
+    )
     rows = []
-    for schedule in schedules:
-        ran = run_seed(laboratory, schedule, plan=plan, storm_per_s=storm_per_s)
-        rows.append(ran.row())
-        outcome = outcome_of(ran.result, laboratory, schedule, part.fused_labels_N)
-        place = folder if len(schedules) == 1 else folder / f"seed-{schedule.seed}"
-        write_outcome(place, outcome)
-        _tell(ran, outcome.report, place, as_json=as_json, plan=plan)
+    for result in found:
+        rows.append(result.ran.row())
+        is_alone = len(seeds) == 1 or schedule_file is not None
+        place = folder if is_alone else folder / f"seed-{result.ran.seed}"
+        write_outcome(place, Outcome(report=result.report, verdicts=result.verdicts))
+        _tell(result, place, as_json=as_json, plan_name=plan_name)
     write_csv(folder / "seeds.csv", tuple(rows[0]), [tuple(row.values()) for row in rows])
     broken = [row for row in rows if row["broken"]]
     if broken:
         raise DdnnError(f"{len(broken)} of {len(rows)} seeds broke a promise")
 
 
-def _laboratory(bundle: Bundle, views: Views, schedule: Schedule, *, wire: bool) -> Laboratory:
-    """Raises ConfigError for options that do not go together."""
-    if schedule.devices is None:
-        return Laboratory(bundle, views, schedule.profile, wire=wire)
-    if wire:
-        raise ConfigError("--wire: with --devices there is nothing to parse, want one of them")
-    return ScaledLaboratory(bundle, views, schedule.profile, devices=schedule.devices)
-
-
-def _profile(name: str | None, bundle: Bundle) -> Profile:
-    if name is None:
-        return Profile()
-    return measured(bundle) if name == "measured" else read_profile(name)
-
-
-def _tell(
-    ran: Ran, report: dict[str, Any], folder: Path, *, as_json: bool, plan: FailurePlan
-) -> None:
+def _tell(found: SimulationResult, folder: Path, *, as_json: bool, plan_name: str | None) -> None:
     """The report; what broke, and how to see it again, on standard error."""
+    ran, report = found.ran, found.report
     path = write_schedule(folder, ran)
     if as_json:
         click.echo(json.dumps(report, indent=2))
@@ -182,7 +149,7 @@ def _tell(
         click.echo(f"seed {ran.seed}: broken promise: {ran.broken}", err=True)
         for trouble in ran.schedule.troubles:
             click.echo(f"  {trouble.text}", err=True)
-        again = f"--schedule {path}" + (f" --plan {plan.name}" if plan.failures else "")
+        again = f"--schedule {path}" + (f" --plan {plan_name}" if plan_name else "")
         click.echo(f"  again: ddnn simulate RUN {again}", err=True)
 
 
