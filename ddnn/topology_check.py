@@ -28,7 +28,20 @@ def check(topology: Structure) -> None:
     _check_endpoints(topology)
     _check_shapes(topology)
     _check_links(topology)
+    _check_packs(topology)
     check_deadlines(topology)
+
+
+def _check_packs(topology: Structure) -> None:
+    """What a process may use, and whether it is started again, its nodes say alike."""
+    for name, node in topology.nodes.items():
+        first = topology.pack(name)[0]
+        for key in ("limits", "restart"):
+            if getattr(node, key) != getattr(topology.nodes[first], key):
+                raise ConfigError(
+                    f"nodes.{name}.{key}: other than {first}'s, want the same for all nodes of one "
+                    "pack: they share a process"
+                )
 
 
 def _known(names: Iterable[str]) -> str:

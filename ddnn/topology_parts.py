@@ -168,7 +168,7 @@ class Limits(Model):
 
 
 class Node(Model):
-    """One process: its tier (or gateway), where its features go, where it listens."""
+    """One process, or part of one: its tier (or gateway), where its features go and it listens."""
 
     role: Name = Field(description="a tier's name, or gateway")
     endpoint: str = Field(description="where it listens and others reach it: tcp://ADDRESS:PORT")
@@ -193,6 +193,11 @@ class Node(Model):
     )
     replica_of: Name | None = Field(
         None, description="of one of the others, to give it a host or limits of its own"
+    )
+    pack: bool | Name = Field(
+        False,
+        description="run in one process with the host's other nodes that say the same: true, or "
+        "a name where a host has several such processes",
     )
 
     @property

@@ -119,6 +119,20 @@ class Structure(Model):
         past = {node.parent for node in self.nodes.values() if node.fallback is not None}
         return tuple(name for name in self.section_nodes if name in past)
 
+    def pack(self, name: str) -> tuple[str, ...]:
+        """The nodes of its process in file order, itself among them."""
+        node = self.nodes[name]
+        if node.pack is False:
+            return (name,)
+        same = (node.host, node.pack)
+        return tuple(n for n, other in self.nodes.items() if (other.host, other.pack) == same)
+
+    @property
+    def asked_devices(self) -> tuple[str, ...]:
+        """Who gets captures: of the devices that share a process the first, for all of them."""
+        first = {self.pack(name): name for name in reversed(self.devices)}
+        return tuple(name for name in self.devices if first[self.pack(name)] == name)
+
     def section(self, name: str) -> Section:
         """The section that the node runs."""
         node = self.nodes[name]

@@ -287,3 +287,22 @@ def test_who_has_a_part_is_said_of_views_and_of_nodes_that_can_be_gone_past():
     assert fog.parts_below("fog") == {0, 1, 2, 3, fog.bypass_bit("edge0"), fog.bypass_bit("edge1")}
     assert fog.parts_below("cloud") == set(range(7))
     assert star_topology().part_bits == 3
+
+
+def test_nodes_of_one_pack_are_limited_alike():
+    document = star(3)
+    document["nodes"]["cam0"] |= {"pack": "left", "limits": {"cpu": 0.5}}
+    document["nodes"]["cam2"] |= {"pack": "left"}
+    with pytest.raises(ConfigError, match=r"nodes\.cam2\.limits: other than cam0's, want the same"):
+        Topology.model_validate(document)
+
+
+def test_a_pack_is_of_one_host_and_one_name():
+    document = star(5)
+    for name, pack in (("cam0", True), ("cam1", True), ("cam2", "left"), ("cam3", "left")):
+        document["nodes"][name]["pack"] = pack
+    document["nodes"]["cam4"] |= {"pack": True, "host": "shed"}
+    topology = Topology.model_validate(document)
+    packs = {topology.pack(name) for name in topology.devices}
+    assert packs == {("cam0", "cam1"), ("cam2", "cam3"), ("cam4",)}
+    assert topology.asked_devices == ("cam0", "cam2", "cam4")

@@ -56,7 +56,9 @@ def command(
 
     said = "interrupted; the node is stopped"
     with interruptible(said), tempfile.TemporaryDirectory(prefix="ddnn-node-") as folder:
-        recorded = (views, 0) if views else _recorded(run, name, card, seen, Path(folder))
+        bundle = load_bundle(run, [name])
+        _check_alone(bundle, name)
+        recorded = (views, 0) if views else _recorded(bundle, name, card, seen, Path(folder))
         serve(
             ChildConfig(
                 bundle=str(run),
@@ -70,15 +72,24 @@ def command(
         )
 
 
+def _check_alone(bundle: Bundle, name: str) -> None:
+    """Raises ConfigError for a node that shares a process: captures come to one node of it."""
+    pack = bundle.topology.pack(name) if name in bundle.topology.nodes else (name,)
+    if len(pack) > 1:
+        raise ConfigError(
+            f"{name}: shares a process with {', '.join(n for n in pack if n != name)}, want "
+            f"`ddnn launch --host {bundle.topology.host(name)}`, or no `pack`"
+        )
+
+
 def _recorded(
-    run: Path,
+    bundle: Bundle,
     name: str,
     card: str | None,
     seen: Callable[[Bundle], MultiView],
     folder: Path,
 ) -> tuple[str | None, int]:
     """The file of a device's views and the digest of all samples; None and 0 for another node."""
-    bundle = load_bundle(run, [name])
     if name not in bundle.topology.devices:
         if card is not None:
             raise ConfigError(f"--data: {name} is no device, it sees nothing")

@@ -49,15 +49,19 @@ def start_live_nodes(
         load_keys(topology, name, options.keys)
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
     snapshot = put_bundle(workplace, bundle, nodes)
-    for name in nodes:
-        views, has_camera = None, name in topology.devices and name not in recorded
-        if name in recorded:
-            views = str(workplace.put(f"{name}.npy", _writer(recorded[name])))
+    for pack in dict.fromkeys(topology.pack(name) for name in nodes):
+        name, *others = pack
+        views = {
+            each: str(workplace.put(f"{each}.npy", _writer(recorded[each])))
+            for each in pack
+            if each in recorded
+        }
+        has_camera = any(each in topology.devices and each not in recorded for each in pack)
         config = ChildConfig(
             bundle=str(snapshot),
             origin=str(bundle.folder),
             node=name,
-            views=views,
+            views=views.get(name),
             endpoints=endpoints,
             keys=str(options.keys) if options.keys else None,
             insecure=options.insecure,
@@ -65,6 +69,7 @@ def start_live_nodes(
             account_s=account_s,
             sources=str(sources.absolute()) if sources is not None and has_camera else None,
             takes_over=takes_over,
+            others={other: views.get(other) for other in others},
         )
         processes.start(config, topology.nodes[name].limits)
         beside()

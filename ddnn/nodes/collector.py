@@ -111,11 +111,13 @@ class Collector:
         rate_hz: float | None = None,
         halts: Sequence[int] = (),
         first: int = 0,
+        asks: Sequence[str] | None = None,
     ) -> None:
         """roll: what to call nodes into. samples: to ask for, all rounds together. window: samples
         in flight at most. rate_hz: samples asked for in a second, None: as fast as they are
         answered. halts: samples before which to finish all others and wait for `release`. first:
-        the number of the first sample."""
+        the number of the first sample. asks: who gets captures, None: one device of each process,
+        which hands them on, see nodes.pack."""
         self._nodes = tuple(topology.nodes)
         heartbeat_s = topology.heartbeat.interval_ms / 1000
         self._roll_call = RollCall(self._nodes, roll, heartbeat_s)
@@ -134,6 +136,7 @@ class Collector:
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
         self._devices = topology.devices
         self._shares = Shares(topology, self.liveness)
+        self._asks = topology.asked_devices if asks is None else tuple(asks)
         self._views = (1 << topology.views) - 1
         self._bypassable = [(name, topology.bypass_bit(name)) for name in topology.bypassable]
         self._device_bits = sum(
@@ -308,7 +311,7 @@ class Collector:
         outgoing = []
         for start in range(0, len(samples), MAX_ROWS):
             capture = Capture([s & MOST_SAMPLE for s in samples[start : start + MAX_ROWS]])
-            outgoing += [Outgoing(device, capture) for device in self._devices]
+            outgoing += [Outgoing(device, capture) for device in self._asks]
         return outgoing
 
     def _ask_again(self, now_s: float) -> list[Outgoing]:

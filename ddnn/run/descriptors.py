@@ -30,8 +30,12 @@ CHILD = 3
 def needed_descriptors(topology: Topology, name: str) -> int:
     """How many the process of `name` has open at most; the collector starts all others."""
     children = len(topology.nodes) if name == COLLECTOR else 0
-    sockets = SOCKETS + PEER * len(peers(topology, name)) + SENDER * len(senders(topology, name))
-    return OWN + sockets + CROWD + CHILD * children
+    together = (name,) if name == COLLECTOR else topology.pack(name)
+    sockets = sum(
+        SOCKETS + PEER * len(peers(topology, each)) + SENDER * len(senders(topology, each)) + CROWD
+        for each in together
+    )
+    return OWN + sockets + CHILD * children
 
 
 def have_descriptors(topology: Topology, names: Iterable[str]) -> None:

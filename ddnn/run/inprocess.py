@@ -218,6 +218,7 @@ class _InProcess:
             patience_s=patience_s(bundle.topology),
             window=window,
             halts=[action.sample for action in by_sample if action.sample is not None],
+            asks=self._devices,
         )
 
     def run(self) -> Recorder:

@@ -12,7 +12,7 @@ from ddnn.wire.codec import Codec
 from ddnn.wire.ipc import endpoint_of
 from ddnn.wire.keys import KeyRing, read_keys
 from ddnn.wire.routes import peers, senders
-from ddnn.wire.zeromq import ZmqTransport, check_pair
+from ddnn.wire.zeromq import Shared, ZmqTransport, check_pair
 
 LAST_WORDS_MS = 500
 """How long a stopping node, or launcher, may take to hand over its last messages."""
@@ -26,9 +26,10 @@ def open_sockets(
     keys: Path | None,
     insecure: bool,
     folder: Path | None = None,
+    shared: Shared | None = None,
 ) -> ZmqTransport:
     """The sockets of `name`, at the topology's endpoints. folder: of this machine's own sockets
-    (ipc), in place of the endpoints.
+    (ipc), in place of the endpoints. shared: see ZmqTransport.
 
     Raises ConfigError for keys that are missing or not wanted, and for an endpoint that must not
     be open; TransportError for an address in use, or too few file descriptors.
@@ -43,6 +44,7 @@ def open_sockets(
         max_bytes=codec.max_bytes,
         senders=len(senders(topology, name)),
         keys=load_keys(topology, name, keys),
+        shared=shared,
     )
 
 

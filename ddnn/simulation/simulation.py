@@ -240,6 +240,7 @@ class Simulation:
             patience_s=patience_s(self._topology),
             window=self._schedule.window,
             halts=halts if self._runs == 1 else (),
+            asks=self._topology.devices,
         )
         self._lead = Lead(
             self,

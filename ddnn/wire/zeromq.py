@@ -102,6 +102,10 @@ class _Outbox:
         """It is to start anew after a pause."""
         return self._retry_s < math.inf
 
+    def close(self, linger_ms: int) -> None:
+        """What is queued is sent within linger_ms, or lost."""
+        self._socket.close(linger=linger_ms)
+
     def look_after(self, now_s: float) -> None:
         """Starts anew, after a pause, where a handshake failed; takes nothing in."""
         if self.watch.failed > self._seen:
@@ -113,6 +117,24 @@ class _Outbox:
             self._socket.connect(self._address)
         self.watch.look()
         self.watch.guard.settle(is_empty=True)
+
+
+class Shared:
+    """ZeroMQ's threads, shared by the transports of one process."""
+
+    def __init__(self) -> None:
+        self.context = zmq.Context(io_threads=1)
+
+    def close(self, linger_ms: int = 0) -> None:
+        """After the transports, as ZmqTransport.close."""
+        _end(self.context, linger_ms)
+
+
+def _end(context: zmq.Context[zmq.Socket[bytes]], linger_ms: int) -> None:
+    ending = threading.Thread(target=context.destroy, args=(linger_ms,), daemon=True)
+    with suppress(RuntimeError):  # no thread can be had: the process's end closes all
+        ending.start()
+        ending.join(linger_ms / 1000 + CLOSE_S)
 
 
 class ZmqTransport:
@@ -131,16 +153,19 @@ class ZmqTransport:
         max_bytes: int,
         senders: int = 0,
         keys: KeyRing | None = None,
+        shared: Shared | None = None,
     ) -> None:
         """Binds `endpoint` and connects to every peer's. senders: how many are meant to connect
-        here. keys: None, nothing is encrypted.
+        here. keys: None, nothing is encrypted. shared: with the other nodes of this process; not
+        with keys, since there is one door to what is shared.
 
         Raises TransportError naming the address and the node when the address cannot be had.
         """
         self.events: Counter[str] = Counter()
         self._keys = keys
         self._seal_bytes = 0 if keys is None else SEAL_BYTES
-        self._context = zmq.Context(io_threads=1)
+        self._shared = shared
+        self._context = shared.context if shared is not None else zmq.Context(io_threads=1)
         self._outboxes: dict[str, _Outbox] = {}
         self._ways: tuple[_Outbox, ...] = ()
         self._watched_s = self._looked_s = self._used_s = -math.inf
@@ -149,6 +174,7 @@ class ZmqTransport:
         self._polls = keys is not None
         self._refused_bytes = 0
         self._is_closed = False
+        self._wakes: list[int] = []
         self._news = selectors.DefaultSelector()
         self._poller = zmq.Poller()
         try:
@@ -234,6 +260,12 @@ class ZmqTransport:
         self._news.register(watch.descriptor, selectors.EVENT_READ, watch)
         return watch
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Readable when something may have arrived; no longer once `receive` has taken it all."""
+        sockets = [self._inbox] + ([] if self._doorman is None else [self._doorman.socket])
+        return (*self._wakes, *(int(socket.getsockopt(zmq.FD)) for socket in sockets))
+
     def traffic(self) -> Traffic | None:
         """Bytes of messages, with framing, that the kernel counted; None where it does not.
 
@@ -271,6 +303,7 @@ class ZmqTransport:
         """From now on `receive` also returns when something can be read there; it is read."""
         self._poller.register(descriptor, zmq.POLLIN)
         self._polls = True
+        self._wakes.append(descriptor)
 
     def _look_closely(self, now_s: float) -> None:
         """Guards look, lost causes are tried again."""
@@ -368,12 +401,18 @@ class ZmqTransport:
         self._news.close()
         for watch in watches:
             watch.close()
-        ending = threading.Thread(target=self._context.destroy, args=(linger_ms,), daemon=True)
-        with suppress(RuntimeError):  # no thread can be had: the process's end closes all
-            ending.start()
-            ending.join(linger_ms / 1000 + CLOSE_S)
+        if self._shared is None:
+            _end(self._context, linger_ms)
+        else:
+            self._close_own(linger_ms)
         for watch in watches:
             watch.connections.close()
+
+    def _close_own(self, linger_ms: int) -> None:
+        """ZeroMQ sends what is queued until the context ends, as long as linger_ms at most."""
+        for outbox in self._outboxes.values():
+            outbox.close(linger_ms)
+        self._inbox.close(linger=0)
 
 
 def _sender(part: zmq.Frame) -> str:

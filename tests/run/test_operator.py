@@ -262,3 +262,38 @@ def test_devices_that_are_silent_without_a_plan_are_waited_for(operator):
 def test_devices_on_another_host_are_waited_for_as_long_as_it_takes(processes):
     operator = Operator(processes, star_topology(), nodes=["gateway", "cloud"])
     assert operator.pause_s(DEVICES) == math.inf
+
+
+def packed() -> Topology:
+    document = star_topology().model_dump(mode="json", by_alias=True)
+    for name in ("cam0", "cam1"):
+        document["nodes"][name]["pack"] = True
+    return Topology.model_validate(document)
+
+
+def test_a_hang_is_of_a_process_and_any_of_its_nodes_resumes_it(processes):
+    operator = Operator(processes, packed())
+    operator.begin_by_hand(failure("hang", "cam1"))
+    assert operator.unreachable == {"cam0", "cam1"}
+    assert not operator.takes_orders("cam0")
+    with pytest.raises(LaunchError, match="cam0: is stopped already"):
+        operator.begin_by_hand(failure("hang", "cam0"))
+    operator.begin_by_hand(failure("slow", "cam0"))
+    operator.begin_by_hand(failure("recover", "cam0"))
+    assert operator.unreachable == set()
+    assert processes.done[:4] == ["hang cam0", "hang cam1", "resume cam0", "resume cam1"]
+
+
+def test_a_process_that_was_killed_is_started_once_with_all_its_nodes(processes):
+    operator = Operator(processes, packed())
+    operator.begin_by_hand(failure("kill", "cam1"))
+    assert operator.unreachable == {"cam0", "cam1"}
+    operator.begin_by_hand(failure("recover", "cam0"))
+    assert operator.unreachable == set()
+
+
+def test_a_cut_link_is_of_one_node_whoever_shares_its_process(processes):
+    operator = Operator(processes, packed())
+    operator.begin_by_hand(failure("partition", "cam1"))
+    assert operator.unreachable == {"cam1"}
+    assert operator.whole_pack(failure("partition", "cam1")) == ""

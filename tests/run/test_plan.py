@@ -186,3 +186,20 @@ def test_what_only_a_run_can_tell_is_refused_offline(failure, said):
     with pytest.raises(ConfigError) as caught:
         presence(plan, TOPOLOGY, SAMPLES)
     assert str(caught.value).startswith(f"plan plan: failures.0{said}")
+
+
+def test_a_device_is_absent_with_those_that_share_its_process():
+    document = TOPOLOGY.model_dump(mode="json", by_alias=True)
+    for name in TOPOLOGY.devices[:2]:
+        document["nodes"][name]["pack"] = True
+    topology = Topology.model_validate(document)
+    first, second = topology.devices[:2]
+    entries = [
+        {"node": second, "kind": "kill", "at": {"sample": 1}, "for": {"samples": 2}},
+        {"node": first, "kind": "partition", "at": {"sample": 2}, "for": {"samples": 2}},
+    ]
+    plan = FailurePlan(topology="star", failures=tuple(parse_failure(entry) for entry in entries))
+    present_NV = presence(plan, topology, 5)
+    assert present_NV[:, 0].tolist() == [True, False, False, False, True]
+    assert present_NV[:, 1].tolist() == [True, False, False, True, True]
+    assert present_NV[:, 2:].all()

@@ -15,11 +15,11 @@ class ChildConfig:
     topology's. data: digest of all cameras' samples, 0 where nobody knows it. seed: of the failure
     plan. tied: take orders on standard input, end when it closes. keys: folder of key files.
     insecure: listen to other machines without CURVE. sockets: folder of this machine's own
-    sockets, which nodes use in place of their endpoints. account_s: how often to tell the
-    collector what was counted so far, None: at the end alone. sources: the file that says what a
-    device sees through; passwords are looked up by the node itself. rules: threshold and
-    temperature of exits, where others than the bundle's. takes_over: another process still holds
-    the device's source, which is waited for.
+    sockets, which nodes use in place of their endpoints. others: further nodes of this process,
+    each with its views. account_s: how often to tell the collector what was counted so far, None:
+    at the end alone. sources: the file that says what a device sees through; passwords are looked
+    up by the node itself. rules: threshold and temperature of exits, where others than the
+    bundle's. takes_over: another process still holds the device's source, which is waited for.
     """
 
     bundle: str
@@ -33,6 +33,7 @@ class ChildConfig:
     keys: str | None = None
     insecure: bool = False
     sockets: str | None = None
+    others: dict[str, str | None] = field(default_factory=dict)
     account_s: float | None = None
     sources: str | None = None
     rules: dict[str, dict[str, float | None]] = field(default_factory=dict)

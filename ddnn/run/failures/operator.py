@@ -33,7 +33,7 @@ class Runs(Protocol):
 
 
 class Operator:
-    """Knows which failures are in force."""
+    """Knows which failures are in force. A kill or a hang is of a process, with all nodes in it."""
 
     def __init__(
         self,
@@ -48,34 +48,38 @@ class Operator:
         self._processes = processes
         self._clock = clock
         self._topology = topology
+        self._packs = {name: topology.pack(name) for name in self._nodes}
         self._active: list[Order] = []
-        policies = {name: topology.nodes[name].restart for name in self._nodes}
+        self._first = {name: pack[0] for name, pack in self._packs.items()}
+        policies = {name: topology.nodes[name].restart for name in set(self._first.values())}
         self._restarts = Restarts(policies)
         self._started_s: dict[str, float] = {}
-        self._hung: dict[str, list[tuple[dict[str, object], Order]]] = {}
-        """Nodes that are stopped, and what to say when they go on."""
+        self._hung: dict[str, list[tuple[str, dict[str, object], Order]]] = {}
+        """Processes that are stopped, by their first node, and what to say when they go on."""
 
     @property
     def unreachable(self) -> set[str]:
         """Nodes that cannot answer now, because of a failure in force or because they ended."""
-        silenced = {o.failure.at_node for o in self._active if _silences(o.failure)}
+        silenced = {
+            name for o in self._active if _silences(o.failure) for name in self._hit(o.failure)
+        }
         running = self._processes.pids().keys()
         return silenced | {name for name in self._nodes if name not in running}
 
     def takes_orders(self, node: str) -> bool:
         """Whether an order to it can be carried out now."""
-        return node not in self._hung and self._processes.is_running(node)
+        return self._first[node] not in self._hung and self._processes.is_running(node)
 
     def begin_by_hand(self, failure: Failure) -> Order:
         """As begin, for a person. Raises LaunchError where it would change nothing."""
         self.check_reach(failure)
         node, kind = failure.node, failure.kind
         runs = node is None or self._processes.is_running(node)
-        if kind == "recover" and runs and not self._in_force(failure.where):
+        if kind == "recover" and runs and not self._in_force(failure):
             raise LaunchError(f"{failure.where}: nothing fails there, no failure to recover from")
         if kind in ("kill", "hang") and not runs:
             raise LaunchError(f"{node}: is dead already, ddnn fault {node} recover starts it again")
-        if kind == "hang" and node in self._hung:
+        if kind == "hang" and self._first[failure.at_node] in self._hung:
             raise LaunchError(f"{node}: is stopped already, ddnn fault {node} recover resumes it")
         return self.begin(failure)
 
@@ -89,15 +93,22 @@ class Operator:
             return order
         self._active = [o for o in self._active if not _replaces(failure, o.failure)] + [order]
         if failure.kind == "kill":
-            self._processes.kill(node)
+            self._each(node, self._processes.kill)
             order.confirm()
         elif failure.kind == "hang":
-            self._hung.setdefault(node, [])
-            self._processes.hang(node)
+            self._hung.setdefault(self._first[node], [])
+            self._each(node, self._processes.hang)
             order.confirm()
         else:
             self._tell_failure(node, order)
         return order
+
+    def whole_pack(self, failure: Failure) -> str:
+        """A line for a person, where a failure of a node is one of others too; else empty."""
+        others = [name for name in self._hit(failure) if name != failure.node]
+        if not others:
+            return ""
+        return f"{failure.node}: a {failure.kind} is of its process, with {', '.join(others)} in it"
 
     def check_reach(self, failure: Failure) -> None:
         """Raises LaunchError for a node that runs on another host."""
@@ -116,7 +127,7 @@ class Operator:
             return order  # recovered before its time was over
         self._active.remove(found[0])
         node = failure.at_node
-        left = [o for o in self._in_force(failure.where) if o.failure.kind == failure.kind]
+        left = [o for o in self._in_force(failure) if o.failure.kind == failure.kind]
         if left:
             self._tell_failure(node, left[-1])
             return left[-1]
@@ -135,14 +146,30 @@ class Operator:
 
     def _recover(self, recovery: Failure) -> None:
         """Takes back everything that was done to the node or link."""
-        for order in self._in_force(recovery.where):
+        for order in self._in_force(recovery):
             if order.failure.kind != "kill":
                 self.end(order.failure)
         if recovery.node is not None and not self._processes.is_running(recovery.node):
             self._restart(recovery.node)
 
-    def _in_force(self, where: str) -> list[Order]:
-        return [order for order in self._active if order.failure.where == where]
+    def _in_force(self, failure: Failure) -> list[Order]:
+        """What holds where this failure is asked for; of a process, for whatever node of it."""
+        return [
+            order
+            for order in self._active
+            if order.failure.where == failure.where
+            or (_is_of_process(order.failure) and failure.node in self._hit(order.failure))
+        ]
+
+    def _hit(self, failure: Failure) -> tuple[str, ...]:
+        """The nodes that it concerns."""
+        node = failure.at_node
+        return self._packs[node] if _is_of_process(failure) else (node,)
+
+    def _each(self, node: str, do: Callable[[str], object]) -> None:
+        """For every node of its process."""
+        for name in self._packs[node]:
+            do(name)
 
     def due_restarts(
         self,
@@ -156,11 +183,14 @@ class Operator:
         never started again). finished: nodes that were told to end.
         """
         tried = {}
-        for name in self._nodes:
+        for name in dict.fromkeys(self._first.values()):
             if finished(name):
                 continue
             started_s = self._started_s.get(name, -math.inf)
-            ended = not self._processes.is_running(name) or silent(name, started_s)
+            ended = any(
+                not self._processes.is_running(each) or silent(each, started_s)
+                for each in self._packs[name]
+            )
             if self._restarts.is_due(name, self._clock(), has_ended=ended):
                 tried[name] = self._try_to_restart(name)
         return tried
@@ -186,9 +216,10 @@ class Operator:
         if any(self._comes_back(name) for name in devices) or set(returning) & set(devices):
             return math.inf
         planned = {
-            o.failure.at_node
+            name
             for o in self._active
             if o.failure.at.sample is not None and _silences(o.failure)
+            for name in self._hit(o.failure)
         }
         return 0.0 if planned.issuperset(devices) else PAUSE_S
 
@@ -197,32 +228,35 @@ class Operator:
         it. A node that merely is not heard now may not come back."""
         if node not in self._nodes:
             return True
-        lasting = [o.failure for o in self._active if o.failure.at_node == node]
+        lasting = [o.failure for o in self._active if node in self._hit(o.failure)]
         if any(_silences(f) and f.kind not in ("kill", "hang") for f in lasting):
             return False
-        return self._restarts.is_left(node)
+        return self._restarts.is_left(self._first[node])
 
     def _restart(self, node: str) -> None:
         """A new process is neither dead nor stopped; what else is in force there, it is told."""
+        pack, first = self._packs[node], self._first[node]
         self._active = [
             o
             for o in self._active
-            if o.failure.at_node != node or o.failure.kind not in ("kill", "hang")
+            if o.failure.at_node not in pack or not _is_of_process(o.failure)
         ]
-        for _, order in self._hung.pop(node, []):
+        for _, _, order in self._hung.pop(first, []):
             order.confirm()  # the end of a failure: a new process has none; others it is told
-        self._processes.kill(node)
-        self._processes.restart(node)
-        self._started_s[node] = self._clock()
+        self._each(node, self._processes.kill)
+        for name in pack:
+            if not self._processes.is_running(name):
+                self._processes.restart(name)
+        self._started_s[first] = self._clock()
         for order in self._active:
-            if order.failure.at_node == node:
-                self._tell_failure(node, order)
+            if order.failure.at_node in pack:
+                self._tell_failure(order.failure.at_node, order)
 
     def _resume(self, node: str) -> None:
-        said_meanwhile = self._hung.pop(node, [])
-        self._processes.resume(node)
-        for what, order in said_meanwhile:
-            self._tell(node, what, order)
+        said_meanwhile = self._hung.pop(self._first[node], [])
+        self._each(node, self._processes.resume)
+        for name, what, order in said_meanwhile:
+            self._tell(name, what, order)
 
     def _tell_failure(self, node: str, order: Order) -> None:
         """Link faults and slowness are carried out in the node's own process."""
@@ -234,9 +268,9 @@ class Operator:
             self._tell(node, {"slow": failure.factor}, order)
 
     def _tell(self, node: str, what: dict[str, object], order: Order) -> None:
-        if node in self._hung:
+        if (first := self._first[node]) in self._hung:
             order.reason = f"{node} is stopped"
-            self._hung[node].append((what, order))
+            self._hung[first].append((node, what, order))
         elif self._processes.is_running(node):
             order.reason = NO_ORDER
             self._processes.tell(node, what, order)
@@ -244,6 +278,10 @@ class Operator:
             order.reason = f"{node} is dead"
         else:
             order.confirm()  # the end of a failure, which ended with the process
+
+
+def _is_of_process(failure: Failure) -> bool:
+    return failure.kind in ("kill", "hang")
 
 
 def _silences(failure: Failure) -> bool:

@@ -172,7 +172,7 @@ def _check_order(entries: Sequence[_Entry], topology: Topology) -> None:
     active: list[_Entry] = []
     for entry, ends in _moments(entries):
         failure = entry.failure
-        here = [other for other in active if other.failure.where == failure.where]
+        here = [other for other in active if _holds(other.failure, failure.where, topology)]
         if ends:
             active = [other for other in active if other is not entry]
         elif failure.kind != "recover":
@@ -275,18 +275,29 @@ def presence(plan: FailurePlan, topology: Topology, samples: int) -> NDArray[np.
         if failure.kind not in (*SILENT, "recover"):
             raise ConfigError(f"{where}.kind: got {failure.kind}, offline want {', '.join(SILENT)}")
     present_NV: NDArray[np.bool_] = np.ones((samples, topology.views), dtype=bool)
-    in_force: dict[str, list[Failure]] = {name: [] for name in topology.devices}
+    in_force: list[Failure] = []
     for action in sorted(actions(plan), key=lambda action: action.sample or 0):
         failure = action.failure
-        here = in_force[failure.where]
+        here = [other for other in in_force if _holds(other, failure.where, topology)]
         if failure.kind == "recover":
-            here.clear()
+            in_force = [other for other in in_force if other not in here]
         elif not action.ends:
-            here.append(failure)
+            in_force.append(failure)
         elif failure in here:
+            in_force.remove(failure)
             here.remove(failure)
-            kinds = {other.kind for other in here}
-            if failure.kind == "kill" and "kill" not in kinds:  # a new process is not stopped
-                here[:] = [other for other in here if other.kind != "hang"]
-        present_NV[action.sample :, topology.devices.index(failure.where)] = not here
+            if failure.kind == "kill" and "kill" not in {other.kind for other in here}:
+                # a new process is not stopped
+                in_force = [f for f in in_force if f not in here or f.kind != "hang"]
+        for name in topology.devices:
+            silenced = any(_holds(other, name, topology) for other in in_force)
+            present_NV[action.sample :, topology.view_number(name)] = not silenced
     return present_NV
+
+
+def _holds(failure: Failure, where: str, topology: Topology) -> bool:
+    """Whether it is a failure of this node or link: a kill or a hang is of a process, with all
+    nodes in it."""
+    if failure.node is not None and failure.kind in ("kill", "hang"):
+        return where in topology.pack(failure.node)
+    return failure.where == where

@@ -63,7 +63,7 @@ class Processes:
         self.end_all()
 
     def start(self, config: ChildConfig, limits: Limits | None = None) -> None:
-        """Starts a node within its limits.
+        """Starts a node, or the nodes of a pack, within its limits.
 
         The child gets a process group of its own, so that Ctrl-C reaches the launcher alone,
         and ends when the pipe to its standard input closes.
@@ -80,7 +80,8 @@ class Processes:
         applied, group = apply_limits(process.pid, config.node, limits, self._group)
         self._groups |= {group} if group else set()
         orders = OrderPipe(process, self.say)
-        self._children[config.node] = _Child(process, config, log, limits, applied, orders)
+        child = _Child(process, config, log, limits, applied, orders)
+        self._children |= dict.fromkeys((config.node, *config.others), child)
 
     def kill(self, node: str) -> None:
         """SIGKILL: the node is gone at once. Nothing for one that has ended."""
@@ -122,7 +123,7 @@ class Processes:
     def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
         """Tells the node's process to fail in some way (see `serve`), without waiting: `order`
         is confirmed once a look finds that it has taken hold."""
-        self._child(node).orders.tell(what, order)
+        self._child(node).orders.tell({"node": node, **what}, order)
 
     def set_rules(self, node: str, rules: dict[str, dict[str, float | None]]) -> None:
         """Tells the node by which threshold and temperature exits decide, now and whenever it is
@@ -195,7 +196,8 @@ class Processes:
         return f"{lines[-1]} ({how})" if lines else how
 
     def resident_mb(self, node: str) -> float | None:
-        """Resident memory of the process in MB, where the system tells (Linux)."""
+        """Resident memory of the process in MB, where the system tells (Linux); of a pack, the
+        node's share."""
         try:
             status = Path(f"/proc/{self._child(node).process.pid}/status").read_text(
                 "utf-8", "replace"
@@ -203,12 +205,13 @@ class Processes:
         except OSError:
             return None
         kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
-        return int(kilobytes[0]) / 1000 if kilobytes else None
+        nodes = 1 + len(self._child(node).config.others)
+        return int(kilobytes[0]) / 1000 / nodes if kilobytes else None
 
     def cpu_s(self) -> float:
         """Processor time that the running nodes have used so far, where the system tells."""
         ticks = 0
-        for pid in self.pids().values():
+        for pid in set(self.pids().values()):
             with contextlib.suppress(OSError):
                 fields = (
                     Path(f"/proc/{pid}/stat")

@@ -206,22 +206,26 @@ def start_nodes(
     endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
     snapshot = put_bundle(workplace, bundle, nodes)
     digest = 0 if samples is None else options.data or samples.digest
-    for name in nodes:
-        views = None
-        if name in topology.devices and samples is not None:
-            views = put_views(workplace, name, topology, samples)
+    views: dict[str, str | None] = dict.fromkeys(nodes)
+    if samples is not None:
+        views |= {
+            n: put_views(workplace, n, topology, samples) for n in topology.devices if n in views
+        }
+    for pack in dict.fromkeys(topology.pack(name) for name in nodes):
+        name, *others = pack
         config = ChildConfig(
             bundle=str(snapshot),
             origin=str(bundle.folder),
             node=name,
-            views=views,
-            data=digest if name in topology.devices else 0,
+            views=views[name],
+            data=0 if set(pack).isdisjoint(topology.devices) else digest,
             endpoints=endpoints,
             seed=options.plan.seed if options.plan else 0,
             keys=str(options.keys) if options.keys else None,
             insecure=options.insecure,
             sockets=None if folder is None else str(folder),
             account_s=account_s,
+            others={other: views[other] for other in others},
         )
         processes.start(config, topology.nodes[name].limits)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ddnn.errors import DdnnError
 from ddnn.nodes.collector import Collector
+from ddnn.run.failures.failure import Failure
 from ddnn.run.failures.operator import Operator
 from ddnn.run.failures.orders import Order
 from ddnn.run.failures.plan import Action, failure_by_hand, returning_nodes
@@ -88,6 +89,7 @@ class Supervision:
             self._history.say(f"{failure.where}: {failure.kind} not applied: {error}")
         entry = failure_entry(failure, self._collector.asked, ends=action.ends)
         self._history.add(entry, order)
+        self._say_who_else(failure)
 
     def act_by_hand(self, request: dict[str, Any]) -> int:
         """A failure asked for while it runs; returns the sample from which it holds."""
@@ -95,7 +97,12 @@ class Supervision:
         failure = failure_by_hand(request, self._topology)
         order = self._operator.begin_by_hand(failure)
         self._history.add(failure_entry(failure, sample), order)
+        self._say_who_else(failure)
         return sample
+
+    def _say_who_else(self, failure: Failure) -> None:
+        if line := self._operator.whole_pack(failure):
+            self._history.say(line)
 
     def _note_event(self, name: str, kind: str) -> None:
         """What happened to a node that nobody asked for."""
