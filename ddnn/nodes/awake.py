@@ -10,9 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+COUNTED = 0.25
+"""Of the patience with others, how much of one turn's work counts. When a machine stops, the latest
+heartbeats are up to half of it old; what is left is for those who share the machine to say theirs
+before they are given up."""
+
+
+def most_of(patience_s: float) -> float:
+    """How much of one turn's work counts, where others are given up after so long a silence."""
+    return patience_s * COUNTED
+
 
 class Awake:
     """A monotonic clock that is slower than the real one where its owner was not run."""
+
+    @classmethod
+    def with_patience(cls, patience_s: float) -> Awake:
+        """Of a node that gives others up after so long a silence."""
+        return cls(most_of(patience_s))
 
     def __init__(self, most_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         """most_s: of work in one turn that counts, less than the patience with others."""

@@ -30,7 +30,7 @@ def run_node(
     of what was counted so far.
     """
     account_due_s = account_s
-    awake = Awake(patience_s / 2)
+    awake = Awake.with_patience(patience_s)
     while not node.stopped and not should_stop():
         wait_s = max(0.0, node.due_s() - awake.now_s)
         received = mailbox.receive(wait_s)

@@ -56,7 +56,7 @@ class Pack:
         """patience_s, account_s: as for run_node."""
         self._members = list(members)
         self._others = {member: [m for m in members if m is not member] for member in members}
-        self._awake = Awake(patience_s / 2)
+        self._awake = Awake.with_patience(patience_s)
         self._by_descriptor = {d: member for member in members for d in member.descriptors}
         self._watched = select.poll()
         for descriptor in self._by_descriptor:

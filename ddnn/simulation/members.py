@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
-from ddnn.nodes.awake import Awake
+from ddnn.nodes.awake import Awake, most_of
 from ddnn.nodes.base import Identity, Node
 from ddnn.nodes.build import build_node, patience_s, takeover_s
 from ddnn.nodes.loop import send_account, step
@@ -235,7 +235,7 @@ class Members:
             clock=clock,
             offset_s=offset_s,
             spent_s=self._engines.meter.take,
-            most_s=patience_s(topology) / 2,
+            most_s=most_of(patience_s(topology)),
         )
         self._promises.started(name, boot)
         loop.drive(member)

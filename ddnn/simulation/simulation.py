@@ -13,6 +13,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from ddnn.errors import ConfigError
+from ddnn.nodes.awake import most_of
 from ddnn.nodes.build import patience_s, takeover_s
 from ddnn.nodes.collector import Collector
 from ddnn.report.verdicts import Answer
@@ -249,7 +250,7 @@ class Simulation:
             loop,
             offset_s=offset_s,
             first=self._answered,
-            most_s=patience_s(self._topology) / 2,
+            most_s=most_of(patience_s(self._topology)),
         )
         loop.drive(self._lead)
 

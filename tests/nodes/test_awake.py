@@ -3,7 +3,7 @@
 import pytest
 from builders import star_topology
 
-from ddnn.nodes.awake import Awake
+from ddnn.nodes.awake import Awake, most_of
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.liveness import Liveness
 from ddnn.wire.messages import Heartbeat, Roll, Verdict
@@ -28,6 +28,23 @@ def test_a_turn_counts_as_what_it_meant_to_wait_and_a_little_work(waited_s, took
     clock.now_s += took_s
     assert awake.look(waited_s) == pytest.approx(took_s - counts_s)
     assert awake.now_s == pytest.approx(100 + counts_s)
+
+
+@pytest.mark.parametrize("stood_still_s", [0.12, 0.2, 0.5, 30.0])
+def test_a_machine_that_stands_still_leaves_its_nodes_a_turn_before_they_are_given_up(
+    stood_still_s,
+):
+    """Heartbeats of 100 ms are at most 150 ms old when it stops; then each needs a turn."""
+    patience_s, clock = 0.3, Clock()
+    awake = Awake(most_of(patience_s), clock)
+    liveness = Liveness(("a", "b"), patience_s)
+    for name in ("a", "b"):
+        liveness.hear(name, awake.now_s)
+    clock.now_s += 0.15
+    awake.look(0.15)
+    clock.now_s += stood_still_s
+    awake.look(0.0)
+    assert liveness.alive(awake.now_s + 0.025) == 0b11
 
 
 def test_nobody_was_silent_while_the_watching_node_stood_still():

@@ -92,7 +92,7 @@ class Launch:
         self._local = nodes_of_host(bundle.topology, options.host)
         self._remote = tuple(name for name in bundle.topology.nodes if name not in self._local)
         self._has_joined = False
-        self._awake = Awake(patience_s(bundle.topology) / 2)
+        self._awake = Awake.with_patience(patience_s(bundle.topology))
         self._heard_s = time.monotonic()
         """Up to when messages were taken in: time spent elsewhere is no node's silence."""
         self._operator = Operator(processes, bundle.topology, nodes=self._local)
