@@ -91,6 +91,7 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._control.close()
         self._stack.close()
+        self._wake.close()
         self.feed.close()
 
     def _started(
@@ -175,7 +176,7 @@ class Service:
 
     def _take_orders(self) -> None:
         while not self._orders.empty():
-            self._orders.get()()
+            self._system.spare("orders", self._orders.get())
 
     def _tell_systemd(self) -> None:
         if time.monotonic() >= self._alive_s:
@@ -188,13 +189,14 @@ class Service:
             self.feed.publish(self._truth.event())
 
     def _do(self, what: Callable[[], Any], within_s: float = ANSWER_S) -> Any:
-        """In the loop's thread. Raises what it raises, ConfigError where the loop does not turn."""
+        """In the loop's thread, which it cannot end. Raises what it raises, ConfigError where the
+        loop does not turn."""
         answer: Future[Any] = Future()
 
         def act() -> None:
             try:
                 answer.set_result(what())
-            except DdnnError as error:
+            except Exception as error:  # noqa: BLE001  # whoever asked gets it
                 answer.set_exception(error)
 
         self._orders.put(act)

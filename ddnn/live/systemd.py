@@ -51,7 +51,7 @@ Restart=always
 RestartSec=2
 WatchdogSec={WATCHDOG_S}
 KillMode=mixed
-TimeoutStopSec=20
+TimeoutStopSec=60
 
 [Install]
 WantedBy=multi-user.target

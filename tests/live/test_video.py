@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import wave
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -61,6 +62,17 @@ def test_a_file_that_is_no_film_is_told_and_tried_again(tmp_path):
     (tmp_path / "b.avi").rename(tmp_path / "a.avi")
     wait_until(lambda: said[1:])
     assert said[1] == "views again"
+
+
+def test_a_file_without_pictures_is_told_and_tried_again(tmp_path):
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", "NONE"))
+        sound.writeframes(bytes(16000))
+    said: list[str] = []
+    reader(str(path), Arrivals(SHAPE, say=said.append)).start()
+    wait_until(lambda: said)
+    assert said[0] == f"{path}: IndexError, tried again"
 
 
 @pytest.mark.parametrize("answers", [b"", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n"], ids=["mute", "half"])

@@ -198,6 +198,18 @@ def is_degraded_now(running: Running) -> bool:
     return not latest or any(v["degraded"] or v["present"] != "11" for v in latest)
 
 
+def test_a_request_that_makes_no_sense_ends_nothing(train: Trainer, tmp_path):
+    trained = train(patient(star_topology(2)), SAMPLES)
+    live = recorded(trained, tmp_path, "{every_ms: 5}")
+    service = Service(trained.bundle, live, Options(free_ports=True), Watcher())
+    with Running(service) as running:
+        for request in (5, {}, {"node": "cam9", "kind": "kill"}):
+            with pytest.raises((TypeError, ConfigError)):
+                service.act(request)
+        count = len(running.verdicts)
+        running.until(lambda r: len(r.verdicts) > count + 20)
+
+
 def test_new_thresholds_are_taken_while_it_answers(tmp_path):
     """By a signal, from the run's own folder."""
     trained = Trainer(tmp_path / "own")(patient(star_topology(2)), SAMPLES)

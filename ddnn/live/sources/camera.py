@@ -44,11 +44,20 @@ class Wake:
     """A pipe by which another thread wakes the node's loop. descriptor: to be waited for."""
 
     def __init__(self) -> None:
+        self._is_closed = False
         self.descriptor, self._to = os.pipe()
         os.set_blocking(self.descriptor, False)
         os.set_blocking(self._to, False)
 
+    def close(self) -> None:
+        """Nobody is woken any more."""
+        self._is_closed = True
+        os.close(self.descriptor)
+        os.close(self._to)
+
     def __call__(self) -> None:
+        if self._is_closed:
+            return
         with suppress(OSError):  # full: it will wake anyway
             os.write(self._to, b"\0")
 

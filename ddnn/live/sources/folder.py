@@ -23,6 +23,10 @@ TRIES = 10
 MAX_PIXELS = 50_000_000
 
 
+_FOREIGN = (OSError, SyntaxError, ValueError, EOFError)
+"""What Pillow raises for what is no picture."""
+
+
 class _File(NamedTuple):
     """In the order in which files come."""
 
@@ -52,8 +56,9 @@ class FolderReader(threading.Thread):
         while True:
             try:
                 self.look()
-            except OSError as error:
-                self._arrivals.failed(LOST, f"{self._folder}: {error.strerror}")
+            except Exception as error:  # noqa: BLE001  # whatever it holds, it is looked at again
+                why = getattr(error, "strerror", None) or type(error).__name__
+                self._arrivals.failed(LOST, f"{self._folder}: {why}")
             time.sleep(self._every_s)
 
     def look(self) -> None:
@@ -109,5 +114,5 @@ def read_picture(content: bytes, place: str) -> NDArray[np.uint8]:
             if image.size[0] * image.size[1] > MAX_PIXELS:
                 raise DataError(f"{place}: {image.size} pixels, want at most {MAX_PIXELS} in all")
             return np.asarray(image.convert("RGB"), dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (*_FOREIGN, images.DecompressionBombError) as error:
         raise DataError(f"{place}: unreadable, want a PNG or JPEG image") from error

@@ -53,7 +53,7 @@ class VideoReader(threading.Thread):
                     return
                 if not self._is_file:
                     self._lost("the stream ended")
-            except (self._av.error.FFmpegError, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever a stream holds, it is tried again
                 self._lost(getattr(error, "strerror", None) or type(error).__name__)
             if not self._is_file or self._pause_s > FIRST_S:
                 time.sleep(self._pause_s)
