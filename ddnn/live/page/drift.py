@@ -21,8 +21,9 @@ LOOKS = 30
 """A device's scores are those between so many counts: a minute, where they come every 2 s."""
 ENOUGH = 50
 """Fewer samples say nothing."""
-CHANGED = 2.5
-"""Unlikeness from which on a device sees something else; 1 is what chance gives."""
+CHANGED = 4.0
+"""Unlikeness from which on a device sees something else; 1 is what chance gives, and samples that
+are alike, as one recording over and over, up to 2.6 in what was tried."""
 
 
 class Drift:

@@ -18,7 +18,7 @@ from ddnn.live.feed import Subscription
 from ddnn.live.page.batch import Batch, batches
 from ddnn.live.page.state import State
 
-PERIOD_S = 0.25
+PERIOD_S = 0.4
 """Time between two looks at the feed."""
 LAST_S = 0.5
 """How long browsers get to take what holds in the end."""

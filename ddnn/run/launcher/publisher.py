@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ddnn.bundle.load import Bundle
@@ -37,6 +38,10 @@ class Publisher:
         self._account_s = account_s
         self._topology = topology
         self._exits = tuple(topology.exits)
+        places = range(topology.views)
+        self._present = lru_cache(maxsize=1024)(
+            lambda views: "".join("01"[views >> place & 1] for place in places)
+        )
         self._due_s = self._links_s = 0.0
 
     def begin(self) -> None:
@@ -72,9 +77,7 @@ class Publisher:
             "entropy": answer.entropy,
             "probability": None if math.isnan(answer.probability) else answer.probability,
             "exit": None if answer.exit == NO_EXIT else self._exits[answer.exit],
-            "present": "".join(
-                "01"[answer.views >> view & 1] for view in range(self._topology.views)
-            ),
+            "present": self._present(answer.views),
             "degraded": answer.degraded,
             "latency_ms": 1000 * answer.latency_s,
             "label": label,
