@@ -12,6 +12,7 @@ $(DONE): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train,page,dev,docs]'
 	touch $@
+	@$(BIN)/python -m ddnn.bench.record
 
 demo: setup
 	$(BIN)/ddnn demo

@@ -1,8 +1,8 @@
 """One launch, measured: latency, throughput, processor time and switches a sample, idle.
 
 Called as a script in a process of its own, `python launched.py CONFIG`, which prints JSON. So the
-same measurement can be made of another version of ddnn: of it this file uses only `launch` and
-`random_views`, and `rate_hz` where it has that.
+same measurement can be made of another version of ddnn: of it this file uses only `launch`,
+`leaving_at` and `random_views`, and `rate_hz` where it has that.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ class Meter:
 
 
 def measure(config: dict[str, Any]) -> dict[str, Any]:
-    """Launches the bundle in `config` and says what it took. exit: whose latency. samples: as many
-    random ones, `rounds` times. window, idle_s, rate_hz: see launch's Options."""
-    from ddnn.bench.runtime import random_views  # noqa: PLC0415 - of the version that is measured
+    """Launches the bundle in `config` and says what it took. exit: where all samples leave.
+    samples: as many random ones, `rounds` times. window, idle_s, rate_hz: see launch's Options."""
+    from ddnn.bench.runtime import leaving_at, random_views  # noqa: PLC0415 - of the version that is measured
     from ddnn.bundle.load import load_bundle  # noqa: PLC0415
     from ddnn.run.launcher.launch import Options, Watcher, launch  # noqa: PLC0415
 
@@ -107,9 +107,9 @@ def measure(config: dict[str, Any]) -> dict[str, Any]:
     if given.keys() - known:
         return {"unknown": sorted(given.keys() - known)}
     options = Options(free_ports=True, **given)
-    report = launch(
-        bundle, samples, options, Watcher(say=meter.say, progress=meter.progress)
-    ).report
+    watcher = Watcher(say=meter.say, progress=meter.progress)
+    with leaving_at(bundle, config["exit"]) as changed:
+        report = launch(changed, samples, options, watcher).report
     times = report["latency_ms"].get(config["exit"], {})
     return {
         "latency_us": {name: 1000 * value for name, value in times.items()},

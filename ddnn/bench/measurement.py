@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ddnn.bench import fair, floor, launched
 from ddnn.bench.record import origin
-from ddnn.bench.runtime import compute, first_exit, leaving_at, percentiles, random_views
+from ddnn.bench.runtime import compute, first_exit, percentiles, random_views
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.data.views import Views
 from ddnn.errors import ConfigError, DdnnError
@@ -220,24 +220,23 @@ def _launched(
 ) -> Result:
     """See `launched`. Raises DdnnError with the last line of what went wrong in it."""
     recorded = min(samples, RECORDED)
-    with leaving_at(bundle, name) as changed:
-        config = {
-            "bundle": str(changed.folder),
-            "exit": name,
-            "samples": recorded,
-            "rounds": max(1, samples // recorded),
-            "window": window,
-            "idle_s": idle_s,
-            "rate_hz": rate_hz,
-        }
-        place = {} if version.path is None else {"PYTHONPATH": str(version.path)}
-        done = subprocess.run(
-            [sys.executable, "-P", launched.__file__, json.dumps(config)],
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            env=os.environ | place,
-        )
+    config = {
+        "bundle": str(bundle.folder),
+        "exit": name,
+        "samples": recorded,
+        "rounds": max(1, samples // recorded),
+        "window": window,
+        "idle_s": idle_s,
+        "rate_hz": rate_hz,
+    }
+    place = {} if version.path is None else {"PYTHONPATH": str(version.path)}
+    done = subprocess.run(
+        [sys.executable, "-P", launched.__file__, json.dumps(config)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env=os.environ | place,
+    )
     if done.returncode:
         raise DdnnError(f"{version.name}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
     found: Result = json.loads(done.stdout)

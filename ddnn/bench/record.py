@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import platform
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -29,10 +30,26 @@ def origin() -> dict[str, str]:
 
 
 def python_build() -> str:
-    """How this Python was compiled, as far as it makes it fast: pgo, lto, or plain."""
+    """How this Python was compiled, as far as it makes it fast: pgo, pgo+lto, or plain.
+
+    Distributions train their build without saying so: theirs are told by where they lie.
+    """
     config = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
     flags = {"pgo": "--enable-optimizations", "lto": "--with-lto"}
-    return "+".join(name for name, flag in flags.items() if flag in config) or "plain"
+    found = [name for name, flag in flags.items() if flag in config]
+    if sys.base_prefix == "/usr" and not found:
+        return "distribution"
+    return "+".join(found) or "plain"
+
+
+def advice(build: str) -> str:
+    """What to say of a build that is slow; nothing of another."""
+    if build != "plain":
+        return ""
+    return (
+        "note: this Python was compiled without --enable-optimizations, as pyenv's are; nodes are "
+        "faster with a distribution's: make PYTHON=/usr/bin/python3 (see docs/speed.md)"
+    )
 
 
 def add_row(path: Path, result: Mapping[str, Any]) -> None:
@@ -76,3 +93,8 @@ def _processor() -> str:
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     name = next(iter(names), platform.processor() or platform.machine())
     return f"{name}, {len(names) or 1} cores"
+
+
+if __name__ == "__main__":
+    said = advice(python_build())
+    sys.stdout.write(f"{said}\n" if said else "")

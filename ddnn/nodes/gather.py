@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -76,7 +77,10 @@ class ClosedWindows:
     @property
     def present_NM(self) -> NDArray[np.float32]:
         """1 where a member's row counts, 0 where it does not."""
-        places = range(len(self._shapes))
+        members = len(self._shapes)
+        if self.delivered_N == [(1 << members) - 1]:
+            return _everybody(members)
+        places = range(members)
         bits = [[delivered >> place & 1 for place in places] for delivered in self.delivered_N]
         return np.array(bits, dtype=np.float32)
 
@@ -95,6 +99,14 @@ class ClosedWindows:
         rows = b"".join([row for rows_M in self._rows_NM for row in rows_M])
         shape = (len(self._rows_NM), len(self._shapes), *self._shapes[0])
         return np.frombuffer(rows, np.float32).reshape(shape)
+
+
+@cache
+def _everybody(members: int) -> NDArray[np.float32]:
+    """(1, M): what is asked for most, of one window that everybody delivered for."""
+    everybody_1M = np.ones((1, members), dtype=np.float32)
+    everybody_1M.flags.writeable = False
+    return everybody_1M
 
 
 class StandIn(NamedTuple):

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddnn.nodes.gather import SLOTS
 from ddnn.wire.messages import Features
 
 
 class _Row(NamedTuple):
+    """A row of what a section gave for its batch, which stays as long as any row of it."""
+
     sample: int
     views: int
-    features: bytes
+    features_NFHW: NDArray[np.float32]
+    place: int
 
 
 class KeptFeatures:
@@ -33,31 +37,25 @@ class KeptFeatures:
         self._most = (behind.bit_count() + 1) // 2
         self._most_R: list[_Row | None] = [None] * SLOTS
         self._few_R: list[_Row | None] = [None] * SLOTS
-        self._shape: tuple[int, ...] = ()
 
     def put(self, features: Features) -> None:
         """Keeps each row, in place of the sample that had its slot."""
-        samples_N, views_N = features.samples_N, features.views_N
         features_NFHW = features.features_NFHW
-        self._shape = features_NFHW.shape[1:]
-        values = features_NFHW.tobytes()
-        row_bytes = len(values) // len(samples_N)
-        for number, (sample, views) in enumerate(zip(samples_N, views_N, strict=True)):
+        pairs = zip(features.samples_N, features.views_N, strict=True)
+        for place, (sample, views) in enumerate(pairs):
             count = (views & self._behind).bit_count()
             ring = self._most_R if count >= self._most else self._few_R
-            row = values[number * row_bytes : (number + 1) * row_bytes]
-            ring[sample % SLOTS] = _Row(sample, views, row)
+            ring[sample % SLOTS] = _Row(sample, views, features_NFHW, place)
 
     def get(self, samples_N: Sequence[int]) -> Features | None:
         """The features of those samples that are kept, None where none is."""
         rows = [row for sample in samples_N if (row := self._find(sample)) is not None]
         if not rows:
             return None
-        values = np.frombuffer(b"".join([row.features for row in rows]), np.float32)
         return Features(
             [row.sample for row in rows],
             [row.views for row in rows],
-            values.reshape(len(rows), *self._shape),
+            np.stack([row.features_NFHW[row.place] for row in rows]),
         )
 
     def _find(self, sample: int) -> _Row | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ddnn.bench.measurement import checkout, ratios
-from ddnn.bench.record import add_row, origin
+from ddnn.bench.record import add_row, advice, origin
 from ddnn.errors import ConfigError
 
 RESULT = {
@@ -43,6 +43,15 @@ def test_a_row_says_on_what_it_was_measured():
     found = origin()
     assert found["processor"]
     assert "pyzmq=" in found["versions"]
+
+
+@pytest.mark.parametrize("build", ["pgo", "pgo+lto", "distribution"])
+def test_a_fast_python_is_nothing_to_speak_of(build: str):
+    assert advice(build) == ""
+
+
+def test_of_a_slow_python_it_is_said_what_to_take_instead():
+    assert "make PYTHON=" in advice("plain")
 
 
 def test_latency_is_told_over_each_floor():

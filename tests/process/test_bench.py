@@ -9,7 +9,6 @@ from builders import star_topology
 from networks import Trainer
 
 from ddnn.bench import fair, launched
-from ddnn.bench.runtime import leaving_at
 from ddnn.topology import Topology
 
 
@@ -34,21 +33,20 @@ def test_the_fair_floor_answers_each_sample(train: Trainer, topology: Topology):
 @pytest.mark.process
 def test_a_launch_is_measured_by_a_script_of_its_own(train: Trainer):
     bundle = train(star_topology(), 8).bundle
-    with leaving_at(bundle, "local") as changed:
-        config = {
-            "bundle": str(changed.folder),
-            "exit": "local",
-            "samples": 20,
-            "rounds": 2,
-            "window": 1,
-            "idle_s": 0.2,
-            "rate_hz": 1000,
-        }
-        done = subprocess.run(
-            [sys.executable, "-P", launched.__file__, json.dumps(config)],
-            capture_output=True,
-            check=True,
-        )
+    config = {
+        "bundle": str(bundle.folder),
+        "exit": "cloud",
+        "samples": 20,
+        "rounds": 2,
+        "window": 1,
+        "idle_s": 0.2,
+        "rate_hz": 1000,
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", launched.__file__, json.dumps(config)],
+        capture_output=True,
+        check=True,
+    )
     found = json.loads(done.stdout)
     assert set(found["latency_us"]) == {"p50", "p95", "p99"}
     assert found["processor_us"] > 0

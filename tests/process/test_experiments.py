@@ -57,6 +57,15 @@ def test_each_process_of_a_launch_is_measured(run, tmp_path):
         assert float(row["private"]) <= float(row["pss"]) <= float(row["rss"])
 
 
+def test_what_a_sample_costs_is_told_by_thread(run, tmp_path):
+    found = rows("wakeups", run, tmp_path, "--smoke")
+    assert {row["way"] for row in found} == {"tcp", "ipc", "fair floor"}
+    threads = {(row["way"], row["who"], row["thread"]) for row in found}
+    for way in ("tcp", "ipc"):
+        assert {(way, "device", "own"), (way, "device", "ZeroMQ's"), (way, "all", "all")} <= threads
+    assert all(float(row["processor_us"]) > 0 for row in found)
+
+
 def test_more_devices_keep_the_promises(tmp_path):
     command = [sys.executable, str(RUNTIME / "scale.py"), "--smoke", "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=240)

@@ -39,7 +39,7 @@ from ddnn.wire.transport import Mailbox
 
 LOOK_S = 0.02
 """Time between two looks at processes and operators."""
-POLL_S = 0.05
+POLL_S = 0.1
 """How long the launcher waits for a message before it looks at processes and operators."""
 CONFIRM_LOOK_S = 0.01
 CONFIRM_S = 10.0
