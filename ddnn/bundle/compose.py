@@ -24,6 +24,7 @@ from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import new_folder, split_bundle
 from ddnn.data.checks import check_fits
 from ddnn.data.multiview import MultiView
+from ddnn.data.storage import save
 from ddnn.errors import ConfigError, DataError
 from ddnn.topology import COLLECTOR, Restart, Topology
 from ddnn.wire.keys import PUBLIC, KeyPair, write_keys
@@ -141,7 +142,7 @@ def _restart(restart: Restart) -> str:
 def _write_samples(folder: Path, topology: Topology, samples: MultiView) -> None:
     """Each device gets its own views, the collector everything: it knows the labels."""
     for name, array in zip(topology.devices, samples.views.arrays, strict=True):
-        np.save(folder / name / "views.npy", array)
+        save(folder / name / "views.npy", array)
     data = folder / COLLECTOR / "data"
     data.mkdir()
     arrays = {f"view{v}": array for v, array in enumerate(samples.views.arrays)}

@@ -1,4 +1,4 @@
-"""`ddnn data list|show|render`: what data sets there are, what is in one, and new rendered ones."""
+"""`ddnn data list|show|render|import`: what data sets there are, what is in one, and new ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ddnn import shipped
 from ddnn.data import load, load_card
 from ddnn.data.availability import availability
 from ddnn.data.contactsheet import chosen_samples, write_contact_sheet
+from ddnn.data.importers.written import KINDS, import_data
 from ddnn.data.rendered import render_to
 from ddnn.data.summary import PARTS, Summary, summarise
 from ddnn.errors import ConfigError, DdnnError
@@ -24,7 +25,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, nothing
 
 @click.group()
 def command() -> None:
-    """List, show or render data sets."""
+    """List, show, render or import data sets."""
 
 
 @command.command("list")
@@ -76,6 +77,30 @@ def render(samples: int, seed: int, out: Path, as_json: bool) -> None:
         _print_json({"out": str(out), "samples": samples, "seed": seed, "sha256": digest})
         return
     click.echo(f"{out}: {samples} samples of seed {seed}, sha256 {digest}")
+
+
+@command.command("import")
+@click.argument("kind", type=click.Choice(tuple(KINDS)))
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--out", "card", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--size", type=click.IntRange(1, 1024), default=32, show_default=True)
+@click.option("--grey", is_flag=True, help="One channel in place of three")
+@JSON
+def import_(kind: str, source: Path, card: Path, *, size: int, grey: bool, as_json: bool) -> None:
+    """Turn data in another layout into a card and an archive.
+
+    SOURCE is a folder (wildtrack, mot, modelnet40, imagefolders) or a file (coco). --out names the
+    card, CARD.yaml; CARD.npz is written beside it.
+    """
+    found = import_data(kind, source, card, size=size, channels=1 if grey else 3)
+    if as_json:
+        counts = {"samples": len(found.samples), "views": list(found.views)}
+        _print_json({"card": str(card), **counts, "classes": list(found.classes)})
+        return
+    click.echo(
+        f"{card}: {len(found.samples)} samples of {', '.join(found.classes)}, "
+        f"seen by {', '.join(found.views)}"
+    )
 
 
 def _listed(name: str) -> dict[str, str]:

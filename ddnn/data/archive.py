@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from ddnn.data.storage import in_memory_bytes
 from ddnn.errors import DataError
 from ddnn.plainfile import open_plain
 
@@ -22,6 +25,8 @@ MAX_RATIO = 100
 """Times that an array may grow: camera images do not halve, a bomb grows a thousandfold."""
 FREE_BYTES = 256 << 20
 """Up to which it may grow as it likes: few black images."""
+_LENGTHS_AT = 26
+"""Where the lengths of name and extra field stand in a zip file's local header of 30 bytes."""
 
 _FOREIGN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 _FOREIGN_ALL = (  # of zipfile, numpy
@@ -41,6 +46,7 @@ def array_names(path: Path) -> list[str]:
 def read_array(path: Path, name: str) -> NDArray[Any]:
     """One array of an archive.
 
+    A large one that lies there unpacked (np.savez) is mapped, read-only.
     Raises DataError naming the file and the array where it is missing, pickled, damaged
     or larger than MAX_UNPACKED_BYTES.
     """
@@ -50,6 +56,8 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     try:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
+            if info.compress_type == zipfile.ZIP_STORED and info.file_size > in_memory_bytes():
+                return _mapped(path, file, info)
             with archive.open(info) as member:
                 return _read_checked(member, info.file_size, info.compress_size)
     except _FOREIGN_ALL as error:
@@ -66,6 +74,19 @@ def read_npy(path: Path) -> NDArray[Any]:
         raise DataError(f"{path}: {_one_line(error) or type(error).__name__}") from error
 
 
+def _mapped(path: Path, file: IO[bytes], info: zipfile.ZipInfo) -> NDArray[Any]:
+    """A large array that lies in the archive as it is: read-only, page by page."""
+    file.seek(info.header_offset + _LENGTHS_AT)
+    name, extra = struct.unpack("<HH", file.read(4))
+    start = file.seek(name + extra, os.SEEK_CUR)
+    shape, fortran, dtype = _read_header(file)
+    claimed, held = math.prod(shape) * dtype.itemsize, start + info.file_size - file.tell()
+    if claimed != held:
+        raise ValueError(f"{dtype} {shape} needs {claimed} bytes, there are {held}")
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    return np.memmap(path, dtype, "r", offset=file.tell(), shape=shape, order=order)
+
+
 def _read_checked(file: IO[bytes], size: int, packed: int) -> NDArray[Any]:
     _check_header(file, size, packed)
     file.seek(0)
@@ -75,15 +96,7 @@ def _read_checked(file: IO[bytes], size: int, packed: int) -> NDArray[Any]:
 
 def _check_header(file: IO[bytes], size: int, packed: int) -> None:
     """Compares what an array claims to be with what its file holds, before memory is taken."""
-    version = npy.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, _, dtype = npy.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"npy format {version}, want 1.0 or 2.0")
-    if dtype.hasobject:
-        raise ValueError("holds pickled objects, want plain numbers (pickles are never read)")
+    shape, _, dtype = _read_header(file)
     claimed, held = math.prod(shape) * dtype.itemsize, size - file.tell()
     if claimed > MAX_UNPACKED_BYTES:
         raise ValueError(f"unpacks to {claimed} bytes, want at most {MAX_UNPACKED_BYTES}")
@@ -94,6 +107,20 @@ def _check_header(file: IO[bytes], size: int, packed: int) -> None:
         )
     if claimed != held:
         raise ValueError(f"{dtype} {shape} needs {claimed} bytes, there are {held}")
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it lies in Fortran's order, type."""
+    version = npy.read_magic(file)
+    if version == (1, 0):
+        shape, fortran, dtype = npy.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, fortran, dtype = npy.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"npy format {version}, want 1.0 or 2.0")
+    if dtype.hasobject:
+        raise ValueError("holds pickled objects, want plain numbers (pickles are never read)")
+    return shape, fortran, dtype
 
 
 def _one_line(error: BaseException) -> str:

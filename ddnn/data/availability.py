@@ -5,16 +5,16 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from ddnn.data.card import Card, FolderCard, NpzCard, RenderedCard
+from ddnn.data.card import Card, FolderCard, NpzCard, RenderedCard, SensorsCard, TableCard
 from ddnn.data.source import resolve
 from ddnn.errors import ConfigError
 
 
 def availability(card: Card, card_file: Path) -> str:
     """`built in`, `ready`, `needs ...` or `missing: ...`."""
-    if isinstance(card, RenderedCard):
+    if isinstance(card, RenderedCard | SensorsCard):
         return "built in"
-    if isinstance(card, NpzCard | FolderCard):
+    if isinstance(card, NpzCard | FolderCard | TableCard):
         return _at(card_file, card.path)
     if card.images == "digits":
         return "built in" if find_spec("sklearn") else "needs ddnn[train]"

@@ -12,22 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.data.archive import read_array
+from ddnn.data.storage import folder as folder
 from ddnn.errors import DataError
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Views (N,V,C,H,W) and labels (N,V)."""
-
-
-def folder() -> Path | None:
-    """$DDNN_CACHE, else `ddnn` in $XDG_CACHE_HOME or ~/.cache; None without a home directory."""
-    own = os.environ.get("DDNN_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".cache") / "ddnn"
-    except RuntimeError:  # neither HOME nor an entry in /etc/passwd: a container's user, as a rule
-        return None
 
 
 def fetch(path: Path) -> Arrays | None:

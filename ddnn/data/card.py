@@ -18,6 +18,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Channels = Annotated[Literal[1, 3], NotBool]
 PixelSize = Annotated[int, Field(ge=1, le=1024)]
+ColumnNames = Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=256)]
 
 
 class _Fractions(Model):
@@ -89,7 +90,17 @@ class AuthorsSplit(Model):
     seed: Seed = 0
 
 
-AnySplit = SampleSplit | FrameSplit | ObjectSplit | FileSplit | AuthorsSplit
+class SubjectSplit(_Fractions):
+    """Whole subjects: nobody is in two parts. Shares are of the subjects, at least one each.
+
+    seed: draws who goes where.
+    """
+
+    by: Literal["subject"]
+    seed: Seed = 0
+
+
+AnySplit = SampleSplit | FrameSplit | ObjectSplit | SubjectSplit | FileSplit | AuthorsSplit
 SplitRule = Annotated[AnySplit, Field(discriminator="by")]
 
 
@@ -128,7 +139,8 @@ class _WithViews(_Card):
 
 
 class NpzCard(_WithViews):
-    """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame`, `object`, `split` (N,), `views` (V,).
+    """Arrays `X` (N,V,C,H,W), `y` (N,V), optional `frame`, `object`, `subject`, `split` (N,),
+    `views` (V,).
 
     arrays: in place of `X`, the archive's array of each view by the view's name, in order:
         (N,C,H,W), or (N,C,length) of a sensor's readings; uint8, int8, int16 or floats. Then `y`
@@ -178,6 +190,27 @@ class FolderCard(_WithViews):
     channels: Channels = 3
 
 
+class TableCard(_Card):
+    """Rows of readings in a CSV or Parquet file, cut into windows of `length` rows.
+
+    views: the columns of each view, by its name, in the order of the devices.
+    label: the column of the class, by name or number; a row without one is left out.
+    subject, session: columns; no window holds rows of two.
+    stride: rows from one window to the next; without it they do not overlap.
+    """
+
+    kind: Literal["table"]
+    path: str
+    classes: ClassNames
+    views: Annotated[dict[ShownName, ColumnNames], Field(min_length=1)]
+    label: str
+    subject: str | None = None
+    session: str | None = None
+    length: Annotated[int, Field(ge=1, le=65536)]
+    stride: Annotated[int, Field(ge=1)] | None = None
+    split: SplitRule = SubjectSplit(by="subject")
+
+
 class TilesCard(_Card):
     """A set of single images, each cut in rows x columns, one tile a view, read row by row.
 
@@ -216,7 +249,20 @@ class RenderedCard(_Card):
     seed: Seed = 0
 
 
-Card = NpzCard | FolderCard | TilesCard | RenderedCard
+class SensorsCard(_Card):
+    """People who stand, walk, run or climb, with four body-worn sensors: made on the spot."""
+
+    kind: Literal["sensors"]
+    classes: tuple[Literal["still"], Literal["walk"], Literal["run"], Literal["stairs"]] = Field(
+        ("still", "walk", "run", "stairs"), strict=False
+    )
+    samples: Annotated[int, Field(ge=4, le=100_000)] = 1200
+    subjects: Annotated[int, Field(ge=1, le=1000)] = 12
+    seed: Seed = 0
+    split: SplitRule = SubjectSplit(by="subject")
+
+
+Card = NpzCard | FolderCard | TableCard | TilesCard | RenderedCard | SensorsCard
 
 
 class CardFile(RootModel[Annotated[Card, Field(discriminator="kind")]]):

@@ -5,7 +5,9 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ddnn.data.archive import MAX_UNPACKED_BYTES
 from ddnn.data.card import FileSplit, FolderCard, FrameSplit
 from ddnn.data.imagefile import image_files, read_image, visible
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import Source, resolve
+from ddnn.data.storage import zeros
 from ddnn.data.views import Views
 from ddnn.errors import DataError
 from ddnn.names import MAX_LETTERS, in_order, is_showable, name_of
@@ -28,6 +30,8 @@ PARTS = ("train", "validation", "test")
 
 _NUMBERS = re.compile("[0-9]+(?:(?:[-_:T .]| at )[0-9]+)*")
 """With nothing but a mark between them, as in a date and time, or seconds and a fraction."""
+WORKERS = 8
+"""That decode images at a time, at most."""
 YEAR_DIGITS = 4
 """Of two numbers only: a first one of fewer digits is that of a camera or a run, no date."""
 
@@ -50,11 +54,11 @@ def read(card: FolderCard, card_file: Path) -> Source:
     root = resolve(card_file, card.path)
     found = find_samples(root, card.classes, in_parts=isinstance(card.split, FileSplit))
     names = card.views or _view_names(found)
-    views_NVCHW, labels_NV = _pixels(found, names, card)
+    arrays, labels_NV = _pixels(found, names, card)
     by_frame = isinstance(card.split, FrameSplit)
     return Source(
         samples=MultiView(
-            views=Views.of(views_NVCHW), labels_NV=labels_NV, classes=card.classes, view_names=names
+            views=Views(arrays), labels_NV=labels_NV, classes=card.classes, view_names=names
         ),
         frames_N=_frames([each.folder for each in found]) if by_frame else None,
         parts_N=np.array([each.part for each in found], dtype=np.int64),
@@ -144,28 +148,41 @@ def _view_names(found: list[Found]) -> tuple[str, ...]:
 
 def _pixels(
     found: list[Found], names: tuple[str, ...], card: FolderCard
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Views (N,V,C,H,W) and labels (N,V)."""
-    first_file = next(iter(found[0].images.values()))
-    first = read_image(first_file, channels=card.channels, size=card.size)
-    wanted = len(found) * len(names) * first.size
-    if wanted > MAX_UNPACKED_BYTES:
-        raise DataError(f"{len(found)} samples need {wanted} bytes, want at most 8 GiB: set size")
-    views = np.zeros((len(found), len(names), *first.shape), dtype=np.uint8)
-    labels = np.full(views.shape[:2], ABSENT, dtype=np.int64)
-    for n, each in enumerate(found):
+) -> tuple[tuple[NDArray[np.uint8], ...], NDArray[np.int64]]:
+    """Of each view (N,C,H,W), and labels (N,V). Each view has the size of its first image."""
+    for each in found:
         for name, file in each.images.items():
             if name not in names:
                 raise DataError(f"{file}: no view of the card, want {', '.join(names)}")
+    firsts = {name: _first(found, name) for name in names}
+    shapes = [read_image(firsts[n], channels=card.channels, size=card.size).shape for n in names]
+    arrays = tuple(zeros((len(found), *shape), np.uint8) for shape in shapes)
+    labels = np.full((len(found), len(names)), ABSENT, dtype=np.int64)
+
+    def decode(n: int) -> None:
+        for name, file in found[n].images.items():
+            v = names.index(name)
             image = read_image(file, channels=card.channels, size=card.size)
-            if image.shape != first.shape:
+            if image.shape != shapes[v]:
                 raise DataError(
-                    f"{file}: {image.shape[2]}x{image.shape[1]} pixels, but {first_file} has "
-                    f"{first.shape[2]}x{first.shape[1]}; want one size, or size in the card"
+                    f"{file}: {image.shape[2]}x{image.shape[1]} pixels, but {firsts[name]} has "
+                    f"{shapes[v][2]}x{shapes[v][1]}; want one size a view, or size in the card"
                 )
-            views[n, names.index(name)] = image
-            labels[n, names.index(name)] = each.label
-    return views, labels
+            arrays[v][n] = image
+            labels[n, v] = found[n].label
+
+    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as workers:
+        for _ in workers.map(decode, range(len(found))):  # raises what the first one raised
+            pass
+    return arrays, labels
+
+
+def _first(found: list[Found], name: str) -> Path:
+    """The first image of a view. Raises DataError where no sample has one."""
+    for each in found:
+        if name in each.images:
+            return each.images[name]
+    raise DataError(f"{found[0].folder.parent}: no image of view {name!r} in any sample, want one")
 
 
 def _frames(folders: list[Path]) -> NDArray[np.int64]:

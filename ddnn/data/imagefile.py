@@ -64,6 +64,17 @@ def read_image(path: Path, *, channels: int, size: int | None) -> NDArray[np.uin
         raise DataError(f"{path}: unreadable, want a PNG or JPEG image ({what})") from error
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, without decoding. Raises DataError naming the file."""
+    pillow = require("PIL.Image", "reading images")
+    try:
+        with open_plain(path) as file, pillow.open(file, formats=("PNG", "JPEG")) as image:
+            width, height = image.size
+            return width, height
+    except (*_FOREIGN, pillow.DecompressionBombError) as error:
+        raise DataError(f"{path}: unreadable, want a PNG or JPEG image ({error})") from error
+
+
 def image_files(folder: Path) -> list[Path]:
     """The image files in a folder, as `visible` gives them.
 

@@ -14,6 +14,7 @@ from ddnn.data.archive import array_names, as_integers, read_array
 from ddnn.data.card import AuthorsSplit, NpzCard
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import TEST, TRAIN, Source, resolve
+from ddnn.data.storage import block_rows, zeros
 from ddnn.data.viewnames import in_order_of
 from ddnn.data.views import Views
 from ddnn.errors import DataError
@@ -38,8 +39,12 @@ def read(card: NpzCard, card_file: Path) -> Source:
     views, labels_NV = _whole(path) if card.arrays is None else _array_by_array(path, card.arrays)
     if card.absent_label is not None:
         labels_NV[labels_NV == card.absent_label] = ABSENT
-    for array, labels_N in zip(views.arrays, labels_NV.T, strict=True):
-        array[labels_N == ABSENT] = 0
+    views = Views(
+        tuple(
+            without(array, labels_N == ABSENT)
+            for array, labels_N in zip(views.arrays, labels_NV.T, strict=True)
+        )
+    )
     names, count = array_names(path), len(views)
     samples = MultiView(
         views=views, labels_NV=labels_NV, classes=card.classes, view_names=_names(path, card, views)
@@ -49,6 +54,7 @@ def read(card: NpzCard, card_file: Path) -> Source:
         frames_N=_column(path, "frame", count) if "frame" in names else None,
         parts_N=_parts(path, count) if "split" in names else None,
         objects_N=_column(path, "object", count) if "object" in names else None,
+        subjects_N=_subjects(path, count) if "subject" in names else None,
         order=_order(card, path),
     )
 
@@ -94,7 +100,7 @@ def _in_order(samples: MultiView, card: NpzCard, path: Path) -> MultiView:
 
 
 def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
-    """uint8 pixels as they are, floats in [0, 1] times 255 and rounded. A new array.
+    """uint8 pixels as they are, floats in [0, 1] times 255 and rounded.
 
     Raises DataError naming the sample and view of the first NaN or value out of range.
     """
@@ -106,21 +112,40 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
             "X.transpose(0, 1, 4, 2, 3)"
         )
     if array.dtype == np.uint8:
-        return array.copy()
+        return array
     if array.dtype.kind != "f":
         raise DataError(f"{place}: {array.dtype}, want uint8 or floats in [0, 1]")
-    fits = (array >= -FLOAT_TOLERANCE) & (array <= 1 + FLOAT_TOLERANCE)  # False for NaN
-    if not fits.all():
-        first = np.unravel_index(int(np.argmin(fits)), array.shape)
-        raise DataError(
-            f"{place}: sample {first[0]} view {first[1]}: {array[first]}, want a value in [0, 1]"
-        )
-    rounded: NDArray[np.uint8] = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+    rounded = zeros(array.shape, np.uint8)
+    for rows in block_rows(array):
+        block = array[rows]
+        fits = (block >= -FLOAT_TOLERANCE) & (block <= 1 + FLOAT_TOLERANCE)  # False for NaN
+        if not fits.all():
+            first = np.unravel_index(int(np.argmin(fits)), block.shape)
+            raise DataError(
+                f"{place}: sample {rows.start + first[0]} view {first[1]}: {block[first]}, want a "
+                "value in [0, 1]"
+            )
+        rounded[rows] = np.rint(np.clip(block, 0, 1) * 255).astype(np.uint8)
     return rounded
 
 
+def without(array: NDArray[Any], absent_N: NDArray[np.bool_]) -> NDArray[Any]:
+    """The array with these samples all 0: itself where they are, or where it may be written to."""
+    own = array
+    for rows in block_rows(array):
+        absent = np.flatnonzero(absent_N[rows]) + rows.start
+        if not len(absent) or not array[absent].any():
+            continue
+        if not own.flags.writeable:
+            own = zeros(array.shape, array.dtype)
+            for each in block_rows(array):
+                own[each] = array[each]
+        own[absent] = 0
+    return own
+
+
 def as_view(array: NDArray[Any], *, place: str) -> NDArray[Any]:
-    """One device's view as (N, C, H, W) of uint8, int16 or float32. A new array.
+    """One device's view as (N, C, H, W) of uint8, int16 or float32.
 
     (N, C, length) and (N, length) are rows of readings. Raises DataError naming the sample of the
     first value that is no number.
@@ -130,17 +155,21 @@ def as_view(array: NDArray[Any], *, place: str) -> NDArray[Any]:
     count, channels = array.shape[0], array.shape[1] if array.ndim > 2 else 1
     rows = array.shape[2] if array.ndim == 4 else 1
     view_NCHW = array.reshape(count, channels, rows, array.shape[-1])
-    if array.dtype == np.uint8:
-        return view_NCHW.copy()
-    if array.dtype in (np.int8, np.int16):
-        return view_NCHW.astype(np.int16)
-    if array.dtype.kind != "f":
+    if array.dtype in (np.uint8, np.int16):
+        return view_NCHW
+    if array.dtype != np.int8 and array.dtype.kind != "f":
         raise DataError(f"{place}: {array.dtype}, want uint8, int8, int16 or floats")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
-        found = view_NCHW.astype(np.float32)
-    wrong_N = ~np.isfinite(found).all(axis=(1, 2, 3))
-    if wrong_N.any():
-        raise DataError(f"{place}: sample {int(np.argmax(wrong_N))}: not finite, want numbers")
+    kind = np.int16 if array.dtype == np.int8 else np.float32
+    found = view_NCHW if array.dtype == kind else zeros(view_NCHW.shape, kind)
+    for rows in block_rows(view_NCHW):
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+            block = view_NCHW[rows].astype(kind)
+        wrong_N = ~np.isfinite(block).all(axis=(1, 2, 3))
+        if wrong_N.any():
+            n = rows.start + int(np.argmax(wrong_N))
+            raise DataError(f"{place}: sample {n}: not finite, want numbers")
+        if found is not view_NCHW:
+            found[rows] = block
     return found
 
 
@@ -201,6 +230,16 @@ def _digest(path: Path, digest: Any) -> str:
 
 def _column(path: Path, name: str, count: int) -> NDArray[np.int64]:
     return as_integers(read_array(path, name), shape=(count,), place=f"{path}: {name}")
+
+
+def _subjects(path: Path, count: int) -> NDArray[np.int64]:
+    """Equal numbers for equal subjects, which may be numbers or texts."""
+    array = read_array(path, "subject")
+    if array.dtype.kind not in "iuU" or array.shape != (count,):
+        raise DataError(
+            f"{path}: subject: {array.dtype} {array.shape}, want {count} whole numbers or texts"
+        )
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
 def _parts(path: Path, count: int) -> NDArray[np.int64]:

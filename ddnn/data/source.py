@@ -26,6 +26,7 @@ class Source:
     frames_N: when each sample was taken, for a split by frame.
     parts_N: TRAIN, VALIDATION or TEST, for a split by file.
     objects_N: which object each sample shows, for a split by object.
+    subjects_N: of whom each sample is, for a split by subject.
     order: all sample indices in the order of the authors' split.
     """
 
@@ -33,6 +34,7 @@ class Source:
     frames_N: NDArray[np.int64] | None = None
     parts_N: NDArray[np.int64] | None = None
     objects_N: NDArray[np.int64] | None = None
+    subjects_N: NDArray[np.int64] | None = None
     order: NDArray[np.int64] | None = None
 
 
@@ -55,7 +57,7 @@ def resolve(card_file: Path, path: str, *, key: str = "path") -> Path:
     raise ConfigError(f"{card_file}: {key}: no {path!r} {places}{hint}")
 
 
-def require(module: str, purpose: str) -> Any:
+def require(module: str, purpose: str, *, extra: str = "train") -> Any:
     """An optional library, imported now.
 
     Raises ConfigError saying what to install, where it is missing.
@@ -64,5 +66,5 @@ def require(module: str, purpose: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"{purpose} needs {module.partition('.')[0]}: pip install 'ddnn[train]' ({error})"
+            f"{purpose} needs {module.partition('.')[0]}: pip install 'ddnn[{extra}]' ({error})"
         ) from error

@@ -15,6 +15,7 @@ from ddnn.data.card import (
     FrameSplit,
     ObjectSplit,
     SampleSplit,
+    SubjectSplit,
 )
 from ddnn.data.multiview import Split
 from ddnn.data.objects import by_object
@@ -74,6 +75,8 @@ def divide(source: Source, rule: AnySplit) -> Split:
             objects_N = _wanted(source.objects_N, "object", "object numbers")
             order = seeded_order(len(objects_N), rule.seed)
             split = by_object(objects_N, source.samples.fused_labels_N, rule, order)
+        case SubjectSplit():
+            split = by_subject(_wanted(source.subjects_N, "subject", "subjects"), rule)
         case FileSplit():
             split = by_file(_wanted(source.parts_N, "file", "parts of its own"), rule)
         case AuthorsSplit():
@@ -113,6 +116,29 @@ def by_frame(frames_N: Indices, rule: FrameSplit) -> Split:
         train=np.flatnonzero(position_N < validation_start),
         validation=np.flatnonzero((position_N >= validation_start) & (position_N < test_start)),
         test=np.flatnonzero(position_N >= test_start),
+    )
+
+
+def by_subject(subjects_N: Indices, rule: SubjectSplit) -> Split:
+    """Whole subjects, drawn at random: first those of the test, then of validation.
+
+    Raises DataError where there are too few for a part to have one.
+    """
+    subjects = np.unique(subjects_N)
+    shares = {"test": rule.test, "validation": rule.validation}
+    counts = {
+        name: max(1, round(share * len(subjects))) if share else 0 for name, share in shares.items()
+    }
+    if len(subjects) <= sum(counts.values()):
+        raise DataError(
+            f"split by subject: {len(subjects)} subjects, want more than {sum(counts.values())}"
+        )
+    drawn = subjects[seeded_order(len(subjects), rule.seed)]
+    test, held_out = counts["test"], sum(counts.values())
+    return _split(
+        train=np.flatnonzero(np.isin(subjects_N, drawn[held_out:])),
+        validation=np.flatnonzero(np.isin(subjects_N, drawn[test:held_out])),
+        test=np.flatnonzero(np.isin(subjects_N, drawn[:test])),
     )
 
 
@@ -159,7 +185,9 @@ def _wanted(values: Indices | None, by: str, what: str) -> Indices:
 
 def _check_parts(split: Split, rule: AnySplit) -> None:
     wants_validation = rule.validation > 0
-    wants_test = not isinstance(rule, SampleSplit | FrameSplit | ObjectSplit) or rule.test > 0
+    wants_test = (
+        not isinstance(rule, SampleSplit | FrameSplit | ObjectSplit | SubjectSplit) or rule.test > 0
+    )
     for name, wanted in (("train", True), ("validation", wants_validation), ("test", wants_test)):
         if wanted and not len(getattr(split, name)):
             raise DataError(f"split by {rule.by}: no sample in {name}")

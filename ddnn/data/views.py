@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ddnn.data.storage import BLOCK_BYTES, block_rows, taken
 from ddnn.errors import DataError
 
 Rows = NDArray[np.int64] | slice
 TYPES = ("uint8", "int16", "float32")
-BLOCK = 256
-"""Samples handled at once where a copy is needed: bounds memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +94,8 @@ class Views:
         return np.ascontiguousarray(np.stack(self.arrays, axis=1))
 
     def take(self, samples: Rows) -> Views:
-        """The samples with these indices, in this order."""
-        return Views(tuple(array[samples] for array in self.arrays))
+        """The samples with these indices, in this order; what is large stays where it is."""
+        return Views(tuple(taken(array, samples) for array in self.arrays))
 
     def of_devices(self, views: Sequence[int]) -> Views:
         """All samples as these devices see them."""
@@ -121,7 +120,8 @@ class Views:
     def hash_into(self, digest: hashlib._Hash) -> None:
         """Adds the values: equal for views of equal layout and values, wherever they lie."""
         if self._are_alike_images:
-            for part in self.parts(BLOCK) if len(self) else ():
+            sample = sum(array[:1].nbytes for array in self.arrays) or 1
+            for part in self.parts(max(1, BLOCK_BYTES // sample)) if len(self) else ():
                 digest.update(part.stacked().data)
             return
         for array in self.arrays:
@@ -132,5 +132,5 @@ class Views:
 
 def blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """A few samples at a time: at least one block, perhaps empty."""
-    for start in range(0, max(len(array), 1), BLOCK):
-        yield array[start : start + BLOCK]
+    for rows in block_rows(array) if len(array) else [slice(0)]:
+        yield array[rows]

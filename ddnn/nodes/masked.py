@@ -66,7 +66,7 @@ class MaskedModel:
             exits={name: load_engine(bundle.exit_path(name)) for name in topology.exits},
         )
         self._devices = {
-            name: self._network.run(name, {"views": recorded.arrays[view]})
+            name: self._network.run(name, {"views": np.asarray(recorded.arrays[view])})
             for view, name in enumerate(topology.devices)
         }
 

@@ -7,6 +7,7 @@ Axes: N samples, V views, K classes, P pixel values of all views.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,8 +23,8 @@ from ddnn.training.run import Run
 
 COMMONEST, NEAREST, LINEAR = "commonest_class", "nearest_pixels", "linear"
 BEST_CAMERA, LATE_FUSION = "best_camera", "late_fusion"
-FITTED_TO = 5000
-"""Training samples at most that are compared or fitted with, evenly spaced."""
+FITTED_TO, FITTED_BYTES = 5000, 384 << 20
+"""Training samples, and bytes of them as float32, at most that are compared or fitted with."""
 COMPONENTS = 128
 """Principal components of the pixels that the linear classifier sees."""
 STRENGTH = 0.1
@@ -60,7 +61,9 @@ def found(run: Run, data: DataSet, samples: MultiView) -> Baselines:
 def fitted(train: MultiView, samples: MultiView) -> Baselines:
     """Classes by what is fitted to training samples: the commonest class, that of the nearest
     pixels, and a linear classifier on them."""
-    chosen = np.linspace(0, len(train) - 1, min(len(train), FITTED_TO)).astype(np.int64)
+    values = sum(math.prod(shape) for shape in train.views.shapes)
+    count = min(len(train), FITTED_TO, max(2, FITTED_BYTES // (4 * values)))
+    chosen = np.linspace(0, len(train) - 1, count).astype(np.int64)
     known, labels_N = train.take(chosen), train.fused_labels_N
     commonest = int(np.bincount(labels_N).argmax())
     found = {
@@ -146,8 +149,10 @@ def _deviations(array_NCHW: NDArray[Any]) -> NDArray[np.float32]:
 
 def _blocks(samples: MultiView, scales: Scales) -> Iterator[NDArray[np.float32]]:
     """The pixels of a few samples at a time."""
-    for start in range(0, len(samples), BLOCK):
-        rows = np.arange(start, min(start + BLOCK, len(samples)))
+    values = sum(math.prod(shape) for shape in samples.views.shapes)
+    step = max(1, min(BLOCK, FITTED_BYTES // (4 * values)))
+    for start in range(0, len(samples), step):
+        rows = np.arange(start, min(start + step, len(samples)))
         yield _pixels(samples.take(rows), scales)
 
 

@@ -6,13 +6,16 @@ Axes: N samples, V views, C image channels, H, W.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms import v2
 
 from ddnn.data.multiview import MultiView
+from ddnn.data.storage import Rows
 from ddnn.data.views import Views
 from ddnn.topology import Topology
 from ddnn.training.settings import Settings
@@ -37,10 +40,41 @@ class Batch(NamedTuple):
         return Batch(tuple(view[rows] for view in self.views), labels, fused, present)
 
 
-def tensors(samples: MultiView, torch_device: torch.device) -> Batch:
-    """All samples as one batch, every device present."""
-    return Batch(
-        view_tensors(samples.views, torch_device),
+class Mapped:
+    """One device's views in a file: a batch is read when it is asked for."""
+
+    def __init__(self, array: NDArray[Any] | Rows, torch_device: torch.device) -> None:
+        self._array = array
+        self._torch_device = torch_device
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        chosen = np.ascontiguousarray(self._array[rows.cpu().numpy()])
+        return torch.from_numpy(chosen).to(self._torch_device)
+
+
+class Everything(NamedTuple):
+    """All samples of a training: as Batch, but for views that are too large for memory."""
+
+    views: tuple[Tensor | Mapped, ...]
+    labels_NV: Tensor
+    fused_N: Tensor
+    present_NV: Tensor
+
+    def take(self, rows: Tensor) -> Batch:
+        """See Batch."""
+        labels, fused, present = (tensor[rows] for tensor in self[1:])
+        return Batch(tuple(view[rows] for view in self.views), labels, fused, present)
+
+
+def tensors(samples: MultiView, torch_device: torch.device) -> Everything:
+    """All samples, every device present; large views stay in their files."""
+    return Everything(
+        tuple(
+            Mapped(array, torch_device)
+            if isinstance(array, Rows | np.memmap)
+            else torch.from_numpy(array).to(torch_device)
+            for array in samples.views.arrays
+        ),
         torch.from_numpy(samples.labels_NV).to(torch_device),
         torch.from_numpy(samples.fused_labels_N).to(torch_device),
         torch.ones(samples.labels_NV.shape, dtype=torch.bool, device=torch_device),
@@ -49,10 +83,15 @@ def tensors(samples: MultiView, torch_device: torch.device) -> Batch:
 
 def view_tensors(views: Views, torch_device: torch.device) -> tuple[Tensor, ...]:
     """Of each device (N, C, H, W)."""
-    return tuple(torch.from_numpy(array).to(torch_device) for array in views.arrays)
+    return tuple(torch.from_numpy(_writeable(array)).to(torch_device) for array in views.arrays)
 
 
-def batches(everything: Batch, settings: Settings) -> Iterator[Batch]:
+def _writeable(array: NDArray[Any]) -> NDArray[Any]:
+    """torch takes no array that may not be written to."""
+    return array if array.flags.writeable else array.copy()
+
+
+def batches(everything: Everything, settings: Settings) -> Iterator[Batch]:
     """One epoch in random order; draws from torch's global generator.
 
     A single sample left over joins no batch: batch norm needs two.

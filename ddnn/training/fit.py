@@ -31,7 +31,7 @@ from ddnn.paths import text_to_path
 from ddnn.report.files import write_bytes
 from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology, exit_name
-from ddnn.training.batches import Batch, batches, drop_bypassed, drop_devices, tensors
+from ddnn.training.batches import Batch, Everything, batches, drop_bypassed, drop_devices, tensors
 from ddnn.training.checkpoint import (
     History,
     Progress,
@@ -90,7 +90,7 @@ class Training:
     joint: Joint
     optimizer: torch.optim.Optimizer
     loss_of: JointLoss
-    train: Batch
+    train: Everything
     validation: MultiView
     seed: int
     chosen: State

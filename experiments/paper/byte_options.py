@@ -157,7 +157,7 @@ def moved_to_cloud(joint: Joint, topology: Topology) -> Joint:
 
 def counted(bundle: Bundle, samples: MultiView, window: int) -> dict[str, Any]:
     """What a run through all nodes counts and answers."""
-    collector = run_inprocess(bundle, samples.views_NVCHW, window=window)
+    collector = run_inprocess(bundle, samples.views, window=window)
     sent = device_sample_bytes(link_counts(collector.accounts), bundle.topology)
     return {"bytes": {level: sent[level] for level in LEVELS}, "verdicts_N": collector.predicted_N}
 

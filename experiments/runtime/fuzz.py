@@ -288,7 +288,7 @@ def at_sockets(
         Options(rounds=rounds, window=WINDOW),
         Watcher(progress=attacker.watch),
     )
-    whole = run_inprocess(bundle, samples.views_NVCHW)
+    whole = run_inprocess(bundle, samples.views)
     for name in ("predicted_N", "exit_N"):
         wanted = np.tile(getattr(whole, name), rounds)
         check(np.array_equal(wanted, getattr(outcome.verdicts, name)), f"{name} changed")

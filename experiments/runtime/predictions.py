@@ -64,7 +64,7 @@ def simulated(
     bundle: Bundle, views: MultiView, profile: Profile, *, window: int, plan: FailurePlan
 ) -> dict[str, Any]:
     """The report of the simulation."""
-    laboratory = Laboratory(bundle, views.views_NVCHW, profile)
+    laboratory = Laboratory(bundle, views.views, profile)
     schedule = Schedule(
         topology=bundle.topology.name, samples=len(views), window=window, profile=profile
     )

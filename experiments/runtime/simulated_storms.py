@@ -115,8 +115,8 @@ class Place:
         _, bundle = random_network(topology, views, folder / name)
         self.name = name
         self.roles = {"collector": "collector"} | {n: v.role for n, v in topology.nodes.items()}
-        self.laboratory = Laboratory(bundle, views.views_NVCHW, Profile())
-        self.calm = Laboratory(bundle, views.views_NVCHW, CALM)
+        self.laboratory = Laboratory(bundle, views.views, Profile())
+        self.calm = Laboratory(bundle, views.views, CALM)
 
     def run(self, seed: int, *, window: int, samples: int, rate: float, calm: bool) -> Ran:
         """One seed."""

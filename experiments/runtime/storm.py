@@ -173,7 +173,7 @@ def storm(bundle: Bundle, window: int, minutes: float, seed: int) -> tuple[dict[
 
 def recomputed_otherwise(bundle: Bundle, samples: MultiView, found: Tallied) -> list[Answer]:
     """The answers that are not the masked network's, the first few printed."""
-    unequal = MaskedModel(bundle, samples.views_NVCHW).unequal(found.answers)
+    unequal = MaskedModel(bundle, samples.views).unequal(found.answers)
     for answer in unequal[:5]:
         print(f"unequal: {answer._asdict()}")
     return unequal

@@ -16,7 +16,10 @@ NPZ = {"kind": "npz", "path": "small.npz", "classes": ["car", "bus"]}
 TILES = {"kind": "tiles", "images": "digits", "rows": 2, "columns": 2}
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "kind": ({**NPZ, "kind": "zip"}, "kind is zip, want one of npz, folder, tiles, rendered"),
+    "kind": (
+        {**NPZ, "kind": "zip"},
+        "kind is zip, want one of npz, folder, table, tiles, rendered",
+    ),
     "no kind": ({"path": "x"}, "missing key 'kind'"),
     "typo": ({**NPZ, "clases": ["a", "b"]}, "clases: unknown key, did you mean 'classes'?"),
     "one class": ({**NPZ, "classes": ["car"]}, "classes: got ['car'], want at least 2 items"),

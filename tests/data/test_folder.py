@@ -62,6 +62,21 @@ def test_images_are_resized_if_asked(street: Path, write_card: CardWriter) -> No
     assert load(card).samples.views_NVCHW.shape == (4, 2, 1, 8, 8)
 
 
+def test_each_view_may_have_a_size_of_its_own(street: Path, write_card: CardWriter) -> None:
+    for sample in ("car/0001", "car/0002", "bus/0003"):
+        save(street / sample / "left.png", grey=7, size=(9, 5))
+    samples = load(write_card(**KEYS)).samples
+    assert samples.views.shapes == ((3, 5, 9), (3, 4, 6))
+    assert samples.labels_NV[3].tolist() == [ABSENT, 1]
+    assert (samples.views.arrays[0][:3, 0] == 7).all()
+
+
+def test_a_view_of_the_card_has_an_image(street: Path, write_card: CardWriter) -> None:
+    with pytest.raises(DataError, match="no image of view 'top' in any sample"):
+        load(write_card(**KEYS, views=["left", "right", "top"]))
+    assert street.is_dir()
+
+
 def test_jpeg_is_read(street: Path, write_card: CardWriter) -> None:
     (street / "car/0001/left.png").unlink()
     save(street / "car/0001/left.JPG", grey=200)

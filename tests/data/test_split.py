@@ -11,24 +11,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddnn.data import MultiView, Split
-from ddnn.data.card import AuthorsSplit, FileSplit, FrameSplit, SampleSplit
+from ddnn.data.card import AuthorsSplit, FileSplit, FrameSplit, SampleSplit, SubjectSplit
 from ddnn.data.source import Source
 from ddnn.data.split import (
     by_authors,
     by_file,
     by_frame,
     by_sample,
+    by_subject,
     divide,
     read_order,
     seeded_order,
 )
 from ddnn.errors import DataError
 
+SHARES = st.sampled_from([0.0, 0.1, 0.3])
 FRACTIONS = st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.33])
 
 
 def whole(split: Split) -> list[int]:
     return sorted(np.concatenate([split.train, split.validation, split.test]).tolist())
+
+
+@given(st.lists(st.integers(0, 9), min_size=5, max_size=60), SHARES, SHARES, st.integers(0, 99))
+def test_by_subject_puts_nobody_into_two_parts(
+    subjects: list[int], validation: float, test: float, seed: int
+) -> None:
+    subjects_N = np.array([0, 1, 2, 3, 4, 5, 6, *subjects])
+    rule = SubjectSplit(by="subject", validation=validation, test=test, seed=seed)
+    split = by_subject(subjects_N, rule)
+    assert whole(split) == list(range(len(subjects_N)))
+    parts = [{*subjects_N[part].tolist()} for part in (split.train, split.validation, split.test)]
+    assert sum(map(len, parts)) == len({*subjects_N.tolist()})
+    assert (len(parts[1]) > 0, len(parts[2]) > 0) == (validation > 0, test > 0)
 
 
 @given(st.integers(0, 300), st.integers(0, 2**63 - 1), FRACTIONS, FRACTIONS)

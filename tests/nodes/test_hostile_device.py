@@ -80,9 +80,9 @@ def test_what_a_liar_makes_up_costs_the_others_nothing_but_its_own_view(trained,
     """Verdicts are those of a run in which it is dead, on their way to every exit."""
     _, bundle, samples = trained
     plan = plan_of(bundle.topology, kills=[f"{LIAR}@0"])
-    wanted = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=window)
+    wanted = run_inprocess(bundle, samples.views, plan=plan, window=window)
     network = LiarsNetwork(Codec(bundle.topology, bundle.session))
-    found = run_inprocess(bundle, samples.views_NVCHW, window=window, network=network)
+    found = run_inprocess(bundle, samples.views, window=window, network=network)
     np.testing.assert_array_equal(found.present_NV, presence(plan, bundle.topology, SAMPLES))
     assert not found.degraded_N.any()
     for name in ("predicted_N", "exit_N", "entropy_N"):

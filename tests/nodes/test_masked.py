@@ -12,6 +12,7 @@ from ddnn.decision import decide
 from ddnn.nodes.masked import MaskedModel
 from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.topology import Topology, read_topology
+from ddnn.training.batches import view_tensors
 from ddnn.training.predict import taking_part
 
 SAMPLES = 40
@@ -50,11 +51,11 @@ def test_every_exit_answers_as_the_torch_network_with_the_same_parts(trained):
     }
     with torch.no_grad():
         wanted = trained.joint.forward(
-            torch.from_numpy(trained.samples.views_NVCHW),
+            view_tensors(trained.samples.views, torch.device("cpu")),
             torch.from_numpy(parts[:, : topology.views]),
             gone,
         )
-    model = MaskedModel(trained.bundle, trained.samples.views_NVCHW)
+    model = MaskedModel(trained.bundle, trained.samples.views)
     for name in topology.exits:
         found = model.recompute(name, range(SAMPLES), as_bits(parts))
         temperature = trained.bundle.manifest.exits[name].temperature
@@ -69,7 +70,7 @@ def test_every_exit_answers_as_the_torch_network_with_the_same_parts(trained):
 def right(train) -> tuple[Trained, MaskedModel, list[Answer]]:
     """A network, and answers of its last exit with all devices."""
     trained = train(HIERARCHIES["one edge"], SAMPLES)
-    model = MaskedModel(trained.bundle, trained.samples.views_NVCHW)
+    model = MaskedModel(trained.bundle, trained.samples.views)
     found = model.recompute("cloud", range(SAMPLES), [0b111] * SAMPLES)
     rows = zip(found.predicted_N.tolist(), found.entropy_N.tolist(), strict=True)
     return (

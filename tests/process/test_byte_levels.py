@@ -42,7 +42,7 @@ def ran(request, train: Trainer):
     views_NVCHW = np.where(black_NV[:, :, None, None, None], 0, samples.views_NVCHW)
     samples = replace(samples, views=views_NVCHW.astype(np.uint8))
     outcome = launch(bundle, samples, Options(free_ports=True))
-    return Trained(joint, bundle, samples), outcome, run_inprocess(bundle, samples.views_NVCHW)
+    return Trained(joint, bundle, samples), outcome, run_inprocess(bundle, samples.views)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO counts bytes on Linux")

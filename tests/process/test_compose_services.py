@@ -66,7 +66,7 @@ def test_the_services_commands_answer_every_sample_over_curve(tmp_path):
     assert node_processes(tmp_path) == []
     with (folder / "collector/report/verdicts.csv").open() as file:
         rows = list(csv.DictReader(file))
-    wanted = run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    wanted = run_inprocess(trained.bundle, trained.samples.views)
     assert [row["predicted"] for row in rows] == [topology.classes[k] for k in wanted.predicted_N]
     assert {row["exit"] for row in rows} == {"local", "cloud"}
     assert {row["degraded"] for row in rows} == {"0"}

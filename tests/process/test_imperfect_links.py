@@ -37,8 +37,8 @@ def test_the_same_bits_flip_in_processes_and_in_one_process(train):
     )
     options = Options(free_ports=True, window=1, plan=flips)
     found = launch(trained.bundle, trained.samples, options).verdicts
-    wanted = run_inprocess(trained.bundle, trained.samples.views_NVCHW, window=1, plan=flips)
-    healthy = run_inprocess(trained.bundle, trained.samples.views_NVCHW, window=1)
+    wanted = run_inprocess(trained.bundle, trained.samples.views, window=1, plan=flips)
+    healthy = run_inprocess(trained.bundle, trained.samples.views, window=1)
     np.testing.assert_array_equal(found.predicted_N, wanted.predicted_N)
     np.testing.assert_array_equal(found.present_NV, wanted.present_NV)
     assert (found.predicted_N != healthy.predicted_N).any()

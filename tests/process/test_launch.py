@@ -52,7 +52,7 @@ def six(train: Trainer):
     topology = patient(read_topology("six-cameras"))
     trained = train(topology, SAMPLES)
     outcome = launched(trained)
-    return trained, outcome, run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    return trained, outcome, run_inprocess(trained.bundle, trained.samples.views)
 
 
 def test_processes_answer_as_one_process_does(six):
@@ -187,7 +187,7 @@ def test_with_an_upper_node_gone_every_sample_is_answered(train, victim, left):
     verdicts = outcome.verdicts
     assert outcome.report["late_verdicts"] == 0
     assert {number: int((verdicts.exit_N[40:] == number).sum()) for number in left} == left
-    whole = run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    whole = run_inprocess(trained.bundle, trained.samples.views)
     np.testing.assert_array_equal(verdicts.predicted_N[:40], whole.predicted_N[:40])
     assert not verdicts.degraded_N[:40].any()
     lost_N = whole.exit_N[40:] == 1 if victim == "cloud" else np.ones(160, dtype=bool)
@@ -203,7 +203,7 @@ def test_a_gateway_that_dies_is_started_again(train):
     trained = train(topology, SAMPLES)
     plan = plan_of(topology, kills=["gateway@40"])
     outcome = launched(trained, plan=plan)
-    whole = run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    whole = run_inprocess(trained.bundle, trained.samples.views)
     np.testing.assert_array_equal(outcome.verdicts.predicted_N, whole.predicted_N)
     assert outcome.report["nodes"]["gateway"]["state"] == "running"
 

@@ -217,7 +217,7 @@ def test_hosts_with_their_own_network_answer_every_sample_while_one_is_cut_off(n
 
 def assert_whole_answers_equal(rows: list[dict[str, str]], hosts: Hosts) -> None:
     """Answers are those of one process; without the cloud, those it would give are degraded."""
-    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views_NVCHW)
+    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views)
     assert set(np.unique(whole.exit_N)) == {0, 1, 2}
     degraded_N = np.array([row["degraded"] == "1" for row in rows])
     assert degraded_N[CUT:HEALED].sum() > 20

@@ -100,7 +100,7 @@ def hosts(tmp_path: Path, train: Trainer) -> Iterator[TwoHosts]:
 def test_two_launchers_answer_as_one_process_does_and_end_together(hosts):
     far = hosts.start_far()
     outcome = hosts.launch()
-    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views_NVCHW)
+    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views)
     for name in ("predicted_N", "exit_N", "present_NV", "degraded_N"):
         np.testing.assert_array_equal(getattr(outcome.verdicts, name), getattr(whole, name))
     assert far.wait(10) == 0
@@ -178,7 +178,7 @@ def test_what_a_node_did_in_a_run_that_crashed_has_no_part_in_the_next(hosts):
     others = [name for name in (COLLECTOR, *hosts.topology.nodes) if name != "cloud"]
     wait_until(lambda: all(is_free(*address(hosts.topology, name)) for name in others))
     outcome = hosts.launch()
-    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views_NVCHW)
+    whole = run_inprocess(hosts.trained.bundle, hosts.trained.samples.views)
     for name in ("predicted_N", "exit_N", "present_NV", "degraded_N"):
         np.testing.assert_array_equal(getattr(outcome.verdicts, name), getattr(whole, name))
     to_cloud = {

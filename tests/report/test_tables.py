@@ -32,7 +32,7 @@ def report(tmp_path_factory) -> dict:
     topology = star_topology()
     trained = Trainer(tmp_path_factory.mktemp("bundles"))(topology, 40)
     plan = plan_of(topology, kills=["cam1@20"])
-    collector = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan)
+    collector = run_inprocess(trained.bundle, trained.samples.views, plan=plan)
     history, tally = History(Watcher()), Tally(tuple(topology.exits), topology.classes)
     for answer in collector.kept:
         tally.add(answer, int(trained.samples.fused_labels_N[answer.sample]))

@@ -72,7 +72,7 @@ def ran(request, train: Trainer) -> tuple[Topology, Trained, Recorder]:
     topology = CASES[request.param]
     joint, bundle, samples = train(topology, SAMPLES)
     samples = partly_black(samples)
-    collector = run_inprocess(bundle, samples.views_NVCHW)
+    collector = run_inprocess(bundle, samples.views)
     return topology, Trained(joint, bundle, samples), collector
 
 

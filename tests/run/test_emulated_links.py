@@ -27,7 +27,7 @@ def with_links(*links: dict) -> Topology:
 
 def ran(train: Trainer, topology: Topology, window: int = 1) -> Recorder:
     _, bundle, samples = train(topology, SAMPLES)
-    return run_inprocess(bundle, samples.views_NVCHW, window=window)
+    return run_inprocess(bundle, samples.views, window=window)
 
 
 def size(kind: Kind, topology: Topology) -> int:
@@ -110,5 +110,5 @@ def test_a_slow_way_to_the_collector_costs_no_account(train):
     _, bundle, samples = train(topology, SAMPLES)
     delay = {"at": {"sample": 5}, "node": "gateway", "kind": "delay"}
     plan = FailurePlan(topology="star", failures=(parse_failure(delay),))
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan)
+    collector = run_inprocess(bundle, samples.views, plan=plan)
     assert set(collector.accounts) == {"collector", *topology.nodes}

@@ -44,7 +44,7 @@ def trained(train: Trainer):
 
 @pytest.fixture(scope="module")
 def healthy(trained):
-    return run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    return run_inprocess(trained.bundle, trained.samples.views)
 
 
 def plan_for(topology: Topology, node: str, kind: str) -> FailurePlan:
@@ -59,7 +59,7 @@ def test_every_sample_is_answered_and_verdicts_before_and_after_are_the_healthy_
     trained, healthy, role, kind
 ) -> None:
     plan = plan_for(trained.bundle.topology, ROLES[role], kind)
-    found = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan)
+    found = run_inprocess(trained.bundle, trained.samples.views, plan=plan)
     assert (found.predicted_N != UNANSWERED).all()
     assert np.isfinite(found.latency_N).all()
     for part in (slice(0, BEGIN), slice(END, SAMPLES)):
@@ -72,7 +72,7 @@ def test_every_sample_is_answered_and_verdicts_before_and_after_are_the_healthy_
 def test_a_silenced_device_is_masked_for_as_long_as_the_plan_says(trained, kind) -> None:
     topology = trained.bundle.topology
     plan = plan_for(topology, "cam2", kind)
-    found = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan)
+    found = run_inprocess(trained.bundle, trained.samples.views, plan=plan)
     wanted_NV = presence(plan, topology, SAMPLES)
     assert np.array_equal(found.present_NV[:, 2], wanted_NV[:, 2])
 
@@ -88,14 +88,14 @@ def test_silence_is_noticed_within_four_heartbeats(train, role, kind) -> None:
     slow = {"at": {"seconds": 0}, "node": "cam0", "kind": "slow", "factor": 90}
     entry = {"at": {"seconds": 0.05}, "node": node, "kind": kind}
     plan = FailurePlan(topology=TOPOLOGY, failures=(parse_failure(slow), parse_failure(entry)))
-    found = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan, window=1)
+    found = run_inprocess(trained.bundle, trained.samples.views, plan=plan, window=1)
     (noticed,) = [gone for gone in found.gone if gone.node == node and not gone.back][:1]
     assert noticed.silent_s <= 4 * topology.heartbeat.interval_ms / 1000
 
 
 def test_a_sample_with_a_dead_device_takes_no_longer_than_the_deadline(trained) -> None:
     plan = plan_for(trained.bundle.topology, "cam2", "kill")
-    found = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan, window=1)
+    found = run_inprocess(trained.bundle, trained.samples.views, plan=plan, window=1)
     assert found.latency_N.max() <= 0.100 + 0.050
 
 
@@ -104,8 +104,8 @@ def test_every_shipped_plan_fits_its_topology_and_loses_no_sample(train, name) -
     plan = read_plan(name)
     trained = train(read_topology(plan.topology), 120)
     check_plan(plan, trained.bundle.topology, 120)
-    found = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan)
+    found = run_inprocess(trained.bundle, trained.samples.views, plan=plan)
     assert (found.predicted_N != UNANSWERED).all()
-    again = run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan)
+    again = run_inprocess(trained.bundle, trained.samples.views, plan=plan)
     assert np.array_equal(found.predicted_N, again.predicted_N)
     assert np.array_equal(found.present_NV, again.present_NV)

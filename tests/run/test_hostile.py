@@ -43,8 +43,8 @@ class HostileNetwork(MemoryNetwork):
 def runs(train):
     """The same run undisturbed and on a hostile network."""
     _, bundle, samples = train(star_topology(), SAMPLES)
-    quiet = run_inprocess(bundle, samples.views_NVCHW)
-    return quiet, run_inprocess(bundle, samples.views_NVCHW, network=HostileNetwork())
+    quiet = run_inprocess(bundle, samples.views)
+    return quiet, run_inprocess(bundle, samples.views, network=HostileNetwork())
 
 
 def test_nothing_that_is_damaged_or_repeated_changes_a_verdict(runs):

@@ -51,7 +51,7 @@ def ran(request, train):
     """A shipped topology, what was trained for it, and its undisturbed run."""
     topology = read_topology(request.param)
     trained = train(topology, SAMPLES // 3 if "resnet" in request.param else SAMPLES)
-    return topology, trained, run_inprocess(trained.bundle, trained.samples.views_NVCHW)
+    return topology, trained, run_inprocess(trained.bundle, trained.samples.views)
 
 
 def test_every_sample_is_answered_once(ran):
@@ -89,7 +89,7 @@ def test_exits_decide_by_their_temperatures(train):
 
 def test_the_window_does_not_change_verdicts(ran):
     _, trained, collector = ran
-    one = run_inprocess(trained.bundle, trained.samples.views_NVCHW, window=1)
+    one = run_inprocess(trained.bundle, trained.samples.views, window=1)
     assert equal_share(one, collector) == 1
 
 
@@ -148,7 +148,7 @@ def test_after_a_device_dies_verdicts_are_those_of_the_network_without_it(train,
     joint, bundle, samples = train(topology, SAMPLES)
     victim = topology.devices[1]
     plan = plan_of(topology, kills=[f"{victim}@{at}"])
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan)
+    collector = run_inprocess(bundle, samples.views, plan=plan)
     present_NV = presence(plan, topology, SAMPLES)
     wanted = offline(joint, bundle, samples, present_NV)
     np.testing.assert_array_equal(collector.present_NV, present_NV)
@@ -163,7 +163,7 @@ def test_a_dead_device_is_waited_for_once_and_then_no_more(train):
     topology = read_topology("six-cameras")
     _, bundle, samples = train(topology, SAMPLES)
     plan = plan_of(topology, kills=["cam4@50"])
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=8)
+    collector = run_inprocess(bundle, samples.views, plan=plan, window=8)
     deadline_s = topology.tiers[0].exit.deadline_ms / 1000
     assert collector.latency_N[:50].max() == 0
     assert collector.latency_N.max() <= 2 * deadline_s + 0.05
@@ -175,7 +175,7 @@ def test_with_all_devices_dead_every_sample_is_still_answered(train):
     topology = read_topology("c-devices-cloud")
     _, bundle, samples = train(topology, SAMPLES)
     plan = plan_of(topology, kills=[f"{device}@50" for device in topology.devices])
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan)
+    collector = run_inprocess(bundle, samples.views, plan=plan)
     assert (collector.predicted_N[50:] == PRIOR_CLASS).all()
     assert (collector.exit_N[50:] == NO_EXIT).all()
     assert collector.degraded_N.tolist() == [False] * 50 + [True] * 46
@@ -190,7 +190,7 @@ def test_while_no_device_is_heard_samples_wait_and_the_run_goes_on_when_one_is(t
     hang = {"at": {"seconds": 0.5}, "for": {"seconds": 5}, "kind": "hang"}
     entries = [slow, *(hang | {"node": name} for name in topology.devices)]
     plan = FailurePlan(topology=topology.name, failures=tuple(map(parse_failure, entries)))
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=2)
+    collector = run_inprocess(bundle, samples.views, plan=plan, window=2)
     assert not (collector.exit_N == NO_EXIT).any()
     assert collector.paused_s == pytest.approx(5, abs=0.5)
     assert (collector.predicted_N >= 0).all()
@@ -200,9 +200,9 @@ def test_while_no_device_is_heard_samples_wait_and_the_run_goes_on_when_one_is(t
 def test_after_any_upper_node_dies_every_sample_is_answered_by_what_is_left(train, name, victim):
     topology = unattended(read_topology(name))
     _, bundle, samples = train(topology, SAMPLES)
-    whole = run_inprocess(bundle, samples.views_NVCHW)
+    whole = run_inprocess(bundle, samples.views)
     plan = plan_of(topology, kills=[f"{victim}@48"])
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan)
+    collector = run_inprocess(bundle, samples.views, plan=plan)
     assert (collector.predicted_N >= 0).all()
     assert equal_share_of(collector, whole, slice(0, 48)) == 1
     holders = [tier.exit.at for tier in topology.exits.values()]
@@ -215,9 +215,9 @@ def test_after_any_upper_node_dies_every_sample_is_answered_by_what_is_left(trai
 def test_a_fallback_answers_what_a_dead_edge_would_have_passed_on(train):
     topology = unattended(read_topology("edge-fallback"))
     _, bundle, samples = train(topology, SAMPLES)
-    whole = run_inprocess(bundle, samples.views_NVCHW)
+    whole = run_inprocess(bundle, samples.views)
     plan = plan_of(topology, kills=["edge0@20"])
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=8)
+    collector = run_inprocess(bundle, samples.views, plan=plan, window=8)
     assert (collector.predicted_N >= 0).all()
     assert equal_share_of(collector, whole, slice(0, 20)) == 1
     assert collector.gone[0].sample > 20  # what was sent before that was sent in vain
@@ -229,9 +229,9 @@ def test_a_gateway_that_is_started_again_loses_nothing(train):
     topology = read_topology("six-cameras")
     assert topology.nodes["gateway"].restart == "always"
     _, bundle, samples = train(topology, SAMPLES)
-    whole = run_inprocess(bundle, samples.views_NVCHW)
+    whole = run_inprocess(bundle, samples.views)
     plan = plan_of(topology, kills=["gateway@48"])
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan)
+    collector = run_inprocess(bundle, samples.views, plan=plan)
     assert equal_share(collector, whole) == 1
 
 
@@ -243,7 +243,7 @@ def test_the_same_kills_give_the_same_verdicts(train):
     topology = read_topology("six-cameras")
     _, bundle, samples = train(topology, SAMPLES)
     plan = plan_of(topology, kills=["cam0@30", "cam3@30", "cloud@70"])
-    one, other = (run_inprocess(bundle, samples.views_NVCHW, plan=plan) for _ in range(2))
+    one, other = (run_inprocess(bundle, samples.views, plan=plan) for _ in range(2))
     assert equal_share(one, other) == 1
     assert one.gone == other.gone
 
@@ -252,7 +252,7 @@ def test_a_device_that_comes_back_has_a_part_in_answers_again(train):
     topology = read_topology("six-cameras")
     joint, bundle, samples = train(topology, SAMPLES)
     plan = plan_of(topology, kills=["cam4@20", "cam1@30"], recovers=["cam4@60"])
-    collector = run_inprocess(bundle, samples.views_NVCHW, plan=plan, window=8)
+    collector = run_inprocess(bundle, samples.views, plan=plan, window=8)
     present_NV = presence(plan, topology, SAMPLES)
     np.testing.assert_array_equal(collector.present_NV, present_NV)
     wanted = offline(joint, bundle, samples, present_NV)
@@ -265,7 +265,7 @@ def test_any_number_of_devices(tmp_path, devices):
     samples = random_views(topology, 20)
     joint = random_joint(topology, samples)
     bundle = random_bundle(tmp_path / "bundle", joint, samples)
-    collector = run_inprocess(bundle, samples.views_NVCHW)
+    collector = run_inprocess(bundle, samples.views)
     np.testing.assert_array_equal(
         collector.predicted_N, offline(joint, bundle, samples).predicted_N
     )
@@ -274,6 +274,6 @@ def test_any_number_of_devices(tmp_path, devices):
 @pytest.mark.parametrize("window", [MAX_ROWS, MAX_ROWS + 1, 256])
 def test_windows_larger_than_a_message(train, window):
     trained = train(star_topology(), 600)
-    collector = run_inprocess(trained.bundle, trained.samples.views_NVCHW, window=window)
+    collector = run_inprocess(trained.bundle, trained.samples.views, window=window)
     wanted = offline(trained.joint, trained.bundle, trained.samples)
     np.testing.assert_array_equal(collector.predicted_N, wanted.predicted_N)

@@ -34,7 +34,7 @@ def ran(train) -> tuple[Trained, Recorder]:
     """A run in which cam1 dies, so that a few samples wait for it."""
     trained = train(STAR, 60)
     plan = plan_of(STAR, kills=["cam1@20"])
-    return trained, run_inprocess(trained.bundle, trained.samples.views_NVCHW, plan=plan, window=4)
+    return trained, run_inprocess(trained.bundle, trained.samples.views, plan=plan, window=4)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_latencies_are_those_of_each_exits_own_samples_in_ms(train):
     """Features take 40 ms more to the cloud."""
     slow = [{"from": f"cam{view}", "to": "cloud", "latency_ms": 40} for view in range(3)]
     trained = train(patient(star_topology(links=slow)), 60)
-    collector = run_inprocess(trained.bundle, trained.samples.views_NVCHW, window=1)
+    collector = run_inprocess(trained.bundle, trained.samples.views, window=1)
     found = reported(trained, collector)["latency_ms"]
     assert all(value == pytest.approx(0, abs=0.01) for value in found["local"].values())
     assert all(39.8 <= value < 80 for value in found["cloud"].values())

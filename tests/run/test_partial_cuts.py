@@ -66,7 +66,7 @@ def model_of(train):
     def find(name: str) -> tuple[Trained, MaskedModel]:
         if name not in known:
             trained = train(LIVELY[name], SAMPLES)
-            known[name] = trained, MaskedModel(trained.bundle, trained.samples.views_NVCHW)
+            known[name] = trained, MaskedModel(trained.bundle, trained.samples.views)
         return known[name]
 
     return find
@@ -79,7 +79,7 @@ def run(trained: Trained, *failures: dict, network: MemoryNetwork | None = None)
     topology = trained.bundle.topology
     entries = tuple(map(parse_failure, failures))
     plan = FailurePlan(topology=topology.name, failures=entries)
-    views = trained.samples.views_NVCHW
+    views = trained.samples.views
     return run_inprocess(
         trained.bundle, views, plan=plan, window=WINDOW, network=network, load_engine=load_once
     )

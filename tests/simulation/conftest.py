@@ -15,7 +15,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 def laboratory(train: Trainer) -> Laboratory:
     """Three devices, a gateway, a cloud."""
     trained = train(star_topology(), 60)
-    return Laboratory(trained.bundle, trained.samples.views_NVCHW, Profile())
+    return Laboratory(trained.bundle, trained.samples.views, Profile())
 
 
 @pytest.fixture(scope="session")

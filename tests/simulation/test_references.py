@@ -14,7 +14,7 @@ SHIPPED = [name for name in MEASURED if "resnet" not in name]
 
 
 def run(trained, *, wire: bool, window: int = 8) -> Result:
-    laboratory = Laboratory(trained.bundle, trained.samples.views_NVCHW, Profile(), wire=wire)
+    laboratory = Laboratory(trained.bundle, trained.samples.views, Profile(), wire=wire)
     schedule = Schedule(
         topology=trained.bundle.topology.name, samples=len(trained.samples), window=window
     )
@@ -47,7 +47,7 @@ def test_references_change_no_verdict_and_no_byte(name, train):
 @pytest.mark.parametrize("window", [1, 256])
 def test_verdicts_are_those_of_the_run_in_one_process(window, train):
     trained = train(star_topology(), 60)
-    collector = run_inprocess(trained.bundle, trained.samples.views_NVCHW, window=window)
+    collector = run_inprocess(trained.bundle, trained.samples.views, window=window)
     answers = sorted(run(trained, wire=False, window=window).answers)
     assert [answer.predicted for answer in answers] == collector.predicted_N.tolist()
     assert [answer.exit for answer in answers] == collector.exit_N.tolist()

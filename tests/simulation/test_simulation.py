@@ -51,7 +51,7 @@ def test_twenty_thousand_samples_in_a_storm(laboratory):
 def test_shipped_topologies_in_a_storm(name, seed, train):
     topology = read_topology(name)
     trained = train(topology, 60)
-    laboratory = Laboratory(trained.bundle, trained.samples.views_NVCHW, Profile())
+    laboratory = Laboratory(trained.bundle, trained.samples.views, Profile())
     schedule = Schedule(topology=name, seed=seed, samples=400, window=4, shifted_clocks=True)
     assert run_seed(laboratory, schedule, storm_per_s=10).broken is None
 
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_report(train):
     trained = train(star_topology(), 60)
 
     def report() -> str:
-        laboratory = Laboratory(trained.bundle, trained.samples.views_NVCHW, Profile())
+        laboratory = Laboratory(trained.bundle, trained.samples.views, Profile())
         schedule = Schedule(topology="star", seed=3, samples=400, shifted_clocks=True)
         ran = run_seed(laboratory, schedule, storm_per_s=20)
         outcome = outcome_of(ran.result, laboratory, schedule, trained.samples.fused_labels_N)

@@ -48,7 +48,7 @@ def run_folder(tmp_path_factory) -> Path:
 def test_the_bundle_answers_as_the_torch_network_does(run_folder):
     run, bundle = open_run(run_folder), load_bundle(run_folder)
     samples = run.load_data().samples
-    here, there = run_inprocess(bundle, samples.views_NVCHW), offline(run.joint, bundle, samples)
+    here, there = run_inprocess(bundle, samples.views), offline(run.joint, bundle, samples)
     np.testing.assert_array_equal(here.predicted_N, there.predicted_N)
     np.testing.assert_array_equal(here.exit_N, there.exit_N)
     equality = bundle.manifest.training["equality"]

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-import numpy as np
-
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
+from ddnn.data.storage import save
 from ddnn.errors import TransportError
 from ddnn.live.feed import Feed
 from ddnn.nodes.build import takeover_s
@@ -236,7 +235,7 @@ def put_views(workplace: Workplace, device: str, topology: Topology, samples: Mu
     Raises LaunchError where the disk is full.
     """
     views_NCHW = samples.views.arrays[topology.view_number(device)]
-    return str(workplace.put(f"{device}.npy", lambda path: np.save(path, views_NCHW)))
+    return str(workplace.put(f"{device}.npy", lambda path: save(path, views_NCHW)))
 
 
 def save_views(folder: Path, device: str, topology: Topology, samples: MultiView) -> str:
