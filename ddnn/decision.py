@@ -102,14 +102,17 @@ def score_counts(scores_NK: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.bincount(bins_N, minlength=SCORE_BINS)
 
 
-def is_sure(entropy_N: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:
+def is_sure(
+    entropy_N: NDArray[np.float32], threshold: float | NDArray[np.float32] | None
+) -> NDArray[np.bool_]:
     """Where an exit answers: strictly below its threshold (paper, figure 4); None: always.
 
-    A threshold of 1 also admits an entropy of exactly 1: table II exits all samples at T = 1.
+    threshold: of all samples, or of each. One of 1 also admits an entropy of exactly 1: table II
+    exits all samples at T = 1.
     """
-    if threshold is None or threshold >= 1:
+    if threshold is None:
         return np.ones(len(entropy_N), dtype=bool)
-    return np.asarray(entropy_N < threshold)
+    return np.asarray((entropy_N < threshold) | (np.asarray(threshold) >= 1))
 
 
 def softmax(logits_NK: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:

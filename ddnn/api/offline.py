@@ -21,7 +21,7 @@ from ddnn.run.outcome import failure_entry
 from ddnn.study.jobs_folder import Show
 from ddnn.study.subsets import OnEngine
 from ddnn.topology import Topology, read_topology
-from ddnn.training.calibrate import Calibration, Goal
+from ddnn.training.calibrate import Calibration, Goal, too_few
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.failures import FOLDER, SUBSETS, failures_run
 from ddnn.training.fit import OnEpoch
@@ -62,7 +62,8 @@ def train(
     loaded = load(data)
     check_fits(checked, loaded.samples, card=data, wanted_by=source)
     check_trainable(loaded, card=data)
-    for line in (*gaps(loaded), seen_by_whom(checked, loaded.samples)):
+    few = too_few(len(loaded.split.validation) or len(loaded.split.train), exits=len(checked.exits))
+    for line in (*gaps(loaded), *few, seen_by_whom(checked, loaded.samples)):
         say(f"{data}: {line}")
     return train_run(
         Path(out),
@@ -150,7 +151,8 @@ def calibrate(
 
     accuracy: wanted share of right answers, with the fewest bytes. payload_bytes: most a device
     may send a sample, with the best accuracy. early_share: least share answered below the last
-    exit. At most one of them; without: as many early answers as cost half a point of accuracy.
+    exit. At most one of them; without: as many early answers as cost half a point against the last
+    exit, and another threshold for when a device is lost.
     Writes the rules into the run's bundle; `open_run` reads them.
     Raises ConfigError for a goal that cannot be met, naming the nearest that can.
     """

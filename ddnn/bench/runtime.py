@@ -72,9 +72,7 @@ def leaving_at(bundle: Bundle, name: str) -> Iterator[Bundle]:
         copy = Path(folder) / "bundle"
         shutil.copytree(bundle.folder, copy)
         rules = {
-            other: rule
-            if rule.threshold is None
-            else rule.model_copy(update={"threshold": 1.0 if other == name else 0.0})
+            other: rule if rule.threshold is None else rule.always(1.0 if other == name else 0.0)
             for other, rule in bundle.manifest.exits.items()
         }
         manifest = bundle.manifest.model_copy(update={"exits": rules})

@@ -25,6 +25,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ddnn.coding.entropy import CONTEXTS
@@ -38,10 +40,27 @@ WEIGHTS = "weights.safetensors"
 
 
 class ExitRule(Model):
-    """How an exit decides: see ddnn.decision."""
+    """How an exit decides: see ddnn.decision. threshold_lost: where a view has no part."""
 
     threshold: float | None = Field(ge=0, le=1)
     temperature: float = Field(1.0, gt=0, le=1000)
+    threshold_lost: float | None = Field(None, ge=0, le=1, description="default: the threshold")
+
+    def thresholds(self, whole_N: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+        """Of each sample, by whether all views have a part in it; None: the exit always answers."""
+        if self.threshold is None:
+            return None
+        lost = self.threshold if self.threshold_lost is None else self.threshold_lost
+        return np.where(whole_N, self.threshold, lost).astype(np.float32)  # as entropies are
+
+    def threshold_for(self, *, is_whole: bool) -> float | None:
+        """As `thresholds`, of one sample."""
+        is_other = not is_whole and self.threshold_lost is not None
+        return self.threshold_lost if is_other and self.threshold is not None else self.threshold
+
+    def always(self, threshold: float) -> ExitRule:
+        """The same with this threshold, whoever is lost."""
+        return self.model_copy(update={"threshold": threshold, "threshold_lost": None})
 
 
 class Manifest(Model):

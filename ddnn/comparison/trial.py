@@ -44,14 +44,14 @@ def sent(trained: Trained, task: Task) -> Messages:
 
     Raises ConfigError where that is not one message a round and sample.
     """
-    views_NVCHW = task.test.views_NVCHW
+    samples = len(task.test)
     found = []
-    for device in range(task.devices):
-        rounds = trained.encode(device, views_NVCHW[:, device].copy())
+    for device, views_NCHW in enumerate(task.test.views.arrays):
+        rounds = trained.encode(device, views_NCHW.copy())
         counts = [len(messages) for messages in rounds]
-        if counts != [len(views_NVCHW)] * trained.rounds:
+        if counts != [samples] * trained.rounds:
             raise ConfigError(
-                f"{task.name}: encode gives {counts} messages, want {len(views_NVCHW)} in each of "
+                f"{task.name}: encode gives {counts} messages, want {samples} in each of "
                 f"{trained.rounds} rounds"
             )
         found.append(rounds)

@@ -224,7 +224,14 @@ def _exit_maker(
 
     def make(_roll: Roll) -> ExitPart:
         gather = _score_gather(members, tier, topology, events)
-        return ExitPart(gather, engine, lambda: rules[name], deeper, prior_class=prior_class)
+        return ExitPart(
+            gather,
+            engine,
+            lambda: rules[name],
+            deeper,
+            views=topology.views,
+            prior_class=prior_class,
+        )
 
     return make
 

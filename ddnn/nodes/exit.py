@@ -5,7 +5,7 @@ Axes: N samples, M members of the tier, V views, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,11 +42,14 @@ class ExitPart:
         rule: Callable[[], ExitRule],
         deeper: Deeper | None,
         *,
+        views: int,
         prior_class: int,
     ) -> None:
-        """rule: asked for each batch, it may change. deeper: None at the last exit. prior_class:
-        the answer where nobody sees anything."""
+        """rule: asked for each batch, it may change. deeper: None at the last exit. views: how many
+        there are, the answer's bits where all have a part. prior_class: the answer where nobody
+        sees anything."""
         self._prior_class = prior_class
+        self._everybody = (1 << views) - 1
         self._gather = gather
         self._engine = engine
         self._rule = rule
@@ -75,7 +78,7 @@ class ExitPart:
     def _decide(self, batch: ClosedWindows) -> list[Outgoing]:
         inputs = {"scores": batch.stacked, "present": batch.present_NM}
         logits_NK = self._engine.run(inputs)["logits"]
-        predicted_N, entropy_N, probability_N, sure_N = self._decided(logits_NK)
+        predicted_N, entropy_N, probability_N, sure_N = self._decided(logits_NK, batch.views_N)
         for row, views in enumerate(batch.views_N):
             if not views:
                 predicted_N[row], sure_N[row] = self._prior_class, True
@@ -94,16 +97,18 @@ class ExitPart:
         return outgoing
 
     def _decided(
-        self, logits_NK: NDArray[np.float32]
+        self, logits_NK: NDArray[np.float32], views_N: Sequence[int]
     ) -> tuple[list[int], list[float], list[float], list[bool]]:
         """Class, entropy, probability, and whether that is sure enough."""
         rule = self._rule()
-        threshold = rule.threshold if self._deeper else None
         if len(logits_NK) == 1:
             predicted, entropy, probability = decide_one(logits_NK[0].tolist(), rule.temperature)
-            return [predicted], [entropy], [probability], [is_sure_of_one(entropy, threshold)]
+            own = rule.threshold_for(is_whole=views_N[0] == self._everybody)
+            sure = is_sure_of_one(entropy, own if self._deeper else None)
+            return [predicted], [entropy], [probability], [sure]
         found = decide(logits_NK, rule.temperature)
-        sure_N = is_sure(found.entropy_N, threshold)
+        whole_N = np.array([views == self._everybody for views in views_N])
+        sure_N = is_sure(found.entropy_N, rule.thresholds(whole_N) if self._deeper else None)
         predicted_N, entropy_N, probability_N = (values_N.tolist() for values_N in found)
         return predicted_N, entropy_N, probability_N, sure_N.tolist()
 

@@ -15,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import DdnnError
 from ddnn.nodes.masked import NEAR
 from ddnn.report.verdicts import NO_EXIT, Answer
@@ -82,7 +83,7 @@ class Promises:
         self._some_device = [frozenset({device, *upper}) for device in topology.devices]
         self._progress = (0, 0.0)  # samples answered, and since when no more
         self._exits = tuple(topology.exits)
-        self._thresholds: tuple[float | None, ...] = ()
+        self._rules: tuple[ExitRule, ...] = ()
         self._exit_s = topology.collector.answer_ms / 1000 * len(self._exits)
         self._answer_s = topology.collector.answer_ms / 1000 * (len(self._exits) + 1)
         tiers = [tier.name for tier in topology.tiers]
@@ -105,9 +106,9 @@ class Promises:
 
     # a run and its answers
 
-    def begun(self, run: int, thresholds: tuple[float | None, ...]) -> None:
+    def begun(self, run: int, rules: tuple[ExitRule, ...]) -> None:
         """A new run: its samples count anew."""
-        self._run, self._thresholds = run, thresholds
+        self._run, self._rules = run, rules
         self._answered = set()
 
     def answered(self, answer: Answer) -> None:
@@ -183,7 +184,8 @@ class Promises:
         )
 
     def _check_sure(self, answer: Answer) -> None:
-        threshold = self._thresholds[answer.exit]
+        is_whole = answer.views == (1 << self._topology.views) - 1
+        threshold = self._rules[answer.exit].threshold_for(is_whole=is_whole)
         if answer.degraded or threshold is None or threshold >= 1:
             return
         if answer.entropy >= threshold:

@@ -82,9 +82,7 @@ class Simulation:
         self._schedule = schedule
         self._bundle = laboratory.bundle
         self._topology = topology = self._bundle.topology
-        self._thresholds = tuple(
-            self._bundle.manifest.exits[name].threshold for name in topology.exits
-        )
+        self._rules = tuple(self._bundle.manifest.exits[name] for name in topology.exits)
         self._scheduler = scheduler = Scheduler()
         profile = schedule.profile
         self._random = random.Random(f"run {schedule.seed}")
@@ -220,7 +218,7 @@ class Simulation:
         halts = [a.sample for a in self._by_sample if a.sample is not None and a.sample < left]
         loop = Loop(COLLECTOR, self._scheduler, self._network, self._core(COLLECTOR))
         offset_s = self._offsets_s[self._hosts[COLLECTOR]]
-        self._promises.begun(run, self._thresholds)
+        self._promises.begun(run, self._rules)
         self._promises.started(COLLECTOR, run)
         mailbox = Watched(
             COLLECTOR,

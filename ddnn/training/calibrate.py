@@ -8,31 +8,37 @@ Axes: N samples, V views, K classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
 from ddnn.decision import decide
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
+from ddnn.report.verdicts import Verdicts
 from ddnn.training.payload import DevicePayload, device_payload, feature_bytes
-from ddnn.training.predict import Logits, answer, fuse, perceive, taking_part
+from ddnn.training.predict import Logits, answer, classes_at, fuse, perceive, taking_part
+from ddnn.training.temperature import temperature
 
-TEMPERATURES = (0.05, 20.0)
-SMOOTHING = 0.01
 SLACK = 0.005
+ROUNDING = 1e-9
 TIE = 1e-5
 """Entropies closer than this may change places between torch and ONNX Runtime."""
 EARLY_AT_MOST = 0.95
-"""Without a goal, early exits may cost half a point of validation accuracy, and at least one
+"""Without a goal, early exits may cost half a point against the last exit, and at least one
 validation sample in twenty goes on: validation frames look like the training's, so that exits
 are surer of them than of what comes later."""
+SPREAD = 1.28
+"""Standard errors by which what a threshold costs on validation samples is held to be worse: with
+90 % certainty it is no worse."""
+UNSEEN = 0.5
+"""Samples on which, beside those seen, an early answer is held to be wrong where the last exit is
+right. So with fewer than 100 samples, which cannot tell half a point, everything goes on."""
 
 
 CalibrationSplit = Literal["validation", "train"]
@@ -46,7 +52,7 @@ class Goal(NamedTuple):
     accuracy: 0 to 1, reached with as few bytes as possible.
     payload_bytes: per device and sample, kept with as much accuracy as possible.
     early_share: 0 to 1, of samples answered below the last exit, at least.
-    None of them: as many samples as possible answered early, see SLACK and EARLY_AT_MOST.
+    None of them: as many samples as possible answered early, see `careful` and EARLY_AT_MOST.
     """
 
     accuracy: float | None = None
@@ -80,6 +86,26 @@ class Patterns(NamedTuple):
     payload: DevicePayload
     prior_class: int
 
+    def rows(self, chosen: slice) -> Patterns:
+        """Some of them; the payload is still that of all devices."""
+        numbers = np.arange(len(self.samples))[chosen]
+        return self._replace(
+            logits={name: x_NK[chosen] for name, x_NK in self.logits.items()},
+            samples=self.samples.take(numbers),
+            present_NV=self.present_NV[chosen],
+            whole=min(self.whole, len(numbers)),
+        )
+
+    def answer(self, rules: Mapping[str, ExitRule]) -> Verdicts:
+        """What the rules make of them."""
+        return answer(
+            self.logits,
+            rules,
+            samples=self.samples,
+            present_NV=self.present_NV,
+            prior_class=self.prior_class,
+        )
+
 
 class Calibration(NamedTuple):
     """The rules, and what they cost and give on the split's samples. The last has no threshold."""
@@ -109,17 +135,76 @@ def calibrate(
     nearest.
     """
     patterns = loss_patterns(joint, samples, prior_class=prior_class)
-    return calibrate_patterns(patterns, goal, split)
+    return calibrate_patterns(patterns, goal, split, knows_lost=not joint.topology.skips_absent)
 
 
 def calibrate_patterns(
-    patterns: Patterns, goal: Goal, split: CalibrationSplit = "validation"
+    patterns: Patterns,
+    goal: Goal,
+    split: CalibrationSplit = "validation",
+    *,
+    knows_lost: bool = True,
 ) -> Calibration:
-    """As `calibrate`, of what is computed once for several goals."""
+    """As `calibrate`, of what is computed once for several goals.
+
+    knows_lost: whether who takes no part is lost; not where a device says nothing of a black view.
+    """
     labels_N = patterns.samples.fused_labels_N
     temperatures = {name: temperature(x_NK, labels_N) for name, x_NK in patterns.logits.items()}
-    point = choose(curve(patterns, temperatures), goal, split)
-    return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point, split)
+    if goal != Goal():
+        point = choose(curve(patterns, temperatures), goal, split)
+        return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point, split)
+    whole = patterns.rows(slice(0, patterns.whole))
+    threshold = careful(whole, temperatures)
+    rules = rules_for(patterns.logits, temperatures, threshold)
+    lost = patterns.rows(slice(patterns.whole, None))
+    if knows_lost and len(lost.samples):
+        rules = with_lost(rules, choose(curve(lost, temperatures), goal, split).threshold)
+    return Calibration(rules, point_of(patterns, rules, threshold), split)
+
+
+def careful(whole: Patterns, temperatures: Mapping[str, float]) -> float:
+    """The highest common threshold up to which early exits cost, with some certainty, at most
+    SLACK against the last exit, on samples with all devices. See SPREAD and UNSEEN.
+
+    Samples are few: of the thresholds that cost nothing on them the highest is one that the next
+    samples show to cost something. So what is not seen counts, and a threshold counts only if
+    all below it do.
+    """
+    last_N = classes_at(whole.logits, whole.present_NV, whole.prior_class)[list(whole.logits)[-1]]
+    right_N = (last_N == whole.samples.fused_labels_N).astype(float)
+    chosen = 0.0
+    for threshold in candidates(whole.logits, temperatures):
+        verdicts = whole.answer(rules_for(whole.logits, temperatures, threshold))
+        early = float(((verdicts.exit_N >= 0) & (verdicts.exit_N < len(whole.logits) - 1)).mean())
+        gain_N = verdicts.correct_N - right_N
+        error = float(gain_N.std()) / math.sqrt(len(gain_N))
+        sure = float(gain_N.mean()) - SPREAD * error - UNSEEN / len(gain_N)
+        if threshold and (sure < -SLACK - ROUNDING or early > EARLY_AT_MOST):
+            break
+        chosen = threshold
+    return chosen
+
+
+def too_few(samples: int, *, exits: int) -> list[str]:
+    """A line where so many validation samples cannot tell what early exits cost."""
+    wanted = math.ceil(UNSEEN / SLACK)
+    if samples >= wanted or exits < 2:
+        return []
+    return [
+        f"only {samples} validation samples, want {wanted} to tell half a point: while all devices "
+        "are there, every sample goes on to the last exit (see ddnn calibrate --early-share)"
+    ]
+
+
+def with_lost(rules: dict[str, ExitRule], threshold: float) -> dict[str, ExitRule]:
+    """The same with this threshold of all exits but the last where a view has no part."""
+    return {
+        name: rule
+        if rule.threshold is None
+        else rule.model_copy(update={"threshold_lost": threshold})
+        for name, rule in rules.items()
+    }
 
 
 def loss_patterns(joint: Joint, samples: MultiView, *, prior_class: int) -> Patterns:
@@ -147,20 +232,6 @@ def loss_patterns(joint: Joint, samples: MultiView, *, prior_class: int) -> Patt
     )
 
 
-def temperature(logits_NK: NDArray[np.float32], labels_N: NDArray[np.int64]) -> float:
-    """Divides logits so that probabilities are as likely as the samples show.
-
-    The minimum of the cross entropy over one number. Source: Guo et al. 2017; the labels are
-    smoothed by 1 %, because samples without an error would ask for a temperature of 0.
-    """
-    logits, labels = torch.from_numpy(logits_NK).double(), torch.from_numpy(labels_N)
-    grid = np.geomspace(*TEMPERATURES, 241)
-    losses = [
-        float(F.cross_entropy(logits / value, labels, label_smoothing=SMOOTHING)) for value in grid
-    ]
-    return float(grid[int(np.argmin(losses))])
-
-
 def rules_for(
     logits: Logits, temperatures: Mapping[str, float], threshold: float
 ) -> dict[str, ExitRule]:
@@ -177,29 +248,30 @@ def rules_for(
 def curve(patterns: Patterns, temperatures: Mapping[str, float]) -> list[Point]:
     """From threshold 0 (nothing exits early) to 1 (everything), at most 200 in between."""
     logits = patterns.logits
+    return [
+        point_of(patterns, rules_for(logits, temperatures, threshold), threshold)
+        for threshold in candidates(logits, temperatures)
+    ]
+
+
+def candidates(logits: Logits, temperatures: Mapping[str, float]) -> list[float]:
+    """Common thresholds between the entropies that occur, from 0 to 1."""
     names = list(logits)[:-1]
     entropies = [decide(logits[name], temperatures[name]).entropy_N for name in names]
-    thresholds = [0.0, *between(np.concatenate(entropies)), 1.0] if names else [1.0]
-    points = []
-    for threshold in thresholds:
-        verdicts = answer(
-            logits,
-            rules_for(logits, temperatures, threshold),
-            samples=patterns.samples,
-            present_NV=patterns.present_NV,
-            prior_class=patterns.prior_class,
-        )
-        exit_N = verdicts.exit_N[: patterns.whole]
-        local_N = exit_N == (0 if "local" in logits else None)
-        points.append(
-            Point(
-                threshold,
-                float(verdicts.correct_N.mean()),
-                float(((exit_N >= 0) & (exit_N < len(logits) - 1)).mean()),
-                patterns.payload.mean(np.asarray(local_N)),
-            )
-        )
-    return points
+    return [0.0, *between(np.concatenate(entropies)), 1.0] if names else [1.0]
+
+
+def point_of(patterns: Patterns, rules: Mapping[str, ExitRule], threshold: float) -> Point:
+    """What these rules, with this threshold where all devices are present, cost and give."""
+    verdicts = patterns.answer(rules)
+    exit_N = verdicts.exit_N[: patterns.whole]
+    local_N = exit_N == (0 if "local" in patterns.logits else None)
+    return Point(
+        threshold,
+        float(verdicts.correct_N.mean()),
+        float(((exit_N >= 0) & (exit_N < len(patterns.logits) - 1)).mean()),
+        patterns.payload.mean(np.asarray(local_N)),
+    )
 
 
 def between(entropies_N: NDArray[np.float32], most: int = 200) -> list[float]:

@@ -228,7 +228,8 @@ def _ties(logits: Logits, rules: Mapping[str, ExitRule]) -> NDArray[np.bool_]:
     near = [
         np.abs(decide(logits_NK, rules[name].temperature).entropy_N - threshold) < TIE
         for name, logits_NK in logits.items()
-        if (threshold := rules[name].threshold) is not None
+        for threshold in (rules[name].threshold, rules[name].threshold_lost)
+        if threshold is not None
     ]
     first = next(iter(logits.values()))
     return np.asarray(np.any(near, axis=0)) if near else np.zeros(len(first), dtype=np.bool_)

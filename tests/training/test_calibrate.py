@@ -19,8 +19,8 @@ from ddnn.training.calibrate import (
     curve,
     loss_patterns,
     rules_for,
-    temperature,
 )
+from ddnn.training.temperature import temperature
 
 POINTS = [
     Point(threshold=0.0, accuracy=0.98, early_share=0.0, payload_bytes=140),
