@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from experiments.early_exit import eeoi_bits, eeoi_limits
 from experiments.early_exit.eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
 from experiments.hybrid.hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
-from experiments.paper import ablation, baselines, image_codes, max_clouds, tiles
+from experiments.paper import ablation, baselines, calibration, image_codes, max_clouds, tiles
 from experiments.paper.byte_options import STEPS
 from experiments.paper.failures import SURVIVALS
 
@@ -114,7 +114,31 @@ def gains(results: str, measure: str) -> Table:
     )
 
 
+def early_exits() -> Table:
+    """What rules for early exits gain on the last exit, on two cards."""
+    rules = (calibration.FORMER, calibration.CAREFUL, calibration.ONE)
+    rows = {
+        f"`{preset}`, {count}, {rule}": (f"{preset}, {count}", rule)
+        for preset in calibration.PRESETS
+        for count in calibration.COUNTS
+        for rule in rules
+    }
+    columns = [
+        Column(f"{name}: {heading}", measure, f"calibration-{card}", short=True)
+        for name, card in (("digits", "digits"), ("EPFL by object", "epfl-by-object"))
+        for heading, measure in (
+            ("all there", "gain_points"),
+            ("one lost", "lost_points"),
+            ("early", "early"),
+            ("early, one lost", "early_lost"),
+            ("bytes", "payload_bytes"),
+        )
+    ]
+    return Table("calibration-digits", "training, samples, rule", rows, columns)
+
+
 TABLES = {
+    "calibration": early_exits(),
     "headline": Table(
         "ablation-epfl-by-object",
         "training",
