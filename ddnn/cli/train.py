@@ -82,6 +82,16 @@ class EpochDisplay:
 @click.option("--batch", type=click.IntRange(min=2), help="Samples an update.")
 @click.option("--learning-rate", type=FiniteRange(min=0, min_open=True))
 @click.option("--device-dropout", type=FiniteRange(0, 1, max_open=True))
+@click.option(
+    "--dropout-by",
+    type=click.Choice(["rate", "count"]),
+    help="count: every number of lost devices is as likely.",
+)
+@click.option(
+    "--distillation",
+    type=FiniteRange(0, 100),
+    help="Weight of answering without lost devices as with them.",
+)
 @click.option("--view-mixing", type=FiniteRange(0, 1))
 @click.option("--weight-decay", type=FiniteRange(0, 1))
 @click.option(

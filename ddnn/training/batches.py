@@ -110,7 +110,8 @@ def batches(everything: Everything, settings: Settings) -> Iterator[Batch]:
             case "crop":
                 views = changed_images(views, labels, lambda images, _: shift_and_mirror(images))
         if settings.device_dropout:
-            present = drop_devices(present, settings.device_dropout)
+            drop = drop_devices if settings.dropout_by == "rate" else drop_count
+            present = drop(present, settings.device_dropout)
         yield Batch(views, labels, fused, present)
 
 
@@ -211,3 +212,16 @@ def drop_devices(present_NV: Tensor, mean_share: float) -> Tensor:
     none_N = ~kept_NV.any(dim=1, keepdim=True)
     kept_NV |= none_N & (torch.arange(views) == spared_N1)
     return present_NV & kept_NV.to(present_NV.device)
+
+
+def drop_count(present_NV: Tensor, mean_share: float) -> Tensor:
+    """Removes a random set of devices from each sample; at least one stays.
+
+    How many is uniform from 0 to 2 x mean_share of them (at most all but one): each number of
+    losses is learnt as often as the others, whole samples included.
+    """
+    count, views = present_NV.shape
+    most = min(round(2 * mean_share * views), views - 1)
+    lost_N1 = torch.randint(most + 1, (count, 1))
+    place_NV = torch.rand(count, views).argsort(dim=1).argsort(dim=1)
+    return present_NV & (place_NV >= lost_N1).to(present_NV.device)

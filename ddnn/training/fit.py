@@ -284,8 +284,13 @@ def train_step(
     gone = drop_bypassed(joint.topology, batch.present_NV, share) if share else None
     batch, gone, weight = group.share(batch, gone)
     with forward_precision(loss_of.settings, batch.fused_N.device):
-        output = joint(batch.views, batch.present_NV, gone, last_exit=loss_of.last_exit)
+        devices = joint.perceive(batch.views)
+        output = joint.fuse(devices, batch.present_NV, gone, last_exit=loss_of.last_exit)
+        if loss_of.settings.distillation:
+            whole = joint.fuse(devices, last_exit=loss_of.last_exit)
     loss = loss_of(output, batch)
+    if loss_of.settings.distillation:
+        loss = loss + loss_of.exits(whole, batch) + loss_of.distilled(output, whole)
     optimizer.zero_grad(set_to_none=True)
     (loss * weight).backward()  # type: ignore[no-untyped-call]
     loss = group.summed(joint, loss.detach() * weight)

@@ -47,17 +47,36 @@ class JointLoss:
 
     def __call__(self, output: JointOutput, batch: Batch) -> Tensor:
         """The loss of one batch, a scalar."""
-        exits = [
-            self.settings.exit_weights.get(name, 1.0)
-            * F.cross_entropy(logits_NK.float(), batch.fused_N, weight=self._weights_K)
-            for name, logits_NK in output.logits.items()
-        ]
         devices = [
             self.settings.device_weight * self._own(output.scores[name], batch.labels_NV[:, view])
             for view, name in enumerate(self._devices)
             if name in output.scores
         ]
-        return torch.stack(exits + devices).sum()
+        return torch.stack([self.exits(output, batch), *devices]).sum()
+
+    def exits(self, output: JointOutput, batch: Batch) -> Tensor:
+        """The part of the exits, without the devices' own."""
+        found = [
+            self.settings.exit_weights.get(name, 1.0)
+            * F.cross_entropy(logits_NK.float(), batch.fused_N, weight=self._weights_K)
+            for name, logits_NK in output.logits.items()
+        ]
+        return torch.stack(found).sum()
+
+    def distilled(self, output: JointOutput, whole: JointOutput) -> Tensor:
+        """How far each exit's answer is from its own with all devices there, which is held to be
+        right and learns nothing from it: Kullback-Leibler divergence (Hinton et al. 2015)."""
+        found = [
+            self.settings.exit_weights.get(name, 1.0)
+            * F.kl_div(
+                F.log_softmax(logits_NK.float(), dim=1),
+                F.log_softmax(whole.logits[name].detach().float(), dim=1),
+                log_target=True,
+                reduction="batchmean",
+            )
+            for name, logits_NK in output.logits.items()
+        ]
+        return self.settings.distillation * torch.stack(found).sum()
 
     def _own(self, scores_NK: Tensor, labels_N: Tensor) -> Tensor:
         """Mean over the views that show the object; 0 when none does."""

@@ -32,6 +32,18 @@ class Settings(Model):
     device_dropout: float = Field(
         ge=0, lt=1, description="mean share of the devices removed from a training sample"
     )
+    dropout_by: Literal["rate", "count"] = Field(
+        "rate",
+        description="rate: each device by itself, at a rate of the sample's own; count: so many, "
+        "every number as likely",
+    )
+    distillation: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="above 0, samples are also seen whole, and this is the weight of answering "
+        "without the removed devices as with them",
+    )
     view_mixing: float = Field(
         ge=0, le=1, description="share of the views taken from another sample of the same class"
     )

@@ -62,6 +62,11 @@ SHOWN = ("0", "1", "3", "5")
 def measure(study: Study, setting: str, seed: int) -> Rows:
     """A row for each number of lost devices, and the expected accuracy."""
     preset, changes = SETTINGS[setting]
+    return rows_of(study, preset, changes, seed=seed)
+
+
+def rows_of(study: Study, preset: PresetName, changes: Mapping[str, Any], *, seed: int) -> Rows:
+    """As `measure`, of a preset and what is changed of it."""
     run = study.train(cameras(study.data), seed=seed, preset=preset, **changes)
     test = study.data.part("test")
     found = every_failure(run.joint, test, run.rules, prior_class=run.prior_class)

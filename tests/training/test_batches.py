@@ -13,6 +13,7 @@ from ddnn.training.batches import (
     augment,
     batches,
     drop_bypassed,
+    drop_count,
     drop_devices,
     mix_views,
     shift_and_mirror,
@@ -96,6 +97,34 @@ def test_every_device_is_lost_as_often_and_spared_as_often():
     assert shares_V.max() - shares_V.min() < 0.05
     alone_V = kept[kept.sum(dim=1) == 1].float().mean(dim=0)
     assert alone_V.max() - alone_V.min() < 0.1
+
+
+def test_dropped_by_count_every_number_of_losses_is_as_likely():
+    torch.manual_seed(0)
+    lost = (~drop_count(torch.ones(6000, 6, dtype=torch.bool), 0.3)).sum(dim=1)
+    shares = torch.bincount(lost, minlength=6) / 6000
+    assert shares.tolist() == pytest.approx([0.2] * 5 + [0], abs=0.03)  # 0.6 of 6 are about 4
+
+
+def test_dropped_by_count_every_set_of_a_size_is_as_likely_and_one_device_stays():
+    torch.manual_seed(0)
+    kept = drop_count(torch.ones(6000, 3, dtype=torch.bool), 0.9)
+    assert kept.any(dim=1).all()
+    for size in (1, 2):
+        chosen = kept[(~kept).sum(dim=1) == size]
+        assert chosen.float().mean(dim=0).tolist() == pytest.approx([1 - size / 3] * 3, abs=0.05)
+    assert drop_count(torch.ones(5, 3, dtype=torch.bool), 0.0).all()
+
+
+def test_a_training_drops_by_count_where_it_is_asked_to(data):
+    everything = tensors(data.part("train"), torch.device("cpu"))
+    plain = {"augment": "none", "view_mixing": 0.0, "batch": 48, "device_dropout": 0.9}
+    torch.manual_seed(0)
+    settings = settings_for("robust", dropout_by="count", **plain)
+    by_count = [batch for _ in range(50) for batch in batches(everything, settings)]
+    lost = torch.cat([(~batch.present_NV).sum(dim=1) for batch in by_count])
+    shares = torch.bincount(lost, minlength=3) / len(lost)
+    assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.05)
 
 
 def test_no_share_removes_nothing():

@@ -207,3 +207,15 @@ def test_the_best_epoch_is_the_lowest_in_the_running_mean_of_the_validation_loss
         assert trends[n] == pytest.approx(0.8 * trends[n - 1] + 0.2 * losses[n])
         assert lines[n]["is_best"] == (trends[n] <= min(trends[:n]))
     assert not lines[-1]["is_best"]
+
+
+def test_with_distillation_the_exits_learn_from_whole_samples_too(data, topology):
+    """A device that every sample of a batch lacks moves all the same."""
+    settings = settings_for("robust", device_weight=0.0, distillation=1.0)
+    training = prepare(data, topology, settings, seed=0)
+    batch = training.train._replace(present_NV=training.train.present_NV.clone())
+    batch.present_NV[:, 0] = False
+    before = weights_of(training.joint)
+    assert torch.isfinite(step(training, batch))
+    name = "sections.cam0.blocks.0.conv.weight"
+    assert not torch.equal(weights_of(training.joint)[name], before[name])

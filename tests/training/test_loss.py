@@ -48,6 +48,29 @@ def test_the_devices_own_losses_count_by_their_weight(output_and_batch, topology
     assert loss(1.0) > loss(0.0)
 
 
+def test_an_answer_without_devices_is_pulled_to_the_one_with_them_which_is_not_pulled(data):
+    topology = make_topology()
+    joint, batch = Joint(topology).eval(), tensors(data.part("train"), torch.device("cpu"))
+    loss_of = JointLoss(topology, settings_for("robust", distillation=2.0), batch.fused_N)
+    devices = joint.perceive(batch.views)
+    lost = batch.present_NV.clone()
+    lost[:, 0] = False
+    output, whole = joint.fuse(devices, lost), joint.fuse(devices)
+    for made in (output, whole):
+        for logits_NK in made.logits.values():
+            logits_NK.retain_grad()
+    found = loss_of.distilled(output, whole)
+    found.backward()
+    wanted = 0.0
+    for name, logits_NK in output.logits.items():
+        p, q = whole.logits[name].softmax(dim=1), logits_NK.softmax(dim=1)
+        wanted += 2.0 * (p * (p.log() - q.log())).sum(dim=1).mean().item()
+        assert logits_NK.grad is not None
+        assert whole.logits[name].grad is None
+    assert found.item() == pytest.approx(wanted, rel=1e-4)
+    assert loss_of.distilled(whole, whole).item() == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("weights", "last"),
     [({}, "cloud"), ({"cloud": 0.0}, "edge"), ({"edge": 0.0}, "cloud"),

@@ -15,6 +15,8 @@ GIVEN: dict[str, tuple[tuple[object, ...], object]] = {
     "batch": ((12,), 12),
     "learning_rate": ((0.02,), 0.02),
     "device_dropout": ((0.1,), 0.1),
+    "dropout_by": (("count",), "count"),
+    "distillation": ((0.5,), 0.5),
     "view_mixing": ((0.2,), 0.2),
     "weight_decay": ((0.01,), 0.01),
     "precision": (("bfloat16",), "bfloat16"),
