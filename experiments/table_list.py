@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.early_exit import eeoi_bits, eeoi_limits
 from experiments.early_exit.eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
 from experiments.hybrid.hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
-from experiments.paper import ablation, baselines, calibration, image_codes, max_clouds, tiles
+from experiments.paper import (
+    ablation,
+    baselines,
+    calibration,
+    failure_training,
+    image_codes,
+    max_clouds,
+    tiles,
+)
 from experiments.paper.byte_options import STEPS
 from experiments.paper.failures import SURVIVALS
 
@@ -138,7 +146,6 @@ def early_exits() -> Table:
 
 
 TABLES = {
-    "calibration": early_exits(),
     "headline": Table(
         "ablation-epfl-by-object",
         "training",
@@ -162,6 +169,11 @@ TABLES = {
                 Column("seeds", measure, card, row="3", is_count=True),
             )
         ],
+    ),
+    "calibration": early_exits(),
+    "failure-training": replace(
+        gains("failure-training-epfl-by-object", "per_object"),
+        rows={f"`{setting}`": (setting, "0") for setting in failure_training.SETTINGS},
     ),
     "baselines": Table(
         "baselines-epfl-by-object",
