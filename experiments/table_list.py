@@ -133,7 +133,11 @@ def early_exits() -> Table:
     }
     columns = [
         Column(f"{name}: {heading}", measure, f"calibration-{card}", short=True)
-        for name, card in (("digits", "digits"), ("EPFL by object", "epfl-by-object"))
+        for name, card in (
+            ("digits", "digits"),
+            ("EPFL", "epfl-by-object"),
+            ("rendered", "rendered"),
+        )
         for heading, measure in (
             ("all there", "gain_points"),
             ("one lost", "lost_points"),
