@@ -7,6 +7,8 @@ def test_the_paper_preset_is_the_authors_training():
     """Paper, IV-A (Adam at 0.001, 100 epochs), and the authors' code for the rest."""
     assert settings_for("paper").model_dump() == {
         "preset": "paper",
+        "dropout_by": "rate",
+        "distillation": 0.0,
         "epochs": 100,
         "batch": None,  # 700 of 680 samples: one update an epoch
         "optimizer": "adam",
@@ -24,6 +26,7 @@ def test_the_paper_preset_is_the_authors_training():
         "precision": "float32",
         "start_from": None,
         "freeze": (),
+        "tier_rates": {},
     }
 
 

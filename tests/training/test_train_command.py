@@ -22,6 +22,7 @@ GIVEN: dict[str, tuple[tuple[object, ...], object]] = {
     "precision": (("bfloat16",), "bfloat16"),
     "freeze": (("device.trunk",), ("device.trunk",)),
     "exit_weights": (("local", 0.5), {"local": 0.5}),
+    "tier_rates": (("cloud", 0.5), {"cloud": 0.5}),
 }
 """By setting: what is given, and what it is in the run."""
 OTHERS = {"preset", "seed", "topology", "card", "out"}
