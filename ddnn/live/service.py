@@ -146,7 +146,6 @@ class Service:
             raise
         finally:
             report = self._system.finish(why)
-            report["missed"] = self._pace.missed
         return report
 
     @property
@@ -165,6 +164,7 @@ class Service:
         room = collector.room
         if self._live.end is not None:
             room = min(room, self._first + self._live.end - collector.wanted)
+        system.missed = pace.missed
         if samples := pace.take(time.monotonic(), room):
             collector.want(samples)
             system.ask()

@@ -133,9 +133,13 @@ class NoFiles:
 
 
 class Serving(Launch):
-    """A system from its first process to its last; `truth` outlives it."""
+    """A system from its first process to its last; `truth` outlives it.
+
+    missed: samples that the clock wanted and for which there was no room, for the report.
+    """
 
     command = "serve"
+    missed = 0
     _collector: LiveCollector
 
     def __init__(
@@ -303,6 +307,7 @@ class Serving(Launch):
         report["accuracy"] = truth["all"]["accuracy"]
         report["accuracy_interval"] = truth["all"]["interval"]
         report["known"] = truth["all"]["samples"]
+        report["missed"] = self.missed
         report["views_missing"] = missing_views(self._collector.accounts, self._topology)
         return report
 

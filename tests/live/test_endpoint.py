@@ -56,6 +56,15 @@ def test_a_sample_is_asked_for_and_its_truth_told(asked):
     assert system.told == [(7, "car")]
 
 
+def test_a_request_without_a_body_need_not_say_so(asked):
+    _, port = asked
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.putrequest("POST", "/sample")
+    connection.endheaders()
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
 WRONG = {
     "elsewhere": ("/samples", b"", 404, "no /samples here"),
     "no truth": ("/truth", b"car", 400, "want {"),

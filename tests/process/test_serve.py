@@ -332,7 +332,9 @@ def test_the_command_tells_systemd_that_it_is_ready_and_ends_when_told(train: Tr
         assert notified.recv(100) == b"STOPPING=1"
     lines = [json.loads(line) for line in verdicts.read_text().splitlines()]
     assert [line["sample"] for line in lines] == list(range(len(lines)))
-    assert json.loads((tmp_path / "out/report.json").read_text())["answered"] == len(lines)
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["answered"] == len(lines)
+    assert report["missed"] >= 0
 
 
 def test_each_host_has_its_own_sources(train: Trainer, tmp_path):

@@ -111,7 +111,8 @@ class LocalHandler(BaseHTTPRequestHandler):
         return True
 
     def _body(self) -> bytes:
-        length = self.headers.get("Content-Length", "")
+        is_counted = "Transfer-Encoding" not in self.headers
+        length = self.headers.get("Content-Length", "0" if is_counted else "")
         if not length.isdecimal() or int(length) > MAX_BYTES:
             self.close_connection = True
             raise DataError(f"Content-Length: got {length[:20]!r}, want at most {MAX_BYTES}")
