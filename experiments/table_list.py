@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ddnn.topology import AGGREGATORS
 from experiments.early_exit import eeoi_bits, eeoi_limits
 from experiments.early_exit.eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
 from experiments.hybrid.hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
@@ -260,6 +261,16 @@ TABLES = {
     "outage-epfl": outage("outage-epfl"),
     "outage-epfl-by-sample": outage("outage-epfl-by-sample"),
     "outage-rendered": outage("outage-rendered"),
+    "aggregators": Table(
+        "aggregators-rendered",
+        "lost",
+        of("max", LOST),
+        [
+            Column(f"{name}: {measure}", f"overall{suffix}", setting=name, short=bool(suffix))
+            for name in AGGREGATORS
+            for measure, suffix in (("mean", ""), ("worst", "_worst"))
+        ],
+    ),
     "launched": Table(
         "launched-rendered",
         "killed",
