@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ddnn.api.comparison import benchmark
+    from ddnn.api.cutting import cut
     from ddnn.api.live import LiveSystem, serve
     from ddnn.api.offline import calibrate, evaluate, failures, train
     from ddnn.api.online import launch
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ddnn.live.client import ask, push, watch
     from ddnn.topology import Topology, read_topology
     from ddnn.training.calibrate import Calibration
+    from ddnn.training.cuts import Cut
     from ddnn.training.run import Run, open_run
 
 __version__ = "0.1.0"
@@ -47,6 +49,7 @@ __all__ = [
     "BundleError",
     "Calibration",
     "ConfigError",
+    "Cut",
     "DataError",
     "DataSet",
     "DdnnError",
@@ -67,6 +70,7 @@ __all__ = [
     "ask",
     "benchmark",
     "calibrate",
+    "cut",
     "evaluate",
     "failures",
     "launch",
@@ -84,6 +88,7 @@ __all__ = [
 
 _HOMES = {
     "Calibration": "ddnn.training.calibrate",
+    "Cut": "ddnn.training.cuts",
     "DataSet": "ddnn.data.multiview",
     "EvaluationResult": "ddnn.api.results",
     "FailureResult": "ddnn.api.results",
@@ -98,6 +103,7 @@ _HOMES = {
     "ask": "ddnn.live.client",
     "benchmark": "ddnn.api.comparison",
     "calibrate": "ddnn.api.offline",
+    "cut": "ddnn.api.cutting",
     "evaluate": "ddnn.api.offline",
     "failures": "ddnn.api.offline",
     "launch": "ddnn.api.online",

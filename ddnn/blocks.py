@@ -174,7 +174,41 @@ class Module(Model):
         return Shape(*self.measured.shape)
 
 
-Block = Annotated[ConvP | Conv | Residual | FC | Module, Field(discriminator="kind")]
+class MeasuredFile(Model):
+    """What a file holds: training writes it down, a device reads it."""
+
+    shape: tuple[int, int, int] = Field(strict=False, description="filters, height, width it gives")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file")
+    size: int = Field(ge=1, description="of the file, bytes")
+
+
+class Onnx(Model):
+    """A frozen section of somebody else's, float32 in and out. A device runs it as it is."""
+
+    kind: Literal["onnx"]
+    file: str = Field(min_length=1, description="an ONNX model, beside the topology's file")
+    measured: MeasuredFile | None = Field(None, description="written by training, never by hand")
+
+    @property
+    def weight_bits(self) -> Bits:
+        """Its weights are float32."""
+        return 32
+
+    @property
+    def activation_bits(self) -> Bits:
+        """It gives float32."""
+        return 32
+
+    def output(self, _: Shape) -> Shape:
+        """Shape of what it gives. Raises ConfigError before it was run."""
+        if self.measured is None:
+            raise ConfigError(f"{self.file}: what it gives is not known before training")
+        return Shape(*self.measured.shape)
+
+
+OWN = (Module, Onnx)
+"""Blocks of the user's: what they give is known once they have been run."""
+Block = Annotated[ConvP | Conv | Residual | FC | Module | Onnx, Field(discriminator="kind")]
 
 
 class Section(Model):
@@ -196,7 +230,7 @@ class Section(Model):
     @property
     def is_measured(self) -> bool:
         """Whether the shape of what each block gives is known."""
-        return not any(isinstance(b, Module) and b.measured is None for b in self.blocks)
+        return not any(isinstance(b, OWN) and b.measured is None for b in self.blocks)
 
     @property
     def sent_bits(self) -> Bits:

@@ -108,4 +108,6 @@ def _with_whole_paths(part: Any, folder: Path) -> Any:
     changed = {key: _with_whole_paths(value, folder) for key, value in part.items()}
     if isinstance(part.get("weights"), str) and not part["weights"].startswith(TORCHVISION):
         changed["weights"] = str(folder / part["weights"])
+    if part.get("kind") == "onnx":
+        changed["file"] = str(folder / part["file"])
     return changed

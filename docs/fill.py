@@ -33,6 +33,7 @@ MAX_LINE = 96
 _PART = re.compile(r"(<!-- from ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ORDER = (
     "View", "OwnView", "Tier", "Section", "ConvP", "Conv", "Residual", "FC", "Module", "Measured",
+    "Onnx", "MeasuredFile",
     "Exit", "Collector", "Node", "Limits", "Link", "Heartbeat", "Security",
 )  # fmt: skip
 _PLACES = {
@@ -47,6 +48,8 @@ _PLACES = {
     "FC": "a block of `kind: fc`",
     "Module": "a block of `kind: module`",
     "Measured": "`measured` of a module",
+    "Onnx": "a block of `kind: onnx`",
+    "MeasuredFile": "`measured` of an ONNX file",
     "Exit": "`exit` of a tier",
     "Collector": "`collector`",
     "Node": "`nodes`, each",

@@ -96,7 +96,7 @@ LAYERS = {
     "live.page": RUNTIME | {"nodes", "run", "live.events", "live.feed"},
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed", "live.sources"},
     "simulation": RUNTIME | {"nodes", "run", "data"},
-    "model": STRUCTURE | {"coding", "extensions"},
+    "model": STRUCTURE | {"bundle.external", "coding", "extensions", "nodes"},
     "bundle.graph": STRUCTURE | {"bundle.traced", "model"},
     "bundle.traced": STRUCTURE,
     "bundle.layers": set(),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ddnn.bundle.traced import traced
+from ddnn.bundle.traced import foreign, traced
 from ddnn.errors import ConfigError
 from ddnn.model.aggregate import Fusion, LearnedFusion
 from ddnn.model.binary import FEW_BITS, whole_steps
@@ -37,6 +37,7 @@ from ddnn.model.blocks import (
     scale_and_shift,
 )
 from ddnn.model.exits import FLOAT16_MAX, ExitFusion, Head
+from ddnn.model.onnx_block import OnnxBlock
 from ddnn.model.own_module import ModuleBlock
 from ddnn.model.scaling import STEPS, Pixels, Readings
 from ddnn.model.sections import Section
@@ -261,6 +262,21 @@ def _block(graph: Graph, block: BlockModule, x: str) -> str:
             return graph.add("Unsqueeze", x, graph.constant(np.array([2, 3])))
         case ModuleBlock():
             return graph.inline(_traced(graph, block, block.input_shape), x)
+        case OnnxBlock():
+            return _maps(graph, graph.inline(_foreign(graph, block), x), block.output_rank)
+
+
+def _maps(graph: Graph, x: str, rank: int) -> str:
+    """(N, F) or (N, F, L) as maps, see ddnn.model.own_module."""
+    axes = {2: [2, 3], 3: [2], 4: []}[rank]
+    return graph.add("Unsqueeze", x, graph.constant(np.array(axes))) if axes else x
+
+
+def _foreign(graph: Graph, block: OnnxBlock) -> onnx.ModelProto:
+    try:
+        return foreign(block.model(), opset=OPSET)
+    except ConfigError as error:
+        raise ConfigError(f"{graph.name}: {graph.layer}: {block.file}: {error}") from error
 
 
 def _traced(graph: Graph, module: nn.Module, *shapes: tuple[int, ...]) -> onnx.ModelProto:

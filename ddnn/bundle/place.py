@@ -61,7 +61,8 @@ def _take_over(part: dict[str, Any], known: dict[str, Any], key: str) -> None:
 def _bare(part: Any) -> Any:
     """A part of a document without what training adds to modules, and began with."""
     if isinstance(part, dict):
-        return {k: _bare(value) for k, value in part.items() if k not in ("measured", "weights")}
+        added = ("measured", "weights", "file")
+        return {key: _bare(value) for key, value in part.items() if key not in added}
     return [_bare(value) for value in part] if isinstance(part, list | tuple) else part
 
 

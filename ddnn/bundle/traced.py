@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 
 import onnx
+import onnx.version_converter
 import torch
 from torch import nn
 
@@ -54,6 +55,33 @@ def traced(module: nn.Module, *shapes: tuple[int, ...], opset: int) -> onnx.Mode
         node.name = _layer(node)
         _forget(node)
     del model.graph.value_info[:]
+    return model
+
+
+def foreign(content: bytes, *, opset: int) -> onnx.ModelProto:
+    """Somebody else's model, to be put into a graph of this opset; its operators have no names.
+
+    Raises ConfigError where it has operators that are not ONNX's own, or cannot be brought to this
+    opset.
+    """
+    model = onnx.load_model_from_string(content)
+    strange = sorted(
+        {node.domain for node in model.graph.node if node.domain not in ("", "ai.onnx")}
+    )
+    if strange or model.functions:
+        raise ConfigError(f"uses {', '.join(strange) or 'functions'}, want ONNX's own operators")
+    try:
+        if any(entry.version != opset for entry in model.opset_import if not entry.domain):
+            model = onnx.version_converter.convert_version(model, opset)
+    except Exception as error:  # of operators that the converter does not know
+        raise ConfigError(f"cannot be brought to opset {opset}: {_first_line(error)}") from error
+    constants = {value.name for value in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    del model.graph.input[:], model.graph.value_info[:]
+    model.graph.input.extend(inputs)
+    for node in model.graph.node:
+        node.name = ""
+        _forget(node)
     return model
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "bundle": "Write a host's part of a bundle, or the bundle for other addresses",
     "calibrate": "Choose thresholds from validation data",
     "cameras": "Which boxes of several cameras are one object",
+    "cut": "Measure where to cut a network between device and server",
     "data": "List, show or render data sets",
     "demo": "Everything once: render, train, launch, kill a device, report",
     "evaluate": "Accuracy of every exit, offline",

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ddnn import blocks as described
 from ddnn.model.binary import FEW_BITS, activate, grid_weight, quantize_weight, whole_steps
+from ddnn.model.onnx_block import OnnxBlock
 from ddnn.model.own_module import ModuleBlock
 from ddnn.topology import Shape
 
@@ -191,7 +192,7 @@ class FCBlock(nn.Module):
         return x[:, :, None, None]
 
 
-BlockModule = ConvPBlock | ConvBlock | ResidualBlock | FCBlock | ModuleBlock
+BlockModule = ConvPBlock | ConvBlock | ResidualBlock | FCBlock | ModuleBlock | OnnxBlock
 
 
 def build_block(block: described.Block, section: described.Section, shape: Shape) -> BlockModule:
@@ -207,3 +208,5 @@ def build_block(block: described.Block, section: described.Section, shape: Shape
             return FCBlock(block, section, shape.values)
         case described.Module():
             return ModuleBlock(block, shape)
+        case described.Onnx():
+            return OnnxBlock(block, shape)

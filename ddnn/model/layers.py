@@ -101,6 +101,8 @@ def _layers(block: described.Block, section: Section, shape: Shape, bits: Bits) 
             if found is None:
                 raise ConfigError(f"{block.factory}: what it costs is not known before training")
             return [LayerCost(found.macs, found.weights, 32, shape.values, bits, norms=0)]
+        case described.Onnx():
+            raise ConfigError(f"{block.file}: how much it multiplies is not known")
         case described.Residual():
             out = block.output(shape)
             inner = block.activation_bits or section.activation_bits

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ddnn.blocks import Block, Measured, Module
+from ddnn.blocks import Block, Measured, MeasuredFile, Module, Onnx
 from ddnn.errors import ConfigError
+from ddnn.model.onnx_block import measure_file
 from ddnn.model.own_module import ModuleBlock, measure
 from ddnn.topology import Section, Shape, Tier, Topology
 
@@ -75,13 +76,13 @@ class _Runner:
 
     def __init__(self, try_out: Callable[[ModuleBlock], object] | None) -> None:
         self._try_out = try_out
-        self._known: dict[tuple[str, Shape], Measured] = {}
+        self._known: dict[tuple[str, Shape], Measured | MeasuredFile] = {}
 
     def __call__(self, section: Section, shape: Shape, where: str) -> _Found:
         blocks: list[Block] = []
         for number, given in enumerate(section.blocks):
             block = given
-            if isinstance(block, Module):
+            if isinstance(block, Module | Onnx):
                 try:
                     block = block.model_copy(update={"measured": self._measure(block, shape)})
                 except ConfigError as error:
@@ -90,8 +91,12 @@ class _Runner:
             blocks.append(block)
         return _Found(section.model_copy(update={"blocks": tuple(blocks)}), shape)
 
-    def _measure(self, block: Module, shape: Shape) -> Measured:
+    def _measure(self, block: Module | Onnx, shape: Shape) -> Measured | MeasuredFile:
         key = (block.model_dump_json(), shape)
         if key not in self._known:
-            self._known[key] = measure(block, shape, self._try_out)
+            self._known[key] = (
+                measure(block, shape, self._try_out)
+                if isinstance(block, Module)
+                else measure_file(block, shape)
+            )
         return self._known[key]

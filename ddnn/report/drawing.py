@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ddnn.blocks import FC, Block, Module
+from pathlib import Path
+
+from ddnn.blocks import FC, Block, Module, Onnx
 from ddnn.topology import COLLECTOR, DEVICE, OwnView, Topology, exit_name
 
 
@@ -75,6 +77,8 @@ def _block(block: Block) -> str:
     match block:
         case Module():
             return f"module({block.factory})"
+        case Onnx():
+            return f"onnx({Path(block.file).name})"
         case FC():
             return f"fc({block.units})"
         case _:

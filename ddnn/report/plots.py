@@ -60,6 +60,35 @@ def plot_thresholds(
         return _save(figure, path)
 
 
+def plot_cuts(cuts_csv: Path, path: Path, *, link_kbps: float) -> Figure:
+    """Bytes, and time in parts, of each place at which a network can be cut, from cuts.csv."""
+    rows = _rows(cuts_csv)
+    layers, x = [row["layer"] for row in rows], range(len(rows))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 6), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        upper.plot(
+            x, [float(row["raw_bytes"]) for row in rows], color=ORANGE, marker="o", label="sent"
+        )
+        coded = [(place, float(row["coded_bytes"])) for place, row in zip(x, rows, strict=True)
+                 if row["coded_bytes"]]  # fmt: skip
+        if coded:
+            upper.plot(*zip(*coded, strict=True), color=BLUE, marker="o", label="entropy-coded")
+        upper.set(ylabel="bytes a sample", yscale="log")
+        upper.legend(frameon=False)
+        device = [float(row["device_ms"]) for row in rows]
+        rest = [float(row["rest_ms"]) for row in rows]
+        link = [8 * float(row["raw_bytes"]) / link_kbps for row in rows]
+        below = [a + b for a, b in zip(device, link, strict=True)]
+        lower.bar(x, device, color=BLUE, label="device")
+        lower.bar(x, link, bottom=device, color=ORANGE, label=f"link of {link_kbps:g} kbps")
+        lower.bar(x, rest, bottom=below, color=GREEN, label="server")
+        lower.set(ylabel="ms a sample")
+        lower.set_xticks(list(x), layers, rotation=60, ha="right", fontsize=8)
+        lower.legend(frameon=False)
+        return _save(figure, path)
+
+
 def plot_losses(subsets_csv: Path, path: Path, *, exits: Sequence[str]) -> Figure:
     """Accuracy against devices lost: mean and worst over all subsets, from subsets.csv.
 

@@ -28,6 +28,7 @@ from ddnn.decision import decide
 from ddnn.errors import BundleError, ConfigError
 from ddnn.model.aggregate import LearnedFusion
 from ddnn.model.joint import Joint, JointOutput
+from ddnn.model.onnx_block import OnnxBlock
 from ddnn.model.own_module import ModuleBlock
 from ddnn.nodes.engine import Engine
 from ddnn.topology import DEVICE
@@ -60,7 +61,8 @@ class Equality:
 
 def is_traced(joint: Joint) -> bool:
     """Whether a part of the network is exported by torch itself."""
-    return any(isinstance(module, ModuleBlock | LearnedFusion) for module in joint.modules())
+    foreign = ModuleBlock | OnnxBlock | LearnedFusion
+    return any(isinstance(module, foreign) for module in joint.modules())
 
 
 def check_exports(block: ModuleBlock) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import safetensors.torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
+from ddnn.model.onnx_block import OnnxBlock
 from ddnn.model.own_module import ModuleBlock
 from ddnn.plainfile import read_plain
 from ddnn.topology import TORCHVISION
@@ -21,7 +22,7 @@ COUNTER = "num_batches_tracked"
 
 
 def load_pretrained(joint: Joint) -> None:
-    """Gives the modules of a new network the weights that their blocks name.
+    """Gives the modules of a new network the weights, and the models, that their blocks name.
 
     Each must be there under its name in the module, and of its shape; a file may hold more, as that
     of a whole network does for a part of it.
@@ -29,22 +30,29 @@ def load_pretrained(joint: Joint) -> None:
     """
     known: dict[str, State] = {}
     for module in joint.modules():
+        if isinstance(module, OnnxBlock):
+            module.take()
         if isinstance(module, ModuleBlock) and module.weights is not None:
             name = module.weights
             if name not in known:
                 known[name] = _read(name)
-            _take(module, name, known[name])
+            _take(module.net, name, known[name], module.factory)
 
 
-def _take(module: ModuleBlock, name: str, state: State) -> None:
-    own: dict[str, Tensor] = module.net.state_dict()
+def load_into(module: nn.Module, name: str, *, source: str) -> None:
+    """The same for a module by itself. source: what made it, for messages."""
+    _take(module, name, _read(name), source)
+
+
+def _take(module: nn.Module, name: str, state: State, source: str) -> None:
+    own: dict[str, Tensor] = module.state_dict()
     for key, value in own.items():
         if key not in state and not key.endswith(COUNTER):
-            raise ConfigError(f"{name}: no {key}, want the weights of {module.factory}")
+            raise ConfigError(f"{name}: no {key}, want the weights of {source}")
         if key in state and state[key].shape != value.shape:
             got, wanted = tuple(state[key].shape), tuple(value.shape)
-            raise ConfigError(f"{name}: {key}: has shape {got}, {module.factory} wants {wanted}")
-    module.net.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+            raise ConfigError(f"{name}: {key}: has shape {got}, {source} wants {wanted}")
+    module.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
 
 def _read(name: str) -> State:
