@@ -66,6 +66,15 @@ def test_what_a_sample_costs_is_told_by_thread(run, tmp_path):
     assert all(float(row["processor_us"]) > 0 for row in found)
 
 
+def test_launches_in_a_loop_add_a_row_a_call(run, tmp_path):
+    for calls in (1, 2):
+        found = rows("launches", run, tmp_path, "--smoke", "--busy", f"{calls - 1}")
+        assert [row["busy"] for row in found] == ["0", "1"][:calls]
+        assert {(row["launches"], row["samples"], row["answered"]) for row in found} == {
+            ("2", "64", "64")
+        }
+
+
 def test_more_devices_keep_the_promises(tmp_path):
     command = [sys.executable, str(RUNTIME / "scale.py"), "--smoke", "--out", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=240)
