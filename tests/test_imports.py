@@ -75,6 +75,12 @@ LAYERS = {
     "bundle.compose": STRUCTURE | {
         "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "data", "wire",
     },
+    "bundle.kubernetes": STRUCTURE | {
+        "bundle.compose", "bundle.split", "data", "wire",
+    },
+    "bundle.helm": STRUCTURE | {
+        "bundle.compose", "bundle.kubernetes", "bundle.split", "data", "wire",
+    },
     "nodes": RUNTIME | {"data"},
     "live.events": set(),
     "live.feed": {"live.events"},
@@ -110,6 +116,7 @@ LAYERS = {
         "training", "comparison", "live.service", "simulation", "study",
     },
     "cli": RUNTIME | TRAINING | LIVE | {
+        "bundle.helm", "bundle.kubernetes",
         "live.endpoint", "live.mqtt", "live.output", "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
         "study", "live.page", "live.remote", "live.objects",

@@ -59,18 +59,26 @@ def compose_folder(
     lack a class, BundleError for a damaged bundle or a place that cannot be written or is in use.
     """
     with new_folder(out) as new, tempfile.TemporaryDirectory(prefix="ddnn-compose-") as temporary:
-        topology = in_containers(load_bundle(bundle, ()).topology)
-        _check(topology, samples)
-        whole = Path(temporary) / "whole"
-        place_bundle(bundle, topology, whole)
-        for name in (COLLECTOR, *topology.nodes):
-            split_bundle(whole, [name] if name in topology.nodes else [], new / name / "bundle")
-        _write_samples(new, topology, samples)
+        topology = write_parts(bundle, samples, new)
         if topology.security.curve:
             _write_keys(new, topology, Path(temporary) / "keys", make_pair)
         compose = _HOW + to_yaml(compose_document(topology))
         (new / COMPOSE).write_text(compose, encoding="utf-8")
         (new / DOCKERFILE).write_text(_DOCKERFILE, encoding="utf-8")
+    return topology
+
+
+def write_parts(bundle: Path, samples: MultiView, folder: Path) -> Topology:
+    """Each node's own part of the bundle, and who sees or knows what; gives the topology in
+    containers. Errors as in `compose_folder`."""
+    topology = in_containers(load_bundle(bundle, ()).topology)
+    _check(topology, samples)
+    with tempfile.TemporaryDirectory(prefix="ddnn-parts-") as temporary:
+        whole = Path(temporary) / "whole"
+        place_bundle(bundle, topology, whole)
+        for name in (COLLECTOR, *topology.nodes):
+            split_bundle(whole, [name] if name in topology.nodes else [], folder / name / "bundle")
+    _write_samples(folder, topology, samples)
     return topology
 
 

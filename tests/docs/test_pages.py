@@ -78,7 +78,7 @@ def known_options() -> set[str]:
     return found
 
 
-OTHERS = ("python experiments", "ray start", "torchrun --")
+OTHERS = ("python experiments", "ray start", "torchrun --", "docker build", "helm install")
 """In lines of commands whose options are not ddnn's own."""
 
 

@@ -1,0 +1,53 @@
+"""The Helm chart: filled in as Helm does it, its manifests are those of kustomize."""
+
+import re
+
+import pytest
+import yaml
+from networks import Trainer
+from test_kubernetes import NODES, make_pair, topology
+
+from ddnn.bundle.compose import in_containers
+from ddnn.bundle.helm import helm_folder
+from ddnn.bundle.kubernetes import node_documents
+
+kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
+
+
+@pytest.fixture(scope="module")
+def chart(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("helm")
+    trained = Trainer(folder / "trained")(topology(), 30)
+    helm_folder(trained.bundle.folder, trained.samples, folder / "out", make_pair)
+    return folder / "out/chart"
+
+
+def filled(text: str) -> str:
+    """With the values of a release; a Secret's files as one key each."""
+    values = {"registry": "registry.example/", "tag": "7"}
+    text = re.sub(r"{{ \.Values\.(\w+) }}", lambda found: values[found[1]], text)
+    return re.sub(r"{{ .*Glob \"keys/(.*?)\".*indent 2 }}", r'  \1: "AA=="', text)
+
+
+def test_the_manifests_are_valid_and_those_of_kustomize_but_for_their_images(chart):
+    placed = in_containers(topology())
+    for name in ("collector", *NODES):
+        text = filled((chart / "templates" / f"{name}.yaml").read_text())
+        *found, secret = yaml.safe_load_all(text)
+        for document in (*found, secret):
+            kubernetes_validate.validate(
+                document, kubernetes_validate.latest_version(), strict=True
+            )
+        plain = text.replace("registry.example/", "").replace(":7'", "'")
+        assert list(yaml.safe_load_all(plain))[:-1] == node_documents(placed, name)
+        assert f"registry.example/ddnn-{name}:7" in text
+        assert set(secret["data"]) == {f"{name}.key", "public.json"}
+
+
+def test_the_chart_has_its_keys_and_values(chart):
+    about = yaml.safe_load((chart / "Chart.yaml").read_text())
+    assert re.fullmatch(r"[a-z][a-z0-9-]*", about["name"])
+    assert yaml.safe_load((chart / "values.yaml").read_text()) == {"registry": "", "tag": "latest"}
+    assert {path.name for path in (chart / "keys").glob("*.key")} == {
+        f"{name}.key" for name in (*NODES, "collector")
+    }
