@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from builders import MEASURED
+from builders import MEASURED, random_views
 from torch import Tensor
 
 from ddnn.errors import ShapeError
@@ -10,6 +10,11 @@ from ddnn.model.joint import Joint
 from ddnn.topology import Topology, read_topology
 
 TOPOLOGIES = MEASURED
+
+
+def any_views_of(topology: Topology, count: int = 3) -> list[Tensor]:
+    """Of each device, of its own size and type."""
+    return [torch.from_numpy(array) for array in random_views(topology, count).views.arrays]
 
 
 def views_of(topology: Topology, count: int = 3, seed: int = 0) -> Tensor:
@@ -27,7 +32,7 @@ def changed(name: str, change) -> Topology:
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_every_shipped_topology_gives_logits_scores_and_features_of_its_shapes(name):
     topology = read_topology(name)
-    output = Joint(topology)(views_of(topology))
+    output = Joint(topology)(any_views_of(topology))
     classes = len(topology.classes)
     assert list(output.logits) == list(topology.exits)
     assert {x.shape for x in output.logits.values()} == {(3, classes)}
@@ -42,7 +47,7 @@ def test_every_shipped_topology_gives_logits_scores_and_features_of_its_shapes(n
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_features_hold_only_what_their_bits_can_say(name):
     topology = read_topology(name)
-    output = Joint(topology)(views_of(topology))
+    output = Joint(topology)(any_views_of(topology))
     for node, features in output.features.items():
         bits = topology.section(node).sent_bits
         if bits == 1:
@@ -56,7 +61,7 @@ def test_features_hold_only_what_their_bits_can_say(name):
 def test_every_weight_learns_from_the_sum_of_the_exits(name):
     topology = read_topology(name)
     joint = Joint(topology)
-    output = joint(views_of(topology, 4))
+    output = joint(any_views_of(topology, 4))
     sum(x.square().sum() for x in output.logits.values()).backward()
     heard = [key for key, value in joint.named_parameters() if value.grad is None]
     assert heard == []
