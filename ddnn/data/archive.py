@@ -56,7 +56,7 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     try:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
-            if info.compress_type == zipfile.ZIP_STORED and info.file_size > in_memory_bytes():
+            if _is_mapped(info, path.stat().st_size):
                 return _mapped(path, file, info)
             with archive.open(info) as member:
                 return _read_checked(member, info.file_size, info.compress_size)
@@ -72,6 +72,12 @@ def read_npy(path: Path) -> NDArray[Any]:
             return _read_checked(file, size, size)
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: {_one_line(error) or type(error).__name__}") from error
+
+
+def _is_mapped(info: zipfile.ZipInfo, archive_bytes: int) -> bool:
+    """Unpacked, and no small part of an archive that is large as a whole."""
+    large = archive_bytes > in_memory_bytes() and info.file_size > in_memory_bytes() // 64
+    return large and info.compress_type == zipfile.ZIP_STORED
 
 
 def _mapped(path: Path, file: IO[bytes], info: zipfile.ZipInfo) -> NDArray[Any]:

@@ -156,7 +156,7 @@ def _pixels(
                 raise DataError(f"{file}: no view of the card, want {', '.join(names)}")
     firsts = {name: _first(found, name) for name in names}
     shapes = [read_image(firsts[n], channels=card.channels, size=card.size).shape for n in names]
-    arrays = tuple(zeros((len(found), *shape), np.uint8) for shape in shapes)
+    arrays = tuple(zeros((len(found), *shape), np.uint8, arrays=len(shapes)) for shape in shapes)
     labels = np.full((len(found), len(names)), ABSENT, dtype=np.int64)
 
     def decode(n: int) -> None:

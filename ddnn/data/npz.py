@@ -41,7 +41,7 @@ def read(card: NpzCard, card_file: Path) -> Source:
         labels_NV[labels_NV == card.absent_label] = ABSENT
     views = Views(
         tuple(
-            without(array, labels_N == ABSENT)
+            without(array, labels_N == ABSENT, arrays=len(views.arrays))
             for array, labels_N in zip(views.arrays, labels_NV.T, strict=True)
         )
     )
@@ -67,7 +67,11 @@ def _whole(path: Path) -> tuple[Views, NDArray[np.int64]]:
 
 
 def _array_by_array(path: Path, arrays: Mapping[str, str]) -> tuple[Views, NDArray[np.int64]]:
-    found = [as_view(read_array(path, name), place=f"{path}: {name}") for name in arrays.values()]
+    count = len(arrays)
+    found = [
+        as_view(read_array(path, name), place=f"{path}: {name}", arrays=count)
+        for name in arrays.values()
+    ]
     for name, array in zip(arrays.values(), found, strict=True):
         if len(array) != len(found[0]):
             raise DataError(f"{path}: {name}: {len(array)} samples, want {len(found[0])}")
@@ -129,7 +133,7 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
     return rounded
 
 
-def without(array: NDArray[Any], absent_N: NDArray[np.bool_]) -> NDArray[Any]:
+def without(array: NDArray[Any], absent_N: NDArray[np.bool_], *, arrays: int) -> NDArray[Any]:
     """The array with these samples all 0: itself where they are, or where it may be written to."""
     own = array
     for rows in block_rows(array):
@@ -137,14 +141,14 @@ def without(array: NDArray[Any], absent_N: NDArray[np.bool_]) -> NDArray[Any]:
         if not len(absent) or not array[absent].any():
             continue
         if not own.flags.writeable:
-            own = zeros(array.shape, array.dtype)
+            own = zeros(array.shape, array.dtype, arrays=arrays)
             for each in block_rows(array):
                 own[each] = array[each]
         own[absent] = 0
     return own
 
 
-def as_view(array: NDArray[Any], *, place: str) -> NDArray[Any]:
+def as_view(array: NDArray[Any], *, place: str, arrays: int = 1) -> NDArray[Any]:
     """One device's view as (N, C, H, W) of uint8, int16 or float32.
 
     (N, C, length) and (N, length) are rows of readings. Raises DataError naming the sample of the
@@ -160,7 +164,7 @@ def as_view(array: NDArray[Any], *, place: str) -> NDArray[Any]:
     if array.dtype != np.int8 and array.dtype.kind != "f":
         raise DataError(f"{place}: {array.dtype}, want uint8, int8, int16 or floats")
     kind = np.int16 if array.dtype == np.int8 else np.float32
-    found = view_NCHW if array.dtype == kind else zeros(view_NCHW.shape, kind)
+    found = view_NCHW if array.dtype == kind else zeros(view_NCHW.shape, kind, arrays=arrays)
     for rows in block_rows(view_NCHW):
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
             block = view_NCHW[rows].astype(kind)

@@ -33,17 +33,18 @@ def in_memory_bytes() -> int:
     return int(text) << 20
 
 
-def is_large(shape: tuple[int, ...], dtype: DTypeLike) -> bool:
-    """Whether an array of this size is mapped."""
-    return math.prod(shape) * np.dtype(dtype).itemsize > in_memory_bytes()
+def is_large(shape: tuple[int, ...], dtype: DTypeLike, arrays: int = 1) -> bool:
+    """Whether so many arrays of about this size are mapped: together they take the memory."""
+    return arrays * math.prod(shape) * np.dtype(dtype).itemsize > in_memory_bytes()
 
 
-def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, arrays: int = 1) -> NDArray[Any]:
     """An array of zeros in memory, or in a file without a name in the cache's folder.
 
+    arrays: see is_large.
     Raises DataError where the disk cannot hold it.
     """
-    if not is_large(shape, dtype):
+    if not is_large(shape, dtype, arrays):
         return np.zeros(shape, dtype)
     size = math.prod(shape) * np.dtype(dtype).itemsize
     try:
@@ -128,13 +129,18 @@ class Rows:
         return Rows(self._array, self._rows[samples])
 
 
-def taken(array: NDArray[Any] | Rows, samples: NDArray[np.int64] | slice) -> Any:
-    """The samples in this order: a copy (of a slice, a view), or Rows where that would be large."""
+def taken(
+    array: NDArray[Any] | Rows, samples: NDArray[np.int64] | slice, *, arrays: int = 1
+) -> Any:
+    """The samples in this order: a copy (of a slice, a view), or Rows where that would be large.
+
+    arrays: see is_large.
+    """
     if isinstance(samples, slice):
         samples_there = len(range(*samples.indices(len(array))))
     else:
         samples_there = len(samples)
-    large = is_large((samples_there, *array.shape[1:]), array.dtype)
+    large = is_large((samples_there, *array.shape[1:]), array.dtype, arrays)
     if isinstance(array, Rows):
         return array.rows(samples) if large else array[samples]
     if large and not isinstance(samples, slice) and isinstance(array, np.memmap):

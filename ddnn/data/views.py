@@ -95,7 +95,7 @@ class Views:
 
     def take(self, samples: Rows) -> Views:
         """The samples with these indices, in this order; what is large stays where it is."""
-        return Views(tuple(taken(array, samples) for array in self.arrays))
+        return Views(tuple(taken(array, samples, arrays=len(self.arrays)) for array in self.arrays))
 
     def of_devices(self, views: Sequence[int]) -> Views:
         """All samples as these devices see them."""

@@ -159,7 +159,7 @@ def _blocks(samples: MultiView, scales: Scales) -> Iterator[NDArray[np.float32]]
 def _pixels(samples: MultiView, scales: Scales) -> NDArray[np.float32]:
     """(N, P), pixels from 0 to 1; an absent view is all 0."""
     columns = [
-        (array.astype(np.float32) / scale).reshape(len(samples), -1)
+        (np.asarray(array).astype(np.float32) / scale).reshape(len(samples), -1)
         for array, scale in zip(samples.views.arrays, scales, strict=True)
     ]
     return np.concatenate(columns, axis=1)

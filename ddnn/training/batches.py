@@ -88,7 +88,8 @@ def view_tensors(views: Views, torch_device: torch.device) -> tuple[Tensor, ...]
 
 def _writeable(array: NDArray[Any]) -> NDArray[Any]:
     """torch takes no array that may not be written to."""
-    return array if array.flags.writeable else array.copy()
+    there = np.asarray(array)
+    return there if there.flags.writeable else there.copy()
 
 
 def batches(everything: Everything, settings: Settings) -> Iterator[Batch]:

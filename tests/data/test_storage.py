@@ -13,6 +13,7 @@ import torch
 from ddnn.data import load, storage
 from ddnn.data.multiview import ABSENT, DataSet
 from ddnn.data.storage import Rows, block_rows, taken, zeros
+from ddnn.data.views import Views
 from ddnn.errors import ConfigError
 from ddnn.topology import read_topology
 from ddnn.training.batches import batches, tensors
@@ -53,6 +54,16 @@ def test_many_samples_of_a_mapped_array_are_not_copied() -> None:
     again = taken(many, slice(0, 2))
     assert isinstance(again, Rows)
     np.testing.assert_array_equal(np.asarray(again)[:, 0, 0], [2, 1])
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_it_is_all_devices_together_that_count() -> None:
+    shape = (3, 1, 512, 1024)
+    views = Views(tuple(zeros(shape, np.uint8) for _ in range(3)))
+    one = np.array([0])
+    assert isinstance(views.take(one).arrays[0], Rows)
+    assert isinstance(views.of_devices([0]).take(one).arrays[0], np.ndarray)
+    assert isinstance(zeros((1, *shape[1:]), np.uint8, arrays=3), np.memmap)
 
 
 def test_blocks_cover_all_samples_once() -> None:
