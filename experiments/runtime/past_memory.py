@@ -99,7 +99,7 @@ def measured(
     begun_s = time.perf_counter()
     out = folder / kind.replace(" ", "-")
     places = (str(out), str(folder / "topology.yaml"), str(folder / "card.yaml"))
-    megabytes = "1024" if kind == "mapped" else "1000000"
+    megabytes = "64" if kind == "mapped" else "1000000"
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(round(limit * 2**30)), *places],
         env=os.environ | {"DDNN_IN_MEMORY_MB": megabytes, "OMP_NUM_THREADS": "2"},
