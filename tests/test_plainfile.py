@@ -16,7 +16,6 @@ from ddnn.data.imagefile import read_image
 from ddnn.data.split import read_order
 from ddnn.errors import DdnnError
 from ddnn.plainfile import open_plain, read_plain
-from ddnn.run.child.serve import ChildConfig
 from ddnn.run.child.serve import _read_views as read_views
 from ddnn.run.failures.plan import read_plan
 from ddnn.runfolder import epochs_done, is_run
@@ -66,9 +65,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "image": lambda path: read_image(path, channels=3, size=None),
     "key": lambda path: read_key(path, "a key"),
     "report": read_report,
-    "views": lambda path: read_views(
-        ChildConfig(bundle="", node="cam0", views=str(path)), is_device=True
-    ),
+    "views": lambda path: read_views("cam0", str(path), is_device=True),
     "checkpoint": read_checkpoint,
 }
 

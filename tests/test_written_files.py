@@ -33,7 +33,7 @@ TREES = {
     for path in sorted(part.rglob("*.py"))
 }
 TEXT = {"open", "read_text", "write_text", "fdopen", "NamedTemporaryFile", "TextIOWrapper"}
-BINARY = {"os", "Image", "pillow", "archive"}
+BINARY = {"os", "Image", "pillow", "pillow_image", "archive", "av", "_av"}
 """Whose `open` gives no text."""
 PIPES = {"run", "Popen", "check_output"}
 
@@ -55,7 +55,8 @@ def keywords(call: ast.Call) -> dict[str | None, ast.expr]:
 
 def is_binary(call: ast.Call) -> bool:
     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
-    if isinstance(owner, ast.Name) and owner.id in BINARY:
+    called = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", None)
+    if called in BINARY:
         return True
     given = [*call.args, *(v for k, v in keywords(call).items() if k == "mode")]
     modes = [a.value for a in given if isinstance(a, ast.Constant) and isinstance(a.value, str)]

@@ -35,8 +35,8 @@ def usage(pids: list[int]) -> Usage:
     nanoseconds = switches = 0
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            nanoseconds += int((task / "schedstat").read_text().split()[0])
-            for line in (task / "status").read_text().splitlines():
+            nanoseconds += int((task / "schedstat").read_text(encoding="utf-8").split()[0])
+            for line in (task / "status").read_text(encoding="utf-8").splitlines():
                 if line.startswith("voluntary_ctxt_switches"):
                     switches += int(line.split()[1])
     return Usage(nanoseconds / 1e9, switches)

@@ -100,6 +100,7 @@ def _queued(array: str) -> set[str]:
         ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={array}"],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=False,
     )
     return set(done.stdout.split())

@@ -59,7 +59,7 @@ import os, time
 from ddnn.live.sources.arrivals import Arrivals
 put = Arrivals.put
 def noted(self, picture):
-    with open(f"{FOLDER}/{os.getpid()}", "a") as file:
+    with open(f"{FOLDER}/{os.getpid()}", "a", encoding="utf-8") as file:
         file.write(f"{time.time()}\\n")
     return put(self, picture)
 Arrivals.put = noted
@@ -132,11 +132,15 @@ def latency(bundle: Bundle, seconds: float, folder: Path) -> list[list[object]]:
             f"  {name}: {{kind: video, url: '{url}', open_s: 10}}"
             for name, (url, _) in found.items()
         )
-        path.write_text(f"sample: {{events_of: [cam0]}}\nmatch_ms: 110\ndevices:\n{devices}\n")
+        path.write_text(
+            f"sample: {{events_of: [cam0]}}\nmatch_ms: 110\ndevices:\n{devices}\n", encoding="utf-8"
+        )
         live = Live(path=path, sources=read_sources(path, bundle.topology, bundle.topology.devices))
         notes = folder / "notes"
         notes.mkdir()
-        (notes / "sitecustomize.py").write_text(f"FOLDER = {str(notes)!r}\n{NOTES}")
+        (notes / "sitecustomize.py").write_text(
+            f"FOLDER = {str(notes)!r}\n{NOTES}", encoding="utf-8"
+        )
         os.environ["PYTHONPATH"] = str(notes)
         service = Service(bundle, live, Options(free_ports=True), Watcher(say=print))
         with service:
@@ -152,7 +156,9 @@ def latency(bundle: Bundle, seconds: float, folder: Path) -> list[list[object]]:
                 begun_s = time.time()
                 time.sleep(seconds / 2)
                 verdicts = [e for e in reader.take() if e["kind"] == "verdict"]
-                noted = (notes / str(service.pids["cam0"])).read_text().split("\n")[:-1]
+                noted = (
+                    (notes / str(service.pids["cam0"])).read_text(encoding="utf-8").split("\n")[:-1]
+                )
                 arrived = [at_s for at_s in map(float, noted) if at_s >= begun_s]
                 rows += latency_rows(len(found) - stopped, verdicts, arrived)
             os.kill(found[STOPPED][1], signal.SIGCONT)
@@ -190,7 +196,7 @@ def latency_rows(
 
 def resident_mb(pid: int) -> float:
     """Of 10^6 bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
@@ -203,7 +209,7 @@ def memory(bundle: Bundle, samples: int, seconds: float, folder: Path) -> list[l
     """Rows of each process after FIRST samples and LOOKS times until so many, or so long."""
     path = folder / "recorded.yaml"
     devices = "\n".join(f"  {name}: {{kind: recorded}}" for name in bundle.topology.devices)
-    path.write_text(f"sample: {{every_ms: 0}}\ndevices:\n{devices}\n")
+    path.write_text(f"sample: {{every_ms: 0}}\ndevices:\n{devices}\n", encoding="utf-8")
     service = Service(bundle, recorded(bundle, path), Options(free_ports=True), Watcher(say=print))
     first = min(FIRST, samples // 2)
     rows: list[list[object]] = []

@@ -34,7 +34,7 @@ def node_processes() -> dict[str, int]:
     """Process ids of the nodes of this process, by name, and of the template."""
     found = {}
     for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
+        for pid in (task / "children").read_text(encoding="utf-8").split():
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             if CHILD in words:
                 told = words[words.index(CHILD) + 1].decode()
@@ -45,7 +45,7 @@ def node_processes() -> dict[str, int]:
 
 def memory_of(name: str, pid: int) -> list[object]:
     """A row of the table."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
     sizes = dict(re.findall(r"^(\w+): +(\d+) kB$", rollup, re.MULTILINE))
     kilobytes = {key: int(value) * 1.024 for key, value in sizes.items()}
     private = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]

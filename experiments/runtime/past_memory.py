@@ -105,6 +105,7 @@ def measured(
         env=os.environ | {"DDNN_IN_MEMORY_MB": megabytes, "OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=False,
     )
     seconds = round(time.perf_counter() - begun_s, 1)

@@ -57,14 +57,14 @@ def costs(bundle: Bundle) -> Costs:
                 thread = "own" if int(task.name) == pid else "ZeroMQ's"
                 key = role(bundle, pid), thread
                 before = found.get(key, Cost(0, 0))
-                nanoseconds = int((task / "schedstat").read_text().split()[0])
+                nanoseconds = int((task / "schedstat").read_text(encoding="utf-8").split()[0])
                 found[key] = Cost(before.processor_ns + nanoseconds, before.waits + waits_of(task))
     return found
 
 
 def waits_of(task: Path) -> int:
     """Voluntary switches of a thread."""
-    lines = (task / "status").read_text().splitlines()
+    lines = (task / "status").read_text(encoding="utf-8").splitlines()
     return next(int(x.split()[1]) for x in lines if x.startswith("voluntary_ctxt_switches"))
 
 
@@ -93,7 +93,7 @@ class Watch:
             if self._counts_calls:
                 pids = [option for pid in family() for option in ("-p", str(pid))]
                 self._strace = subprocess.Popen(
-                    ["strace", "-qq", "-c", "-f", *pids], stderr=subprocess.PIPE, text=True
+                    ["strace", "-qq", "-c", "-f", *pids], stderr=subprocess.PIPE, encoding="utf-8"
                 )
             self._begun = answered, costs(self._bundle)
         elif self._begun is not None and answered == self._samples and not self.rows:

@@ -95,7 +95,7 @@ class Study:
                 run = train_run(
                     folder, topology, self.card, settings, seed=seed, overwrite=True, data=data
                 )
-                self._mark(folder).write_text(self.call)
+                self._mark(folder).write_text(self.call, encoding="utf-8")
         self.trained_anew.add(folder)
         return self.uses(run)
 
@@ -115,7 +115,9 @@ class Study:
 
     def _is_of_this_call(self, folder: Path) -> bool:
         mark = self._mark(folder)
-        return folder in self.trained_anew or (mark.exists() and mark.read_text() == self.call)
+        return folder in self.trained_anew or (
+            mark.exists() and mark.read_text(encoding="utf-8") == self.call
+        )
 
     def _mark(self, folder: Path) -> Path:
         """Beside a network: the call that trained it."""

@@ -37,7 +37,11 @@ def call(out: Path, *options: str) -> Path:
 
 
 def network(out: Path) -> Path:
-    (folder,) = (out / "runs").iterdir()
+    return only_folder(out / "runs")
+
+
+def only_folder(place: Path) -> Path:
+    (folder,) = (path for path in place.iterdir() if path.is_dir())
     return folder
 
 
@@ -94,6 +98,6 @@ def test_a_fresh_call_trains_a_network_once_for_all_its_rows(tmp_path):
     places = ["--runs", str(tmp_path), "--threads", "1"]
     study = study_of(EXPERIMENT, ["--smoke", "--fresh", *places])
     first = measure(study, "one", 0)
-    (tmp_path / next(tmp_path.iterdir()) / "report.json").write_text("{}")
+    (only_folder(tmp_path) / "report.json").write_text("{}")
     assert measure(study, "two", 0)["two"] == first["one"]
-    assert (next(tmp_path.iterdir()) / "report.json").exists()
+    assert (only_folder(tmp_path) / "report.json").exists()

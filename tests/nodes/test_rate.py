@@ -61,7 +61,7 @@ def test_a_full_window_is_nothing_to_wake_up_for():
 def test_without_a_rate_the_next_samples_follow_an_answer():
     collector = asking(None, samples=2, window=1)
     assert asked(collector, 0.0) == [0]
-    collector.handle("gateway", Verdict([0], [7], [1], [0.0], [True]), 0.001)
+    collector.handle("gateway", Verdict([0], [7], [1], [0.0], [True], [1.0]), 0.001)
     assert asked(collector, 0.001) == [1]
 
 

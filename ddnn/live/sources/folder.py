@@ -108,11 +108,11 @@ def read_picture(content: bytes, place: str) -> NDArray[np.uint8]:
 
     Raises DataError naming the place, ConfigError where Pillow is missing.
     """
-    images = pillow()
+    pillow_image = pillow()
     try:
-        with images.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
+        with pillow_image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
             if image.size[0] * image.size[1] > MAX_PIXELS:
                 raise DataError(f"{place}: {image.size} pixels, want at most {MAX_PIXELS} in all")
             return np.asarray(image.convert("RGB"), dtype=np.uint8)
-    except (*_FOREIGN, images.DecompressionBombError) as error:
+    except (*_FOREIGN, pillow_image.DecompressionBombError) as error:
         raise DataError(f"{place}: unreadable, want a PNG or JPEG image") from error
