@@ -81,6 +81,9 @@ class Session:
     def wait_running(self) -> None:
         """Until samples are on their way: the control socket is there."""
         wait_until(lambda: list(self.folder.glob("ddnn/*.sock")) or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            out, err = self.process.communicate()
+            raise AssertionError(f"ended with {self.process.returncode}: {err[-500:]} {out[-500:]}")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -333,7 +336,7 @@ def test_a_node_that_has_not_started_yet_goes_with_its_launcher(tmp_path):
 
 def test_a_visitor_that_says_nothing_does_not_make_nodes_look_dead(session):
     """The launch does not stand still for it."""
-    session.launch("--json", "--samples", "150")
+    session.launch("--json", "--samples", "150", "--rate", "100")
     session.wait_running()
     (path,) = session.folder.glob("ddnn/*.sock")
     with ExitStack() as stack:
