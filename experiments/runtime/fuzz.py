@@ -34,7 +34,7 @@ from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.accounts import SCORES
 from ddnn.wire.codec import Codec
-from ddnn.wire.header import HEADER
+from ddnn.wire.header import HEADER, VERSION
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import MAX_ROWS, Ask, Capture, Heartbeat, Kind, Message, Scores, kind_of
 from ddnn.wire.routes import routes
@@ -87,7 +87,7 @@ MUTATIONS: dict[str, Mutate] = {
     "lengthened": lambda data, rng, key: sealed(data + rng.randbytes(1 + rng.randrange(40)), key),
     "oversized": lambda data, _rng, _key: data + bytes(200_000),
     "bit flipped": flip_a_bit,
-    "wrong version": change(0, lambda rng: rng.choice([0, 1, 3, 255])),
+    "wrong version": change(0, lambda rng: rng.choice([0, VERSION - 1, VERSION + 1, 255])),
     "unknown kind": change(1, lambda rng: rng.randrange(max(Kind) + 1, 256)),
     "kind of another route": change(1, lambda rng: rng.choice([Kind.ACCOUNT, Kind.VERDICT])),
     "wrong shape": lambda data, rng, key: change(
@@ -135,8 +135,8 @@ class FuzzedNetwork(MemoryNetwork):
         self._has_begun |= data[1] == Kind.CAPTURE
         if data[1] == Kind.HEARTBEAT:
             self._boots[sender] = self._codec.announced_boot(data)
-        if not self._has_begun:  # whoever joins the run counts anew
-            return super().put(sender, receiver, data)
+        if not self._has_begun or data[1] == Kind.HELLO:
+            return super().put(sender, receiver, data)  # whoever says hello may say it again
         if sender == self._insider:
             return self._put_insider(receiver, data)
         taken = super().put(sender, receiver, data)
