@@ -44,6 +44,16 @@ from ddnn.run.launcher.start import READY_S, Options, Watcher
 from ddnn.runfolder import is_run
 from ddnn.topology import Topology
 
+ready_option = click.option(
+    "--ready-timeout",
+    "ready_s",
+    type=FiniteRange(min=0.1),
+    default=READY_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds that all nodes get to start and to reach each other.",
+)
+
 
 @click.command(name="launch")
 @run_argument
@@ -56,15 +66,7 @@ from ddnn.topology import Topology
 @click.option("--recover", "recovers", multiple=True, metavar="NODE@SAMPLE", help="Start it again.")
 @click.option("--host", metavar="NAME", help="Start only the nodes of this host.")
 @click.option("--join", is_flag=True, help="Wait for the nodes of the other hosts.")
-@click.option(
-    "--ready-timeout",
-    "ready_s",
-    type=FiniteRange(min=0.1),
-    default=READY_S,
-    show_default=True,
-    metavar="S",
-    help="Seconds that all nodes get to start and to reach each other.",
-)
+@ready_option
 @keys_option
 @insecure_option
 @click.option("--free-ports", is_flag=True, help="Use free ports, not the topology's.")

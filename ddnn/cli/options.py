@@ -49,6 +49,12 @@ engine_option = click.option(
     metavar="ENGINE",
     help="Run jobs on local[:WORKERS], ray[:ADDRESS] or slurm[:PARTITION].",
 )
+jobs_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of jobs, trained networks and tables; what is there is not done again.",
+)
 plan_option = click.option(
     "--plan", "plan_name", metavar="PLAN", help="Failure plan: a file or shipped name."
 )

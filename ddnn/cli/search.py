@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ddnn.api.studies import PARETO, PICTURE, TRIALS, SearchResult, run_search
 from ddnn.cli.course import INTERRUPTED, CourseDisplay
-from ddnn.cli.options import engine_option, json_option
+from ddnn.cli.options import engine_option, jobs_option, json_option
 from ddnn.report.files import check_writable
 from ddnn.report.tables import plain_console, table
 from ddnn.run.interrupt import interruptible
@@ -19,12 +19,7 @@ from ddnn.run.interrupt import interruptible
 
 @click.command(name="search")
 @click.argument("search", metavar="SEARCH.yaml", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of jobs, trained networks and tables; what is there is not done again.",
-)
+@jobs_option
 @engine_option
 @json_option
 def command(search: Path, *, out: Path, engine: str | None, as_json: bool) -> None:

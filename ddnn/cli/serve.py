@@ -12,7 +12,7 @@ import click
 
 from ddnn.api.live import devices_of, live_of
 from ddnn.bundle.load import Bundle
-from ddnn.cli.launch import bundle_for, check_hosts
+from ddnn.cli.launch import bundle_for, check_hosts, ready_option
 from ddnn.cli.logs import json_log, log_json_option
 from ddnn.cli.options import FiniteRange, insecure_option, keys_option, pid_option
 from ddnn.cli.page import page_beside, page_options, parse_page
@@ -29,7 +29,7 @@ from ddnn.live.systemd import READY, STOPPING, notify, unit
 from ddnn.report.files import check_writable
 from ddnn.run.interrupt import interruptible, told
 from ddnn.run.launcher.control import request
-from ddnn.run.launcher.start import READY_S, Options, Watcher
+from ddnn.run.launcher.start import Options, Watcher
 from ddnn.runfolder import is_run
 
 
@@ -42,15 +42,7 @@ from ddnn.runfolder import is_run
     help="Which camera each device sees through, and when samples are taken.",
 )
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
-@click.option(
-    "--ready-timeout",
-    "ready_s",
-    type=FiniteRange(min=0.1),
-    default=READY_S,
-    show_default=True,
-    metavar="S",
-    help="Seconds that all nodes get to start and to reach each other.",
-)
+@ready_option
 @click.option("--host", metavar="NAME", help="Start only the nodes of this host.")
 @click.option("--join", is_flag=True, help="Wait for the nodes of the other hosts.")
 @keys_option

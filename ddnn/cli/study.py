@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ddnn.api.studies import MEANS, ROWS, run_study
 from ddnn.cli.course import INTERRUPTED, CourseDisplay
-from ddnn.cli.options import engine_option, json_option
+from ddnn.cli.options import engine_option, jobs_option, json_option
 from ddnn.report.files import check_writable
 from ddnn.report.tables import interval, percent, plain_console, table
 from ddnn.run.interrupt import interruptible
@@ -22,12 +22,7 @@ FIXED = ("lost", "sets", "seeds", "samples")
 
 @click.command(name="study")
 @click.argument("study", metavar="STUDY.yaml", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of jobs, trained networks and tables; what is there is not done again.",
-)
+@jobs_option
 @engine_option
 @json_option
 def command(study: Path, *, out: Path, engine: str | None, as_json: bool) -> None:
