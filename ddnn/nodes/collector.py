@@ -231,6 +231,7 @@ class Collector:
     def excuse(self, by_s: float) -> None:
         """So long this process was not run: neither silence nor lateness is others' fault."""
         self.liveness.excuse(by_s)
+        self._looked_s += by_s
         self._open = {sample: news_s + by_s for sample, news_s in self._open.items()}
 
     def tick(self, now_s: float) -> list[Outgoing]:
@@ -260,10 +261,10 @@ class Collector:
     def _look(self, now_s: float) -> None:
         """Whether to wait until a device is heard: without one, samples would be used up."""
         if self.is_paused:
-            self.paused_s += now_s - self._looked_s
+            self._stand_still(now_s - self._looked_s)
         self._looked_s = now_s
         if self.liveness.alive(now_s) & self._device_bits:
-            self._go_on(now_s)
+            self._go_on()
             return
         if self._unheard_s is None:
             self._unheard_s = now_s
@@ -271,12 +272,16 @@ class Collector:
         waits = may_ask or bool(self._lost())
         self.is_paused = waits and now_s < self._unheard_s + self.pause_s
 
-    def _go_on(self, now_s: float) -> None:
+    def _stand_still(self, by_s: float) -> None:
+        """A pause is not part of the time that an answer may take."""
+        self.paused_s += by_s
+        for sample in self._lost():
+            self._open[sample] += by_s
+
+    def _go_on(self) -> None:
         """A device is heard: what all of them lost is asked for again."""
         if self.is_paused:
-            lost = self._lost()
-            self._again.update(lost)
-            self._open |= dict.fromkeys(lost, now_s)
+            self._again.update(self._lost())
         self.is_paused, self._unheard_s = False, None
 
     def _lost(self) -> list[int]:

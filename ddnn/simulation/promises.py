@@ -122,14 +122,15 @@ class Promises:
         self._check_presence(answer)
 
     def _check_time(self, answer: Answer) -> None:
-        longest_s = self._answer_s + self._grace_s + self._health.frozen_s
+        still_s = self._health.still_s(self._now_s - answer.latency_s)
+        longest_s = self._answer_s + self._grace_s + still_s
         if answer.latency_s > longest_s:
             self._break(
                 "answered once",
                 f"sample {answer.sample} took {answer.latency_s:.3f} s, want {longest_s:.3f} s",
             )
         since_s = self._now_s - answer.latency_s - self._grace_s
-        patient_s = self._exit_s + self._slack_s
+        patient_s = self._exit_s + self._slack_s + still_s
         if answer.latency_s > patient_s and since_s >= 0 and self._health.are_well(_LEAD, since_s):
             self._break(
                 "answered once",

@@ -270,7 +270,8 @@ class Simulation:
         return not unready(collector.unreached, losses(self._topology, wanted, gone))
 
     def take(self, answers: Sequence[Answer]) -> None:
-        """Answers of the present run."""
+        """Answers of the present run, and whether its collector waits for a device."""
+        self._health.pause(is_paused=self._lead.collector.is_paused)
         for answer in answers:
             self._promises.answered(answer)
         self._answers[-1] += answers
@@ -305,7 +306,7 @@ class Simulation:
         if ends:
             self._lead.loop.go_on()
         else:
-            self._health.frozen_s += for_s
+            self._health.freeze(for_s)
 
     def crash(self, *, ends: bool) -> None:
         """See Site: the collector is gone; in the end another begins."""

@@ -289,6 +289,21 @@ def test_while_no_device_is_heard_no_sample_is_used_up():
     assert (bench.collector.is_paused, bench.collector.paused_s) == (False, paused_s)
 
 
+def test_a_pause_is_no_part_of_the_time_that_an_answer_may_take():
+    """However often devices come and go, a sample has its deadline beside the pauses."""
+    bench = Bench(samples=1)
+    bench.ask()
+    for _ in range(20):
+        bench.alive -= set(bench.devices)
+        bench.wait(PATIENCE_S + 2)
+        bench.alive |= set(bench.devices)
+        bench.wait(0.4)
+    assert bench.answers == [PRIOR]
+    asked_s = bench.collector.latency_N[0] - bench.collector.paused_s
+    assert bench.collector.paused_s > 4
+    assert asked_s == pytest.approx(ANSWER_S, abs=0.2)
+
+
 def test_the_last_samples_too_are_waited_with():
     bench = Bench(samples=2)
     bench.ask()

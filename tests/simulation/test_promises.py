@@ -53,6 +53,18 @@ def test_a_window_that_ignores_its_deadline_is_found(slow_laboratory, monkeypatc
     assert broken_by(slow_laboratory, cut) == "answered once"
 
 
+def test_a_collector_that_waits_though_devices_live_is_found(slow_laboratory, monkeypatch):
+    """Its pauses excuse late answers, but only where no device is heard."""
+    tick = Collector.tick
+
+    def pausing(self, now_s):
+        self._device_bits = 0 if self.asked >= 20 else self._device_bits
+        return tick(self, now_s)
+
+    monkeypatch.setattr(Collector, "tick", pausing)
+    assert broken_by(slow_laboratory, samples=60) == "answered once"
+
+
 def test_a_wrong_presence_bit_is_found(slow_laboratory, monkeypatch):
     batch = Gather._batch
 
