@@ -36,7 +36,7 @@ from ddnn.run.failures.plan import (
 from ddnn.run.readiness import losses, unready
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
-from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
+from ddnn.wire.faulty import FaultyTransport, emulated_faults
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import Roll
 from ddnn.wire.transport import Mailbox
@@ -174,11 +174,7 @@ class _Members:
     def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
         """See Processes and the orders of ddnn.run.child.serve."""
         member = self.running[node]
-        if "set" in what:
-            member.transport.set(what["set"], LinkFault(**what["fault"]))
-        elif "clear" in what:
-            member.transport.clear(what["clear"], what["kind"])
-        else:
+        if not member.transport.obey(what):
             member.factor = float(what["slow"])
         order.confirm()
 

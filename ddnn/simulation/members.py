@@ -25,7 +25,7 @@ from ddnn.simulation.promises import Promises
 from ddnn.simulation.references import Loads
 from ddnn.simulation.scheduler import Scheduler
 from ddnn.wire.codec import Codec
-from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
+from ddnn.wire.faulty import FaultyTransport, emulated_faults
 from ddnn.wire.messages import Message, row_count
 from ddnn.wire.transport import Arrived, Mailbox, Received, Transport
 
@@ -273,11 +273,7 @@ class Members:
     def tell(self, node: str, what: dict[str, Any], order: Order) -> None:
         """See Processes and the orders of ddnn.run.child.serve."""
         member = self.running[node]
-        if "set" in what:
-            member.transport.set(what["set"], LinkFault(**what["fault"]))
-        elif "clear" in what:
-            member.transport.clear(what["clear"], what["kind"])
-        else:
+        if not member.transport.obey(what):
             member.factor = float(what["slow"])
         order.confirm()
         member.loop.plan(self._scheduler.now_s)

@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ddnn.topology import Topology
 from ddnn.wire.bitflips import flipped
@@ -113,6 +113,16 @@ class FaultyTransport:
     def clear(self, peer: str, kind: str) -> None:
         """No such fault from now on. Safe from another thread."""
         self._faults = {key: f for key, f in self._faults.items() if key != (peer, kind)}
+
+    def obey(self, order: Mapping[str, Any]) -> bool:
+        """Sets or clears what an order (ddnn.run.child.serve) says; False: it speaks of no link."""
+        if "set" in order:
+            self.set(order["set"], LinkFault(**order["fault"]))
+        elif "clear" in order:
+            self.clear(order["clear"], order["kind"])
+        else:
+            return False
+        return True
 
     def send(self, peer: str, data: bytes) -> bool:
         """See Transport. A message that a fault takes counts as taken: the network had it."""

@@ -77,7 +77,7 @@ def random_network(topology: Topology, views: MultiView, folder: Path) -> tuple[
         for module in joint.modules():
             if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
                 module.momentum = 1.0
-        joint.train()(torch.from_numpy(views.views_NVCHW[:64]))
+        joint.train()([torch.from_numpy(array[:64]) for array in views.views.arrays])
     logits = predict(joint.eval(), views)
     medians = [float(np.median(decide(logits_NK).entropy_N)) for logits_NK in logits.values()]
     thresholds = [*(round(median, 4) for median in medians[:-1]), None]

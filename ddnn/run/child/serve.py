@@ -46,7 +46,7 @@ from ddnn.run.sockets import LAST_WORDS_MS, open_sockets
 from ddnn.topology import DEVICE, Topology
 from ddnn.wire.budget import Budget
 from ddnn.wire.codec import Codec
-from ddnn.wire.faulty import FaultyTransport, LinkFault, emulated_faults
+from ddnn.wire.faulty import FaultyTransport, emulated_faults
 from ddnn.wire.transport import Mailbox
 from ddnn.wire.zeromq import Shared, ZmqTransport
 
@@ -262,12 +262,8 @@ def _take_orders(first: str, served: Mapping[str, _Served], rules: dict[str, Exi
     for line in os.fdopen(0, "rb", buffering=0, closefd=False):
         order = json.loads(line)
         node = served[order.get("node", first)]
-        if "set" in order:
-            node.transport.set(order["set"], LinkFault(**order["fault"]))
-        elif "clear" in order:
-            node.transport.clear(order["clear"], order["kind"])
-        elif "rules" in order:
+        if "rules" in order:
             rules |= _rules(order["rules"])
-        else:
+        elif not node.transport.obey(order):
             node.pace.factor = float(order["slow"])
         os.write(1, b"done %d\n" % order["order"])
