@@ -5,11 +5,14 @@
       NODE/       bundle/ its part, views.npy where it is a device, keys/ with CURVE
       collector/  bundle/ the manifest alone, data/ the samples, keys/, report/ once it has run
 
-A service sees its own folder, as /ddnn, and nothing else. Docker sees to limits and restarts.
+A service sees its own folder, as /ddnn, and nothing else: its root is read-only, it runs as whoever
+wrote the folder (as nobody where that was root) and has no capability. Docker sees to limits,
+restarts and health.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -32,7 +35,11 @@ from ddnn.yamlfile import to_yaml
 
 COMPOSE, DOCKERFILE = "docker-compose.yaml", "Dockerfile"
 IMAGE, MOUNT, NETWORK = "ddnn", "/ddnn", "ddnn"
+NOBODY = 65532
+"""User and group where root writes the folder; they own it then."""
 READY_S = 120
+LISTENS = "import socket; socket.create_connection(({host!r}, {port}), 2).close()"
+"""Of a node that is healthy: Python."""
 _HOW = f"""\
 # From a checkout of ddnn: docker build -t {IMAGE} -f THIS_FOLDER/{DOCKERFILE} .
 # Then here: docker compose up; the report is in {COLLECTOR}/report.
@@ -44,7 +51,8 @@ COPY ddnn /source/ddnn
 COPY topologies /source/topologies
 COPY datasets /source/datasets
 RUN pip install --no-cache-dir /source && rm -r /source
-ENV OMP_NUM_THREADS=1
+ENV OMP_NUM_THREADS=1 HOME=/tmp
+USER {NOBODY}:{NOBODY}
 ENTRYPOINT ["ddnn"]
 """
 
@@ -65,7 +73,20 @@ def compose_folder(
         compose = _HOW + to_yaml(compose_document(topology))
         (new / COMPOSE).write_text(compose, encoding="utf-8")
         (new / DOCKERFILE).write_text(_DOCKERFILE, encoding="utf-8")
+        if os.getuid() == 0:
+            _give_away(new)
     return topology
+
+
+def owner() -> tuple[int, int]:
+    """User and group that the containers run as, and that the folder belongs to."""
+    return (os.getuid(), os.getgid()) if os.getuid() else (NOBODY, NOBODY)
+
+
+def _give_away(folder: Path) -> None:
+    """To whom the containers run as: keys are read by their owner alone."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, *owner())
 
 
 def write_parts(bundle: Path, samples: MultiView, folder: Path) -> Topology:
@@ -123,7 +144,10 @@ def compose_document(topology: Topology) -> dict[str, Any]:
         command = ["node", f"{MOUNT}/bundle", name, *access]
         if name in topology.devices:
             command += ["--views", f"{MOUNT}/views.npy"]
-        services[name] = _service(name, command, mode="ro") | {"restart": _restart(node.restart)}
+        services[name] = _service(name, command, mode="ro") | {
+            "restart": _restart(node.restart),
+            "healthcheck": _health(topology, name),
+        }
         if node.limits.cpu is not None:
             services[name]["cpus"] = node.limits.cpu
         if node.limits.memory_mb is not None:
@@ -132,8 +156,25 @@ def compose_document(topology: Topology) -> dict[str, Any]:
 
 
 def _service(name: str, command: list[str], *, mode: str) -> dict[str, Any]:
-    volumes = [f"./{name}:{MOUNT}:{mode}"]
-    return {"image": IMAGE, "command": command, "volumes": volumes, "networks": [NETWORK]}
+    user, group = owner()
+    return {
+        "image": IMAGE,
+        "command": command,
+        "user": f"{user}:{group}",
+        "read_only": True,
+        "tmpfs": ["/tmp"],
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "volumes": [f"./{name}:{MOUNT}:{mode}"],
+        "networks": [NETWORK],
+    }
+
+
+def _health(topology: Topology, name: str) -> dict[str, Any]:
+    place = parse_endpoint(topology.endpoint(name))
+    looks = LISTENS.format(host=place.host, port=place.port)
+    times = {"interval": "5s", "timeout": "3s", "retries": 3, "start_period": f"{READY_S}s"}
+    return {"test": ["CMD", "python", "-c", looks], **times}
 
 
 def _restart(restart: Restart) -> str:

@@ -1,7 +1,6 @@
 """`ddnn bundle split RUN`: the part of a bundle that one host or some nodes need.
 
 `ddnn bundle place RUN TOPOLOGY`: the same network at other addresses.
-`ddnn bundle compose RUN`: all that Docker needs to run it, a container a node.
 """
 
 from __future__ import annotations
@@ -9,16 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 
-from ddnn.api.samples import samples_of
-from ddnn.bundle.compose import COMPOSE, compose_folder
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.split import split_bundle
-from ddnn.cli.options import data_options, run_argument, topology_of
+from ddnn.cli.options import run_argument, topology_of
 from ddnn.run.hosts import nodes_of_host
-from ddnn.wire.zeromq import make_key_pair
 
 
 @click.group(name="bundle")
@@ -58,32 +53,3 @@ def place(run: Path, topology: str, out: Path) -> None:
     placed = place_bundle(run, topology_of(topology), out)
     hosts = ", ".join(placed.topology.hosts)
     click.echo(f"{out}: the network of {run} for topology {placed.topology.name} (hosts: {hosts})")
-
-
-@command.command()
-@run_argument
-@data_options
-@click.option("--samples", type=click.IntRange(min=1), help="Take N samples, evenly spaced.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
-def compose(
-    run: Path,
-    *,
-    card: str | None,
-    split: str,
-    view_map: dict[str, str] | None,
-    samples: int | None,
-    out: Path,
-) -> None:
-    """Write docker-compose.yaml for RUN's topology: one service a node, one for the collector.
-
-    Each service is given a folder with its own part of the bundle, its own keys where the
-    topology has CURVE, and a device its own views. Limits and restarts become Docker's.
-    """
-    part = samples_of(load_bundle(run), card, split, view_map)
-    if samples is not None:
-        part = part.take(np.linspace(0, len(part) - 1, min(samples, len(part))).astype(np.int64))
-    topology = compose_folder(run, part, out, make_key_pair)
-    services = len(topology.nodes) + 1
-    click.echo(
-        f"{out / COMPOSE}: {services} services, {len(part)} samples; its first lines say how"
-    )

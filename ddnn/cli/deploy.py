@@ -1,74 +1,88 @@
-"""`ddnn deploy kubernetes RUN`, `ddnn deploy helm RUN`: all that Kubernetes needs, a pod a node."""
+"""`ddnn deploy compose|kubernetes|helm RUN`: all that others need to run it, a container a node."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from ddnn.api.samples import samples_of
+from ddnn.bundle.compose import COMPOSE, compose_folder
 from ddnn.bundle.helm import helm_folder
 from ddnn.bundle.kubernetes import kubernetes_folder
 from ddnn.bundle.load import load_bundle
-from ddnn.cli.options import data_options, run_argument
+from ddnn.cli.options import F, data_options, run_argument
 from ddnn.data.multiview import MultiView
 from ddnn.wire.zeromq import make_key_pair
+
+_samples = click.option(
+    "--samples", type=click.IntRange(min=1), help="Take N samples, evenly spaced."
+)
+
+
+def sample_options(command: F) -> F:
+    """Which samples are to run through what is deployed: see `chosen_samples`."""
+    return data_options(_samples(command))
+
+
+_out = click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
 
 
 @click.group(name="deploy")
 def command() -> None:
-    """Put trained bundles on other machines. For Docker: `ddnn bundle compose`."""
+    """Put trained bundles on other machines."""
 
 
 @command.command()
 @run_argument
-@data_options
-@click.option("--samples", type=click.IntRange(min=1), help="Take N samples, evenly spaced.")
-@click.option(
-    "--site", "sites", multiple=True, default=("ddnn",), show_default=True, metavar="NAME",
-    help="A namespace, with keys of its own; repeatable.",
-)  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
-def kubernetes(
-    run: Path,
-    *,
-    card: str | None,
-    split: str,
-    view_map: dict[str, str] | None,
-    samples: int | None,
-    sites: tuple[str, ...],
-    out: Path,
-) -> None:
-    """Write manifests for RUN's topology: a Deployment and a Service a node, an overlay a site.
+@sample_options
+@_out
+def compose(run: Path, *, out: Path, **chosen: Any) -> None:
+    """Write docker-compose.yaml for RUN's topology: one service a node, one for the collector.
 
-    Pods may send to each other only what the topology's links carry. Each node's image holds its
-    own part of the bundle and no torch; keys are Secrets.
+    Each service is given a folder with its own part of the bundle, its own keys where the
+    topology has CURVE, and a device its own views. Limits, restarts and health are Docker's.
     """
-    part = _part(run, card, split, view_map=view_map, samples=samples)
-    topology = kubernetes_folder(run, part, out, make_key_pair, sites=tuple(dict.fromkeys(sites)))
+    part = chosen_samples(run, **chosen)
+    topology = compose_folder(run, part, out, make_key_pair)
+    services = len(topology.nodes) + 1
     click.echo(
-        f"{out}: {len(topology.nodes)} nodes and the collector, {len(part)} samples, overlays "
-        f"{', '.join(dict.fromkeys(sites))}; the Dockerfile's first lines say how"
+        f"{out / COMPOSE}: {services} services, {len(part)} samples; its first lines say how"
     )
 
 
 @command.command()
 @run_argument
-@data_options
-@click.option("--samples", type=click.IntRange(min=1), help="Take N samples, evenly spaced.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
-def helm(
-    run: Path,
-    *,
-    card: str | None,
-    split: str,
-    view_map: dict[str, str] | None,
-    samples: int | None,
-    out: Path,
-) -> None:
+@sample_options
+@click.option(
+    "--site", "sites", multiple=True, default=("ddnn",), show_default=True, metavar="NAME",
+    help="A namespace, with keys of its own; repeatable.",
+)  # fmt: skip
+@_out
+def kubernetes(run: Path, *, sites: tuple[str, ...], out: Path, **chosen: Any) -> None:
+    """Write manifests for RUN's topology: a Deployment and a Service a node, an overlay a site.
+
+    Pods may send to each other only what the topology's links carry. Each node's image holds its
+    own part of the bundle and no torch; keys are Secrets.
+    """
+    part = chosen_samples(run, **chosen)
+    sites = tuple(dict.fromkeys(sites))
+    topology = kubernetes_folder(run, part, out, make_key_pair, sites=sites)
+    click.echo(
+        f"{out}: {len(topology.nodes)} nodes and the collector, {len(part)} samples, overlays "
+        f"{', '.join(sites)}; the Dockerfile's first lines say how"
+    )
+
+
+@command.command()
+@run_argument
+@sample_options
+@_out
+def helm(run: Path, *, out: Path, **chosen: Any) -> None:
     """Write the same manifests as a Helm chart, with the values `registry` and `tag`."""
-    part = _part(run, card, split, view_map=view_map, samples=samples)
+    part = chosen_samples(run, **chosen)
     topology = helm_folder(run, part, out, make_key_pair)
     click.echo(
         f"{out / 'chart'}: {len(topology.nodes)} nodes and the collector, {len(part)} samples; the "
@@ -76,14 +90,15 @@ def helm(
     )
 
 
-def _part(
+def chosen_samples(
     run: Path,
+    *,
     card: str | None,
     split: str,
-    *,
     view_map: dict[str, str] | None,
     samples: int | None,
 ) -> MultiView:
+    """Of the part of a data card, all, or so many that are evenly spaced."""
     part = samples_of(load_bundle(run), card, split, view_map)
     if samples is None:
         return part

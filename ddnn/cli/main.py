@@ -24,7 +24,7 @@ COMMANDS = {
     "cut": "Measure where to cut a network between device and server",
     "data": "List, show or render data sets",
     "demo": "Everything once: render, train, launch, kill a device, report",
-    "deploy": "Put a trained bundle on Kubernetes",
+    "deploy": "Put a trained bundle into containers, on Kubernetes",
     "evaluate": "Accuracy of every exit, offline",
     "failures": "Accuracy under every set of lost devices, offline",
     "fault": "Make a node of a running launch fail",

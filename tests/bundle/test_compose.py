@@ -1,5 +1,6 @@
 """docker-compose.yaml: one service a node, each with its own part, keys and views."""
 
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import yaml
 from builders import random_views, star_topology
 from networks import Trainer
 
-from ddnn.bundle.compose import DOCKERFILE, compose_folder, in_containers
+from ddnn.bundle.compose import DOCKERFILE, NOBODY, compose_folder, in_containers, owner
 from ddnn.bundle.load import load_bundle
 from ddnn.data.loading import load
 from ddnn.errors import BundleError, ConfigError, DataError
@@ -102,6 +103,29 @@ def test_limits_and_restarts_become_dockers(services):
     assert restarts == {
         "cam0": "no", "cam1": "no", "gateway": "on-failure:3", "cloud": "on-failure",
     }  # fmt: skip
+
+
+def test_no_service_is_root_or_can_write_or_gain_anything(folder, services):
+    user, group = owner()
+    assert user != 0
+    for name, service in services.items():
+        assert service["user"] == f"{user}:{group}"
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert (folder / name / "keys" / f"{name}.key").stat().st_uid == user  # it can read it
+    assert f"USER {NOBODY}:{NOBODY}" in (folder / DOCKERFILE).read_text().splitlines()
+
+
+def test_a_node_is_healthy_while_it_listens(services):
+    health = services["cam1"]["healthcheck"]["test"]
+    assert health[:3] == ["CMD", "python", "-c"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        looks = health[3].replace("'cam1', 20002", f"'127.0.0.1', {port}")
+        exec(looks)
+    with pytest.raises(ConnectionRefusedError):
+        exec(looks)
+    assert "healthcheck" not in services["collector"]
 
 
 def test_without_curve_nothing_has_keys_and_every_service_says_insecure(tmp_path):
