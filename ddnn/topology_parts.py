@@ -31,7 +31,7 @@ INT8_STEPS = 16
 the differences that decide. Fixed, so that no scale travels and all devices mean the same."""
 
 
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise ValueError(f"got {list(names)}, want each class once")
     return names
@@ -48,7 +48,7 @@ ShownName = Annotated[str, AfterValidator(_showable)]
 ClassNames = Annotated[
     tuple[ShownName, ...],
     Field(strict=False, min_length=2, max_length=1000),
-    AfterValidator(_each_once),
+    AfterValidator(each_once),
 ]
 ViewNames = Annotated[
     tuple[ShownName, ...],

@@ -9,9 +9,11 @@ from pydantic import AfterValidator, ConfigDict, Field, RootModel, model_validat
 
 from ddnn import shipped
 from ddnn.blocks import Model, NotBool
+from ddnn.data.renderer.look import Kind
 from ddnn.errors import ConfigError
 from ddnn.names import MAX_LETTERS, can_name_a_file, name_of, normal
 from ddnn.topology import ClassNames, ShownName, ViewNames
+from ddnn.topology_parts import each_once
 from ddnn.yamlfile import read_yaml
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -239,14 +241,27 @@ class TilesCard(_Card):
 
 
 class RenderedCard(_Card):
-    """Cars, buses and persons made by the built-in renderer: nothing to download."""
+    """What stands on a street, made by the built-in renderer: nothing to download."""
 
     kind: Literal["rendered"]
-    classes: tuple[Literal["car"], Literal["bus"], Literal["person"]] = Field(
-        ("car", "bus", "person"), strict=False
+    classes: Annotated[tuple[Kind, ...], AfterValidator(each_once)] = Field(
+        ("car", "bus", "person"), min_length=2, strict=False
     )
     samples: Annotated[int, Field(ge=3, le=100_000)] = 851
     seed: Seed = 0
+    margin: float = Field(
+        0.05, ge=0, le=4, description="street around an object, on each side, in its sizes"
+    )
+    jitter: float = Field(
+        1.0, ge=0, le=20, description="how far crops are off at each side, 1: a twentieth"
+    )
+    crowd: float = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        description="share of the views, beside a camera's own, where somebody is in the way",
+    )
+    noise: float = Field(1.0, ge=0, le=10, description="times a camera's own")
 
 
 class SensorsCard(_Card):

@@ -10,23 +10,34 @@ from ddnn.data import cache
 from ddnn.data.card import RenderedCard
 from ddnn.data.multiview import MultiView
 from ddnn.data.renderer import images
+from ddnn.data.renderer.look import Look
 from ddnn.data.source import Source
 from ddnn.data.views import Views
 from ddnn.errors import DataError
 
+STREET = Look()
+"""Of the default card, and of `ddnn data render`."""
+
 
 def read(card: RenderedCard, card_file: Path) -> Source:  # noqa: ARG001 - as every source's
     """The samples of the card's size and seed, from the cache where it has them."""
-    views_NVCHW, labels_NV = _cached(card.samples, card.seed)
+    look = Look(
+        classes=card.classes,
+        margin=card.margin,
+        jitter=card.jitter,
+        crowd=card.crowd,
+        noise=card.noise,
+    )
+    views_NVCHW, labels_NV = _cached(card.samples, card.seed, look)
     samples = MultiView(views=Views.of(views_NVCHW), labels_NV=labels_NV, classes=card.classes)
     return Source(samples=samples)
 
 
-def _cached(samples: int, seed: int) -> cache.Arrays:
-    path = cache_path(samples, seed)
+def _cached(samples: int, seed: int, look: Look) -> cache.Arrays:
+    path = cache_path(samples, seed, look)
     arrays = None if path is None else cache.fetch(path)
     if arrays is None:
-        arrays = images.render(samples, seed)
+        arrays = images.render(samples, seed, look)
         if path is not None:
             cache.keep(path, arrays)
     return arrays
@@ -38,7 +49,7 @@ def render_to(path: Path, *, samples: int, seed: int) -> str:
     Raises DataError where the file cannot be written, or another one is there.
     """
     check_new(path)
-    views_NVCHW, labels_NV = _cached(samples, seed)
+    views_NVCHW, labels_NV = _cached(samples, seed, STREET)
     try:
         cache.write_archive(path, X=views_NVCHW, y=labels_NV)
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -52,10 +63,11 @@ def check_new(path: Path) -> None:
         raise DataError(f"{path}: exists, want a new name")
 
 
-def cache_path(samples: int, seed: int) -> Path | None:
+def cache_path(samples: int, seed: int, look: Look = STREET) -> Path | None:
     """Where these samples are kept; another renderer keeps its own elsewhere. None: nowhere."""
     folder = cache.folder()
-    name = f"rendered-{samples}-{seed}-{renderer_digest()[:16]}.npz"
+    made = hashlib.sha256(f"{renderer_digest()} {look}".encode()).hexdigest()[:16]
+    name = f"rendered-{samples}-{seed}-{made}.npz"
     return None if folder is None else folder / name
 
 

@@ -53,6 +53,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rows": ({**TILES, "rows": 0}, "rows: got 0, want greater than or equal to 1"),
     "no folder": ({**TILES, "images": "ImageFolder"}, "path: missing"),
     "rendered classes": ({"kind": "rendered", "classes": ["a", "b", "c"]}, "classes.0: got 'a'"),
+    "rendered class twice": (
+        {"kind": "rendered", "classes": ["car", "car"]},
+        "classes: got ['car', 'car'], want each class once",
+    ),
+    "margin": ({"kind": "rendered", "margin": -1}, "margin: got -1, want greater than or equal"),
     "no samples": ({"kind": "rendered", "samples": 0}, "samples: got 0, want greater"),
     **{
         f"name {name!r}": ({**NPZ, "name": name}, "that can name a file: no / or ")

@@ -33,6 +33,13 @@ def test_second_load_comes_from_the_cache(card: Path) -> None:
     assert first.view_names == ("cam0", "cam1", "cam2", "cam3", "cam4", "cam5")
 
 
+def test_sets_of_another_look_are_kept_apart(card: Path, write_card: CardWriter) -> None:
+    plain = load(card)
+    other = load(write_card(kind="rendered", samples=6, seed=SEED, margin=0.5))
+    assert plain.digest != other.digest
+    assert load(write_card(kind="rendered", samples=6, seed=SEED)).digest == plain.digest
+
+
 def test_order_of_the_card_is_read(write_card: CardWriter) -> None:
     split = {"by": "authors", "order": "nowhere.npy"}
     with pytest.raises(ConfigError, match=r"split\.order: no 'nowhere\.npy' beside the card"):

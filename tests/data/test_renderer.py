@@ -11,6 +11,7 @@ from ddnn.data import ABSENT
 from ddnn.data.renderer import optics, street, view
 from ddnn.data.renderer.draws import Draws, noise, turn
 from ddnn.data.renderer.images import render
+from ddnn.data.renderer.look import KINDS, Look, objects
 from ddnn.data.renderer.raster import Canvas, Light, Rays, draw
 from ddnn.data.renderer.shapes import Ball, box
 
@@ -64,6 +65,49 @@ def test_cameras_see_about_as_much_as_the_real_ones() -> None:
 def test_classes_come_in_their_shares() -> None:
     classes = street.compose(Draws.seeded(5, 3000)).class_N
     assert np.bincount(classes) / 3000 == pytest.approx(street.CLASS_SHARES, abs=0.03)
+
+
+def test_every_kind_can_be_drawn_within_its_size() -> None:
+    draws = Draws.seeded(3, 5)
+    for number in range(len(KINDS)):
+        made = objects(number, draws.fork(20))
+        corners = np.array(
+            [
+                [np.broadcast_to(part, 5) for part in corner]
+                for shape in made.shapes
+                for corner in shape.corners()
+            ]
+        )
+        spread = corners.max(axis=0) - corners.min(axis=0)
+        assert (spread <= made.size_B3.T + 0.45).all(), KINDS[number]
+        assert (spread >= 0.5 * made.size_B3.T).all(), KINDS[number]
+
+
+def test_a_set_has_the_classes_that_its_look_names_in_that_order() -> None:
+    look = Look(classes=("tram", "person", "cart"))
+    scenes = street.compose(Draws.seeded(5, 3000), look.numbers)
+    assert {KINDS[number] for number in np.unique(scenes.class_N)} == set(look.classes)
+    assert np.unique(scenes.class_N, return_counts=True)[1] / 3000 == pytest.approx(1 / 3, abs=0.03)
+    _, labels = render(12, 1, look)
+    assert set(np.unique(labels)) == {ABSENT, 0, 1, 2}
+
+
+@pytest.mark.parametrize("look", [Look(margin=1.0), Look(jitter=4.0)], ids=["margin", "jitter"])
+def test_other_crops_show_the_same_objects_to_the_same_cameras(
+    rendered: tuple[np.ndarray, np.ndarray], look: Look
+) -> None:
+    views, labels = render(6, 0, look)
+    assert (labels == rendered[1][:6]).all()
+    seen = labels != ABSENT
+    assert (views[seen] != rendered[0][:6][seen]).any(axis=(1, 2, 3)).all()
+
+
+def test_more_noise_and_a_crowd_change_what_they_are_asked_to() -> None:
+    plain, loud = Look(), Look(noise=2.0, crowd=0.5)
+    for before, after in zip(plain.cameras, loud.cameras, strict=True):
+        assert after.noise == 2 * before.noise
+        assert after.crowd == pytest.approx(before.crowd + 0.5)
+    assert plain.cameras == street.CAMERAS
 
 
 def test_draws_of_a_sample_do_not_depend_on_the_others() -> None:

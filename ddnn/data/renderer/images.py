@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ddnn.data.multiview import ABSENT
 from ddnn.data.renderer.draws import Draws, Floats, noise
+from ddnn.data.renderer.look import Look
 from ddnn.data.renderer.optics import develop, shrink
-from ddnn.data.renderer.shapes import MAKERS
 from ddnn.data.renderer.street import CAMERAS, Camera, Scenes, compose, in_the_way
 from ddnn.data.renderer.view import Windows, picture, seen_NV, windows
 
@@ -53,20 +53,29 @@ class Chances:
         )
 
 
-def render(samples: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def render(
+    samples: int, seed: int, look: Look | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Views (N,V,3,32,32) and labels (N,V) of the first `samples` samples of a seed.
 
-    A larger set of the same seed begins with the samples of a smaller one.
+    A larger set of the same seed and look begins with the samples of a smaller one.
     """
-    scenes, seen = _first_seen(samples, seed)
+    look = look or Look()
+    scenes, seen = _first_seen(samples, seed, look)
     chances = Chances.drawn(scenes.draws.fork(VIEW_COLUMN))
     views = np.zeros((samples, len(CAMERAS), 3, PIXELS, PIXELS), dtype=np.uint8)
-    for index, camera in enumerate(CAMERAS):
+    for index, camera in enumerate(look.cameras):
         crowded_N = chances.crowd_NV[:, index] < camera.crowd
-        for class_index, crowded in product(range(len(MAKERS)), (False, True)):
-            alike = (scenes.class_N == class_index) & (crowded_N == crowded)
+        for number, crowded in product(look.numbers, (False, True)):
+            alike = (scenes.class_N == number) & (crowded_N == crowded)
             for rows in _batches(np.flatnonzero(seen[:, index] & alike), scenes):
-                light, passes_B = _light(index, scenes, rows, chances, crowded=crowded)
+                light, passes_B = _light(
+                    camera,
+                    scenes.take(rows),
+                    jitter_B4=look.jitter * chances.jitter_NV4[rows, index],
+                    nearer_B=chances.nearer_NV[rows, index] if crowded else None,
+                    margin=look.margin,
+                )
                 views[rows, index] = develop(
                     light,
                     camera,
@@ -74,7 +83,8 @@ def render(samples: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64
                     gain_B=chances.gain_NV[rows, index],
                     noise_BHW3=_noise(seed, rows, index),
                 )
-    return views, np.where(seen, scenes.class_N[:, None], ABSENT)
+    label_N = np.argmax(scenes.class_N[:, None] == look.numbers, axis=1)
+    return views, np.where(seen, label_N[:, None], ABSENT)
 
 
 def _batches(rows: NDArray[np.int64], scenes: Scenes) -> Iterator[NDArray[np.int64]]:
@@ -85,22 +95,24 @@ def _batches(rows: NDArray[np.int64], scenes: Scenes) -> Iterator[NDArray[np.int
 
 
 def _light(
-    index: int, scenes: Scenes, rows: NDArray[np.int64], chances: Chances, *, crowded: bool
+    camera: Camera, scenes: Scenes, *, jitter_B4: Floats, nearer_B: Floats | None, margin: float
 ) -> tuple[Floats, Floats]:
-    """(B,H,W,3) light at a camera's pixels, and how many passes of smoothing it needs."""
-    camera, taken = CAMERAS[index], scenes.take(rows)
-    crops = windows(camera, taken, chances.jitter_NV4[rows, index])
-    before = in_the_way(taken, camera, chances.nearer_NV[rows, index]) if crowded else None
+    """(B,H,W,3) light at a camera's pixels, and how many passes of smoothing it needs.
+
+    nearer_B: of who is in the way, if anybody is.
+    """
+    crops = windows(camera, scenes, jitter_B4, margin=margin)
+    before = None if nearer_B is None else in_the_way(scenes, camera, nearer_B)
     rays = PIXELS * RAYS_A_PIXEL
-    light = picture(camera, taken, crops, before=before, rays_a_side=rays)
+    light = picture(camera, scenes, crops, before=before, rays_a_side=rays)
     return shrink(light, RAYS_A_PIXEL), _blur_B(camera, crops)
 
 
-def _first_seen(samples: int, seed: int) -> tuple[Scenes, NDArray[np.bool_]]:
+def _first_seen(samples: int, seed: int, look: Look) -> tuple[Scenes, NDArray[np.bool_]]:
     """The first scenes that at least one camera sees, and which do."""
     tried = samples + samples // 4 + 32
     while True:
-        scenes = compose(Draws.seeded(seed, tried))
+        scenes = compose(Draws.seeded(seed, tried), look.numbers)
         seen = seen_NV(scenes)
         rows = np.flatnonzero(seen.any(axis=1))[:samples]
         if len(rows) == samples:

@@ -111,14 +111,14 @@ def box(heights: tuple[Number, Number], x: Number, y: Number, colour_B3: Floats)
     return Block(heights=heights, lower=sides, upper=sides, colour_B3=colour_B3)
 
 
-def _tinted(draws: Draws, table: Floats) -> Floats:
+def tinted(draws: Draws, table: Floats) -> Floats:
     """A colour of the table, a little lighter or darker."""
     return draws.choice(table) * draws.uniform(0.8, 1.2)[:, None]
 
 
 def cars(draws: Draws) -> Objects:
     """Saloons, estates and vans; a van is high, and closed behind its doors."""
-    paint, is_van = _tinted(draws, PAINTS), draws.chance(VANS)
+    paint, is_van = tinted(draws, PAINTS), draws.chance(VANS)
     length = draws.uniform(3.7, 4.6) + np.where(is_van, 0.5, 0.0)
     width = draws.uniform(1.65, 1.85) + np.where(is_van, 0.1, 0.0)
     height = draws.uniform(1.38, 1.58) + np.where(is_van, 0.6, 0.0)
@@ -160,7 +160,7 @@ def cars(draws: Draws) -> Objects:
 
 def buses(draws: Draws) -> Objects:
     """City buses with a band of windows, a windscreen and a lit sign."""
-    paint, stripe = _tinted(draws, LIVERIES), _tinted(draws, PAINTS)
+    paint, stripe = tinted(draws, LIVERIES), tinted(draws, PAINTS)
     length, width = draws.uniform(8.0, 10.5), draws.uniform(2.45, 2.6)
     height = draws.uniform(2.9, 3.2)
     x, y = length / 2, width / 2
@@ -198,7 +198,7 @@ def buses(draws: Draws) -> Objects:
 
 def persons(draws: Draws) -> Objects:
     """People standing or in mid-step, in trousers and a coat."""
-    coat, trousers = _tinted(draws, PAINTS), _tinted(draws, TROUSERS)
+    coat, trousers = tinted(draws, PAINTS), tinted(draws, TROUSERS)
     skin, hair = draws.choice(SKIN), draws.choice(HAIR)
     height, girth = draws.uniform(1.55, 1.90), draws.uniform(0.9, 1.25)
     step, hem = draws.uniform(0.0, 0.30), draws.uniform(0.40, 0.52)
@@ -266,7 +266,3 @@ def _wheels(x: Number, y: Number, radius: float) -> list[Ball]:
         for side_x in (-1.0, 1.0)
         for side_y in (-1.0, 1.0)
     ]
-
-
-MAKERS = (cars, buses, persons)
-"""One a class, in the order car, bus, person."""

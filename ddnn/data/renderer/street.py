@@ -15,8 +15,13 @@ from ddnn.data.renderer.raster import Light
 from ddnn.data.renderer.shapes import Ball, Shape, box
 
 CLASS_SHARES = (0.45, 0.20, 0.35)
-"""Car, bus, person. Real streets have fewer buses; a class of 1 % would mean nothing."""
+"""Car, bus, person. Real streets have fewer buses; a class of 1 % would mean nothing. Sets of other
+classes have as many of each."""
 CAR, BUS, PERSON = range(3)
+ON_RAILS = (BUS, 4)
+"""Numbers of what keeps to the road's middle: buses and trams."""
+ON_FOOT = (PERSON, 9)
+"""Of what may stand on the pavement: persons and carts."""
 IN_THE_WAY_COLUMN = 60
 """First column of the draws for who stands in the way: behind all that an object uses."""
 SIGHT = 0.45
@@ -171,7 +176,7 @@ FURNITURE: tuple[Shape, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenes:
-    """N samples: what stands where, in what light. class_N: 0 car, 1 bus, 2 person.
+    """N samples: what stands where, in what light. class_N: number in `look.KINDS`.
 
     cosine_N, sine_N: of the direction in which the object faces.
     draws: from which each object takes its own size and colours.
@@ -206,10 +211,13 @@ class Scenes:
         )
 
 
-def compose(draws: Draws) -> Scenes:
-    """Puts one object on the street for every row of draws."""
-    class_N = np.searchsorted(np.cumsum(CLASS_SHARES)[:-1], draws.uniform(0, 1), side="right")
-    car, bus = class_N == CAR, class_N == BUS
+def compose(draws: Draws, classes: tuple[int, ...] = (CAR, BUS, PERSON)) -> Scenes:
+    """Puts one object on the street for every row of draws. classes: numbers in `look.KINDS`."""
+    shares = CLASS_SHARES if classes == (CAR, BUS, PERSON) else (1 / len(classes),) * len(classes)
+    drawn_N = np.searchsorted(np.cumsum(shares)[:-1], draws.uniform(0, 1), side="right")
+    class_N = np.array(classes)[drawn_N]
+    bus = np.isin(class_N, ON_RAILS)
+    car = ~bus & ~np.isin(class_N, ON_FOOT)
     lane, along, wander = draws.uniform(0, 1), draws.uniform(-12.5, 12.5), draws.uniform(-1, 1)
     side = np.where(draws.chance(0.5), 1.0, -1.0)
     car_y = side * np.where(lane < 0.55, 1.8, 4.7) + 0.35 * wander

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from ddnn.data.renderer.backdrop import paint_backdrop
 from ddnn.data.renderer.draws import Floats
+from ddnn.data.renderer.look import KINDS, MARGIN, objects
 from ddnn.data.renderer.raster import Canvas, Light, Rays, Vector, draw, draw_everywhere
-from ddnn.data.renderer.shapes import MAKERS, Objects
+from ddnn.data.renderer.shapes import Objects
 from ddnn.data.renderer.street import CAMERAS, FURNITURE, SIGHT, Camera, Scenes, aim
 
 NEAREST_M = 4.0
 NARROWEST, WIDEST = 0.62, 1.6
 """Crops are at least and at most this much as wide as high before they become square."""
-MARGIN = 0.05
-"""Of a crop's width and height, added on each side."""
 
 PROBES = [(i, j, k) for i in (-0.4, 0, 0.4) for j in (-0.4, 0, 0.4) for k in (0.5, 0.15, 0.85)]
 CORNERS = [(i, j, k) for i in (-0.5, 0.5) for j in (-0.5, 0.5) for k in (0.0, 1.0)]
@@ -41,9 +40,9 @@ class Windows:
 def sizes_N3(scenes: Scenes) -> Floats:
     """Length, width and height of every object."""
     sizes = np.zeros((len(scenes), 3))
-    for index, maker in enumerate(MAKERS):
-        rows = np.flatnonzero(scenes.class_N == index)
-        sizes[rows] = maker(scenes.draws.rows(rows)).size_B3
+    for number in range(len(KINDS)):
+        rows = np.flatnonzero(scenes.class_N == number)
+        sizes[rows] = objects(number, scenes.draws.rows(rows)).size_B3
     return sizes
 
 
@@ -87,10 +86,13 @@ def _project(
     return X_NP, Y_NP, depth_NP
 
 
-def windows(camera: Camera, scenes: Scenes, jitter_B4: Floats) -> Windows:
+def windows(
+    camera: Camera, scenes: Scenes, jitter_B4: Floats, *, margin: float = MARGIN
+) -> Windows:
     """The crops around the objects, cut off where the camera's image ends.
 
     jitter_B4: how far left, right, bottom and top are off, as a share of width or height.
+    margin: added on each side, likewise.
     """
     X_BP, Y_BP, _ = _project(camera, scenes, sizes_N3(scenes), CORNERS)
     left, right = X_BP.min(axis=1), X_BP.max(axis=1)
@@ -100,10 +102,10 @@ def windows(camera: Camera, scenes: Scenes, jitter_B4: Floats) -> Windows:
     more_width = np.maximum(NARROWEST * height - width, 0) / 2
     more_height = np.maximum(width / WIDEST - height, 0) / 2
     return Windows(
-        left=left - more_width - (MARGIN + jitter_B4[:, 0]) * width,
-        right=right + more_width + (MARGIN + jitter_B4[:, 1]) * width,
-        bottom=bottom - more_height - (MARGIN + jitter_B4[:, 2]) * height,
-        top=top + more_height + (MARGIN + jitter_B4[:, 3]) * height,
+        left=left - more_width - (margin + jitter_B4[:, 0]) * width,
+        right=right + more_width + (margin + jitter_B4[:, 1]) * width,
+        bottom=bottom - more_height - (margin + jitter_B4[:, 2]) * height,
+        top=top + more_height + (margin + jitter_B4[:, 3]) * height,
     )
 
 
@@ -136,7 +138,7 @@ def picture(
 
 
 def _objects(scenes: Scenes) -> Objects:
-    return MAKERS[int(scenes.class_N[0])](scenes.draws.fork())
+    return objects(int(scenes.class_N[0]), scenes.draws.fork())
 
 
 def world_rays(camera: Camera, X_B1S: Floats, Y_BR1: Floats) -> Rays:
