@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ddnn.coding.entropy import CONTEXTS
 from ddnn.errors import ConfigError
@@ -39,28 +39,40 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 
 
+def _as_tuple(given: object) -> object:
+    """One number, or nothing, as bundles of one threshold for all losses have it."""
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, int | float) else given
+
+
 class ExitRule(Model):
-    """How an exit decides: see ddnn.decision. threshold_lost: where a view has no part."""
+    """How an exit decides: see ddnn.decision. threshold_lost: where 1, 2 and so on views have no
+    part; the last also where more have none. Empty: the threshold. One number is the same for all.
+    """
 
     threshold: float | None = Field(ge=0, le=1)
     temperature: float = Field(1.0, gt=0, le=1000)
-    threshold_lost: float | None = Field(None, ge=0, le=1, description="default: the threshold")
+    threshold_lost: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1)], ...], BeforeValidator(_as_tuple)
+    ] = Field((), strict=False)
 
-    def thresholds(self, whole_N: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-        """Of each sample, by whether all views have a part in it; None: the exit always answers."""
+    def thresholds(self, lost_N: NDArray[np.integer[Any]]) -> NDArray[np.float32] | None:
+        """Of each sample, by how many views have no part in it; None: the exit always answers."""
         if self.threshold is None:
             return None
-        lost = self.threshold if self.threshold_lost is None else self.threshold_lost
-        return np.where(whole_N, self.threshold, lost).astype(np.float32)  # as entropies are
+        table = np.array([self.threshold, *self.threshold_lost], dtype=np.float32)
+        return np.asarray(table[np.minimum(lost_N, len(table) - 1)])  # as entropies are
 
-    def threshold_for(self, *, is_whole: bool) -> float | None:
+    def threshold_for(self, lost: int) -> float | None:
         """As `thresholds`, of one sample."""
-        is_other = not is_whole and self.threshold_lost is not None
-        return self.threshold_lost if is_other and self.threshold is not None else self.threshold
+        if self.threshold is None or not lost or not self.threshold_lost:
+            return self.threshold
+        return self.threshold_lost[min(lost, len(self.threshold_lost)) - 1]
 
     def always(self, threshold: float) -> ExitRule:
         """The same with this threshold, whoever is lost."""
-        return self.model_copy(update={"threshold": threshold, "threshold_lost": None})
+        return self.model_copy(update={"threshold": threshold, "threshold_lost": ()})
 
 
 class Manifest(Model):

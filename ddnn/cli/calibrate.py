@@ -41,8 +41,8 @@ def command(
     training samples where its card holds none out.
 
     Without an option: as many early answers as cost at most half a point of accuracy against the
-    last exit, as far as the samples can tell, and at most 95 % of them; and, for when a device is
-    lost, a threshold chosen on samples without one.
+    last exit, as far as the samples can tell, and at most 95 % of them; and, for when devices are
+    lost, a threshold for each number of them, chosen on samples without so many.
     """
     goals = {"--accuracy": accuracy, "--bytes": payload_bytes, "--early-share": early_share}
     given = [f"{option} {value:g}" for option, value in goals.items() if value is not None]
@@ -56,8 +56,9 @@ def command(
         return
     for name, rule in calibration.rules.items():
         threshold = "always answers" if rule.threshold is None else f"T {rule.threshold:.4f}"
-        if rule.threshold_lost is not None:
-            threshold += f" ({rule.threshold_lost:.4f} where a device is lost)"
+        if rule.threshold_lost:
+            lost = ", ".join(f"{threshold:.4f}" for threshold in rule.threshold_lost)
+            threshold += f" (where 1, 2, ... devices are lost: {lost})"
         click.echo(f"{name}: {threshold}, temperature {rule.temperature:.3f}")
     point, samples = calibration.point, SAMPLES[calibration.split]
     click.echo(

@@ -120,7 +120,8 @@ class Staged:
         logits_NK = fuse(self._run.joint, outputs, present_NV)[name]
         rule = self._run.rules[name]
         found = decide(logits_NK, rule.temperature)
-        threshold = None if name == CLOUD else rule.thresholds(np.asarray(present_NV.all(axis=1)))
+        lost_N = np.asarray((~present_NV).sum(axis=1))
+        threshold = None if name == CLOUD else rule.thresholds(lost_N)
         return Answer(found.predicted_N, is_sure(found.entropy_N, threshold))
 
     def _no_maps(self, scores_V: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -103,14 +103,18 @@ class ExitPart:
         rule = self._rule()
         if len(logits_NK) == 1:
             predicted, entropy, probability = decide_one(logits_NK[0].tolist(), rule.temperature)
-            own = rule.threshold_for(is_whole=views_N[0] == self._everybody)
+            own = rule.threshold_for(self._lost(views_N[0]))
             sure = is_sure_of_one(entropy, own if self._deeper else None)
             return [predicted], [entropy], [probability], [sure]
         found = decide(logits_NK, rule.temperature)
-        whole_N = np.array([views == self._everybody for views in views_N])
-        sure_N = is_sure(found.entropy_N, rule.thresholds(whole_N) if self._deeper else None)
+        lost_N = np.array([self._lost(views) for views in views_N])
+        sure_N = is_sure(found.entropy_N, rule.thresholds(lost_N) if self._deeper else None)
         predicted_N, entropy_N, probability_N = (values_N.tolist() for values_N in found)
         return predicted_N, entropy_N, probability_N, sure_N.tolist()
+
+    def _lost(self, views: int) -> int:
+        """How many views have no part."""
+        return (self._everybody & ~views).bit_count()
 
 
 def _go_deeper(deeper: Deeper, batch: ClosedWindows, unsure: list[int]) -> list[Outgoing]:

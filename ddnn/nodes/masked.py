@@ -103,9 +103,9 @@ class MaskedModel:
         )
         is_last = number == len(names) - 1
         everybody = (1 << self._network.topology.views) - 1
-        whole_N = np.array([answer.views == everybody for answer in answers])
+        lost_N = np.array([(everybody & ~answer.views).bit_count() for answer in answers])
         rule = self._manifest.exits[names[number]]
-        threshold = None if is_last else rule.thresholds(whole_N)
+        threshold = None if is_last else rule.thresholds(lost_N)
         sure_N = is_sure(found.entropy_N - np.float32(NEAR), threshold)
         predicted_N = np.array([answer.predicted for answer in answers])
         entropy_N = np.array([answer.entropy for answer in answers])

@@ -185,8 +185,8 @@ class Promises:
         )
 
     def _check_sure(self, answer: Answer) -> None:
-        is_whole = answer.views == (1 << self._topology.views) - 1
-        threshold = self._rules[answer.exit].threshold_for(is_whole=is_whole)
+        lost = self._topology.views - answer.views.bit_count()
+        threshold = self._rules[answer.exit].threshold_for(lost)
         if answer.degraded or threshold is None or threshold >= 1:
             return
         if answer.entropy >= threshold:

@@ -9,7 +9,7 @@ Axes: N samples, V views, K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,9 +20,8 @@ from ddnn.data.multiview import MultiView
 from ddnn.decision import decide
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
-from ddnn.report.verdicts import Verdicts
-from ddnn.training.payload import DevicePayload, device_payload, feature_bytes
-from ddnn.training.predict import Logits, answer, classes_at, fuse, perceive, taking_part
+from ddnn.training.patterns import Patterns, loss_patterns, lost_patterns
+from ddnn.training.predict import Logits, classes_at
 from ddnn.training.temperature import temperature
 
 SLACK = 0.005
@@ -73,40 +72,6 @@ class Point(NamedTuple):
     payload_bytes: float
 
 
-class Patterns(NamedTuple):
-    """Validation samples once with all devices (the first `whole` rows), then without each one.
-
-    payload: of the former. prior_class: the answer where nobody sees anything.
-    """
-
-    logits: Logits
-    samples: MultiView
-    present_NV: NDArray[np.bool_]
-    whole: int
-    payload: DevicePayload
-    prior_class: int
-
-    def rows(self, chosen: slice) -> Patterns:
-        """Some of them; the payload is still that of all devices."""
-        numbers = np.arange(len(self.samples))[chosen]
-        return self._replace(
-            logits={name: x_NK[chosen] for name, x_NK in self.logits.items()},
-            samples=self.samples.take(numbers),
-            present_NV=self.present_NV[chosen],
-            whole=min(self.whole, len(numbers)),
-        )
-
-    def answer(self, rules: Mapping[str, ExitRule]) -> Verdicts:
-        """What the rules make of them."""
-        return answer(
-            self.logits,
-            rules,
-            samples=self.samples,
-            present_NV=self.present_NV,
-            prior_class=self.prior_class,
-        )
-
-
 class Calibration(NamedTuple):
     """The rules, and what they cost and give on the split's samples. The last has no threshold."""
 
@@ -135,7 +100,11 @@ def calibrate(
     nearest.
     """
     patterns = loss_patterns(joint, samples, prior_class=prior_class)
-    return calibrate_patterns(patterns, goal, split, knows_lost=not joint.topology.skips_absent)
+    if joint.topology.skips_absent or goal != Goal():
+        return calibrate_patterns(patterns, goal, split)
+    return calibrate_patterns(
+        patterns, goal, split, lost=lost_patterns(joint, samples, prior_class=prior_class)
+    )
 
 
 def calibrate_patterns(
@@ -143,11 +112,12 @@ def calibrate_patterns(
     goal: Goal,
     split: CalibrationSplit = "validation",
     *,
-    knows_lost: bool = True,
+    lost: Sequence[Patterns] = (),
 ) -> Calibration:
     """As `calibrate`, of what is computed once for several goals.
 
-    knows_lost: whether who takes no part is lost; not where a device says nothing of a black view.
+    lost: samples with 1, 2 and so on devices lost; none where a device says nothing of a black
+    view, so that nobody knows who is lost.
     """
     labels_N = patterns.samples.fused_labels_N
     temperatures = {name: temperature(x_NK, labels_N) for name, x_NK in patterns.logits.items()}
@@ -156,10 +126,8 @@ def calibrate_patterns(
         return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point, split)
     whole = patterns.rows(slice(0, patterns.whole))
     threshold = careful(whole, temperatures)
-    rules = rules_for(patterns.logits, temperatures, threshold)
-    lost = patterns.rows(slice(patterns.whole, None))
-    if knows_lost and len(lost.samples):
-        rules = with_lost(rules, choose(curve(lost, temperatures), goal, split).threshold)
+    found = [choose(curve(each, temperatures), goal, split).threshold for each in lost]
+    rules = with_lost(rules_for(patterns.logits, temperatures, threshold), found)
     return Calibration(rules, point_of(patterns, rules, threshold), split)
 
 
@@ -197,39 +165,15 @@ def too_few(samples: int, *, exits: int) -> list[str]:
     ]
 
 
-def with_lost(rules: dict[str, ExitRule], threshold: float) -> dict[str, ExitRule]:
-    """The same with this threshold of all exits but the last where a view has no part."""
+def with_lost(rules: dict[str, ExitRule], thresholds: Sequence[float]) -> dict[str, ExitRule]:
+    """The same with these thresholds of all exits but the last where 1, 2 and so on views have no
+    part."""
     return {
         name: rule
         if rule.threshold is None
-        else rule.model_copy(update={"threshold_lost": threshold})
+        else rule.model_copy(update={"threshold_lost": tuple(thresholds)})
         for name, rule in rules.items()
     }
-
-
-def loss_patterns(joint: Joint, samples: MultiView, *, prior_class: int) -> Patterns:
-    """All devices, then each one lost: what a network is calibrated for.
-
-    A single device is never lost.
-    """
-    views = joint.topology.views
-    masks = [np.ones(views, dtype=bool)]
-    if views > 1:
-        masks += [np.arange(views) != lost for lost in range(views)]
-    devices = perceive(joint, samples)
-    found = [fuse(joint, devices, np.tile(mask_V, (len(samples), 1))) for mask_V in masks]
-    everything = samples.take(np.tile(np.arange(len(samples)), len(masks)))
-    here_NV = np.repeat(np.stack(masks), len(samples), axis=0)
-    present_NV = taking_part(joint.topology, everything, here_NV)
-    whole_NV = present_NV[: len(samples)]
-    return Patterns(
-        logits={name: np.concatenate([logits[name] for logits in found]) for name in found[0]},
-        samples=everything,
-        present_NV=present_NV,
-        whole=len(samples),
-        payload=device_payload(joint.topology, whole_NV, feature_bytes(joint, devices, whole_NV)),
-        prior_class=prior_class,
-    )
 
 
 def rules_for(

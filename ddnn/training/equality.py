@@ -230,7 +230,7 @@ def _ties(logits: Logits, rules: Mapping[str, ExitRule]) -> NDArray[np.bool_]:
     near = [
         np.abs(decide(logits_NK, rules[name].temperature).entropy_N - threshold) < TIE
         for name, logits_NK in logits.items()
-        for threshold in (rules[name].threshold, rules[name].threshold_lost)
+        for threshold in (rules[name].threshold, *rules[name].threshold_lost)
         if threshold is not None
     ]
     first = next(iter(logits.values()))

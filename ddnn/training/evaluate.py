@@ -149,7 +149,7 @@ def report(run: Run, evaluation: Evaluation) -> dict[str, Any]:
             for k, label in enumerate(evaluation.samples.classes)
         }
         exit_part["threshold"] = evaluation.rules[name].threshold
-        exit_part["threshold_lost"] = evaluation.rules[name].threshold_lost
+        exit_part["threshold_lost"] = list(evaluation.rules[name].threshold_lost)
         exit_part["temperature"] = evaluation.rules[name].temperature
     links = link_payload(run.topology, evaluation.verdicts, evaluation.feature_bytes)
     return document | {

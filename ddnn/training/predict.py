@@ -129,10 +129,10 @@ def answer(
     entropy_N = np.ones(count, dtype=np.float32)
     open_N = present_NV.any(axis=1)
     degraded_N: NDArray[np.bool_] = np.logical_not(open_N)
-    whole_N = np.asarray(present_NV.all(axis=1))
+    lost_N = np.asarray((~present_NV).sum(axis=1))
     for number, (name, logits_NK) in enumerate(logits.items()):
         decision = decide(logits_NK, rules[name].temperature)
-        threshold = rules[name].thresholds(whole_N) if number < len(logits) - 1 else None
+        threshold = rules[name].thresholds(lost_N) if number < len(logits) - 1 else None
         here_N = open_N & is_sure(decision.entropy_N, threshold)
         predicted_N[here_N] = decision.predicted_N[here_N]
         entropy_N[here_N] = decision.entropy_N[here_N]

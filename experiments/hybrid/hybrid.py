@@ -27,8 +27,9 @@ from ddnn.model.energy import DEFAULT, Constants, comparisons, energy_of, read_c
 from ddnn.report.plots import BLUE, GRAY, GREEN, INK, ORANGE
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Bits, Topology, read_topology
-from ddnn.training.calibrate import Goal, calibrate_patterns, loss_patterns
+from ddnn.training.calibrate import Goal, calibrate_patterns
 from ddnn.training.evaluate import Evaluation, evaluate
+from ddnn.training.patterns import loss_patterns
 from ddnn.training.run import Run, open_run
 from experiments.early_exit.recipe import CARD, HALF_POINT, PRESET, SMOKE_CARD
 from experiments.shared.launches import (

@@ -23,13 +23,12 @@ from ddnn.bundle.manifest import ExitRule
 from ddnn.report.plots import BLUE, GRAY, INK
 from ddnn.training.calibrate import (
     Goal,
-    Patterns,
     calibrate_patterns,
     choose,
     curve,
-    loss_patterns,
     rules_for,
 )
+from ddnn.training.patterns import Patterns, loss_patterns
 from ddnn.training.payload import DevicePayload
 from ddnn.training.predict import classes_at
 from ddnn.training.settings import PresetName
@@ -95,11 +94,12 @@ def rules_by_name(chosen: Patterns) -> dict[str, Rules]:
     """What each way of choosing gives on these samples."""
     labels_N = chosen.samples.fused_labels_N
     temperatures = {name: temperature(x, labels_N) for name, x in chosen.logits.items()}
+    lost = chosen.rows(slice(chosen.whole, None))
     former = choose(curve(chosen, temperatures), Goal()).threshold
     return {
         FORMER: rules_for(chosen.logits, temperatures, former),
-        CAREFUL: calibrate_patterns(chosen, Goal()).rules,
-        ONE: calibrate_patterns(chosen, Goal(), knows_lost=False).rules,
+        CAREFUL: calibrate_patterns(chosen, Goal(), lost=[lost]).rules,
+        ONE: calibrate_patterns(chosen, Goal()).rules,
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
-from ddnn.training.calibrate import Patterns
+from ddnn.training.patterns import Patterns
 from ddnn.training.payload import DevicePayload
 from experiments.paper import calibration
 from experiments.paper.calibration import CAREFUL, FORMER, ONE, drawn, gains, part

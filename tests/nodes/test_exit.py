@@ -119,6 +119,6 @@ def test_the_last_exit_always_answers_and_asks_nobody(bundle):
 def test_an_exit_decides_by_another_threshold_where_a_view_has_no_part(bundle):
     """Sample 4 lacks cam1 and is unsure; 3 is whole."""
     for lost, final in ((0.1, False), (1.0, True)):
-        rule = ExitRule(threshold=0.5, threshold_lost=lost)
+        rule = ExitRule(threshold=0.5, threshold_lost=(lost,))
         found = verdicts(fused(with_rules(bundle, local=rule)))
         assert (found[3][3], found[4][3]) == (True, final)

@@ -26,7 +26,7 @@ SAMPLES = 80
 def trained(tmp_path_factory) -> Trained:
     """Half leave early while all are there, none after."""
     made = Trainer(tmp_path_factory.mktemp("bundles"))(star_topology(), SAMPLES)
-    rule = made.bundle.manifest.exits["local"].model_copy(update={"threshold_lost": 0.0})
+    rule = made.bundle.manifest.exits["local"].model_copy(update={"threshold_lost": (0.0,)})
     exits = made.bundle.manifest.exits | {"local": rule}
     manifest = made.bundle.manifest.model_copy(update={"exits": exits})
     return made._replace(bundle=replace(made.bundle, manifest=manifest))

@@ -17,9 +17,9 @@ from ddnn.training.calibrate import (
     calibrate,
     choose,
     curve,
-    loss_patterns,
     rules_for,
 )
+from ddnn.training.patterns import loss_patterns
 from ddnn.training.temperature import temperature
 
 POINTS = [

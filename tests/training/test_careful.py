@@ -17,7 +17,6 @@ from ddnn.training.calibrate import (
     SLACK,
     Calibration,
     Goal,
-    Patterns,
     calibrate,
     calibrate_patterns,
     careful,
@@ -26,6 +25,7 @@ from ddnn.training.calibrate import (
     rules_for,
     too_few,
 )
+from ddnn.training.patterns import SETS, Patterns, lost_masks
 from ddnn.training.payload import DevicePayload
 
 EVEN = {"local": 1.0, "cloud": 1.0}
@@ -128,14 +128,32 @@ def test_the_best_threshold_of_few_samples_costs_more():
 
 
 def test_rules_know_who_is_lost():
-    rule = ExitRule(threshold=0.2, threshold_lost=0.7)
-    assert rule.thresholds(np.array([True, False])).tolist() == pytest.approx([0.2, 0.7])
-    assert (rule.threshold_for(is_whole=True), rule.threshold_for(is_whole=False)) == (0.2, 0.7)
-    alike = ExitRule(threshold=0.2)
-    assert alike.thresholds(np.array([True, False])).tolist() == pytest.approx([0.2, 0.2])
-    assert alike.threshold_for(is_whole=False) == 0.2
-    assert ExitRule(threshold=None, threshold_lost=0.7).thresholds(np.array([True])) is None
-    assert rule.always(0.4) == ExitRule(threshold=0.4)
+    lost_N = np.array([0, 1, 2, 3])
+    for rule, wanted in (
+        (ExitRule(threshold=0.2), [0.2, 0.2, 0.2, 0.2]),
+        (ExitRule(threshold=0.2, threshold_lost=(0.7, 0.4)), [0.2, 0.7, 0.4, 0.4]),
+        (ExitRule.model_validate({"threshold": 0.2, "threshold_lost": 0.7}), [0.2, 0.7, 0.7, 0.7]),
+        (ExitRule.model_validate({"threshold": 0.2, "threshold_lost": None}), [0.2] * 4),
+    ):
+        assert rule.thresholds(lost_N).tolist() == pytest.approx(wanted)
+        assert [rule.threshold_for(lost) for lost in lost_N] == wanted
+        assert rule.always(0.4) == ExitRule(threshold=0.4)
+    always = ExitRule(threshold=None, threshold_lost=(0.7,))
+    assert always.thresholds(lost_N) is None
+    assert always.threshold_for(1) is None
+
+
+def test_a_bundle_keeps_the_thresholds_of_every_number_of_losses():
+    rule = ExitRule(threshold=0.2, threshold_lost=(0.7, 0.4))
+    assert ExitRule.model_validate(rule.model_dump(mode="json")) == rule
+
+
+def test_sets_of_lost_devices_are_all_or_spread_evenly():
+    assert [len(lost_masks(6, lost)) for lost in range(1, 6)] == [6, SETS, SETS, SETS, 6]
+    for lost in range(1, 12):
+        masks = np.array(lost_masks(12, lost))
+        assert ((~masks).sum(axis=1) == lost).all()
+        assert len(np.unique(masks, axis=0)) == len(masks)
 
 
 def test_a_calibration_has_a_threshold_for_losses_where_they_are_known():
@@ -143,17 +161,17 @@ def test_a_calibration_has_a_threshold_for_losses_where_they_are_known():
     found = calibrate(Joint(make_topology()), samples, Goal(), prior_class=0)
     local, cloud = found.rules["local"], found.rules["cloud"]
     assert local.threshold == found.point.threshold
-    assert local.threshold_lost is not None
-    assert (cloud.threshold, cloud.threshold_lost) == (None, None)
+    assert len(local.threshold_lost) == samples.labels_NV.shape[1] - 1
+    assert (cloud.threshold, cloud.threshold_lost) == (None, ())
     silent = calibrate(Joint(make_topology(absent="skip")), samples, Goal(), prior_class=0)
-    assert silent.rules["local"].threshold_lost is None
+    assert silent.rules["local"].threshold_lost == ()
 
 
 def test_a_goal_of_ones_own_is_one_threshold_for_all():
     found: Calibration = calibrate(
         Joint(make_topology()), make_samples(96), Goal(early_share=0.5), prior_class=0
     )
-    assert found.rules["local"].threshold_lost is None
+    assert found.rules["local"].threshold_lost == ()
 
 
 def test_where_devices_are_lost_the_threshold_is_chosen_on_samples_without_them():
@@ -165,7 +183,21 @@ def test_where_devices_are_lost_the_threshold_is_chosen_on_samples_without_them(
     cloud = np.concatenate([logits(right, sure_N), logits(wrong, sure_N)])
     payload = DevicePayload(np.zeros(120), np.ones(120))
     patterns = patterns_of(local, cloud, labels_N)._replace(whole=120, payload=payload)
-    rule = calibrate_patterns(patterns, Goal()).rules["local"]
-    assert rule.threshold < rule.threshold_lost
-    alike = calibrate_patterns(patterns, Goal(), knows_lost=False).rules["local"]
-    assert (alike.threshold, alike.threshold_lost) == (rule.threshold, None)
+    lost = patterns.rows(slice(120, None))
+    rule = calibrate_patterns(patterns, Goal(), lost=[lost]).rules["local"]
+    assert rule.threshold < rule.threshold_lost[0]
+    alike = calibrate_patterns(patterns, Goal()).rules["local"]
+    assert (alike.threshold, alike.threshold_lost) == (rule.threshold, ())
+
+
+def test_each_number_of_losses_has_the_threshold_of_its_own_samples():
+    """With one device lost the local exit is right and the cloud wrong, with two lost the other
+    way round."""
+    labels_N = np.arange(120) % 3
+    sure_N = np.linspace(1, 6, 120)
+    right, wrong = (logits(predicted_N, sure_N) for predicted_N in (labels_N, (labels_N + 1) % 3))
+    whole = patterns_of(right, right, labels_N)
+    lost = [patterns_of(right, wrong, labels_N), patterns_of(wrong, right, labels_N)]
+    one, two = calibrate_patterns(whole, Goal(), lost=lost).rules["local"].threshold_lost
+    assert early(lost[0], one) > 60
+    assert early(lost[1], two) == 0

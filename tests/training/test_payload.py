@@ -13,7 +13,7 @@ from ddnn.model.exits import round_scores
 from ddnn.model.joint import Joint
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology, read_topology
-from ddnn.training.calibrate import loss_patterns
+from ddnn.training.patterns import loss_patterns
 from ddnn.training.payload import device_payload, feature_bytes, fit_tables, link_payload
 from ddnn.training.predict import perceive, predict, taking_part
 from ddnn.training.run import open_run, train_run
