@@ -99,6 +99,11 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
     """All samples offloaded, and a threshold an exit with raw bits and coded."""
     bits, whole = bits_of(setting), trained(study, seed)
     run = whole if setting == WHOLE else fine_tuned(study, whole, bits, seed)
+    return rows_of(study, run, bits, whole=whole)
+
+
+def rows_of(study: Study, run: Run, bits: Sequence[int], *, whole: Run) -> Rows:
+    """Of a network whose links have so many bits, beside another with all samples offloaded."""
     validation, test = (study.data.part(name) for name in ("validation", "test"))
     floor = accuracies(predict(whole.joint, validation), validation)["cloud"] - HALF_POINT
     best_N = _right_in_the_cloud(evaluate(whole, test))
