@@ -1,16 +1,12 @@
 """Engine `local` with its real processes."""
 
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from interrupted import interrupted
 from toy_jobs import job
 from waiting import wait_until
 
-import ddnn
 from ddnn.study.engine import open_engine
 
 pytestmark = pytest.mark.process
@@ -39,32 +35,9 @@ def test_a_job_whose_process_is_killed_is_tried_again(tmp_path):
     assert {answer.result for _, answer in ended} == {"done", 9}
 
 
-PROGRAM = """
-from toy_jobs import job
-from ddnn.run.interrupt import interruptible
-from ddnn.study.engine import open_engine
-if __name__ == "__main__":
-    with interruptible("stopped"), open_engine("local:1", None) as engine:
-        list(engine.run([job("hang", places={"mark": MARK})]))
-"""
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_jobs_end_with_who_wants_them(tmp_path, number):
-    mark = tmp_path / "mark"
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM.replace("MARK", repr(str(mark))))
-    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(ddnn.__file__).parents[1])])
-    started = subprocess.Popen(
-        [sys.executable, program],
-        env=os.environ | {"PYTHONPATH": paths},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: mark.exists() and mark.read_text())
-    started.send_signal(number)
-    _, said = started.communicate(timeout=30)
+    said, hangs = interrupted("local:1", tmp_path, number)
     if number != signal.SIGKILL:
-        assert said.strip().endswith("InterruptError: stopped")
-    worker = Path(f"/proc/{mark.read_text()}")
-    wait_until(lambda: not worker.exists())
+        assert said.endswith("InterruptError: stopped")
+    wait_until(lambda: not hangs.exists())

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from interrupted import interrupted
+from toy_jobs import job
 from waiting import wait_until
 
 import ddnn
@@ -86,6 +88,21 @@ def kill_one(cluster, folder: Path) -> None:
 def parent_of(pid: int) -> int:
     """From the kernel's table."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_study_that_is_interrupted_takes_its_own_ray_with_it(tmp_path, number):
+    said, hangs = interrupted("ray", tmp_path, number)
+    assert said.endswith("InterruptError: stopped")
+    wait_until(lambda: not hangs.exists())
+
+
+def test_a_study_that_is_interrupted_takes_its_jobs_from_the_cluster(tmp_path, cluster):
+    said, hangs = interrupted(f"ray:{cluster.address}", tmp_path, signal.SIGINT)
+    assert said.endswith("InterruptError: stopped")
+    wait_until(lambda: not hangs.exists())
+    with open_engine(f"ray:{cluster.address}", tmp_path) as engine:  # which goes on
+        assert [ended.answer.result for ended in engine.run([job("square", n=3)])] == [9]
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path):

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+from interrupted import interrupted
 from slurm import PROGRAMS, slurm
 from toy_jobs import job
 from waiting import wait_until
@@ -59,8 +61,19 @@ def test_closing_the_engine_ends_what_runs(tmp_path):
     with open_engine("slurm", tmp_path) as engine:
         assert next(engine.run(jobs)).answer.result == 4
         wait_until(mark.exists)
-    queue = ["squeue", "--noheader"]
-    wait_until(lambda: not subprocess.run(queue, capture_output=True, check=True).stdout)
+    wait_until(lambda: not queued())
+
+
+def queued() -> bytes:
+    """Slurm's jobs, a line each."""
+    return subprocess.run(["squeue", "--noheader"], capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_study_that_is_interrupted_takes_its_jobs_from_the_queue(tmp_path, number):
+    said, hangs = interrupted("slurm", tmp_path, number)
+    assert said.endswith("InterruptError: stopped")
+    wait_until(lambda: not queued() and not hangs.exists())
 
 
 def test_a_partition_that_is_none_is_named(tmp_path):
