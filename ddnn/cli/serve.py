@@ -22,7 +22,7 @@ from ddnn.live.files import ServeFiles
 from ddnn.live.mqtt import MqttVerdicts, check_url
 from ddnn.live.output import RotatedFile, StandardOutput, VerdictLines
 from ddnn.live.remote import serve_live_host
-from ddnn.live.service import Service
+from ddnn.live.service import SWAP_S, Service
 from ddnn.live.serving import Live
 from ddnn.live.sources.file import local_address
 from ddnn.live.systemd import READY, STOPPING, notify, unit
@@ -110,7 +110,9 @@ def command(
 ) -> None:
     """Run RUN's topology on live sources until Ctrl-C: a line of JSON for each verdict."""
     if swap is not None:
-        sample = request({"swap": str(swap.absolute())}, pid)
+        if run is not None:
+            raise click.UsageError("want --swap RUN2 alone: the running `ddnn serve` is told")
+        sample = request({"swap": str(swap.absolute())}, pid, SWAP_S)
         click.echo(f"{swap} answers from sample {sample} on", err=True)
         return
     if run is None:

@@ -23,6 +23,8 @@ from ddnn.live.sources.localhttp import WAIT_S, LocalHandler, LocalServer
 
 WAITING = 1000
 """Verdicts that wait for one slow reader."""
+MAX_WORDS = 4096
+"""Bytes of a request that hands no view over."""
 VERDICT_S = 30.0
 """How long a request waits for its verdict: longer than any deadline."""
 QUIET_S = 5.0
@@ -56,6 +58,10 @@ class Endpoint(LocalServer):
 
 class _Handler(LocalHandler):
     live: Asked
+
+    def max_bytes(self) -> int:
+        """Only a view is large."""
+        return super().max_bytes() if self.path.startswith("/push/") else MAX_WORDS
 
     def post(self, body: bytes) -> None:
         """See LocalHandler."""

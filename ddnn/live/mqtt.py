@@ -83,26 +83,36 @@ class MqttVerdicts:
 
 
 def check_url(url: str) -> str:
-    """Its topic. Raises ConfigError for what is no broker's address; shows no password."""
-    found = urlsplit(url)
+    """Its topic. Raises ConfigError for what is no broker's address, for a name without a value,
+    and where paho-mqtt is not installed; shows no password."""
+    try:
+        found = urlsplit(url)
+        is_broker = found.scheme in ("mqtt", "mqtts") and found.hostname and found.port != 0
+    except ValueError as error:
+        raise ConfigError(f"--mqtt: {error}, want mqtt://HOST:PORT/TOPIC") from error
     topic = found.path.strip("/")
-    if found.scheme not in ("mqtt", "mqtts") or not found.hostname or not topic:
+    if not is_broker or not topic:
         raise ConfigError(f"--mqtt: got {shown(url)!r}, want mqtt://HOST:PORT/TOPIC")
     if "+" in topic or "#" in topic:
         raise ConfigError(f"--mqtt: topic {topic!r}, want one without + and #")
     if has_password(url):
         raise ConfigError("--mqtt: a password for all to read, want ${NAME} in its place")
+    filled_in(url, None)
+    _library()
     return topic
 
 
-def _client(url: str) -> Any:
+def _library() -> Any:
     try:
-        from paho.mqtt.client import Client  # noqa: PLC0415  # of the extra
-        from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415
+        import paho.mqtt.client  # noqa: PLC0415  # of the extra
     except ImportError as error:
         raise ConfigError("--mqtt needs paho-mqtt: pip install 'ddnn[mqtt]'") from error
-    found = urlsplit(url)
-    client = Client(CallbackAPIVersion.VERSION2)
+    return paho.mqtt.client
+
+
+def _client(url: str) -> Any:
+    library, found = _library(), urlsplit(url)
+    client = library.Client(library.CallbackAPIVersion.VERSION2)
     client.reconnect_delay_set(1, AGAIN_S)
     client.max_queued_messages_set(WAITING)
     if found.username is not None:

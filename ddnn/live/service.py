@@ -17,7 +17,7 @@ from typing import Any
 
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.manifest import ExitRule
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import ConfigError, DdnnError, LaunchError
 from ddnn.live.bundles import check_alike, new_rules
 from ddnn.live.feed import Feed
 from ddnn.live.files import ServeFiles
@@ -38,6 +38,7 @@ from ddnn.run.launcher.start import Options, Watcher, collector_mailbox, own_soc
 ACCURACY_S = 1.0
 """Time between two accuracies that are told."""
 SWAP_S = 120.0
+"""How long somebody waits for another bundle's nodes."""
 ALIVE_S = 5.0
 """Time between two signs of life to systemd."""
 ANSWER_S = 10.0
@@ -258,7 +259,7 @@ class Service:
         stack, self._is_swapping = ExitStack(), True
         options = replace(self._options, free_ports=not self._options.ipc)
         try:
-            system = self._started(bundle, options, stack, self._turn)
+            system = self._started(bundle, options, stack, self._turn_meanwhile)
         except BaseException as error:
             stack.close()
             self._watcher.say(f"{run}: goes on without it: {error}")
@@ -272,6 +273,12 @@ class Service:
         self._watcher.say(f"{run}: answers from sample {first} on")
         self._orders.put(lambda: self._leave(old, old_stack, first))
         return first
+
+    def _turn_meanwhile(self) -> None:
+        """As `_turn`, while others start. Raises LaunchError where nobody wants them any more."""
+        self._turn()
+        if self._stops:
+            raise LaunchError("the system is being stopped")
 
     def _leave(self, old: Serving, stack: ExitStack, first: int) -> None:
         """The old system answers what it was asked for, and ends; the new one goes on meanwhile."""

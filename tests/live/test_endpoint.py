@@ -70,6 +70,7 @@ WRONG = {
     "no truth": ("/truth", b"car", 400, "want {"),
     "no number": ("/truth", b'{"sample": true, "class": 0}', 400, "sample: got True"),
     "no class": ("/truth", b'{"sample": 7, "class": "tram"}', 400, "class 'tram'"),
+    "no words": ("/truth", bytes(5000), 400, "want at most 4096"),
     "no device": ("/push/cam9", b"", 400, "cam9: no device of kind push"),
     "nobody there": ("/push/cam0", b"", 502, "cam0: "),
 }

@@ -86,6 +86,9 @@ WRONG = {
     "another scheme": ("http://host/topic", "want mqtt://HOST:PORT/TOPIC"),
     "no topic": ("mqtt://host", "want mqtt://HOST:PORT/TOPIC"),
     "many topics": ("mqtt://host/a/+", "want one without"),
+    "no port": ("mqtt://host:99999/a", "Port out of range"),
+    "no address": ("mqtt://[host/a", "Invalid IPv6"),
+    "no value": ("mqtt://me:${NOT_GIVEN}@host/a", "NOT_GIVEN"),
     "a password": ("mqtt://me:hunter2@host/a", "a password for all to read"),
 }
 

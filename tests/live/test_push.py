@@ -1,5 +1,6 @@
 """Views that a program hands over by HTTP."""
 
+import http.client
 import socket
 from collections.abc import Iterator
 from io import BytesIO
@@ -9,9 +10,11 @@ import pytest
 from PIL import Image
 from posting import post
 from test_arrivals import SHAPE, noise
+from waiting import wait_until
 
 from ddnn.errors import TransportError
 from ddnn.live.sources.arrivals import Arrivals
+from ddnn.live.sources.localhttp import HELD_BYTES
 from ddnn.live.sources.picture import to_view
 from ddnn.live.sources.push import RAW, PushServer
 
@@ -19,13 +22,19 @@ PIXELS = noise(12, 10)
 
 
 @pytest.fixture
-def pushed() -> Iterator[tuple[int, Arrivals]]:
-    """A port that takes views of cam0, and where they arrive."""
+def serving() -> Iterator[tuple[PushServer, Arrivals]]:
+    """Who takes views of cam0, and where they arrive."""
     arrivals = Arrivals(SHAPE)
     server = PushServer("cam0", "127.0.0.1:0", arrivals)
     server.start()
-    yield server.port, arrivals
+    yield server, arrivals
     server.close()
+
+
+@pytest.fixture
+def pushed(serving: tuple[PushServer, Arrivals]) -> tuple[int, Arrivals]:
+    """Its port."""
+    return serving[0].port, serving[1]
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -55,6 +64,12 @@ REFUSED = {
     "another size": (
         "/push/cam0", b"abc", {"Content_Type": RAW, "X_Shape": "2,2,3"}, 400, "3 bytes",
     ),
+    "two channels": (
+        "/push/cam0", bytes(8), {"Content_Type": RAW, "X_Shape": "2,2,2"}, 400, "only grey and",
+    ),
+    "five channels": (
+        "/push/cam0", bytes(20), {"Content_Type": RAW, "X_Shape": "2,2,5"}, 400, "only grey and",
+    ),
     "no image": ("/push/cam0", b"abc", {"Content_Type": "image/png"}, 400, "unreadable"),
 }  # fmt: skip
 
@@ -81,3 +96,33 @@ def test_an_address_in_use_is_told(pushed):
     port, _ = pushed
     with pytest.raises(TransportError, match=f"cam1: cannot listen at 127.0.0.1:{port}"):
         PushServer("cam1", f"127.0.0.1:{port}", Arrivals(SHAPE))
+
+
+def test_what_is_no_request_is_told_in_one_line(pushed):
+    port, _ = pushed
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("DELETE", "/push/cam0")
+    answer = connection.getresponse()
+    assert answer.status == 501
+    assert answer.read().decode().splitlines() == ["Unsupported method ('DELETE')"]
+    connection.close()
+
+
+def test_who_drips_a_request_is_cut_off(serving):
+    server, _ = serving
+    with socket.create_connection(("127.0.0.1", server.port), 10) as dripping:
+        dripping.sendall(b"POST /push/cam0 HTTP/1.1\r\nContent-Length: 360\r\n\r\nab")
+        wait_until(lambda: server._asking)
+        for sock in server._asking:
+            server._asking[sock] = 0.0  # its time is up
+        assert dripping.recv(1) == b""
+
+
+def test_a_crowd_of_senders_makes_it_hold_so_much_at_most(serving):
+    server, arrivals = serving
+    body, headers = BODIES["pixels"]
+    with server.holding(HELD_BYTES - len(body) + 1):
+        status, said = post(server.port, "/push/cam0", body, **headers)
+        assert (status, said) == (400, "too much is being sent at once, try again")
+    assert post(server.port, "/push/cam0", body, **headers)[0] == 204
+    assert arrivals.count == 1

@@ -72,7 +72,7 @@ def test_a_file_without_pictures_is_told_and_tried_again(tmp_path):
     said: list[str] = []
     reader(str(path), Arrivals(SHAPE, say=said.append)).start()
     wait_until(lambda: said)
-    assert said[0] == f"{path}: IndexError, tried again"
+    assert said[0] == f"{path}: has no pictures, tried again"
 
 
 @pytest.mark.parametrize("answers", [b"", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n"], ids=["mute", "half"])
@@ -125,3 +125,23 @@ def test_a_camera_that_sends_jpegs_over_http_is_read():
     assert abs(int(arrivals._ring[-1].view_CHW[0, 0, 0]) - 120) < 6
     server.shutdown()
     server.server_close()
+
+
+def test_a_camera_that_stops_again_and_again_is_tried_less_and_less_often():
+    pauses = []
+    arrivals = Arrivals(SHAPE)
+    one = reader("http://127.0.0.1:9/live", arrivals)
+    for _ in range(3):
+        arrivals.put(np.zeros((4, 4, 3), np.uint8))  # pictures in between
+        one._lost("ended")
+        pauses.append(one._pause_s)
+    assert pauses == [0.4, 0.8, 1.6]
+
+
+def test_a_server_that_says_nothing_is_told_by_its_time_limit():
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/live"
+        reader(url, Arrivals(SHAPE, say=said.append), open_s=0.2).start()
+        wait_until(lambda: said)
+    assert said[0] == f"{url}: no answer for 0.2 s, tried again"

@@ -292,6 +292,30 @@ def test_a_bundle_whose_nodes_cannot_start_changes_nothing(train: Trainer, tmp_p
     assert node_processes(other.bundle.folder) == []
 
 
+def test_who_stops_the_system_waits_for_no_other_bundle(train: Trainer, tmp_path):
+    topology = patient(star_topology(2))
+    one = train(topology, SAMPLES)
+    other = Trainer(tmp_path / "other")(topology, SAMPLES + 1)
+    live, _ = pushing(topology, tmp_path, "sample: {every_ms: 10}\nmatch_ms: 5")
+    said: list[str] = []
+    service: Service
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "start beside" in line:
+            service.stop()
+
+    service = Service(one.bundle, live, Options(free_ports=True), Watcher(say=say))
+    with Running(service) as running:
+        running.until(lambda r: len(r.verdicts) > 5)
+        with pytest.raises(LaunchError, match="is being stopped"):
+            service.swap(other.bundle.folder)
+    numbers = sorted(v["sample"] for v in running.verdicts)
+    assert numbers == list(range(len(numbers)))
+    assert not any("answers from sample" in line for line in said)
+    assert node_processes(other.bundle.folder) == []
+
+
 def test_other_devices_are_refused(train: Trainer, tmp_path):
     one, other = (train(patient(star_topology(n)), SAMPLES) for n in (2, 3))
     live = recorded(one, tmp_path, "{every_ms: 5}")

@@ -25,6 +25,7 @@ from ddnn.errors import ConfigError, DdnnError
 from ddnn.live.page.guard import COOKIE, Guard, is_token, session_of
 from ddnn.live.page.hub import Hub
 from ddnn.live.page.options import PageOptions
+from ddnn.run.failures.failure import STRENGTHS
 
 STATIC = {
     "/": ("index.html", "text/html"),
@@ -39,6 +40,8 @@ STATIC = {
     "/uplot.css": ("uPlot.min.css", "text/css"),
 }
 MAX_BODY = 4096
+KEYS = frozenset({"node", "link", "kind", *STRENGTHS})
+"""Of a failure; nothing else may be asked for from a page, another bundle least of all."""
 
 Act = Callable[[dict[str, Any]], int | None]
 """Makes a failure happen and returns the sample from which it holds; see launcher.control."""
@@ -107,7 +110,7 @@ class _Routes:
             asked = json.loads(body)
         except (ValueError, RecursionError):
             asked = None
-        if not isinstance(asked, dict):
+        if not isinstance(asked, dict) or not KEYS.issuperset(asked):
             return JSONResponse({"error": "not a request"}, 400)
         try:
             sample = await asyncio.to_thread(self._act, asked)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from ddnn.errors import ConfigError
 from ddnn.live.feed import Feed
@@ -42,17 +43,12 @@ class Page:
 
         Raises ConfigError for an address that cannot be had, or where ddnn[page] is not installed.
         """
-        try:
-            import uvicorn  # noqa: PLC0415  # of the extra
+        _check_installed()
+        from ddnn.live.page.app import make_app  # noqa: PLC0415  # of the extra, as what follows
+        from ddnn.live.page.hub import WAITING, Hub  # noqa: PLC0415
+        from ddnn.live.page.metrics import Metrics  # noqa: PLC0415
+        from ddnn.live.page.state import State  # noqa: PLC0415
 
-            from ddnn.live.page.app import make_app  # noqa: PLC0415
-            from ddnn.live.page.hub import WAITING, Hub  # noqa: PLC0415
-            from ddnn.live.page.metrics import Metrics  # noqa: PLC0415
-            from ddnn.live.page.state import State  # noqa: PLC0415
-        except ImportError as error:
-            raise ConfigError(
-                f"--page: {error.name} is not installed, want pip install 'ddnn[page]'"
-            ) from error
         self._socket = listening_socket(options)
         self.port = int(self._socket.getsockname()[1])
         self.url = options.url(self.port)
@@ -74,19 +70,7 @@ class Page:
             act=act,
             metrics=metrics.text,
         )
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=STREAM_S,
-            ssl_certfile=options.cert,
-            ssl_keyfile=options.key,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = _server(app, options)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
 
     def _run(self) -> None:
@@ -111,3 +95,39 @@ class Page:
         self._server.should_exit = True
         self._thread.join(CLOSE_S)
         self._socket.close()
+
+
+def _check_installed() -> None:
+    """Raises ConfigError where ddnn[page] is not there."""
+    try:
+        import prometheus_client  # noqa: F401, PLC0415
+        import starlette  # noqa: F401, PLC0415
+        import uvicorn  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            f"--page: {error.name} is not installed, want pip install 'ddnn[page]'"
+        ) from error
+
+
+def _server(app: Any, options: PageOptions) -> Any:
+    """Uvicorn's, which says nothing of itself."""
+    import uvicorn  # noqa: PLC0415
+
+    from ddnn.live.page.connections import BoundedProtocol  # noqa: PLC0415
+
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=BoundedProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=STREAM_S,
+            ssl_certfile=options.cert,
+            ssl_keyfile=options.key,
+        )
+    )

@@ -6,8 +6,13 @@ Host must be a name of this machine itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,6 +22,8 @@ WAIT_S = 10.0
 """How long a sender may take with its request, or a reader with what it gets."""
 MAX_BYTES = 200_000_000
 """Of a request's body: one picture."""
+HELD_BYTES = 2 * MAX_BYTES
+"""Of all bodies at once: what a crowd of senders can make this process hold."""
 MAX_THREADS = 64
 """Requests at once; more are sent away."""
 NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -35,6 +42,9 @@ class LocalServer(ThreadingHTTPServer):
         """
         host, _, port = listen.rpartition(":")
         self._left = threading.Semaphore(MAX_THREADS)
+        self._lock = threading.Lock()
+        self._held_bytes = 0
+        self._asking: dict[socket.socket, float] = {}  # until when each may say what it wants
         try:
             super().__init__((host.strip("[]"), int(port)), handler)
         except OSError as error:
@@ -68,6 +78,40 @@ class LocalServer(ThreadingHTTPServer):
         finally:
             self._left.release()
 
+    def service_actions(self) -> None:
+        """Cuts off who has not said in time what it wants: whoever drips bytes holds no thread."""
+        now_s = time.monotonic()
+        with self._lock:
+            late = [sock for sock, until_s in self._asking.items() if now_s > until_s]
+            for sock in late:
+                del self._asking[sock]
+        for sock in late:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def asks(self, request: socket.socket) -> None:
+        """Somebody begins to say what it wants."""
+        with self._lock:
+            self._asking[request] = time.monotonic() + WAIT_S
+
+    def has_asked(self, request: socket.socket) -> None:
+        """It has said all, or has gone."""
+        with self._lock:
+            self._asking.pop(request, None)
+
+    @contextlib.contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """While a body of so many bytes is here. Raises DataError where there is no room for it."""
+        with self._lock:
+            if self._held_bytes + size > HELD_BYTES:
+                raise DataError("too much is being sent at once, try again")
+            self._held_bytes += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held_bytes -= size
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who is gone, or hangs, is nobody's trouble."""
 
@@ -77,6 +121,19 @@ class LocalHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = WAIT_S
+    server: LocalServer
+
+    def max_bytes(self) -> int:
+        """Of the body of the request that came."""
+        return MAX_BYTES
+
+    def handle_one_request(self) -> None:
+        """See BaseHTTPRequestHandler."""
+        self.server.asks(self.connection)
+        try:
+            super().handle_one_request()
+        finally:
+            self.server.has_asked(self.connection)
 
     def post(self, body: bytes) -> None:
         """Answers. What it raises of DdnnError is told as 400."""
@@ -89,14 +146,18 @@ class LocalHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """See BaseHTTPRequestHandler."""
         try:
-            body = self._body()
-            if not self._is_refused():
-                self.post(body)
+            size = self._size()
+            with self.server.holding(size):
+                body = self.rfile.read(size)
+                self.server.has_asked(self.connection)
+                if not self._is_refused():
+                    self.post(body)
         except DdnnError as error:
             self.answer(400, str(error))
 
     def do_GET(self) -> None:
         """See BaseHTTPRequestHandler."""
+        self.server.has_asked(self.connection)
         if not self._is_refused():
             self.get()
 
@@ -110,13 +171,17 @@ class LocalHandler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _body(self) -> bytes:
-        is_counted = "Transfer-Encoding" not in self.headers
+    def _size(self) -> int:
+        """Of the body. Raises DataError for too large a one, and where it is not said."""
+        is_counted, most = "Transfer-Encoding" not in self.headers, self.max_bytes()
         length = self.headers.get("Content-Length", "0" if is_counted else "")
-        if not length.isdecimal() or int(length) > MAX_BYTES:
-            self.close_connection = True
-            raise DataError(f"Content-Length: got {length[:20]!r}, want at most {MAX_BYTES}")
-        return self.rfile.read(int(length))
+        if not length.isdecimal() or int(length) > most:
+            raise DataError(f"Content-Length: got {length[:20]!r}, want at most {most}")
+        return int(length)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What is no request, in a line, as all else that is wrong."""
+        self.answer(code, message or HTTPStatus(code).phrase)
 
     def answer(self, code: int, what: str | dict[str, Any] = "") -> None:
         """A line, or JSON. A code of 400 and more ends the connection."""

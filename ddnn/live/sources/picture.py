@@ -42,7 +42,7 @@ def to_view(picture: NDArray[np.uint8], shape: Shape, crop: Crop | None) -> NDAr
         picture = picture[:, :, None]
     if picture.shape == (shape.H, shape.W, shape.F):
         return np.ascontiguousarray(picture.transpose(2, 0, 1))
-    if shape.F not in (1, 3):
+    if shape.F not in (1, 3) or picture.shape[2] not in (1, 3):
         raise DataError(
             f"a picture of {_size(picture)}, want {shape.H} x {shape.W} x {shape.F}: only grey "
             "and colour are resized"

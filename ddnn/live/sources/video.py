@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ddnn.errors import ConfigError
+from ddnn.errors import ConfigError, DataError
 from ddnn.live.sources.arrivals import LOST, Arrivals
 from ddnn.live.sources.file import VideoSource, is_file
 from ddnn.live.sources.secrets import shown
@@ -24,7 +24,8 @@ AT_ONCE = {
 }
 """A picture is given as soon as it is there, and a stream is looked at for half a second."""
 FIRST_S, LONGEST_S = 0.2, 10.0
-"""Between two attempts to open: at first, and at most."""
+"""Between two attempts to open: at first, and at most. Only a stream that went on for longer than
+the latter is one that begins with the former again."""
 
 
 class VideoReader(threading.Thread):
@@ -43,6 +44,7 @@ class VideoReader(threading.Thread):
         self._source = source
         self._arrivals = arrivals
         self._pause_s = FIRST_S
+        self._is_open = False
 
     def run(self) -> None:
         """For ever, or to the end of a file that is not to begin again."""
@@ -54,7 +56,7 @@ class VideoReader(threading.Thread):
                 if not self._is_file:
                     self._lost("the stream ended")
             except Exception as error:  # noqa: BLE001  # whatever a stream holds, it is tried again
-                self._lost(getattr(error, "strerror", None) or type(error).__name__)
+                self._lost(self._why(error))
             if not self._is_file or self._pause_s > FIRST_S:
                 time.sleep(self._pause_s)
 
@@ -62,9 +64,23 @@ class VideoReader(threading.Thread):
         self._arrivals.failed(LOST, f"{self._shown}: {why}, tried again")
         self._pause_s = min(2 * self._pause_s, LONGEST_S)
 
+    def _why(self, error: Exception) -> str:
+        """In words; PyAV's own may hold the password."""
+        if isinstance(error, DataError):
+            return str(error)
+        if not isinstance(error, self._av.error.ExitError):  # so PyAV says that time was up
+            return getattr(error, "strerror", None) or type(error).__name__
+        if self._is_open:
+            return f"no picture for {self._source.read_s:g} s"
+        return f"no answer for {self._source.open_s:g} s"
+
     def _read(self) -> None:
         """From opening to the end."""
+        self._is_open = False
         with self._open() as container:
+            self._is_open = True
+            if not container.streams.video:
+                raise DataError("has no pictures")
             video = container.streams.video[0]
             video.thread_type = "SLICE"
             began_s, first_s = time.monotonic(), None
@@ -73,7 +89,8 @@ class VideoReader(threading.Thread):
                     first_s = frame.time if first_s is None else first_s
                     _wait_until(began_s + frame.time - first_s)
                 self._arrivals.put(frame.to_ndarray(format="rgb24"))
-                self._pause_s = FIRST_S
+                if self._is_file or time.monotonic() > began_s + LONGEST_S:
+                    self._pause_s = FIRST_S
 
     def _open(self) -> Any:
         source = self._source

@@ -173,13 +173,16 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def request(failure: dict[str, Any], pid: int | None = None) -> int | None:
+def request(
+    failure: dict[str, Any], pid: int | None = None, timeout_s: float = TIMEOUT_S
+) -> int | None:
     """Asks the running launch (the one with process id `pid`, or the only one) for a failure.
 
-    Returns the sample from which the failure holds, if it is known here. Raises LaunchError when
-    there is no such launch or it refuses.
+    timeout_s: how long it may take to answer. Returns the sample from which the failure holds, if
+    it is known here. Raises LaunchError when there is no such launch or it refuses.
     """
     with _connect(pid) as connection:
+        connection.settimeout(timeout_s)
         try:
             connection.sendall(json.dumps(failure).encode() + b"\n")
             answer = json.loads(_read_line(connection))

@@ -7,7 +7,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +19,7 @@ from visitor import Visitor
 from ddnn.errors import ConfigError, LaunchError
 from ddnn.live.events import EndEvent
 from ddnn.live.feed import Feed
+from ddnn.live.page import connections
 from ddnn.live.page.guard import POLICY, session_of
 from ddnn.live.page.options import PageOptions
 from ddnn.live.page.server import Page
@@ -252,3 +253,52 @@ def test_a_port_in_use_is_one_line():
         options = PageOptions(host="127.0.0.1", port=port)
         with pytest.raises(ConfigError, match=rf"--page 127.0.0.1:{port}: Address already in use"):
             Page(options, star_topology(), Feed(), act=Launch().act)
+
+
+def test_a_page_asks_for_failures_and_for_nothing_else():
+    """What `ddnn serve --swap` asks for would run another bundle, from any folder."""
+    launch = Launch()
+    with opened(launch, allow_faults=True) as (page, _):
+        for asked in ({"swap": "/tmp/run"}, {"swap": "/tmp/run", "node": "cam0", "kind": "kill"}):
+            assert Visitor(page).post(asked).status == 400
+    assert launch.asked == []
+
+
+def half_a_request(page: Page) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", page.port), 10)
+    connection.sendall(b"GET /healthz HTTP/1.1\r\n")
+    return connection
+
+
+def is_cut_off(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_crowd_of_connections_uses_up_no_descriptors(monkeypatch):
+    monkeypatch.setattr(connections, "MOST", 3)
+    with opened() as (page, _), ExitStack() as stack:
+        halves = [stack.enter_context(half_a_request(page)) for _ in range(3)]
+        assert is_cut_off(stack.enter_context(half_a_request(page)))
+        halves[0].sendall(f"Host: 127.0.0.1:{page.port}\r\n\r\n".encode())
+        assert halves[0].recv(12) == b"HTTP/1.1 200"
+
+
+def test_who_asks_for_nothing_is_cut_off_and_who_follows_is_not(monkeypatch):
+    monkeypatch.setattr(connections, "ASK_S", 0.05)
+    with opened() as (page, feed):
+        events = Visitor(page).events()
+        next(events)
+        for start in (
+            b"",
+            b"GET /healthz HT",
+            b"POST /login HTTP/1.1\r\nContent-Length: 9\r\n\r\nt",
+        ):
+            with socket.create_connection(("127.0.0.1", page.port), 10) as connection:
+                connection.sendall(start.replace(b"\r\n", f"\r\nHost: {page.port}\r\n".encode(), 1))
+                while not is_cut_off(connection):
+                    pass
+        feed.publish(begin(star_topology()), verdict())
+        assert next(found for name, found in events if name == "state" and found["answered"])
