@@ -16,7 +16,7 @@ from ddnn.data.imagefile import read_image
 from ddnn.data.split import read_order
 from ddnn.errors import DdnnError
 from ddnn.plainfile import open_plain, read_plain
-from ddnn.run.child.serve import _read_views as read_views
+from ddnn.run.child.served import _read_views as read_views
 from ddnn.run.failures.plan import read_plan
 from ddnn.runfolder import epochs_done, is_run
 from ddnn.topology import read_topology

@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "Accuracy of every exit, offline",
     "failures": "Accuracy under every set of lost devices, offline",
     "fault": "Make a node of a running launch fail",
+    "fleet": "Serve a node of many sites, a cloud say, in one process",
     "keys": "Make the keys with which nodes know each other",
     "kill": "Kill a node of a running launch",
     "launch": "Run a trained topology as real processes",

@@ -151,6 +151,14 @@ class Node:
         self._led_s = now_s
         self._beat_to_all()
 
+    def leave(self) -> None:
+        """Its run is over: it says hello until another begins, and nothing of this one is left."""
+        self.run = NO_RUN
+        self.stopped = False
+        self._parts = ()
+        self._boots.clear()
+        self._led_s = -math.inf
+
     def _greet(self, sender: str, boot: int) -> None:
         """Another start of a node knows nobody: it hears from us at once."""
         self._boots[sender] = boot

@@ -43,14 +43,19 @@ def have_descriptors(topology: Topology, names: Iterable[str]) -> None:
 
     Raises TransportError where that is not enough for a process of one of these names.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # macOS has a limit below the hard one
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
     for name in names:
-        needed = needed_descriptors(topology, name)
-        if soft != resource.RLIM_INFINITY and soft < needed:
-            raise TransportError(
-                f"Too many open files: {name} of {topology.name} needs {needed} file descriptors, "
-                f"may have {soft}; want `ulimit -n {needed}` or more"
-            )
+        have(needed_descriptors(topology, name), f"{name} of {topology.name}")
+
+
+def have(needed: int, who: str) -> None:
+    """As `have_descriptors`, for a process that is told how many it needs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):  # macOS has a limit below the hard one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        raise TransportError(
+            f"Too many open files: {who} needs {needed} file descriptors, may have {soft}; want "
+            f"`ulimit -n {needed}` or more"
+        )

@@ -12,7 +12,7 @@ from ddnn.wire.codec import Codec
 from ddnn.wire.ipc import endpoint_of
 from ddnn.wire.keys import KeyRing, read_keys
 from ddnn.wire.routes import peers, senders
-from ddnn.wire.zeromq import Shared, ZmqTransport, check_pair
+from ddnn.wire.zeromq import DRAIN_MESSAGES, Shared, ZmqTransport, check_pair
 
 LAST_WORDS_MS = 500
 """How long a stopping node, or launcher, may take to hand over its last messages."""
@@ -27,9 +27,10 @@ def open_sockets(
     insecure: bool,
     folder: Path | None = None,
     shared: Shared | None = None,
+    at_once: int = DRAIN_MESSAGES,
 ) -> ZmqTransport:
     """The sockets of `name`, at the topology's endpoints. folder: of this machine's own sockets
-    (ipc), in place of the endpoints. shared: see ZmqTransport.
+    (ipc), in place of the endpoints. shared, at_once: see ZmqTransport.
 
     Raises ConfigError for keys that are missing or not wanted, and for an endpoint that must not
     be open; TransportError for an address in use, or too few file descriptors.
@@ -45,6 +46,7 @@ def open_sockets(
         senders=len(senders(topology, name)),
         keys=load_keys(topology, name, keys),
         shared=shared,
+        at_once=at_once,
     )
 
 

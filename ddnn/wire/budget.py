@@ -3,6 +3,8 @@
 A sender with a valid key may lie, but not make a node deaf: what it sends beyond its budget is
 refused unread. Each sender has a budget of its own, so that one costs no other anything. Without
 keys a sender is who the message says, and whoever may connect can use up anybody's budget.
+
+Where a node is one of many in its process, all its senders together may have a limit too.
 """
 
 from __future__ import annotations
@@ -27,13 +29,36 @@ def cost_rows(data: bytes) -> int:
     return (rows or size // RECORD_BYTES or 1) + size // PAGE_BYTES
 
 
-class Budget:
-    """A bucket of rows for each sender: filled at ROWS_PER_S, never above BURST_ROWS."""
+class Bucket:
+    """Rows that may be taken: filled at rows_per_s, never above burst_rows, full at first."""
 
-    def __init__(self, names: int) -> None:
+    __slots__ = ("_burst_rows", "_left", "_rows_per_s", "_then_s")
+
+    def __init__(self, rows_per_s: float, burst_rows: float) -> None:
+        self._rows_per_s = rows_per_s
+        self._burst_rows = self._left = burst_rows
+        self._then_s: float | None = None  # when there were so many
+
+    def has(self, rows: int, now_s: float) -> bool:
+        """Whether there are so many."""
+        passed_s = 0.0 if self._then_s is None else max(0.0, now_s - self._then_s)
+        self._left = min(self._burst_rows, self._left + self._rows_per_s * passed_s)
+        self._then_s = now_s
+        return rows <= self._left
+
+    def take(self, rows: int) -> None:
+        """Takes them out, right after `has`."""
+        self._left -= rows
+
+
+class Budget:
+    """A bucket for each sender, and one for all of them together where that is wanted."""
+
+    def __init__(self, names: int, together: Bucket | None = None) -> None:
         """names: how many there are; senders beyond them share one bucket."""
         self._names = names
-        self._left: dict[str | int, tuple[float, float]] = {}  # rows, and when there were so many
+        self._together = together
+        self._buckets: dict[str | int, Bucket] = {}
 
     def admits(self, data: bytes, peer: str | None, now_s: float) -> bool:
         """Takes the message's cost from its sender's bucket; False: there is not enough left.
@@ -41,12 +66,18 @@ class Budget:
         peer: the sender by its key, None where there are no keys.
         """
         sender = self._place(data) if peer is None else peer
-        left, then_s = self._left.get(sender, (float(BURST_ROWS), now_s))
-        left = min(BURST_ROWS, left + ROWS_PER_S * max(0.0, now_s - then_s))
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            bucket = self._buckets[sender] = Bucket(ROWS_PER_S, BURST_ROWS)
         cost = cost_rows(data)
-        is_admitted = cost <= left
-        self._left[sender] = (left - cost if is_admitted else left, now_s)
-        return is_admitted
+        if not bucket.has(cost, now_s):
+            return False
+        if self._together is not None:
+            if not self._together.has(cost, now_s):
+                return False
+            self._together.take(cost)
+        bucket.take(cost)
+        return True
 
     def _place(self, data: bytes) -> int:
         """The header's sender; see `codec`."""

@@ -65,6 +65,8 @@ BUSY_S = 0.002
 arrives takes some, so that meanwhile a message without end grows by no more than some megabytes."""
 LOOK_S = 1.0
 """How often the guards look at least."""
+MAX_SOCKETS = 65_535
+"""Of one process: ZeroMQ alone allows 1,023, of which each peer takes three."""
 WAKING_BYTES = 4096
 HANDSHAKE_BYTES = 512
 """MAXMSGSIZE counts handshakes too, and the bytes that encryption adds."""
@@ -124,6 +126,7 @@ class Shared:
 
     def __init__(self) -> None:
         self.context = zmq.Context(io_threads=1)
+        self.context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
 
     def close(self, linger_ms: int = 0) -> None:
         """After the transports, as ZmqTransport.close."""
@@ -141,7 +144,7 @@ class ZmqTransport:
     """One node's sockets.
 
     events: for the node's account, who was refused at the door (`stranger`), messages of more than
-    one part (`multipart`), and what the guards cut.
+    one part (`multipart`), and what the guards cut. is_drained: the latest `receive` left nothing.
     """
 
     def __init__(
@@ -154,14 +157,18 @@ class ZmqTransport:
         senders: int = 0,
         keys: KeyRing | None = None,
         shared: Shared | None = None,
+        at_once: int = DRAIN_MESSAGES,
     ) -> None:
         """Binds `endpoint` and connects to every peer's. senders: how many are meant to connect
         here. keys: None, nothing is encrypted. shared: with the other nodes of this process; not
-        with keys, since there is one door to what is shared.
+        with keys, since there is one door to what is shared. at_once: messages handed over at
+        most.
 
         Raises TransportError naming the address and the node when the address cannot be had.
         """
         self.events: Counter[str] = Counter()
+        self.is_drained = True
+        self._at_once = at_once
         self._keys = keys
         self._seal_bytes = 0 if keys is None else SEAL_BYTES
         self._shared = shared
@@ -334,6 +341,7 @@ class ZmqTransport:
         drain = self._poll_and_drain if self._polls else self._drain
         is_empty = drain(messages, wait_ms)
         guard.settle(is_empty=is_empty)
+        self.is_drained = is_empty
         return messages
 
     def _drain(self, messages: list[Arrived], wait_ms: int) -> bool:
@@ -347,7 +355,7 @@ class ZmqTransport:
             self._take(messages, inbox.recv(0, copy=False))
         except zmq.Again:
             return True
-        for _ in range(DRAIN_MESSAGES - 1):
+        for _ in range(self._at_once - 1):
             if not int(inbox.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return True
             self._take(messages, inbox.recv(zmq.NOBLOCK, copy=False))
@@ -356,7 +364,7 @@ class ZmqTransport:
     def _poll_and_drain(self, messages: list[Arrived], wait_ms: int) -> bool:
         """As `_drain`, where there is more to wait for than messages."""
         ready = self._poller.poll(wait_ms)
-        for _ in range(DRAIN_MESSAGES):
+        for _ in range(self._at_once):
             if not ready:
                 break
             for socket, _ in ready:

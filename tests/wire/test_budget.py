@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddnn.wire.budget import BURST_ROWS, ROWS_PER_S, Budget, cost_rows
+from ddnn.wire.budget import BURST_ROWS, ROWS_PER_S, Bucket, Budget, cost_rows
 from ddnn.wire.messages import MAX_ROWS
 
 NAMES = 8
@@ -74,3 +74,20 @@ def test_a_clock_that_goes_back_fills_no_bucket():
 )
 def test_a_message_costs_its_rows_its_records_and_its_length(data, rows):
     assert cost_rows(data) == rows
+
+
+def test_a_limit_of_all_senders_together_refuses_what_each_of_them_may_send():
+    budget = Budget(NAMES, Bucket(MAX_ROWS / 2, 3.0 * MAX_ROWS))
+    assert sum(admitted(budget, 0.0, sender=sender) for sender in range(4)) == 3 * MAX_ROWS
+    assert admitted(budget, 1.0) == 0
+    assert admitted(budget, 2.0) == MAX_ROWS
+
+
+def test_what_the_limit_of_all_refuses_costs_its_sender_nothing():
+    budget = Budget(NAMES, Bucket(1.0, float(MAX_ROWS)))
+    full = message(MAX_ROWS)
+    admitted_at = [budget.admits(full, None, float(MAX_ROWS * turn)) for turn in range(400)]
+    assert all(admitted_at)
+    for _ in range(2 * BURST_ROWS // MAX_ROWS):
+        assert not budget.admits(full, None, float(MAX_ROWS * 399))
+    assert budget.admits(full, None, float(MAX_ROWS * 400))

@@ -1,0 +1,100 @@
+"""Turns one node of many sites in one process: a cloud that they share. One thread looks at all.
+
+A site is a topology of its own, with its own collector and runs. So its node here has all of its
+own too: sockets, mailbox, windows, counts, and a place among those who take turns. Nothing that one
+site sends is ever seen by another's node; all that they share is the process and its time.
+
+A node that was told to stop goes on waiting for its site's next run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ddnn.nodes.awake import Awake
+from ddnn.nodes.base import merge_events
+from ddnn.nodes.loop import SETTLE_S, send_account_so_far, step
+from ddnn.nodes.ready import Packed, Ready
+from ddnn.nodes.turns import Turns
+from ddnn.topology import COLLECTOR
+from ddnn.wire.messages import NO_RUN
+
+AGAIN_S = 0.01
+"""Time between two looks whether the kernel has counted what a mailbox did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A site's node. weight: of its turns, see Turns."""
+
+    packed: Packed
+    weight: float = 1.0
+
+
+class Fleet:
+    """See the module."""
+
+    def __init__(
+        self,
+        tenants: Mapping[str, Tenant],
+        *,
+        patience_s: float,
+        say: Callable[[str], None],
+        spent_s: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """tenants: by site. patience_s: the shortest of theirs. say: told what happens, by site.
+        spent_s: processor time of this thread."""
+        self._members = {site: tenant.packed for site, tenant in tenants.items()}
+        self._sites = {packed: site for site, packed in self._members.items()}
+        self._turns = Turns({site: tenant.weight for site, tenant in tenants.items()})
+        self._awake = Awake.with_patience(patience_s)
+        self._ready = Ready(self._sites, self._awake)
+        self._say = say
+        self._spent_s = spent_s
+        self._ending_s: dict[str, float] = {}  # when a site whose run is over gets its account
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Turns until should_stop says so; then every site gets its account."""
+        waiting: dict[str, None] = {}
+        while not should_stop():
+            ready = self._ready.wait(at_once=bool(waiting))
+            waiting |= dict.fromkeys(self._sites[member] for member in ready)
+            if waiting:
+                site = self._turns.choose(waiting)
+                del waiting[site]
+                self._turn(site)
+        for member in self._members.values():
+            send_account_so_far(member.node, member.mailbox)
+
+    def _turn(self, site: str) -> None:
+        """What it took is charged to the site, and what went wrong ends its run alone."""
+        member, begun_s = self._members[site], self._spent_s()
+        run = member.node.run
+        try:
+            step(member.node, member.mailbox, member.mailbox.receive(0), self._awake.now_s)
+            if member.node.stopped:
+                self._end(site)
+        except Exception as error:  # noqa: BLE001  # a node's outermost level: others go on
+            self._say(f"{site}: {type(error).__name__}: {error}; its run ends here")
+            member.node.leave()
+        self._ready.turned(member)
+        if site in self._ending_s:
+            member.due_s = min(member.due_s, self._awake.now_s + AGAIN_S)
+        if member.node.run not in (run, NO_RUN):
+            self._say(f"{site}: takes part in a run")
+        self._turns.charge(site, self._spent_s() - begun_s)
+
+    def _end(self, site: str) -> None:
+        """Its account goes out as soon as kernel and mailbox agree; nobody waits for that."""
+        member, now_s = self._members[site], self._awake.now_s
+        due_s = self._ending_s.setdefault(site, now_s + SETTLE_S)
+        kernel = member.mailbox.kernel()
+        if kernel is not None and not kernel.agrees and now_s < due_s:
+            return
+        del self._ending_s[site]
+        account = member.mailbox.ledger.account(kernel, run=member.mailbox.run)
+        member.mailbox.send(COLLECTOR, merge_events(account, member.node.events))
+        member.node.leave()
+        self._say(f"{site}: its run is over")

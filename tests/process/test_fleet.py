@@ -1,0 +1,223 @@
+"""Two sites on one cloud process: what happens to one costs the other nothing.
+
+Axes: N samples, V views.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from builders import patient, star_topology
+from networks import Trained, Trainer
+from waiting import wait_until
+
+from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.bundle.place import place_bundle
+from ddnn.run.inprocess import run_inprocess
+from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
+from ddnn.run.outcome import Outcome, link_counts
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.keys import write_keys
+from ddnn.wire.zeromq import make_key_pair
+
+pytestmark = pytest.mark.process
+SAMPLES, ROUNDS = 60, 10
+TESTS = Path(__file__).parents[1]
+
+
+class Sites:
+    """`north` and `south`: the devices and gateway of each, and one cloud process for both."""
+
+    def __init__(self, folder: Path, train: Trainer, **security: bool) -> None:
+        document = patient(star_topology(2), seconds=10).model_dump(mode="json")
+        document["security"] = security
+        for name, node in document["nodes"].items():
+            node["host"] = "far" if name == "cloud" else "site"
+        document["collector"]["host"] = "site"
+        self.folder = folder
+        self.trained: Trained = train(Topology.model_validate(document), SAMPLES)
+        self.bundles = {name: self._place(document, name) for name in ("north", "south")}
+        self.whole = run_inprocess(self.trained.bundle, self.trained.samples.views)
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def _place(self, document: dict[str, Any], name: str) -> Bundle:
+        topology = Topology.model_validate(document | {"name": name})
+        topology = topology.with_endpoints(free_endpoints(topology))
+        return place_bundle(self.trained.bundle.folder, topology, self.folder / name)
+
+    def serve(self, **south: Any) -> subprocess.Popen[bytes]:
+        """The cloud of both; south: what its line in the fleet file says beside its bundle."""
+        lines = "".join(f", {key}: {value}" for key, value in south.items())
+        text = f"sites:\n  north: {{bundle: north{self._keys('north')}}}\n"
+        text += f"  south: {{bundle: south{self._keys('south')}{lines}}}\n"
+        (self.folder / "fleet.yaml").write_text(text)
+        process = self.start("cloud.log", "-m", "ddnn", "fleet", "fleet.yaml", "cloud")
+        wait_until(lambda: self.said().count("cloud listens at") == 2 or process.poll())
+        return process
+
+    def _keys(self, name: str) -> str:
+        return f", keys: keys-{name}" if (self.folder / f"keys-{name}").exists() else ""
+
+    def start(self, log: str, *command: str) -> subprocess.Popen[bytes]:
+        with (self.folder / log).open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, *command], cwd=self.folder, stdout=file, stderr=file
+            )
+        self._started.append(process)
+        return process
+
+    def said(self, log: str = "cloud.log") -> str:
+        return (self.folder / log).read_text()
+
+    def launch(self, name: str, **options: Any) -> Outcome:
+        keys = self.folder / f"keys-{name}"
+        chosen = Options(host="site", keys=keys if keys.exists() else None, **options)
+        return launch(self.bundles[name], self.trained.samples, chosen, Watcher())
+
+    def check(self, outcome: Outcome, rounds: int = 1) -> None:
+        """Every sample was answered, by whom and as one process answers it."""
+        assert outcome.report["answered"] == rounds * SAMPLES
+        assert outcome.report["degraded"] == 0
+        for name in ("predicted_N", "exit_N", "present_NV"):
+            wanted = np.concatenate([getattr(self.whole, name)] * rounds)
+            np.testing.assert_array_equal(getattr(outcome.verdicts, name), wanted)
+
+    def close(self) -> None:
+        for process in self._started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def sites(tmp_path: Path, train: Trainer) -> Iterator[Sites]:
+    found = Sites(tmp_path, train)
+    yield found
+    found.close()
+
+
+def test_sites_run_at_once_and_again_with_counts_of_their_own(sites):
+    cloud = sites.serve(weight=2)
+    outcomes: dict[str, Outcome] = {}
+    threads = [
+        threading.Thread(target=lambda n=n, r=r: outcomes.update({n: sites.launch(n, rounds=r)}))
+        for n, r in (("north", 1), ("south", ROUNDS))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    outcomes["again"] = sites.launch("north")
+    for name, rounds in (("north", 1), ("south", ROUNDS), ("again", 1)):
+        sites.check(outcomes[name], rounds)
+        report = outcomes[name].report["bytes"]
+        assert report["kernel"]["difference"] == 0
+        counted = {
+            (e["from"], e["to"], e["kind"]): (e["rows"], e["payload"])
+            for e in report["links"]
+            if e["data"]
+        }
+        assert counted == {
+            (*c.link, c.kind.name.lower()): (rounds * c.rows, rounds * c.payload)
+            for c in link_counts(sites.whole.accounts)
+            if c.kind.is_data
+        }
+    cloud.send_signal(signal.SIGTERM)
+    assert cloud.wait(10) == 0
+
+
+def test_a_flood_of_one_site_costs_the_other_nothing(sites):
+    sites.serve()
+    flood = sites.start("flood.log", str(TESTS / "flooding.py"), str(sites.folder / "south"))
+    wait_until(lambda: "joined" in sites.said("flood.log") or flood.poll())
+    sites.check(sites.launch("north", rounds=ROUNDS), ROUNDS)
+    assert flood.poll() is None
+    flood.kill()
+    flood.wait()
+    sites.check(sites.launch("south"))  # and it gets in again
+
+
+def test_a_limit_of_one_site_is_its_own(sites):
+    sites.serve(samples_per_s=1)
+    sites.check(sites.launch("north", rounds=ROUNDS), ROUNDS)
+    flood = sites.start("flood.log", str(TESTS / "flooding.py"), "south", "400")
+    assert flood.wait(60) == 0
+    events = json.loads(sites.said("flood.log").splitlines()[-1])
+    assert events["over-budget"] > 350
+
+
+def test_a_site_whose_collector_is_killed_costs_the_other_nothing_and_comes_back(sites):
+    cloud = sites.serve()
+    samples = sites.trained.samples
+    np.savez(sites.folder / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
+    classes = ", ".join(samples.classes)
+    card = f"kind: npz\npath: samples.npz\nclasses: [{classes}]\n"
+    (sites.folder / "card.yaml").write_text(card)
+    command = ["-m", "ddnn", "launch", "south", "--host", "site", "--join", "--rounds", "1000"]
+    crashed = sites.start("south.log", *command, "--data", "card.yaml", "--split", "all")
+    wait_until(lambda: "nodes ready" in sites.said("south.log") or crashed.poll())
+    wait_until(lambda: "south: takes part" in sites.said())
+    killed: list[int] = []
+    outcome = launch(
+        sites.bundles["north"],
+        samples,
+        Options(host="site", rounds=ROUNDS, window=4),
+        Watcher(progress=lambda n: killed.append(n) or (n > SAMPLES and crashed.kill())),
+    )
+    crashed.wait()
+    sites.check(outcome, ROUNDS)
+    sites.check(sites.launch("south"))
+    assert cloud.poll() is None
+
+
+def test_a_site_that_cannot_be_opened_is_named_and_the_others_are_served(sites):
+    (sites.folder / "south" / "manifest.json").write_text("{}")
+    sites.folder.joinpath("fleet.yaml").write_text(
+        "sites:\n  north: {bundle: north}\n  south: {bundle: south}\n  east: {bundle: north}\n"
+    )
+    cloud = sites.start("cloud.log", "-m", "ddnn", "fleet", "fleet.yaml", "cloud")
+    wait_until(lambda: "east: not served" in sites.said() or cloud.poll())
+    assert "south: not served: south/manifest.json" in sites.said()
+    assert "is of topology 'north', want one with `name: east`" in sites.said()
+    sites.check(sites.launch("north"))
+
+
+def test_each_site_has_keys_of_its_own(tmp_path, train):
+    sites = Sites(tmp_path, train, curve=True)
+    try:
+        for name, bundle in sites.bundles.items():
+            names = (COLLECTOR, *bundle.topology.nodes)
+            write_keys(tmp_path / f"keys-{name}", names, make_key_pair)
+        sites.serve()
+        for name in sites.bundles:
+            sites.check(sites.launch(name))
+    finally:
+        sites.close()
+
+
+def test_replicas_of_a_cloud_are_processes_of_their_own(tmp_path, train):
+    sites = Sites(tmp_path, train)
+    try:
+        for name in sites.bundles:
+            document = sites.bundles[name].topology.model_dump(mode="json")
+            document["nodes"]["cloud"]["replicas"] = 2
+            topology = Topology.model_validate(document)
+            topology = topology.with_endpoints(free_endpoints(topology))
+            placed = place_bundle(sites.trained.bundle.folder, topology, tmp_path / f"{name}-2")
+            sites.bundles[name] = load_bundle(placed.folder)
+        text = "sites:\n  north: {bundle: north-2}\n  south: {bundle: south-2}\n"
+        (tmp_path / "fleet.yaml").write_text(text)
+        for node in ("cloud", "cloud-2"):
+            sites.start(f"{node}.log", "-m", "ddnn", "fleet", "fleet.yaml", node)
+        for name in sites.bundles:
+            outcome = sites.launch(name)
+            sites.check(outcome)
+            assert all(outcome.report["nodes"][n]["received_bytes"] for n in ("cloud", "cloud-2"))
+    finally:
+        sites.close()
