@@ -323,8 +323,7 @@ def test_a_launcher_that_is_killed_takes_its_nodes_with_it(session):
 
 
 def test_a_node_that_has_not_started_yet_goes_with_its_launcher(tmp_path):
-    """It waits for a manifest that nobody writes."""
-    os.mkfifo(tmp_path / "manifest.json")
+    """Its standard input is closed while it still imports, long before it could find no bundle."""
     config = ChildConfig(bundle=str(tmp_path), node="cam0").to_argument()
     command = [sys.executable, "-m", "ddnn.run.child", config]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
