@@ -137,7 +137,41 @@ class Measured(Model):
     macs: int = Field(ge=0, description="multiplications for one sample")
 
 
-class Module(Model):
+class MeasuredFile(Model):
+    """What a file holds: training writes it down, a device reads it."""
+
+    shape: tuple[int, int, int] = Field(strict=False, description="filters, height, width it gives")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file")
+    size: int = Field(ge=1, description="of the file, bytes")
+
+
+class Own(Model):
+    """A block of the user's: float32 in and out; what it gives is known once it has been run."""
+
+    @property
+    def made(self) -> tuple[str, Measured | MeasuredFile | None]:
+        """What it is made of, in the topology's words, and what running that has found."""
+        raise NotImplementedError
+
+    @property
+    def weight_bits(self) -> Bits:
+        """Its weights are float32."""
+        return 32
+
+    @property
+    def activation_bits(self) -> Bits:
+        """It gives float32."""
+        return 32
+
+    def output(self, _: Shape) -> Shape:
+        """Shape of what it gives. Raises ConfigError before it was run."""
+        name, found = self.made
+        if found is None:
+            raise ConfigError(f"{name}: what it gives is not known before training")
+        return Shape(*found.shape)
+
+
+class Module(Own):
     """Any torch.nn.Module. Only training imports it; a device runs its ONNX graph."""
 
     kind: Literal["module"]
@@ -158,31 +192,12 @@ class Module(Model):
     measured: Measured | None = Field(None, description="written by training, never by hand")
 
     @property
-    def weight_bits(self) -> Bits:
-        """A module's weights are float32."""
-        return 32
-
-    @property
-    def activation_bits(self) -> Bits:
-        """A module gives float32."""
-        return 32
-
-    def output(self, _: Shape) -> Shape:
-        """Shape of what it gives. Raises ConfigError before it was run."""
-        if self.measured is None:
-            raise ConfigError(f"{self.factory}: what it gives is not known before training")
-        return Shape(*self.measured.shape)
+    def made(self) -> tuple[str, Measured | None]:
+        """See Own."""
+        return self.factory, self.measured
 
 
-class MeasuredFile(Model):
-    """What a file holds: training writes it down, a device reads it."""
-
-    shape: tuple[int, int, int] = Field(strict=False, description="filters, height, width it gives")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file")
-    size: int = Field(ge=1, description="of the file, bytes")
-
-
-class Onnx(Model):
+class Onnx(Own):
     """A frozen section of somebody else's, float32 in and out. A device runs it as it is."""
 
     kind: Literal["onnx"]
@@ -190,24 +205,11 @@ class Onnx(Model):
     measured: MeasuredFile | None = Field(None, description="written by training, never by hand")
 
     @property
-    def weight_bits(self) -> Bits:
-        """Its weights are float32."""
-        return 32
-
-    @property
-    def activation_bits(self) -> Bits:
-        """It gives float32."""
-        return 32
-
-    def output(self, _: Shape) -> Shape:
-        """Shape of what it gives. Raises ConfigError before it was run."""
-        if self.measured is None:
-            raise ConfigError(f"{self.file}: what it gives is not known before training")
-        return Shape(*self.measured.shape)
+    def made(self) -> tuple[str, MeasuredFile | None]:
+        """See Own."""
+        return self.file, self.measured
 
 
-OWN = (Module, Onnx)
-"""Blocks of the user's: what they give is known once they have been run."""
 Block = Annotated[ConvP | Conv | Residual | FC | Module | Onnx, Field(discriminator="kind")]
 
 
@@ -230,7 +232,7 @@ class Section(Model):
     @property
     def is_measured(self) -> bool:
         """Whether the shape of what each block gives is known."""
-        return not any(isinstance(b, OWN) and b.measured is None for b in self.blocks)
+        return not any(isinstance(b, Own) and b.made[1] is None for b in self.blocks)
 
     @property
     def sent_bits(self) -> Bits:

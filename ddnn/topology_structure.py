@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from ddnn.blocks import OWN, Model, Section, Shape
+from ddnn.blocks import Model, Own, Section, Shape
 from ddnn.topology_parts import (
     COLLECTOR,
     DEVICE,
@@ -154,7 +154,7 @@ class Structure(Model):
         """Whether a section or an exit holds a module of the user's."""
         blocks = [block for name in self.section_nodes for block in self.section(name).blocks]
         blocks += [block for tier in self.tiers if tier.exit for block in tier.exit.blocks]
-        return any(isinstance(block, OWN) for block in blocks)
+        return any(isinstance(block, Own) for block in blocks)
 
     @property
     def unmeasured(self) -> frozenset[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 from ddnn.api.online import HasFolder, at_samples, folder_of
 from ddnn.api.results import SimulationResult
@@ -28,40 +28,46 @@ MEASURED = "measured"
 """In place of a profile's file: times are taken here."""
 
 
+class Options(TypedDict, total=False):
+    """What `simulate` takes beside the run and its seed."""
+
+    data: str | Path | None
+    split: str
+    view_map: Mapping[str, str] | None
+    samples: int
+    window: int | None
+    plan: str | Path | None
+    kill: Mapping[str, int] | None
+    recover: Mapping[str, int] | None
+    storm_per_s: float
+    devices: int | None
+    profile: str | Path | None
+    wire: bool
+    latency_ms: float
+    jitter_ms: float
+    loss: float
+    reorder: float
+    bandwidth_kbps: float | None
+
+
+_NO_CONDITIONS = Options.__annotations__.keys() - Conditions.model_fields.keys()
+
+
 def simulate(
-    run: HasFolder | str | Path,
-    *,
-    data: str | Path | None = None,
-    split: str = "test",
-    view_map: Mapping[str, str] | None = None,
-    samples: int = SAMPLES,
-    window: int | None = None,
-    plan: str | Path | None = None,
-    kill: Mapping[str, int] | None = None,
-    recover: Mapping[str, int] | None = None,
-    storm_per_s: float = 0.0,
-    seed: int = 0,
-    devices: int | None = None,
-    profile: str | Path | None = None,
-    wire: bool = False,
-    **conditions: float,
+    run: HasFolder | str | Path, *, seed: int = 0, **options: Unpack[Options]
 ) -> SimulationResult:
     """Runs a run's nodes in virtual time, as `ddnn.launch` would, and checks its promises.
 
-    data, split, view_map, window, plan, kill, recover: as in `ddnn.launch`. samples: as many;
-    recorded ones come again and again. storm_per_s: random failures a second of virtual time.
-    devices: grow the topology to as many. profile: a file of times, or `measured`. wire: parse
-    every message and run every section. conditions of every link: `latency_ms`, `jitter_ms`,
-    `loss` and `reorder` (shares of 1), `bandwidth_kbps`.
+    Options, none of which has to be given:
+    data, split, view_map, window, plan, kill, recover: as in `ddnn.launch`. samples: as many,
+    10,000 by default; recorded ones come again and again. storm_per_s: random failures a second of
+    virtual time. devices: grow the topology to as many. profile: a file of times, or `measured`.
+    wire: parse every message and run every section. Conditions of every link: `latency_ms`,
+    `jitter_ms`, `loss` and `reorder` (shares of 1), `bandwidth_kbps`.
     The same seed gives the same result; nothing is written. A promise that does not hold is in
     `broken`, with the schedule that shows it.
     Raises ConfigError for options, a plan or a profile that do not fit.
     """
-    options: dict[str, Any] = {
-        "data": data, "split": split, "view_map": view_map, "samples": samples, "window": window,
-        "plan": plan, "kill": kill, "recover": recover, "storm_per_s": storm_per_s,
-        "devices": devices, "profile": profile, "wire": wire, "conditions": conditions,
-    }  # fmt: skip
     return next(simulations(run, seeds=(seed,), **options))
 
 
@@ -69,20 +75,8 @@ def simulations(
     run: HasFolder | str | Path,
     *,
     seeds: Iterable[int],
-    data: str | Path | None = None,
-    split: str = "test",
-    view_map: Mapping[str, str] | None = None,
-    samples: int = SAMPLES,
-    window: int | None = None,
-    plan: str | Path | None = None,
-    kill: Mapping[str, int] | None = None,
-    recover: Mapping[str, int] | None = None,
-    storm_per_s: float = 0.0,
-    devices: int | None = None,
     schedule: str | Path | None = None,
-    profile: str | Path | None = None,
-    wire: bool = False,
-    conditions: Mapping[str, float] | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[SimulationResult]:
     """As `simulate`, one after the other; each section of the network is run once for all.
 
@@ -90,42 +84,45 @@ def simulations(
     Whatever does not fit is refused before the first result.
     """
     bundle = load_bundle(folder_of(run))
-    part = samples_of(bundle, None if data is None else str(data), split, view_map)
+    data = options.get("data")
+    part = samples_of(
+        bundle, None if data is None else str(data), options.get("split", "test"),
+        options.get("view_map"),
+    )  # fmt: skip
     if schedule is None:
-        given = check_values(dict(conditions or {}), Conditions, source="simulate")
-        schedules = [
-            Schedule(
-                topology=bundle.topology.name,
-                seed=seed,
-                samples=samples,
-                window=window,
-                devices=devices,
-                shifted_clocks=storm_per_s > 0,
-                conditions=given,
-                profile=_profile(profile, bundle),
-            )
-            for seed in seeds
-        ]
+        schedules = _schedules(bundle, seeds, options)
     else:
         schedules = [read_schedule(str(schedule), bundle.topology)]
+    return _run(bundle, part, schedules, options, source=str(schedule))
 
-    def plan_of(topology: Topology) -> FailurePlan:
-        return plan_for(
-            topology,
-            schedules[0].samples,
-            name=None if plan is None else str(plan),
-            kills=at_samples(kill),
-            recovers=at_samples(recover),
+
+def _schedules(bundle: Bundle, seeds: Iterable[int], options: Options) -> list[Schedule]:
+    """One a seed. Raises ConfigError for conditions that do not exist or fit."""
+    given = {key: value for key, value in options.items() if key not in _NO_CONDITIONS}
+    conditions = check_values(given, Conditions, source="simulate")
+    return [
+        Schedule(
+            topology=bundle.topology.name,
+            seed=seed,
+            samples=options.get("samples", SAMPLES),
+            window=options.get("window"),
+            devices=options.get("devices"),
+            shifted_clocks=options.get("storm_per_s", 0) > 0,
+            conditions=conditions,
+            profile=_profile(options.get("profile"), bundle),
         )
+        for seed in seeds
+    ]
 
-    return _run(
-        bundle,
-        part,
-        schedules,
-        plan_of,
-        storm_per_s=storm_per_s,
-        wire=wire,
-        source=str(schedule),
+
+def _plan(topology: Topology, samples: int, options: Options) -> FailurePlan:
+    name = options.get("plan")
+    return plan_for(
+        topology,
+        samples,
+        name=None if name is None else str(name),
+        kills=at_samples(options.get("kill")),
+        recovers=at_samples(options.get("recover")),
     )
 
 
@@ -133,14 +130,14 @@ def _run(
     bundle: Bundle,
     samples: MultiView,
     schedules: Sequence[Schedule],
-    plan_of: Callable[[Topology], FailurePlan],
+    options: Options,
     *,
-    storm_per_s: float,
-    wire: bool,
     source: str,
 ) -> Iterator[SimulationResult]:
+    wire = options.get("wire", False)
     laboratory = _laboratory(bundle, samples, schedules[0], wire=wire)
-    plan = plan_of(laboratory.bundle.topology)
+    plan = _plan(laboratory.bundle.topology, schedules[0].samples, options)
+    storm_per_s = options.get("storm_per_s", 0.0)
     for schedule in schedules:
         check_troubles(schedule, laboratory.bundle.topology, source=source)
     for schedule in schedules:

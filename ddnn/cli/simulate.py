@@ -119,7 +119,7 @@ def command(
         schedule=schedule_file,
         profile=profile_name,
         wire=wire,
-        conditions={name: value for name, value in conditions.items() if value is not None},
+        **conditions,
     )
     rows = []
     for result in found:
