@@ -230,11 +230,11 @@ def _check_shapes(topology: Structure) -> None:
         _check_sizes(topology, name, where)
         if tier.exit is None:
             continue
-        size = min(tier.exit.head(section).output(topology.feature_shape(name))[1:])
-        if tier.exit.pool > size:
+        maps = tier.exit.head(section).output(topology.feature_shape(name))
+        if not tier.exit.pooled(maps).values:
             raise ConfigError(
-                f"tier {node.role}: exit.pool: got {tier.exit.pool}, want at most {size}, the "
-                f"size of {name}'s maps"
+                f"tier {node.role}: exit.pool: got {'x'.join(map(str, tier.exit.window))}, want at "
+                f"most {maps.H}x{maps.W}, the size of {name}'s maps"
             )
 
 

@@ -105,6 +105,10 @@ class OwnView(View):
     )
 
 
+Side = Annotated[int, Field(ge=1, le=64)]
+Pool = Side | Annotated[tuple[Side, Side], Field(strict=False)]
+
+
 class Exit(Model):
     """The classifier of a tier: fuses the scores of all its nodes at the node `at`."""
 
@@ -118,7 +122,11 @@ class Exit(Model):
     blocks: tuple[Block, ...] = Field(
         (), strict=False, description="of the exit's own, before the pool"
     )
-    pool: int = Field(1, ge=1, le=64, description="average pool before the fully connected layer")
+    pool: Pool = Field(
+        1,
+        description="average pool before the fully connected layer: side of a square, or height "
+        "and width ([1, 8] runs along a row of readings)",
+    )
     weight_bits: Bits | None = Field(None, description="default: the section's")
     scores: ScoreType = Field("float32", description="how the nodes' scores are rounded and sent")
     deadline_ms: float = Field(
@@ -127,6 +135,16 @@ class Exit(Model):
         le=60_000,
         description="wait for scores this long; default: 100 more than what is waited for below",
     )
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Height and width of what is pooled to one value."""
+        return (self.pool, self.pool) if isinstance(self.pool, int) else self.pool
+
+    def pooled(self, shape: Shape) -> Shape:
+        """Of maps of that shape; what is left over at the right and below is not looked at."""
+        height, width = self.window
+        return Shape(shape.F, shape.H // height, shape.W // width)
 
     def head(self, section: Section) -> Section:
         """The exit's own blocks behind a node's section; activations are of 32 bits unless a

@@ -299,9 +299,8 @@ def _residual(graph: Graph, block: ResidualBlock, x: str) -> str:
 def _head(graph: Graph, head: Head, x: str) -> str:
     x = _blocks(graph, head.blocks, x, "head.blocks")
     graph.layer = "head"
-    if head.pool > 1:
-        size = [head.pool, head.pool]
-        x = graph.add("AveragePool", x, kernel_shape=size, strides=size)
+    if head.pool != (1, 1):
+        x = graph.add("AveragePool", x, kernel_shape=head.pool, strides=head.pool)
     scores = _linear(graph, head.linear, head.norm, graph.add("Flatten", x, axis=1))
     return _rounded_scores(graph, scores, head.score_type)
 

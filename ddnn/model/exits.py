@@ -26,21 +26,20 @@ class Head(nn.Module):
 
     def __init__(self, rule: Exit, section: Section, shape: Shape, classes: int) -> None:
         super().__init__()
-        self.pool = rule.pool
+        self.pool = rule.window
         self.score_type = rule.scores
         described = rule.head(section)
         self.blocks = nn.Sequential()
         for block in described.blocks:
             self.blocks.append(build_block(block, described, shape))
             shape = block.output(shape)
-        values = shape.F * (shape.H // rule.pool) * (shape.W // rule.pool)
-        self.linear = Linear(values, classes, bits=described.weight_bits)
+        self.linear = Linear(rule.pooled(shape).values, classes, bits=described.weight_bits)
         self.norm = Norm1d(classes)
 
     def forward(self, features_NFHW: Tensor) -> Tensor:
         """Scores (N, K)."""
         maps_NFHW = self.blocks(features_NFHW)
-        if self.pool > 1:
+        if self.pool != (1, 1):
             maps_NFHW = F.avg_pool2d(maps_NFHW, self.pool)
         scores_NK: Tensor = self.norm(self.linear(maps_NFHW.flatten(1)))
         return round_scores(scores_NK, self.score_type)

@@ -62,9 +62,9 @@ def head_layers(topology: Topology, name: str) -> list[LayerCost]:
     _, shape, bits = _section(topology, name)
     head = rule.head(topology.section(name))
     layers, out, bits = _blocks(head, shape, bits)
-    inputs = math.prod((out.F, out.H // rule.pool, out.W // rule.pool))
+    inputs = rule.pooled(out).values
     weights = inputs * len(topology.classes)
-    bits = 32 if rule.pool > 1 else bits
+    bits = 32 if rule.window != (1, 1) else bits
     return [*layers, LayerCost(weights, weights, head.weight_bits, inputs, bits)]
 
 

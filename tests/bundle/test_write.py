@@ -84,7 +84,15 @@ def few_bits(bits: int):
     return changed("b-device-cloud", change)
 
 
+def wide_pool():
+    def change(document):
+        document["tiers"][0]["exit"]["pool"] = [2, 4]
+
+    return changed("c-devices-cloud", change)
+
+
 CASES = {
+    "wide-pool": wide_pool(),
     **{name: read_topology(name) for name in MEASURED if name != "sensors"},  # own views: tests/run
     **{
         f"{local}-{maps}-{cloud}": aggregators(local, maps, cloud)

@@ -9,7 +9,7 @@ from ddnn.topology import Exit, Section, Shape
 SECTION = Section.model_validate({"blocks": [{"kind": "convp", "filters": 1}], "weight_bits": 1})
 
 
-def head(pool: int, **options: object) -> Head:
+def head(pool: int | list[int], **options: object) -> Head:
     rule = Exit.model_validate({"at": "gateway", "pool": pool, **options})
     torch.manual_seed(0)
     return Head(rule, SECTION, Shape(2, 4, 4), 3).eval()
@@ -24,6 +24,13 @@ def test_a_head_takes_the_mean_of_each_field_it_pools():
     torch.testing.assert_close(
         pooled(maps), pooled(fields.repeat_interleave(2, 2).repeat_interleave(2, 3))
     )
+
+
+def test_a_pool_of_unequal_sides_takes_the_mean_of_each_of_its_fields():
+    pooled = head([1, 4])
+    maps = torch.randn(5, 2, 4, 4)
+    wanted = maps.mean(dim=3).flatten(1) @ pooled.linear.weight.sign().T
+    torch.testing.assert_close(pooled(maps), pooled.norm(wanted))
 
 
 def test_a_head_without_a_pool_sees_every_value():
