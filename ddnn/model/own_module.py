@@ -7,6 +7,8 @@ says of itself that it gives a torch.nn.Module: a class of modules, or a functio
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +24,10 @@ from ddnn.extensions import load
 from ddnn.topology import Shape
 
 Factory = Callable[..., nn.Module]
+LEAST_MOMENTUM = 0.1
+"""Torch's own default. With 0.01, as in torchvision's MobileNetV3, the statistics of a batch norm
+are those of hundreds of batches ago, and a training of a few epochs ends at chance
+(docs/own-networks.md)."""
 
 
 class ModuleBlock(nn.Module):
@@ -34,6 +40,9 @@ class ModuleBlock(nn.Module):
         self.weights = block.weights
         self.input_shape = shape
         self.net = make_module(block)
+        for norm in self.net.modules():
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.momentum is not None:
+                norm.momentum = max(norm.momentum, LEAST_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
         return as_maps(self.net(x.contiguous()))
@@ -77,13 +86,13 @@ def find_factory(name: str) -> Factory:
     if not path:
         return load("blocks", name, where="factory")
     try:
-        thing: Any = importlib.import_module(where)
+        thing: Any = _imported(where)
         for part in path.split("."):
             thing = getattr(thing, part)
     except Exception as error:  # whatever a foreign module's import does
         raise ConfigError(
-            f"{name}: {type(error).__name__}: {error}; want it installed, or its folder in "
-            "PYTHONPATH"
+            f"{name}: {type(error).__name__}: {error}; want it installed, in the folder that ddnn "
+            "is started in, or in one of PYTHONPATH"
         ) from error
     if not _gives_module(thing):
         raise ConfigError(
@@ -91,6 +100,18 @@ def find_factory(name: str) -> Factory:
         )
     factory: Factory = thing
     return factory
+
+
+def _imported(name: str) -> Any:
+    """Also from the working folder, the last place to look, as `python -m` and notebooks do."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        package, here = name.partition(".")[0], os.getcwd()
+        if error.name != package or here in sys.path:
+            raise
+        sys.path.append(here)
+        return importlib.import_module(name)
 
 
 def measure(

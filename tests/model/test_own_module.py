@@ -1,5 +1,7 @@
 """Modules of the user's in a topology. Axes: N samples, F filters, H, W."""
 
+import sys
+
 import pytest
 import torch
 from builders import star, star_topology
@@ -9,7 +11,7 @@ from ddnn.errors import ConfigError
 from ddnn.model.cost import section_bits
 from ddnn.model.joint import Joint
 from ddnn.model.measured import measured
-from ddnn.model.own_module import find_factory, measure
+from ddnn.model.own_module import ModuleBlock, find_factory, measure
 from ddnn.report.drawing import draw
 from ddnn.topology import Topology
 
@@ -53,6 +55,13 @@ def test_running_them_once_fills_in_what_they_give():
     assert block.measured == Measured(shape=(4, 4, 4), weights=weights, macs=4 * 9 * 16 + 16)
     assert section_bits(topology, "cam0") >= 32 * weights
     assert measured(topology) == topology
+
+
+@pytest.mark.parametrize(("said", "used"), [(0.01, 0.1), (0.3, 0.3), (None, None)])
+def test_batch_norms_keep_up_with_a_short_training(said, used):
+    args = {"num_features": 1, "momentum": said}
+    block = ModuleBlock(module("torch.nn:BatchNorm2d", **args), SHAPE)
+    assert block.net.momentum == used
 
 
 def test_a_topology_without_modules_stays_as_it_is():
@@ -112,6 +121,16 @@ def test_what_is_no_module_is_refused_in_one_line(block, words):
     with pytest.raises(ConfigError, match=f"^{words}") as caught:
         measure(block, SHAPE)
     assert "\n" not in str(caught.value)
+
+
+def test_modules_of_the_working_folder_are_found_last(tmp_path, monkeypatch):
+    (tmp_path / "nets_of_here.py").write_text("from torch.nn import Identity as mine\n")
+    (tmp_path / "colorsys.py").write_text("raise RuntimeError('not this one')\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    assert find_factory("nets_of_here:mine") is torch.nn.Identity
+    with pytest.raises(ConfigError, match=r"^colorsys:hls_to_rgb: want a class"):
+        find_factory("colorsys:hls_to_rgb")
 
 
 def test_what_was_measured_must_be_true():
