@@ -15,6 +15,7 @@ from ddnn.cli.refusals import told
 from ddnn.cli.streams import accept_all, hold_standard_files, losing
 from ddnn.errors import DdnnError
 
+NO_MEMORY = "can't allocate memory"
 COMMANDS = {
     "bench": "Measure speed against plain baselines",
     "benchmark": "Compare methods: accuracy, bytes, lost devices, bit errors",
@@ -81,6 +82,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         click.echo(f"ddnn: {told(error)}", err=True)
+        sys.exit(1)
+    except (MemoryError, RuntimeError) as error:  # torch has no error of its own for it
+        if isinstance(error, RuntimeError) and NO_MEMORY not in str(error):
+            raise
+        click.echo(
+            "ddnn: out of memory; a smaller batch, or DDNN_IN_MEMORY_MB=64, takes less", err=True
+        )
         sys.exit(1)
     except UnicodeEncodeError as error:  # of a path: the streams take everything
         click.echo(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ddnn.data.storage import in_memory_bytes
+from ddnn.data.storage import BLOCK_BYTES, is_large, zeros
 from ddnn.errors import DataError
 from ddnn.plainfile import open_plain
 
@@ -34,6 +35,15 @@ _FOREIGN_ALL = (  # of zipfile, numpy
 )  # fmt: skip
 
 
+def unpacked_bytes(path: Path) -> int:
+    """Of all arrays of an archive. Raises DataError as `array_names` does."""
+    try:
+        with open_plain(path) as file, zipfile.ZipFile(file) as archive:
+            return sum(each.file_size for each in archive.infolist())
+    except _FOREIGN_ALL as error:
+        raise DataError(f"{path}: not an npz archive ({_one_line(error)})") from error
+
+
 def array_names(path: Path) -> list[str]:
     """The names of the arrays in an archive. Raises DataError if it is none."""
     try:
@@ -46,7 +56,8 @@ def array_names(path: Path) -> list[str]:
 def read_array(path: Path, name: str) -> NDArray[Any]:
     """One array of an archive.
 
-    A large one that lies there unpacked (np.savez) is mapped, read-only.
+    A large one that lies there unpacked (np.savez) is mapped, read-only; one that is packed is
+    unpacked into a file.
     Raises DataError naming the file and the array where it is missing, pickled, damaged
     or larger than MAX_UNPACKED_BYTES.
     """
@@ -56,10 +67,13 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     try:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
-            if _is_mapped(info, path.stat().st_size):
+            whole_bytes = sum(each.file_size for each in archive.infolist())
+            large = is_large(info.file_size, whole_bytes)
+            if large and info.compress_type == zipfile.ZIP_STORED:
                 return _mapped(path, file, info)
             with archive.open(info) as member:
-                return _read_checked(member, info.file_size, info.compress_size)
+                read = _unpacked if large else _read_checked
+                return read(member, info.file_size, info.compress_size)
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: {name}: {_one_line(error) or type(error).__name__}") from error
 
@@ -72,12 +86,6 @@ def read_npy(path: Path) -> NDArray[Any]:
             return _read_checked(file, size, size)
     except _FOREIGN_ALL as error:
         raise DataError(f"{path}: {_one_line(error) or type(error).__name__}") from error
-
-
-def _is_mapped(info: zipfile.ZipInfo, archive_bytes: int) -> bool:
-    """Unpacked, and no small part of an archive that is large as a whole."""
-    large = archive_bytes > in_memory_bytes() and info.file_size > in_memory_bytes() // 64
-    return large and info.compress_type == zipfile.ZIP_STORED
 
 
 def _mapped(path: Path, file: IO[bytes], info: zipfile.ZipInfo) -> NDArray[Any]:
@@ -97,6 +105,22 @@ def _read_checked(file: IO[bytes], size: int, packed: int) -> NDArray[Any]:
     _check_header(file, size, packed)
     file.seek(0)
     array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
+
+
+def _unpacked(file: IO[bytes], size: int, packed: int) -> NDArray[Any]:
+    """A large array into a file, a block at a time; one in Fortran's order by way of memory."""
+    _check_header(file, size, packed)
+    file.seek(0)
+    shape, fortran, dtype = _read_header(file)
+    if fortran or dtype.byteorder not in "=|<":
+        return _read_checked(file, size, packed)
+    array = zeros(shape, dtype, whole_bytes=sys.maxsize)
+    values = array.reshape(-1).view(np.uint8)
+    done = 0
+    while block := file.read(BLOCK_BYTES):
+        values[done : done + len(block)] = np.frombuffer(block, np.uint8)
+        done += len(block)
     return array
 
 

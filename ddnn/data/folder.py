@@ -5,9 +5,8 @@ Axes: N samples, V views, C image channels, H, W.
 
 from __future__ import annotations
 
-import os
+import math
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.data.card import FileSplit, FolderCard, FrameSplit
-from ddnn.data.imagefile import image_files, read_image, visible
+from ddnn.data.imagefile import decode_all, image_files, read_image, visible
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import Source, resolve
 from ddnn.data.storage import zeros
@@ -30,8 +29,6 @@ PARTS = ("train", "validation", "test")
 
 _NUMBERS = re.compile("[0-9]+(?:(?:[-_:T .]| at )[0-9]+)*")
 """With nothing but a mark between them, as in a date and time, or seconds and a fraction."""
-WORKERS = 8
-"""That decode images at a time, at most."""
 YEAR_DIGITS = 4
 """Of two numbers only: a first one of fewer digits is that of a camera or a run, no date."""
 
@@ -156,7 +153,10 @@ def _pixels(
                 raise DataError(f"{file}: no view of the card, want {', '.join(names)}")
     firsts = {name: _first(found, name) for name in names}
     shapes = [read_image(firsts[n], channels=card.channels, size=card.size).shape for n in names]
-    arrays = tuple(zeros((len(found), *shape), np.uint8, arrays=len(shapes)) for shape in shapes)
+    whole_bytes = len(found) * sum(math.prod(shape) for shape in shapes)
+    arrays = tuple(
+        zeros((len(found), *shape), np.uint8, whole_bytes=whole_bytes) for shape in shapes
+    )
     labels = np.full((len(found), len(names)), ABSENT, dtype=np.int64)
 
     def decode(n: int) -> None:
@@ -171,9 +171,7 @@ def _pixels(
             arrays[v][n] = image
             labels[n, v] = found[n].label
 
-    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as workers:
-        for _ in workers.map(decode, range(len(found))):  # raises what the first one raised
-            pass
+    decode_all(decode, range(len(found)))
     return arrays, labels
 
 

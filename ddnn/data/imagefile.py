@@ -10,8 +10,10 @@ import re
 import struct
 import unicodedata
 import warnings
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,10 @@ BILINEAR = 2
 """Of Pillow's `Resampling`: antialiased where an image gets smaller."""
 MAX_PIXELS = 50_000_000
 """Of one image file: a camera delivers fewer, a decompression bomb claims more."""
+
+WORKERS = 8
+"""That decode images at a time, at most."""
+T = TypeVar("T")
 
 ORIENTATION = 0x0112
 """The EXIF tag that says how an image is to be turned, as phones and many cameras write it."""
@@ -117,6 +123,13 @@ def _check_names(found: list[Path]) -> None:
                 f"{path}: is there twice, its accents written in two ways ({other.name!a}, "
                 f"{path.name!a}), want one"
             )
+
+
+def decode_all(decode: Callable[[T], None], things: Iterable[T]) -> None:
+    """Calls it for each, several at a time; raises what the first that fails raises."""
+    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as workers:
+        for _ in workers.map(decode, things):
+            pass
 
 
 def resize(image_CHW: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddnn.data.archive import array_names, as_integers, read_array
+from ddnn.data.archive import array_names, as_integers, read_array, unpacked_bytes
 from ddnn.data.card import AuthorsSplit, NpzCard
 from ddnn.data.multiview import ABSENT, MultiView
 from ddnn.data.source import TEST, TRAIN, Source, resolve
@@ -39,9 +39,10 @@ def read(card: NpzCard, card_file: Path) -> Source:
     views, labels_NV = _whole(path) if card.arrays is None else _array_by_array(path, card.arrays)
     if card.absent_label is not None:
         labels_NV[labels_NV == card.absent_label] = ABSENT
+    whole_bytes = sum(array.nbytes for array in views.arrays)
     views = Views(
         tuple(
-            without(array, labels_N == ABSENT, arrays=len(views.arrays))
+            without(array, labels_N == ABSENT, whole_bytes=whole_bytes)
             for array, labels_N in zip(views.arrays, labels_NV.T, strict=True)
         )
     )
@@ -67,9 +68,9 @@ def _whole(path: Path) -> tuple[Views, NDArray[np.int64]]:
 
 
 def _array_by_array(path: Path, arrays: Mapping[str, str]) -> tuple[Views, NDArray[np.int64]]:
-    count = len(arrays)
+    whole_bytes = unpacked_bytes(path)
     found = [
-        as_view(read_array(path, name), place=f"{path}: {name}", arrays=count)
+        as_view(read_array(path, name), place=f"{path}: {name}", whole_bytes=whole_bytes)
         for name in arrays.values()
     ]
     for name, array in zip(arrays.values(), found, strict=True):
@@ -133,7 +134,7 @@ def as_pixels(array: NDArray[Any], *, place: str) -> NDArray[np.uint8]:
     return rounded
 
 
-def without(array: NDArray[Any], absent_N: NDArray[np.bool_], *, arrays: int) -> NDArray[Any]:
+def without(array: NDArray[Any], absent_N: NDArray[np.bool_], *, whole_bytes: int) -> NDArray[Any]:
     """The array with these samples all 0: itself where they are, or where it may be written to."""
     own = array
     for rows in block_rows(array):
@@ -141,14 +142,14 @@ def without(array: NDArray[Any], absent_N: NDArray[np.bool_], *, arrays: int) ->
         if not len(absent) or not array[absent].any():
             continue
         if not own.flags.writeable:
-            own = zeros(array.shape, array.dtype, arrays=arrays)
+            own = zeros(array.shape, array.dtype, whole_bytes=whole_bytes)
             for each in block_rows(array):
                 own[each] = array[each]
         own[absent] = 0
     return own
 
 
-def as_view(array: NDArray[Any], *, place: str, arrays: int = 1) -> NDArray[Any]:
+def as_view(array: NDArray[Any], *, place: str, whole_bytes: int = 0) -> NDArray[Any]:
     """One device's view as (N, C, H, W) of uint8, int16 or float32.
 
     (N, C, length) and (N, length) are rows of readings. Raises DataError naming the sample of the
@@ -164,7 +165,9 @@ def as_view(array: NDArray[Any], *, place: str, arrays: int = 1) -> NDArray[Any]
     if array.dtype != np.int8 and array.dtype.kind != "f":
         raise DataError(f"{place}: {array.dtype}, want uint8, int8, int16 or floats")
     kind = np.int16 if array.dtype == np.int8 else np.float32
-    found = view_NCHW if array.dtype == kind else zeros(view_NCHW.shape, kind, arrays=arrays)
+    found = (
+        view_NCHW if array.dtype == kind else zeros(view_NCHW.shape, kind, whole_bytes=whole_bytes)
+    )
     for rows in block_rows(view_NCHW):
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
             block = view_NCHW[rows].astype(kind)

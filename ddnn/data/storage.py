@@ -1,6 +1,8 @@
-"""Arrays too large for memory lie in files: mapped, read page by page, and gone with the process.
+"""Arrays of a data set too large for memory lie in files: mapped, read page by page, and gone with
+the process.
 
-`DDNN_IN_MEMORY_MB` says from which size on, 1024 by default.
+`DDNN_IN_MEMORY_MB` says from which size on; by default a quarter of what the process may use, and
+1 GB at most: a data set in memory is there twice, whole and in its parts.
 Axes: N samples first.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,34 +22,88 @@ from numpy.typing import DTypeLike, NDArray
 
 from ddnn.errors import ConfigError, DataError
 
+try:
+    import resource
+
+    _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+except ImportError:  # no Unix
+    resource = None  # type: ignore[assignment]
+
 VARIABLE = "DDNN_IN_MEMORY_MB"
-DEFAULT_MB = 1024
+MOST_BYTES, SHARE = 1 << 30, 4
+SMALL_PART = 64
+"""An array of a smaller part of that stays in memory, however large its data set is."""
 BLOCK_BYTES = 16 << 20
 """Copied at once."""
 
 
 def in_memory_bytes() -> int:
-    """Larger arrays are mapped. Raises ConfigError for a variable that is no number."""
-    text = os.environ.get(VARIABLE, str(DEFAULT_MB))
+    """Larger data sets are mapped. Raises ConfigError for a variable that is no number."""
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        return min(MOST_BYTES, usable_bytes() // SHARE)
     if not (text.isascii() and text.isdigit()):
         raise ConfigError(f"{VARIABLE}: got {text!r}, want whole megabytes")
     return int(text) << 20
 
 
-def is_large(shape: tuple[int, ...], dtype: DTypeLike, arrays: int = 1) -> bool:
-    """Whether so many arrays of about this size are mapped: together they take the memory."""
-    return arrays * math.prod(shape) * np.dtype(dtype).itemsize > in_memory_bytes()
+def usable_bytes() -> int:
+    """What this process may use: the machine's memory, or less by a limit of its own or its
+    control group's."""
+    found = [sys.maxsize]
+    if hasattr(os, "sysconf"):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if resource is not None:
+        limits = (resource.getrlimit(kind)[0] for kind in _LIMITS)
+        found += [limit for limit in limits if limit != resource.RLIM_INFINITY]
+    return min(*found, *cgroup_limits())
 
 
-def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, arrays: int = 1) -> NDArray[Any]:
+def cgroup_limits(root: Path = Path("/")) -> list[int]:
+    """Bytes that the control groups of this process may use, those above included; none elsewhere
+    than on Linux. root: of the file system."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    found = []
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        place = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+        name = "memory.limit_in_bytes" if controllers else "memory.max"
+        group = place / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(place):
+                found += _number_in(folder / name)
+    return found
+
+
+def _number_in(file: Path) -> list[int]:
+    """None where the file is not there, or says `max`."""
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return []
+    return [int(text)] if text.isdigit() else []
+
+
+def is_large(size: int, whole_bytes: int = 0) -> bool:
+    """Whether an array of so many bytes is mapped: it, or the data set that it is a part of, is
+    larger than what is held in memory."""
+    limit = in_memory_bytes()
+    return size > limit or (whole_bytes > limit and size > limit // SMALL_PART)
+
+
+def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, whole_bytes: int = 0) -> NDArray[Any]:
     """An array of zeros in memory, or in a file without a name in the cache's folder.
 
-    arrays: see is_large.
+    whole_bytes: of the data set that it is a part of.
     Raises DataError where the disk cannot hold it.
     """
-    if not is_large(shape, dtype, arrays):
-        return np.zeros(shape, dtype)
     size = math.prod(shape) * np.dtype(dtype).itemsize
+    if not is_large(size, whole_bytes):
+        return np.zeros(shape, dtype)
     try:
         with tempfile.TemporaryFile(prefix="ddnn-", dir=_folder()) as file:
             if hasattr(os, "posix_fallocate"):
@@ -129,20 +186,11 @@ class Rows:
         return Rows(self._array, self._rows[samples])
 
 
-def taken(
-    array: NDArray[Any] | Rows, samples: NDArray[np.int64] | slice, *, arrays: int = 1
-) -> Any:
-    """The samples in this order: a copy (of a slice, a view), or Rows where that would be large.
-
-    arrays: see is_large.
-    """
-    if isinstance(samples, slice):
-        samples_there = len(range(*samples.indices(len(array))))
-    else:
-        samples_there = len(samples)
-    large = is_large((samples_there, *array.shape[1:]), array.dtype, arrays)
+def taken(array: NDArray[Any] | Rows, samples: NDArray[np.int64] | slice) -> Any:
+    """The samples in this order: of a mapped array, Rows that are read when asked for; else a copy
+    (of a slice, a view)."""
     if isinstance(array, Rows):
-        return array.rows(samples) if large else array[samples]
-    if large and not isinstance(samples, slice) and isinstance(array, np.memmap):
+        return array.rows(samples)
+    if isinstance(array, np.memmap) and not isinstance(samples, slice):
         return Rows(array, np.arange(len(array))[samples])
     return array[samples]

@@ -18,10 +18,11 @@ from ddnn.data import cache
 from ddnn.data.archive import MAX_UNPACKED_BYTES
 from ddnn.data.card import FileSplit, TilesCard
 from ddnn.data.folder import class_folders, part_folders
-from ddnn.data.imagefile import image_files, read_image, resize, visible
+from ddnn.data.imagefile import decode_all, image_files, read_image, resize, visible
 from ddnn.data.multiview import MultiView
 from ddnn.data.source import TEST, TRAIN, Source, require, resolve
 from ddnn.data.split import seeded_order
+from ddnn.data.storage import zeros
 from ddnn.data.views import Views
 from ddnn.errors import ConfigError, DataError
 from ddnn.names import MAX_LETTERS, in_order, is_showable, name_of
@@ -65,7 +66,7 @@ def read(card: TilesCard, card_file: Path) -> Source:
     chosen = np.arange(len(singles))
     if card.samples is not None:
         chosen = np.sort(seeded_order(len(singles), card.seed)[: card.samples])
-    views_NVCHW = np.stack(_all_tiles(singles, chosen, card))
+    views_NVCHW = _all_tiles(singles, chosen, card)
     labels_N = singles.labels_N[chosen]
     return Source(
         samples=MultiView(
@@ -105,26 +106,33 @@ def _tile_names(rows: int, columns: int) -> tuple[str, ...]:
     return tuple(f"tile{r}{between}{c}" for r in range(rows) for c in range(columns))
 
 
-def _all_tiles(
-    singles: Singles, chosen: NDArray[np.int64], card: TilesCard
-) -> list[NDArray[np.uint8]]:
-    tiles: list[NDArray[np.uint8]] = []
-    first: tuple[int, ...] = ()
+def _all_tiles(singles: Singles, chosen: NDArray[np.int64], card: TilesCard) -> NDArray[np.uint8]:
+    """(N,V,C,H,W) of these images."""
     sides = card.rows * (card.size or 0), card.columns * (card.size or 0)
     if max(sides) > MAX_SIDE:
         raise DataError(f"tiles join to {sides[1]}x{sides[0]} pixels, want sides of {MAX_SIDE}")
-    for n in chosen:
-        image_CHW = _in_channels(singles.image(int(n)), card.channels)
-        if card.size is not None:
-            image_CHW = resize(image_CHW, card.rows * card.size, card.columns * card.size)
-        first = first or image_CHW.shape
-        if image_CHW.shape != first:
+
+    def image(n: int) -> NDArray[np.uint8]:
+        image_CHW = _in_channels(singles.image(int(chosen[n])), card.channels)
+        return image_CHW if card.size is None else resize(image_CHW, *sides)
+
+    first = image(0)
+    if first.size * len(chosen) > MAX_UNPACKED_BYTES:
+        raise DataError(f"{len(chosen)} images need more than 8 GiB: set samples or size")
+    tiles: NDArray[np.uint8] = zeros(
+        (len(chosen), *cut(first, card.rows, card.columns).shape), np.uint8
+    )
+
+    def decode(n: int) -> None:
+        image_CHW = image(n)
+        if image_CHW.shape != first.shape:
             raise DataError(
-                f"image {n}: {image_CHW.shape}, the first is {first}; want size in the card"
+                f"image {chosen[n]}: {image_CHW.shape}, the first is {first.shape}; want size in "
+                "the card"
             )
-        if image_CHW.size * len(chosen) > MAX_UNPACKED_BYTES:
-            raise DataError(f"{len(chosen)} images need more than 8 GiB: set samples or size")
-        tiles.append(cut(image_CHW, card.rows, card.columns))
+        tiles[n] = cut(image_CHW, card.rows, card.columns)
+
+    decode_all(decode, range(len(chosen)))
     return tiles
 
 

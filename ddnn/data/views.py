@@ -94,8 +94,8 @@ class Views:
         return np.ascontiguousarray(np.stack(self.arrays, axis=1))
 
     def take(self, samples: Rows) -> Views:
-        """The samples with these indices, in this order; what is large stays where it is."""
-        return Views(tuple(taken(array, samples, arrays=len(self.arrays)) for array in self.arrays))
+        """The samples with these indices, in this order; what is mapped stays where it is."""
+        return Views(tuple(taken(array, samples) for array in self.arrays))
 
     def of_devices(self, views: Sequence[int]) -> Views:
         """All samples as these devices see them."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.data.statistics import channel_statistics
+from ddnn.data.storage import usable_bytes
 from ddnn.report.verdicts import wilson_interval
 from ddnn.training.predict import perceive, taking_part
 from ddnn.training.run import Run
@@ -24,7 +25,8 @@ from ddnn.training.run import Run
 COMMONEST, NEAREST, LINEAR = "commonest_class", "nearest_pixels", "linear"
 BEST_CAMERA, LATE_FUSION = "best_camera", "late_fusion"
 FITTED_TO, FITTED_BYTES = 5000, 384 << 20
-"""Training samples, and bytes of them as float32, at most that are compared or fitted with."""
+"""Training samples, and bytes of them as float32, at most that are compared or fitted with; fewer
+bytes where the process may use less than 3 GB."""
 COMPONENTS = 128
 """Principal components of the pixels that the linear classifier sees."""
 STRENGTH = 0.1
@@ -62,7 +64,8 @@ def fitted(train: MultiView, samples: MultiView) -> Baselines:
     """Classes by what is fitted to training samples: the commonest class, that of the nearest
     pixels, and a linear classifier on them."""
     values = sum(math.prod(shape) for shape in train.views.shapes)
-    count = min(len(train), FITTED_TO, max(2, FITTED_BYTES // (4 * values)))
+    room = min(FITTED_BYTES, usable_bytes() // 8)
+    count = min(len(train), FITTED_TO, max(2, room // (4 * values)))
     chosen = np.linspace(0, len(train) - 1, count).astype(np.int64)
     known, labels_N = train.take(chosen), train.fused_labels_N
     commonest = int(np.bincount(labels_N).argmax())
@@ -150,7 +153,7 @@ def _deviations(array_NCHW: NDArray[Any]) -> NDArray[np.float32]:
 def _blocks(samples: MultiView, scales: Scales) -> Iterator[NDArray[np.float32]]:
     """The pixels of a few samples at a time."""
     values = sum(math.prod(shape) for shape in samples.views.shapes)
-    step = max(1, min(BLOCK, FITTED_BYTES // (4 * values)))
+    step = max(1, min(BLOCK, FITTED_BYTES // (16 * values)))
     for start in range(0, len(samples), step):
         rows = np.arange(start, min(start + step, len(samples)))
         yield _pixels(samples.take(rows), scales)

@@ -1,11 +1,12 @@
-"""A data set larger than memory: a training whose process may hold less than the set has.
+"""A data set larger than memory: `ddnn train` in a process that may hold less than the set has.
 
     python experiments/runtime/past_memory.py --gigabytes 6 --limit 2 --out FOLDER
 
 Writes an archive of that size with `np.savez`, then trains one epoch on it twice, each time in a
 process that may hold so much private memory (RLIMIT_DATA: what is mapped from a file does not
-count, it can be dropped at any time): once with arrays mapped, as ddnn does by itself, and once
-with all of them in memory, which the system refuses.
+count, it can be dropped at any time): once as ddnn does by itself, and once with all arrays in
+memory (DDNN_IN_MEMORY_MB), which the system refuses. `--packed` writes the archive with
+`np.savez_compressed`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ddnn.data.storage import VARIABLE
 from ddnn.report.files import write_csv
 from ddnn.topology import Topology, read_topology
 from ddnn.yamlfile import to_yaml
@@ -29,20 +31,20 @@ from experiments.shared.script import add_places, command, results_folder
 VIEWS, SIDE = 6, 256
 SAMPLE_BYTES = VIEWS * 3 * SIDE * SIDE
 CHILD = """
-import json, resource, sys
+import atexit, json, resource, sys
 limit = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-from ddnn.training.run import train_run
-from ddnn.topology import read_topology
-from ddnn.training.settings import settings_for
-settings = settings_for("robust", epochs=1, batch=32, augment="none")
-folder, topology, card = sys.argv[2:5]
-from pathlib import Path
-run = train_run(Path(folder), read_topology(topology), card, settings, seed=0)
-status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-kilobytes = {name: int(status[name].split()[0]) for name in ("RssAnon", "VmData")}
-print(json.dumps(kilobytes))
+def tell():
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    kilobytes = {name: int(status[name].split()[0]) for name in ("RssAnon", "VmData")}
+    print(json.dumps(kilobytes))
+atexit.register(tell)
+from ddnn.cli.main import main
+sys.argv[:] = ["ddnn", "train", *sys.argv[2:]]
+main()
 """
+SETTINGS: dict[str, dict[str, str]] = {"by default": {}, "in memory": {VARIABLE: "1000000"}}
+"""The environment, by where the arrays lie."""
 COLUMNS = ("arrays", "set_mb", "limit_mb", "samples", "outcome", "seconds", "private_mb")
 
 
@@ -50,22 +52,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=6)
     parser.add_argument("--limit", type=float, default=2, help="gigabytes it may hold")
-    add_places(parser, smoke="a set of 0.2 gigabytes")
+    parser.add_argument("--packed", action="store_true", help="a compressed archive")
+    add_places(parser, smoke="a set of 0.3 gigabytes, a limit of 1.1")
     given = parser.parse_args()
-    size = 0.2 if given.smoke else given.gigabytes
+    size, limit = (0.3, 1.1) if given.smoke else (given.gigabytes, given.limit)
+    batch = 8 if given.smoke else 32  # torch itself takes most of the smaller limit
     with tempfile.TemporaryDirectory(prefix="ddnn-past-memory-") as name:
         folder = Path(name)
-        samples = make(folder, round(size * 2**30 / SAMPLE_BYTES))
-        rows = [
-            measured(folder, kind, size, given.limit, samples) for kind in ("mapped", "in memory")
-        ]
+        samples = make(folder, round(size * 2**30 / SAMPLE_BYTES), packed=given.packed)
+        sizes = (round(size * 1024), round(limit * 1024), samples)
+        rows = [(arrays, *sizes, *measured(folder, arrays, limit, batch)) for arrays in SETTINGS]
     path = results_folder(given) / "past-memory.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, COLUMNS, rows)
     print(*(",".join(map(str, row)) for row in (COLUMNS, *rows)), path, sep="\n")
 
 
-def make(folder: Path, samples: int) -> int:
+def make(folder: Path, samples: int, *, packed: bool) -> int:
     """The archive, its card and a topology for views of that size."""
     rng = np.random.default_rng(0)
     labels_N = np.arange(samples) % 3
@@ -73,7 +76,8 @@ def make(folder: Path, samples: int) -> int:
     X = np.lib.format.open_memmap(folder / "X.npy", "w+", np.uint8, shape)
     for n, label in enumerate(labels_N):
         X[n] = rng.integers(1, 120, (VIEWS, 3, SIDE, SIDE), dtype=np.uint8) + np.uint8(40 * label)
-    np.savez(folder / "data.npz", X=X, y=np.repeat(labels_N[:, None], VIEWS, axis=1))
+    save = np.savez_compressed if packed else np.savez
+    save(folder / "data.npz", X=X, y=np.repeat(labels_N[:, None], VIEWS, axis=1))
     del X
     (folder / "X.npy").unlink()
     card = {
@@ -92,17 +96,16 @@ def make(folder: Path, samples: int) -> int:
     return samples
 
 
-def measured(
-    folder: Path, kind: str, size: float, limit: float, samples: int
-) -> tuple[object, ...]:
-    """One epoch under the limit."""
+def measured(folder: Path, arrays: str, limit: float, batch: int) -> tuple[object, ...]:
+    """One epoch under the limit: how it went, seconds, megabytes of its own."""
     begun_s = time.perf_counter()
-    out = folder / kind.replace(" ", "-")
-    places = (str(out), str(folder / "topology.yaml"), str(folder / "card.yaml"))
-    megabytes = "64" if kind == "mapped" else "1000000"
+    card, out = str(folder / "card.yaml"), str(folder / arrays.replace(" ", "-"))
+    places = (str(folder / "topology.yaml"), "--data", card, "--out", out)
+    options = ("--epochs", "1", "--batch", str(batch))
+    environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(round(limit * 2**30)), *places],
-        env=os.environ | {"DDNN_IN_MEMORY_MB": megabytes, "OMP_NUM_THREADS": "2"},
+        [sys.executable, "-c", CHILD, str(round(limit * 2**30)), *places, *options],
+        env=environment | SETTINGS[arrays] | {"OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -114,8 +117,7 @@ def measured(
         outcome = done.stderr.strip().splitlines()[-1][:120]
     else:
         private = str(json.loads(done.stdout.splitlines()[-1])["RssAnon"] // 1024)
-    sizes = (round(size * 1024), round(limit * 1024), samples)
-    return (kind, *sizes, outcome, seconds, private)
+    return (outcome, seconds, private)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import torch
 from ddnn.data import load, storage
 from ddnn.data.multiview import ABSENT, DataSet
 from ddnn.data.storage import Rows, block_rows, taken, zeros
-from ddnn.data.views import Views
 from ddnn.errors import ConfigError
 from ddnn.topology import read_topology
 from ddnn.training.batches import batches, tensors
@@ -42,28 +41,59 @@ def test_a_large_array_is_mapped_and_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_many_samples_of_a_mapped_array_are_not_copied() -> None:
+def test_samples_of_a_mapped_array_are_not_copied() -> None:
     large = zeros(LARGE, np.uint8)
     large[:] = np.arange(3, dtype=np.uint8)[:, None, None]
     many, few = taken(large, np.array([2, 1])), taken(large, np.array([2]))
     assert isinstance(many, Rows)
-    assert isinstance(few, np.ndarray)
+    assert isinstance(few, Rows)
     assert many.shape == (2, 1024, 1024)
     assert many[:][:, 0, 0].tolist() == [2, 1]
-    assert taken(many, np.array([1]))[0, 0, 0] == 1
+    assert taken(many, np.array([1]))[0][0, 0] == 1
     again = taken(many, slice(0, 2))
     assert isinstance(again, Rows)
     np.testing.assert_array_equal(np.asarray(again)[:, 0, 0], [2, 1])
 
 
 @pytest.mark.usefixtures("little_memory")
-def test_it_is_all_devices_together_that_count() -> None:
-    shape = (3, 1, 512, 1024)
-    views = Views(tuple(zeros(shape, np.uint8) for _ in range(3)))
-    one = np.array([0])
-    assert isinstance(views.take(one).arrays[0], Rows)
-    assert isinstance(views.of_devices([0]).take(one).arrays[0], np.ndarray)
-    assert isinstance(zeros((1, *shape[1:]), np.uint8, arrays=3), np.memmap)
+def test_it_is_the_whole_data_set_that_counts() -> None:
+    shape = (3, 1, 64, 1024)
+    assert not isinstance(zeros(shape, np.uint8), np.memmap)
+    assert isinstance(zeros(shape, np.uint8, whole_bytes=2 << 20), np.memmap)
+    assert not isinstance(zeros((2, 1024), np.uint8, whole_bytes=2 << 20), np.memmap)
+
+
+def test_by_default_it_is_a_quarter_of_what_the_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(storage.VARIABLE, raising=False)
+    for usable, wanted in ((2 << 30, 512 << 20), (1 << 40, 1 << 30)):
+        monkeypatch.setattr(storage, "usable_bytes", lambda usable=usable: usable)
+        assert storage.in_memory_bytes() == wanted
+
+
+GROUPS = {
+    "v2": ("0::/user/one\n", {"user/one/memory.max": "max\n", "user/memory.max": "900\n"}, [900]),
+    "v2, none": ("0::/\n", {}, []),
+    "v1": (
+        "5:cpu:/x\n4:memory:/one\n0::/\n",
+        {"memory/one/memory.limit_in_bytes": "700\n", "memory/memory.limit_in_bytes": "800\n"},
+        [700, 800],
+    ),
+}
+
+
+@pytest.mark.parametrize(("own", "files", "wanted"), GROUPS.values(), ids=GROUPS)
+def test_control_groups_say_what_a_process_may_use(
+    own: str, files: dict[str, str], wanted: list[int], tmp_path: Path
+) -> None:
+    written = {"proc/self/cgroup": own}
+    written |= {f"sys/fs/cgroup/{name}": text for name, text in files.items()}
+    for name, text in written.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert storage.cgroup_limits(tmp_path) == wanted
+    assert storage.cgroup_limits(tmp_path / "elsewhere") == []
 
 
 def test_blocks_cover_all_samples_once() -> None:
@@ -80,7 +110,7 @@ def test_another_size_is_a_whole_number(monkeypatch: pytest.MonkeyPatch) -> None
 # ---------------------------------------------------------------- whole data sets
 
 
-def make_archive(folder: Path, **changes: Any) -> None:
+def make_archive(folder: Path, save: Any = np.savez, **changes: Any) -> None:
     """Three views of 600 samples, 1.8 MB each, brighter where the class is higher."""
     rng = np.random.default_rng(0)
     labels_N = rng.integers(0, 3, 600)
@@ -88,7 +118,7 @@ def make_archive(folder: Path, **changes: Any) -> None:
     X += (50 * labels_N)[:, None, None, None, None].astype(np.uint8)
     y = np.repeat(labels_N[:, None], 3, axis=1)
     y[::5, 1] = ABSENT
-    np.savez(folder / "data.npz", **{"X": X, "y": y} | changes)
+    save(folder / "data.npz", **{"X": X, "y": y} | changes)
 
 
 KEYS = {
@@ -101,6 +131,7 @@ LAYOUTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "one array": lambda folder: make_archive(folder) or {},
     "floats": lambda folder: make_archive(folder, X=np.linspace(
         0, 1, 600 * 9216, dtype=np.float32).reshape(600, 3, 3, 32, 32)) or {},
+    "packed": lambda folder: make_archive(folder, save=np.savez_compressed) or {},
     "an array a view": lambda folder: make_archive(folder, a=np.arange(
         600 * 3072, dtype=np.int16).reshape(600, 3, 32, 32), b=np.linspace(
         0, 1, 600 * 3072).reshape(600, 3, 1024)) or {"arrays": {"one": "a", "two": "b"}},

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from ddnn.data import cache
 from ddnn.data.card import CardFile
-from ddnn.data.imagefile import read_image, resize
+from ddnn.data.imagefile import decode_all, read_image, resize
 from ddnn.data.importers import coco, imagefolders, modelnet, mot, wildtrack
 from ddnn.data.importers.found import Box, Found, Picture
 from ddnn.data.multiview import ABSENT
@@ -96,9 +95,7 @@ def _arrays(found: Found, *, size: int, channels: int) -> dict[str, NDArray[Any]
             cut = cropped(image_CHW, Picture(file, box))
             views_NVCHW[n, view] = np.maximum(resize(cut, size, size), 1)  # black is absent
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as workers:
-        for _ in workers.map(cut_out, by_file):
-            pass
+    decode_all(cut_out, by_file)
     columns = {
         "frame": [sample.frame for sample in samples],
         "object": [sample.object for sample in samples],
