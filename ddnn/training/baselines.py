@@ -26,7 +26,7 @@ COMMONEST, NEAREST, LINEAR = "commonest_class", "nearest_pixels", "linear"
 BEST_CAMERA, LATE_FUSION = "best_camera", "late_fusion"
 FITTED_TO, FITTED_BYTES = 5000, 384 << 20
 """Training samples, and bytes of them as float32, at most that are compared or fitted with; fewer
-bytes where the process may use less than 3 GB."""
+bytes where the process may use less than 6 GB."""
 COMPONENTS = 128
 """Principal components of the pixels that the linear classifier sees."""
 STRENGTH = 0.1
@@ -64,7 +64,7 @@ def fitted(train: MultiView, samples: MultiView) -> Baselines:
     """Classes by what is fitted to training samples: the commonest class, that of the nearest
     pixels, and a linear classifier on them."""
     values = sum(math.prod(shape) for shape in train.views.shapes)
-    room = min(FITTED_BYTES, usable_bytes() // 8)
+    room = min(FITTED_BYTES, usable_bytes() // 16)
     count = min(len(train), FITTED_TO, max(2, room // (4 * values)))
     chosen = np.linspace(0, len(train) - 1, count).astype(np.int64)
     known, labels_N = train.take(chosen), train.fused_labels_N
@@ -82,7 +82,7 @@ def nearest(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
     """The class of the known sample whose pixels of all views are nearest."""
     scales = _scales(known)
     known_NP = _pixels(known, scales)
-    squares_N = (known_NP**2).sum(axis=1)
+    squares_N = np.einsum("np,np->n", known_NP, known_NP)
     found = [
         (squares_N - 2 * block_NP @ known_NP.T).argmin(axis=1)
         for block_NP in _blocks(samples, scales)
