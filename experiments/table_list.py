@@ -178,7 +178,7 @@ TABLES = {
     "calibration": early_exits(),
     "failure-training": replace(
         gains("failure-training-epfl-by-object", "per_object"),
-        rows={f"`{setting}`": (setting, "0") for setting in failure_training.SETTINGS},
+        rows={f"`{setting}`": (setting, "0") for setting in failure_training.WAYS},
     ),
     "baselines": Table(
         "baselines-epfl-by-object",

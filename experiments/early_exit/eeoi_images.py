@@ -1,6 +1,6 @@
-"""Bytes against image files: the early-exit ResNet-20 beside sending pictures to a cloud.
+r"""Bytes against image files: the early-exit ResNet-20 beside sending pictures to a cloud.
 
-    python experiments/early_exit/eeoi_images.py --data experiments/early_exit/cifar10-short.yaml \\
+    python experiments/early_exit/eeoi_images.py --data experiments/early_exit/cifar10-short.yaml \
         --set epochs=12 --launched 300
 
 A camera that sends pictures sends a file a sample, and the network of 32 bits has all of it in the

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ddnn.report.plots import BLUE, GRAY, INK
 from ddnn.training.evaluate import evaluate
 from ddnn.training.failures import OVERALL, SubsetAccuracy, by_count, every_failure
+from ddnn.training.run import Run
 from ddnn.training.settings import PRESETS, PresetName
 from experiments.paper.outage import sight_limit
 from experiments.shared.measures import at_rules
@@ -68,6 +69,11 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
 def rows_of(study: Study, preset: PresetName, changes: Mapping[str, Any], *, seed: int) -> Rows:
     """As `measure`, of a preset and what is changed of it."""
     run = study.train(cameras(study.data), seed=seed, preset=preset, **changes)
+    return rows_of_run(study, run)
+
+
+def rows_of_run(study: Study, run: Run) -> Rows:
+    """As `measure`, of a trained network."""
     test = study.data.part("test")
     found = every_failure(run.joint, test, run.rules, prior_class=run.prior_class)
     rows: dict[str, dict[str, float]] = {}

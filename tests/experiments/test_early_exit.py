@@ -134,6 +134,18 @@ def test_one_bit_a_value_takes_a_32nd_of_the_bytes(tmp_path, runs):
 
 
 @pytest.mark.study
+def test_files_and_bottlenecks_are_held_against_the_same_network(tmp_path, runs):
+    means = smoke("eeoi_images", tmp_path, runs)
+    raw, jpeg, ours = (means[name]["all offloaded"] for name in ("raw", "JPEG 75", "bottleneck"))
+    assert raw["payload_bytes"].value == 3072
+    assert raw["loss_points"].value == 0
+    assert 100 < jpeg["payload_bytes"].value < 3072
+    assert ours["payload_bytes"].value == 8 * 16 * 16 * 2 / 8 + 16 * 8 * 8 * 2 / 8
+    lost_here = raw["accuracy"].value - ours["accuracy"].value
+    assert ours["loss_points"].value == pytest.approx(lost_here, abs=0.01)
+
+
+@pytest.mark.study
 def test_limits_say_whether_they_hold(tmp_path, runs):
     means = smoke("eeoi_limits", tmp_path, runs)
     for row in means["1000 MB, 50 %"].values():

@@ -17,7 +17,7 @@ from experiments.shared.study import run
 pytestmark = pytest.mark.study
 SCRIPTS = (
     "table1", "table2", "figure6", "figure8", "figure9", "figure10", "failures", "outage",
-    "tiles", "byte_options", "image_codes", "aggregators",
+    "tiles", "byte_options", "image_codes", "aggregators", "depth",
 )  # fmt: skip
 
 
