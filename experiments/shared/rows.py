@@ -39,6 +39,7 @@ UNITS = (
     "_held",
     "temperature",
     "camera",
+    "rank",
 )
 ASKED = ("test_samples", "preset", "changed", "options", "data", "digest")
 """Columns that say what a call asked for: equal in all rows of a file."""
