@@ -27,6 +27,7 @@ from ddnn.training.failures import FOLDER, SUBSETS, failures_run
 from ddnn.training.fit import OnEpoch
 from ddnn.training.run import Run, calibrate_run, open_run, train_run
 from ddnn.training.settings import PresetName, settings_for
+from ddnn.training.trackers import Tracking, both
 
 
 def train(
@@ -37,6 +38,7 @@ def train(
     preset: PresetName = "robust",
     seed: int = 0,
     overwrite: bool = False,
+    tracker: str | Sequence[str] = (),
     on_epoch: OnEpoch = lambda _epoch: None,
     say: Callable[[str], None] = lambda _line: None,
     **settings: Any,
@@ -45,8 +47,10 @@ def train(
 
     topology: one that was read, a file, or the name of one that ships with ddnn. data: a card's
     file or shipped name. out: folder of the run, new unless `overwrite`. settings: knobs of the
-    preset to change (`epochs=8`, `batch=64`, ...), see ddnn.training.settings. on_epoch: called
-    after each epoch with its loss and accuracies. say: told in lines what is odd about the data.
+    preset to change (`epochs=8`, `batch=64`, ...), see ddnn.training.settings. tracker: where the
+    curves go too: `tensorboard`, `mlflow`, or both; one that fails is told and left alone.
+    on_epoch: called after each epoch with its loss and accuracies. say: told in lines what is odd
+    about the data and what fails of a tracker.
     Raises ConfigError for a knob, topology or card that is wrong or does not fit, DataError for
     data that cannot be trained on.
     Source of the method: Teerapittayanon et al., ICDCS 2017, section III.
@@ -65,16 +69,18 @@ def train(
     few = too_few(len(loaded.split.validation) or len(loaded.split.train), exits=len(checked.exits))
     for line in (*gaps(loaded), *few, seen_by_whom(checked, loaded.samples)):
         say(f"{data}: {line}")
-    return train_run(
-        Path(out),
-        checked,
-        data,
-        chosen,
-        seed=seed,
-        overwrite=overwrite,
-        data=loaded,
-        on_epoch=on_epoch,
-    )
+    names = (tracker,) if isinstance(tracker, str) else tracker
+    with Tracking(names, Path(out), say) as tracking:
+        return train_run(
+            Path(out),
+            checked,
+            data,
+            chosen,
+            seed=seed,
+            overwrite=overwrite,
+            data=loaded,
+            on_epoch=both(on_epoch, tracking.epoch),
+        )
 
 
 def evaluate(

@@ -17,12 +17,12 @@ from ddnn.errors import DdnnError
 from ddnn.report.tables import print_offline
 from ddnn.runfolder import epochs_done, is_finished, is_run
 from ddnn.training.evaluate import evaluate_run
-from ddnn.training.fit import Epoch, OnEpoch
+from ddnn.training.fit import Epoch
 from ddnn.training.follow import follow_run
 from ddnn.training.parallel import joined
 from ddnn.training.run import Run, read_config, resume_run
 from ddnn.training.settings import settings_for
-from ddnn.training.trackers import Tracking
+from ddnn.training.trackers import Tracking, both
 
 
 class EpochDisplay:
@@ -219,7 +219,7 @@ def _train(topology: str, card: str, out: Path, options: dict[str, Any], trackin
             data=card,
             out=out,
             preset=preset,
-            on_epoch=_both(display.show, tracking.epoch),
+            on_epoch=both(display.show, tracking.epoch),
             say=display.say,
             **changes,
         )
@@ -254,15 +254,5 @@ def _resume(folder: Path, epochs: int | None, tracking: Tracking) -> Run:
             f"{folder}: has all its {total} epochs, --epochs N with a larger N goes on", err=True
         )
     with EpochDisplay(total) as display:
-        on_epoch = _both(display.show, tracking.epoch)
+        on_epoch = both(display.show, tracking.epoch)
         return resume_run(folder, epochs=epochs, on_epoch=on_epoch)
-
-
-def _both(first: OnEpoch, second: OnEpoch) -> OnEpoch:
-    """Both are told."""
-
-    def tell(epoch: Epoch) -> None:
-        first(epoch)
-        second(epoch)
-
-    return tell

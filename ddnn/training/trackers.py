@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ddnn.errors import ConfigError
-from ddnn.training.fit import Epoch
+from ddnn.training.fit import Epoch, OnEpoch
 from ddnn.training.run import read_config
 
 TrackerName = Literal["tensorboard", "mlflow"]
@@ -118,6 +118,8 @@ class Tracking:
         self._has_begun = False
         self._last = 0
         for name in dict.fromkeys(names):
+            if name not in _TRACKERS:
+                raise ConfigError(f"tracker {name!r}: want one of {', '.join(_TRACKERS)}")
             try:
                 self._trackers[name] = _TRACKERS[name](folder)
             except ImportError as error:
@@ -125,6 +127,12 @@ class Tracking:
                     f"--tracker {name}: {error.name} is not installed, want pip install "
                     f"'ddnn[{name}]'"
                 ) from error
+
+    def __enter__(self) -> Tracking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def epoch(self, epoch: Epoch) -> None:
         """One more."""
@@ -162,6 +170,16 @@ class Tracking:
             except Exception as error:  # noqa: BLE001 - a store that is gone ends no training
                 del self._trackers[name]
                 self._say(f"--tracker {name}: {error or type(error).__name__}; it is left alone")
+
+
+def both(first: OnEpoch, second: OnEpoch) -> OnEpoch:
+    """Both are told."""
+
+    def tell(epoch: Epoch) -> None:
+        first(epoch)
+        second(epoch)
+
+    return tell
 
 
 def _settings(folder: Path, *, done: int) -> dict[str, str]:

@@ -9,6 +9,7 @@ import yaml
 from click.testing import CliRunner
 from tiny import make_topology
 
+import ddnn
 from ddnn.cli.train import command
 from ddnn.errors import ConfigError
 from ddnn.training import trackers
@@ -80,6 +81,31 @@ def test_mlflow_has_the_runs_own_history_in_one_file_beside_it(session, tmp_path
     losses = client.get_metric_history(found.info.run_id, "loss")
     assert [m.value for m in losses] == pytest.approx(history(session.run, "loss"))
     assert "test accuracy" in found.data.metrics
+
+
+@needs["tensorboard"]
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_training_from_python_is_tracked_too(tmp_path, card):
+    from tensorboard.backend.event_processing.event_accumulator import (  # noqa: PLC0415
+        EventAccumulator,
+    )
+
+    told: list[int] = []
+    run = ddnn.train(
+        make_topology(),
+        data=card,
+        out=tmp_path / "run",
+        epochs=2,
+        tracker="tensorboard",
+        on_epoch=lambda epoch: told.append(epoch.epoch),
+    )
+    found = EventAccumulator(str(run.folder / "tensorboard")).Reload()
+    assert [event.step for event in found.Scalars("loss")] == told == [1, 2]
+
+
+def test_a_tracker_that_there_is_not_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="tracker 'wandb': want one of tensorboard, mlflow"):
+        Tracking(["wandb"], tmp_path)
 
 
 class Broken:

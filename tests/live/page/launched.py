@@ -34,11 +34,15 @@ def trained_with_card(folder: Path, topology: Topology, count: int) -> Trained:
 
 @contextmanager
 def launched(
-    folder: Path, trained: Trained, *options: str, page: str = "127.0.0.1:0"
+    folder: Path,
+    trained: Trained,
+    *options: str,
+    page: str = "127.0.0.1:0",
+    ports: tuple[str, ...] = ("--free-ports",),
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The page's address, and the launch; it is ended afterwards."""
     command = [
-        sys.executable, "-m", "ddnn", "launch", str(trained.bundle.folder), "--free-ports",
+        sys.executable, "-m", "ddnn", "launch", str(trained.bundle.folder), *ports,
         "--data", str(folder / "card.yaml"), "--split", "all", "--out", str(folder / "out"),
         "--page", page, *options,
     ]  # fmt: skip

@@ -1,17 +1,21 @@
 """A page that is down, or whose browsers hang, changes nothing of what a launch answers."""
 
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
 from builders import patient, star_topology
+from launched import launched, trained_with_card
 from networks import Trainer
-from visitor import Visitor
+from visitor import At, Visitor
 
 from ddnn.live.feed import Feed
 from ddnn.live.page.options import PageOptions
 from ddnn.live.page.server import Page
-from ddnn.run.launcher.launch import Options, Watcher, launch
+from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
+from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process
 SAMPLES = 300
@@ -41,3 +45,32 @@ def test_a_launch_answers_the_same_beside_a_page_that_is_of_no_use(how, tmp_path
     assert beside.report["notes"] == []
     for name in ALL:
         np.testing.assert_array_equal(getattr(beside.verdicts, name), getattr(plain.verdicts, name))
+
+
+def test_the_page_of_the_collectors_host_shows_the_nodes_of_the_others(tmp_path):
+    """They are alive by what is heard of them, and what they counted is there."""
+    document = patient(star_topology(), seconds=10).model_dump(mode="json")
+    document["collector"]["host"] = "site"
+    for name, node in document["nodes"].items():
+        node["host"] = "far" if name == "cam1" else "site"
+    topology = Topology.model_validate(document)
+    trained = trained_with_card(
+        tmp_path, topology.with_endpoints(free_endpoints(topology)), SAMPLES
+    )
+    views = ("--data", str(tmp_path / "card.yaml"), "--split", "all")
+    far = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "ddnn", "launch", str(trained.bundle.folder)),
+            *("--host", "far", *views),
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        here = ("--host", "site", "--join", "--rate", "50", "--rounds", "999")
+        with launched(tmp_path, trained, *here, ports=()) as (address, _):
+            states = (found for name, found in Visitor(At(address)).events() if name == "state")
+            state = next(s for s in states if s["links"]["cam1:gateway"]["payload_per_sample"])
+            assert {node["state"] for node in state["nodes"].values()} == {"alive"}
+    finally:
+        far.terminate()
+        far.wait(60)

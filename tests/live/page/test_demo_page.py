@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from launched import DEADLINE_S, lines_of
-from visitor import Visitor
+from visitor import At, Visitor
 
 from ddnn.api.offline import train
 
@@ -20,13 +20,6 @@ from ddnn.cli.demo import show
 from ddnn.live.page.options import page_options
 show(Path(sys.argv[1]), page_options("127.0.0.1:0"), Console(stderr=True, width=200))
 """
-
-
-class At:
-    """Where a page is."""
-
-    def __init__(self, address: str) -> None:
-        self.port = int(address.rstrip("/").rpartition(":")[2])
 
 
 def test_the_demo_shows_five_samples_a_second_and_what_validation_looks_like(tmp_path: Path):
@@ -44,7 +37,7 @@ def test_the_demo_shows_five_samples_a_second_and_what_validation_looks_like(tmp
     )
     said = lines_of(process)
     try:
-        visitor = Visitor(At(said(r"page: (\S+)")))  # type: ignore[arg-type]
+        visitor = Visitor(At(said(r"page: (\S+)")))
         found = next(f for n, f in visitor.events() if n == "state" and f["answered"] > 10)
         assert found["samples_per_s"] == pytest.approx(5, rel=0.3)
         assert found["drift"]["validation_entropy"] > 0

@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 from builders import star_topology
 from launched import DEADLINE_S, lines_of, trained_with_card
-from visitor import Visitor
+from visitor import At, Visitor
 
 pytestmark = pytest.mark.process
 TOPOLOGY = star_topology(2)
-
-
-class At:
-    """Where a page is."""
-
-    def __init__(self, address: str) -> None:
-        self.port = int(address.rstrip("/").rpartition(":")[2])
 
 
 def test_a_live_system_shows_itself_until_it_is_stopped(tmp_path: Path):
@@ -39,7 +32,7 @@ def test_a_live_system_shows_itself_until_it_is_stopped(tmp_path: Path):
     )
     said = lines_of(process)
     try:
-        visitor = Visitor(At(said(r'"message": "page: (\S+)"')))  # type: ignore[arg-type]
+        visitor = Visitor(At(said(r'"message": "page: (\S+)"')))
         state = next(f for n, f in visitor.events() if n == "state" and f["answered"] > 100)
         assert state["command"] == "serve"
         assert state["accuracy"]["samples"] > 0  # recorded views have labels

@@ -14,10 +14,17 @@ from ddnn.live.page.server import Page
 DEADLINE_S = 20
 
 
+class At:
+    """Where a page of another process is."""
+
+    def __init__(self, address: str) -> None:
+        self.port = int(address.rstrip("/").rpartition(":")[2])
+
+
 class Visitor:
     """Of a page on loopback."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page | At) -> None:
         self.port = page.port
         self.host = f"127.0.0.1:{page.port}"
 
