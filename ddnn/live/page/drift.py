@@ -12,7 +12,13 @@ from typing import Any
 from ddnn.decision import SCORE_BINS
 from ddnn.live.events import LinksEvent
 from ddnn.live.page.batch import Batch
-from ddnn.report.reference import BINS, Reference, distance, unlikeness
+from ddnn.report.reference import (
+    BINS,
+    Reference,
+    distance,
+    unlikeness,
+    unlikeness_by_chance,
+)
 from ddnn.wire.accounts import SCORES
 
 RECENT = 500
@@ -21,9 +27,8 @@ LOOKS = 30
 """A device's scores are those between so many counts: a minute, where they come every 2 s."""
 ENOUGH = 50
 """Fewer samples say nothing."""
-CHANGED = 4.0
-"""Unlikeness from which on a device sees something else; 1 is what chance gives, and samples that
-are alike, as one recording over and over, up to 2.6 in what was tried."""
+STEP = 10
+"""Samples in steps of so many, for which it is found once what chance gives."""
 
 
 class Drift:
@@ -48,8 +53,9 @@ class Drift:
             self._scores.clear()
         self._scores.append(found)
 
-    def devices(self) -> dict[str, float | None]:
-        """By device, how unlike validation's its scores are; None: not known."""
+    def devices(self) -> dict[str, tuple[float, float] | None]:
+        """By device, how unlike validation's its scores are, and what chance alone exceeds once in
+        a hundred times; None: not known."""
         reference = self._reference
         if reference is None or not self._scores:
             return dict.fromkeys(self._devices)
@@ -58,7 +64,7 @@ class Drift:
             old = {name: [0] * len(counts) for name, counts in new.items()}
         now = {n: [b - a for a, b in zip(old[n], new[n], strict=True)] for n in self._devices}
         return {
-            name: unlikeness(counts, reference.scores[name])
+            name: _beside_chance(counts, reference.scores[name])
             if sum(counts) >= ENOUGH and name in reference.scores
             else None
             for name, counts in now.items()
@@ -87,10 +93,20 @@ class Drift:
                 for name, validated in reference.exits.items()
             },
             "devices": {
-                name: {"drift": value, "changed": value is not None and value >= CHANGED}
-                for name, value in self.devices().items()
+                name: {
+                    "drift": found and found[0],
+                    "chance": found and found[1],
+                    "changed": found is not None and found[0] > found[1],
+                }
+                for name, found in self.devices().items()
             },
         }
+
+
+def _beside_chance(ours: Sequence[int], theirs: Sequence[int]) -> tuple[float, float]:
+    samples = min(sum(ours), sum(theirs))
+    most = unlikeness_by_chance(tuple(theirs), max(STEP, samples // STEP * STEP))
+    return unlikeness(ours, theirs), most
 
 
 def _scores_of(events: Mapping[str, int]) -> list[int]:

@@ -192,7 +192,7 @@ class Metrics:
         yield from self._histograms()
         yield from self._traffic()
         yield self._events()
-        yield self._distances()
+        yield from self._distances()
         yield from self._disk()
 
     def _histograms(self) -> Iterable[Metric]:
@@ -232,16 +232,20 @@ class Metrics:
                     family.add_metric((node, reason), count)
         return family
 
-    def _distances(self) -> Metric:
-        family = GaugeMetricFamily(
-            "ddnn_device_drift",
-            "How unlike validation's a device's scores are: about 1 where nothing has changed.",
-            labels=("device",),
+    def _distances(self) -> Iterable[Metric]:
+        known = {name: found for name, found in self._drift.devices().items() if found is not None}
+        says = (
+            ("", "How unlike validation's a device's scores are: about 1 where nothing changed."),
+            (
+                "_by_chance",
+                "What chance alone exceeds once in a hundred times of it.",
+            ),
         )
-        for device, distance in self._drift.devices().items():
-            if distance is not None:
-                family.add_metric((device,), distance)
-        return family
+        for place, (suffix, what) in enumerate(says):
+            family = GaugeMetricFamily(f"ddnn_device_drift{suffix}", what, labels=("device",))
+            for device, found in known.items():
+                family.add_metric((device,), found[place])
+            yield family
 
     def _disk(self) -> Iterable[Metric]:
         if self._folder is None:

@@ -11,9 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddnn.decision import SCORE_BINS, score_counts
-from ddnn.live.page.drift import CHANGED, Drift
+from ddnn.live.page.drift import Drift
 from ddnn.live.page.state import State
-from ddnn.report.reference import FILE, Reference, distance, read_reference, unlikeness
+from ddnn.report.reference import (
+    FILE,
+    RARE,
+    Reference,
+    distance,
+    read_reference,
+    unlikeness,
+    unlikeness_by_chance,
+)
 
 COUNTS = st.lists(st.integers(0, 50), min_size=4, max_size=4)
 
@@ -49,8 +57,30 @@ def test_unlikeness_is_about_1_for_samples_of_the_same_thing():
         unlikeness(rng.multinomial(300, shares).tolist(), rng.multinomial(130, shares).tolist())
         for _ in range(300)
     ]
-    assert np.mean(found) == pytest.approx(1, abs=0.1)
-    assert np.mean(np.array(found) > CHANGED) < 0.02
+    assert np.mean(found) == pytest.approx(1, abs=0.3)
+
+
+@pytest.mark.parametrize("samples", [60, 150, 2000])
+@pytest.mark.parametrize("bins", [2, 4, 16])
+def test_chance_alone_looks_like_a_change_once_in_a_hundred_times(bins, samples):
+    rng = np.random.default_rng(1)
+    shares = rng.dirichlet(np.ones(bins))
+    changed = [
+        unlikeness(rng.multinomial(samples, shares).tolist(), theirs)
+        > unlikeness_by_chance(tuple(theirs), samples)
+        for theirs in rng.multinomial(150, shares, size=300).tolist()
+    ]
+    assert np.mean(changed) <= 4 * RARE
+
+
+def test_a_recording_over_and_over_is_no_more_evidence_than_once():
+    """A hundred times the same samples: chi-square of so many would find any difference."""
+    rng = np.random.default_rng(2)
+    shares = rng.dirichlet(np.ones(16))
+    for _ in range(50):
+        theirs, once = rng.multinomial(150, shares, size=2).tolist()
+        often = [100 * count for count in once]
+        assert unlikeness(often, theirs) == pytest.approx(unlikeness(once, theirs))
 
 
 def test_a_device_whose_scores_changed_is_named_and_no_other():
@@ -81,7 +111,7 @@ def test_a_node_that_was_started_again_counts_from_nought():
     drift = Drift(reference(cam0=[100] + [0] * 15), ("cam0",))
     for count in (500, 60):
         drift.count(links(1, samples=1, payload=12) | {"events": {"cam0": {"scores-00": count}}})
-    assert drift.devices()["cam0"] == 0
+    assert drift.devices()["cam0"] == (0, 0)
 
 
 def test_entropy_and_exits_stand_beside_validations():

@@ -168,7 +168,7 @@ function drawDrift() {
   byId("p-drift").hidden = drift === null;
   if (drift === null) return;
   const changed = Object.keys(drift.devices).filter((name) => drift.devices[name].changed);
-  byId("drift-said").textContent = changed.length ? `${changed.join(", ")}: scores unlike those of validation; was the camera moved?` : `last ${drift.samples} samples; the drift of a device is about 1 where its scores look like those of validation`;
+  byId("drift-said").textContent = changed.length ? `${changed.join(", ")}: scores unlike those of validation; was the camera moved?` : `last ${drift.samples} samples; the drift of a device is about 1 where its scores look like those of validation, and red where chance alone gives so much once in a hundred times`;
   byId("drift-said").classList.toggle("wrong", changed.length > 0);
   const number = (value) => (value === null ? "–" : value.toFixed(2));
   byId("drift").replaceChildren(...[
