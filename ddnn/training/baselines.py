@@ -7,7 +7,6 @@ Axes: N samples, V views, K classes, P pixel values of all views.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.data.statistics import channel_statistics
 from ddnn.data.storage import usable_bytes
+from ddnn.data.views import blocks
 from ddnn.report.verdicts import wilson_interval
 from ddnn.training.predict import perceive, taking_part
 from ddnn.training.run import Run
@@ -26,11 +26,14 @@ COMMONEST, NEAREST, LINEAR = "commonest_class", "nearest_pixels", "linear"
 BEST_CAMERA, LATE_FUSION = "best_camera", "late_fusion"
 FITTED_TO, FITTED_BYTES = 5000, 384 << 20
 """Training samples, and bytes of them as float32, at most that are compared or fitted with; fewer
-bytes where the process may use less than 6 GB."""
+bytes where the process may use less than 12 GB."""
+ENOUGH = 1000
+"""Training samples: rather than see fewer, every second or third of their pixels is seen."""
 COMPONENTS = 128
 """Principal components of the pixels that the linear classifier sees."""
 STRENGTH = 0.1
 """Of its regularisation, scikit-learn's C: components are whitened, so small ones are noise."""
+MOST_STEP = 64
 BLOCK = 500
 """Samples that are looked at at once: bounds memory."""
 
@@ -63,46 +66,48 @@ def found(run: Run, data: DataSet, samples: MultiView) -> Baselines:
 def fitted(train: MultiView, samples: MultiView) -> Baselines:
     """Classes by what is fitted to training samples: the commonest class, that of the nearest
     pixels, and a linear classifier on them."""
-    values = sum(math.prod(shape) for shape in train.views.shapes)
-    room = min(FITTED_BYTES, usable_bytes() // 16)
-    count = min(len(train), FITTED_TO, max(2, room // (4 * values)))
+    room, enough = min(FITTED_BYTES, usable_bytes() // 32), min(len(train), ENOUGH)
+    step = 1
+    while step < MOST_STEP and room < 4 * enough * _values(train, step):
+        step += 1
+    count = min(len(train), FITTED_TO, max(2, room // (4 * _values(train, step))))
     chosen = np.linspace(0, len(train) - 1, count).astype(np.int64)
     known, labels_N = train.take(chosen), train.fused_labels_N
     commonest = int(np.bincount(labels_N).argmax())
     found = {
         COMMONEST: Baseline(np.full(len(samples), commonest), samples.classes[commonest]),
-        NEAREST: Baseline(nearest(known, samples)),
+        NEAREST: Baseline(nearest(known, samples, step)),
     }
     if len(np.unique(labels_N)) > 1:
-        found[LINEAR] = Baseline(linear(known, samples))
+        found[LINEAR] = Baseline(linear(known, samples, step))
     return found
 
 
-def nearest(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
-    """The class of the known sample whose pixels of all views are nearest."""
+def nearest(known: MultiView, samples: MultiView, step: int = 1) -> NDArray[np.int64]:
+    """The class of the known sample whose pixels, each `step`th of all views, are nearest."""
     scales = _scales(known)
-    known_NP = _pixels(known, scales)
+    known_NP = _pixels(known, scales, step)
     squares_N = np.einsum("np,np->n", known_NP, known_NP)
     found = [
         (squares_N - 2 * block_NP @ known_NP.T).argmin(axis=1)
-        for block_NP in _blocks(samples, scales)
+        for block_NP in _blocks(samples, scales, step)
     ]
     return np.asarray(known.fused_labels_N[np.concatenate(found)])
 
 
-def linear(known: MultiView, samples: MultiView) -> NDArray[np.int64]:
-    """Logistic regression on the principal components of all views."""
+def linear(known: MultiView, samples: MultiView, step: int = 1) -> NDArray[np.int64]:
+    """Logistic regression on the principal components of all views, of each `step`th pixel."""
     from sklearn.decomposition import PCA  # noqa: PLC0415 a second of start-up
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
 
     scales = _scales(known)
-    pixels_NP = _pixels(known, scales)
+    pixels_NP = _pixels(known, scales, step)
     count = min(COMPONENTS, *(size - 1 for size in pixels_NP.shape))
     parts = PCA(max(count, 1), whiten=True, svd_solver="randomized", random_state=0)
     model = make_pipeline(parts, LogisticRegression(C=STRENGTH, max_iter=1000))
     model.fit(pixels_NP, known.fused_labels_N)
-    found = [model.predict(block_NP) for block_NP in _blocks(samples, scales)]
+    found = [model.predict(block_NP) for block_NP in _blocks(samples, scales, step)]
     return np.concatenate(found).astype(np.int64)
 
 
@@ -150,19 +155,24 @@ def _deviations(array_NCHW: NDArray[Any]) -> NDArray[np.float32]:
     return np.where(deviation_C > 0, deviation_C, np.float32(1))[:, None, None]
 
 
-def _blocks(samples: MultiView, scales: Scales) -> Iterator[NDArray[np.float32]]:
+def _values(samples: MultiView, step: int) -> int:
+    """Of a sample, where each `step`th pixel of a row, and each `step`th row, is seen."""
+    return sum(C * -(-H // step) * -(-W // step) for C, H, W in samples.views.shapes)
+
+
+def _blocks(samples: MultiView, scales: Scales, step: int) -> Iterator[NDArray[np.float32]]:
     """The pixels of a few samples at a time."""
-    values = sum(math.prod(shape) for shape in samples.views.shapes)
-    step = max(1, min(BLOCK, FITTED_BYTES // (16 * values)))
-    for start in range(0, len(samples), step):
-        rows = np.arange(start, min(start + step, len(samples)))
-        yield _pixels(samples.take(rows), scales)
+    count = max(1, min(BLOCK, FITTED_BYTES // (16 * _values(samples, 1))))
+    for start in range(0, len(samples), count):
+        rows = np.arange(start, min(start + count, len(samples)))
+        yield _pixels(samples.take(rows), scales, step)
 
 
-def _pixels(samples: MultiView, scales: Scales) -> NDArray[np.float32]:
+def _pixels(samples: MultiView, scales: Scales, step: int) -> NDArray[np.float32]:
     """(N, P), pixels from 0 to 1; an absent view is all 0."""
-    columns = [
-        (np.asarray(array).astype(np.float32) / scale).reshape(len(samples), -1)
-        for array, scale in zip(samples.views.arrays, scales, strict=True)
-    ]
+    columns = []
+    for array, scale in zip(samples.views.arrays, scales, strict=True):
+        seen = [block[..., ::step, ::step] for block in blocks(array)]
+        scaled = np.concatenate(seen).astype(np.float32) / scale
+        columns.append(scaled.reshape(len(samples), -1))
     return np.concatenate(columns, axis=1)

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from ddnn.data.storage import VARIABLE
-from ddnn.report.files import write_csv
 from ddnn.topology import Topology, read_topology
 from ddnn.yamlfile import to_yaml
+from experiments.shared.provenance import write_measured
 from experiments.shared.script import add_places, command, results_folder
 
 VIEWS, SIDE = 6, 256
@@ -53,9 +53,9 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=6)
     parser.add_argument("--limit", type=float, default=2, help="gigabytes it may hold")
     parser.add_argument("--packed", action="store_true", help="a compressed archive")
-    add_places(parser, smoke="a set of 0.3 gigabytes, a limit of 1.1")
+    add_places(parser, smoke="a set of 0.45 gigabytes, a limit of 1.5")
     given = parser.parse_args()
-    size, limit = (0.3, 1.1) if given.smoke else (given.gigabytes, given.limit)
+    size, limit = (0.45, 1.5) if given.smoke else (given.gigabytes, given.limit)
     batch = 8 if given.smoke else 32  # torch itself takes most of the smaller limit
     with tempfile.TemporaryDirectory(prefix="ddnn-past-memory-") as name:
         folder = Path(name)
@@ -64,7 +64,7 @@ def main() -> None:
         rows = [(arrays, *sizes, *measured(folder, arrays, limit, batch)) for arrays in SETTINGS]
     path = results_folder(given) / "past-memory.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(path, COLUMNS, rows)
+    write_measured(path, COLUMNS, rows)
     print(*(",".join(map(str, row)) for row in (COLUMNS, *rows)), path, sep="\n")
 
 

@@ -57,6 +57,15 @@ def test_one_class_alone_has_nothing_to_tell_apart():
     assert set(fitted(grey([1, 2], [1, 1]), grey([1], [0]))) == {COMMONEST, NEAREST}
 
 
+def test_pixels_are_left_out_before_samples_are(monkeypatch):
+    seen = []
+    monkeypatch.setattr(baselines, "nearest", lambda known, _, step: seen.append((known, step)))
+    monkeypatch.setattr(baselines, "usable_bytes", lambda: 32 * 4 * 8 * 4)  # 8 samples of 4 values
+    fitted(grey([*range(8)], [0] * 8), grey([1], [0]))
+    ((known, step),) = seen
+    assert (len(known), step) == (8, 2)
+
+
 def test_a_nearest_sample_is_found_among_all_blocks(monkeypatch):
     known, samples = make_samples(40), make_samples(40).take(np.arange(40)[::-1])
     monkeypatch.setattr(baselines, "BLOCK", 7)
