@@ -64,6 +64,10 @@ def exits(*names: str) -> list[Column]:
 
 
 LOST = tuple("012345")
+SENSORS_LOST = (
+    "none", "wrist", "ankle", "microphone", "pressure", "wrist and ankle", "wrist and pressure",
+    "ankle and pressure", "wrist and ankle and microphone", "wrist and ankle and pressure",
+)  # fmt: skip
 EEOI_T = ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.7", "1")
 """Of eeoi.py's thresholds, those shown."""
 
@@ -409,6 +413,17 @@ TABLES = {
             *(Column(f"`{x}`", f"{x}_times") for x in ("compute", "edge", "sent", "kept")),
             Column("payload B", "payload_bytes", digits=0),
             Column("equal", "equal_verdicts"),
+        ],
+    ),
+    "sensors-lost": Table(
+        "sensors-lost-sensors",
+        "lost",
+        of("1 bit", SENSORS_LOST),
+        [
+            Column("1 bit: local exit", "local"),
+            Column("cloud exit", "cloud"),
+            Column("overall", "overall"),
+            Column("32 bits: overall", "overall", setting="32 bits"),
         ],
     ),
     "hybrid-ways": Table(
