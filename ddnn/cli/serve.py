@@ -21,7 +21,7 @@ from ddnn.live.endpoint import Endpoint
 from ddnn.live.files import ServeFiles
 from ddnn.live.mqtt import MqttVerdicts, check_url
 from ddnn.live.output import RotatedFile, StandardOutput, VerdictLines
-from ddnn.live.remote import serve_live_host
+from ddnn.live.remote import LiveHost
 from ddnn.live.service import SWAP_S, Service
 from ddnn.live.serving import Live
 from ddnn.live.sources.file import local_address
@@ -113,7 +113,9 @@ def command(
         if run is not None:
             raise click.UsageError("want --swap RUN2 alone: the running `ddnn serve` is told")
         sample = request({"swap": str(swap.absolute())}, pid, SWAP_S)
-        click.echo(f"{swap} answers from sample {sample} on", err=True)
+        waits = "waits here for the collector's host to go on with it"
+        said = waits if sample is None else f"answers from sample {sample} on"
+        click.echo(f"{swap} {said}", err=True)
         return
     if run is None:
         raise click.UsageError("want RUN and --sources FILE, or --swap RUN2")
@@ -176,9 +178,14 @@ def _say(topology: str, *, log_json: bool) -> Callable[[str], None]:
 def _serve_host(
     bundle: Bundle, live: Live | None, options: Options, say: Callable[[str], None]
 ) -> None:
-    """This host's part, until the collector is done, or a signal."""
-    with interruptible("interrupted; this host's nodes are stopped"):
-        serve_live_host(bundle, live, options, Watcher(say=say))
+    """This host's part, until the collector is done, or a signal; SIGHUP takes new thresholds."""
+    with ExitStack() as stack:
+        with interruptible("interrupted before this host's nodes were ready"):
+            host = stack.enter_context(LiveHost(bundle, live, options, Watcher(say=say)))
+        notify(READY)
+        with told(host.stop, host.reload):
+            host.run()
+        notify(STOPPING)
 
 
 def _folder(run: Path, out: Path | None) -> Path:

@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.bundle.load import Bundle
 from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import ConfigError, DdnnError, LaunchError
-from ddnn.live.bundles import check_alike, new_rules
+from ddnn.live.bundles import bundle_to_swap, check_alike, check_reached, new_rules
 from ddnn.live.feed import Feed
 from ddnn.live.files import ServeFiles
 from ddnn.live.pace import Pace
@@ -253,11 +253,13 @@ class Service:
         return int(self._do(lambda: self._swap(run), SWAP_S))
 
     def _swap(self, run: Path) -> int:
-        bundle = load_bundle(run)
-        check_alike(self._bundle.topology, bundle.topology)
+        host = self._options.host
+        bundle = bundle_to_swap(run, host)
+        check_alike(self._bundle.topology, bundle.topology, host)
+        check_reached(bundle.topology, host)
         self._watcher.say(f"{run}: its nodes start beside those that run")
         stack, self._is_swapping = ExitStack(), True
-        options = replace(self._options, free_ports=not self._options.ipc)
+        options = replace(self._options, free_ports=host is None and not self._options.ipc)
         try:
             system = self._started(bundle, options, stack, self._turn_meanwhile)
         except BaseException as error:

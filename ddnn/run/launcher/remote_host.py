@@ -8,11 +8,12 @@ is killed, is started again where its policy says so. Only its own launcher can 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ddnn.bundle.load import Bundle
+from ddnn.bundle.manifest import ExitRule
 from ddnn.data.checks import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
@@ -39,45 +40,49 @@ def serve_host(
     samples: MultiView | None,
     options: Options,
     watcher: Watcher | None = None,
-    start: Start | None = None,
 ) -> dict[str, str]:
     """Runs the nodes of options.host until all were told to stop; returns how each one stood.
 
-    samples: what the host's cameras see; None where it has no device. start: starts the nodes, in
-    place of those that see recorded samples.
+    samples: what the host's cameras see; None where it has no device.
     Raises LaunchError naming a node that does not start.
     """
     history = History(watcher or Watcher())
     nodes = nodes_of_host(bundle.topology, options.host)
-    _check(bundle.topology, nodes, samples, options, sees_nothing=start is None)
+    _check(bundle.topology, nodes, samples, options)
+
+    def start(processes: Processes, nodes: tuple[str, ...], workplace: Workplace) -> None:
+        start_nodes(processes, bundle, nodes, workplace=workplace, samples=samples, options=options)
+
     with ExitStack() as stack:
-        workplace = stack.enter_context(own_folder())
-        processes = stack.enter_context(Processes(workplace))
-        processes.say = history.say
-        if start is not None:
-            start(processes, nodes, workplace)
-        else:
-            start_nodes(
-                processes,
-                bundle,
-                nodes,
-                workplace=workplace,
-                samples=samples,
-                options=options,
-            )
-        for name in nodes:
-            processes.wait_listening(name, options.ready_s)
-            history.say(f"{name} listens at {bundle.topology.endpoint(name)}")
-        site = _Site(bundle.topology, nodes, processes, history=history)
+        site = stack.enter_context(open_site(bundle, options, history, start))
         control = ControlServer(site.act, history.say)
         stack.callback(control.close)
         while not site.is_over:
             history.spare("orders by hand", control.poll)
-            history.spare("orders", processes.look_at_orders)
-            history.spare("supervision", site.supervise)
+            site.look()
             time.sleep(POLL_S)
-        history.spare("supervision", site.supervise)
-        return {name: processes.state(name) for name in nodes}
+        site.look()
+        return site.states
+
+
+@contextmanager
+def open_site(bundle: Bundle, options: Options, history: History, start: Start) -> Iterator[Site]:
+    """The nodes of options.host, which listen; those that run still are ended with the block.
+
+    Raises LaunchError naming one that does not start, ConfigError for a host without any.
+    """
+    nodes = nodes_of_host(bundle.topology, options.host)
+    if not nodes:
+        raise ConfigError(f"--host {options.host}: has no nodes, want a host with some")
+    with ExitStack() as stack:
+        workplace = stack.enter_context(own_folder())
+        processes = stack.enter_context(Processes(workplace))
+        processes.say = history.say
+        start(processes, nodes, workplace)
+        for name in nodes:
+            processes.wait_listening(name, options.ready_s)
+            history.say(f"{name} listens at {bundle.topology.endpoint(name)}")
+        yield Site(bundle, nodes, processes, history=history)
 
 
 def _check(
@@ -85,15 +90,11 @@ def _check(
     nodes: tuple[str, ...],
     samples: MultiView | None,
     options: Options,
-    *,
-    sees_nothing: bool,
 ) -> None:
     if topology.collector.host == options.host:
         raise ConfigError(f"--host {options.host}: has the collector, want `launch` with --join")
-    if not nodes:
-        raise ConfigError(f"--host {options.host}: has no nodes, want a host with some")
     for name in nodes:
-        if name in topology.devices and samples is None and sees_nothing:
+        if name in topology.devices and samples is None:
             raise ConfigError(f"{name}: a device needs views, want --data CARD")
     if options.plan is not None and options.plan.failures:
         raise ConfigError("--plan: failures are planned where the collector is")
@@ -101,22 +102,25 @@ def _check(
         check_fits(topology, samples)
 
 
-class _Site:
-    """Acts for whoever runs `ddnn fault` here, and for the restart policies."""
+class Site:
+    """Acts for whoever runs `ddnn fault` here, and for the restart policies.
+
+    bundle: what its nodes run.
+    """
 
     def __init__(
         self,
-        topology: Topology,
+        bundle: Bundle,
         nodes: tuple[str, ...],
         processes: Processes,
         *,
         history: History,
     ) -> None:
-        self._topology = topology
+        self.bundle = bundle
         self._nodes = nodes
         self._processes = processes
         self._history = history
-        self._operator = Operator(processes, topology, nodes=nodes)
+        self._operator = Operator(processes, bundle.topology, nodes=nodes)
         self._ended: set[str] = set()
         self._running_s = time.monotonic()
 
@@ -134,9 +138,25 @@ class _Site:
 
     def act(self, request: dict[str, Any]) -> None:
         """A failure asked for on this host; samples are counted elsewhere."""
-        failure = failure_by_hand(request, self._topology)
+        failure = failure_by_hand(request, self.bundle.topology)
         self._operator.begin_by_hand(failure)
         self._history.say(f"{failure.where}: {failure.text}")
+
+    @property
+    def states(self) -> dict[str, str]:
+        """How each node stands."""
+        return {name: self._processes.state(name) for name in self._nodes}
+
+    def look(self) -> None:
+        """At all that is to be looked at now and then; nothing of it ends the nodes."""
+        self._history.spare("orders", self._processes.look_at_orders)
+        self._history.spare("supervision", self.supervise)
+
+    def set_rules(self, rules: Mapping[str, ExitRule]) -> None:
+        """By which threshold and temperature the exits here decide from now on."""
+        plain = {name: rule.model_dump() for name, rule in rules.items()}
+        for name in self._nodes:
+            self._processes.set_rules(name, plain)
 
     def supervise(self) -> None:
         """Names nodes that ended, starts those again whose policy says so."""
