@@ -6,7 +6,7 @@ What is told goes as a datagram to the socket that NOTIFY_SOCKET names (sd_notif
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import socket
 import sys
 from collections.abc import Sequence
@@ -32,21 +32,22 @@ def notify(state: str) -> None:
 
 def unit(arguments: Sequence[str], *, folder: Path, run: Path) -> str:
     """The unit file of `ddnn serve` with these arguments, started in this folder."""
-    command = shlex.join([sys.executable, "-m", "ddnn", "serve", *arguments])
+    command = " ".join(map(_word, (sys.executable, "-m", "ddnn", "serve", *arguments)))
+    name, place = _escaped(run.name), _escaped(str(folder))
     return f"""\
 [Unit]
-Description=ddnn: live verdicts of {run.name}
+Description=ddnn: live verdicts of {name}
 After=network-online.target
 Wants=network-online.target
 
 [Service]
 Type=notify
 NotifyAccess=main
-ExecStart={command.replace("%", "%%")}
+ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
-WorkingDirectory={folder}
+WorkingDirectory={place}
 # passwords of cameras, NAME=VALUE lines, of mode 0600:
-EnvironmentFile=-/etc/ddnn/{run.name}.env
+EnvironmentFile=-/etc/ddnn/{name}.env
 Restart=always
 RestartSec=2
 WatchdogSec={WATCHDOG_S}
@@ -56,3 +57,21 @@ TimeoutStopSec=60
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _escaped(text: str) -> str:
+    """% begins a specifier of systemd's."""
+    return text.replace("%", "%%")
+
+
+def _word(argument: str) -> str:
+    """One word of ExecStart, whatever it holds.
+
+    Trap: systemd puts the value in place of ${NAME}, in quotes too, and so a camera's password
+    would stand in the list of processes.
+    """
+    text = _escaped(argument).replace("$", "$$")
+    if re.fullmatch(r"[\w@%+=:,./${}-]+", text):
+        return text
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
