@@ -84,7 +84,7 @@ LAYERS = {
     "nodes": RUNTIME | {"data"},
     "live.events": set(),
     "live.feed": {"live.events"},
-    "live.bundles": RUNTIME,
+    "live.bundles": RUNTIME | {"run"},
     "live.client": {"errors"},
     "live.sources": STRUCTURE | {"nodes", "wire"},
     "live.systemd": set(),
@@ -113,11 +113,12 @@ LAYERS = {
     "comparison": RUNTIME | TRAINING | {"training"},
     "study": RUNTIME | TRAINING | {"run", "training"},
     "api": RUNTIME | TRAINING | LIVE | {
-        "training", "comparison", "live.service", "simulation", "study",
+        "training", "comparison", "live.endpoint", "live.mqtt", "live.output", "live.page",
+        "live.service", "simulation", "study",
     },
     "cli": RUNTIME | TRAINING | LIVE | {
         "bundle.helm", "bundle.kubernetes",
-        "live.endpoint", "live.mqtt", "live.output", "live.service", "simulation", "training",
+        "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
         "study", "live.page", "live.remote", "live.objects",
     },

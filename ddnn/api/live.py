@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ddnn.api.online import HasFolder
+from ddnn.api.online import HasFolder, folder_of
 from ddnn.api.samples import samples_of
-from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import LaunchError
+from ddnn.errors import ConfigError, LaunchError
+from ddnn.live.bundles import bundle_to_swap
+from ddnn.live.endpoint import Endpoint
 from ddnn.live.events import VerdictEvent
 from ddnn.live.feed import LIMIT
+from ddnn.live.files import ServeFiles
+from ddnn.live.mqtt import MqttVerdicts, check_url
+from ddnn.live.output import Output, RotatedFile, StandardOutput, VerdictLines
+from ddnn.live.page.beside import page_beside
+from ddnn.live.page.options import PageOptions, page_options
 from ddnn.live.service import Service
 from ddnn.live.serving import Live
-from ddnn.live.sources.file import RecordedSource, SourcesFile, read_sources
+from ddnn.live.sources.file import (
+    RecordedSource,
+    SourcesFile,
+    local_address,
+    read_sources,
+)
+from ddnn.report.files import check_writable
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.launcher.start import READY_S, Options, Watcher
+from ddnn.runfolder import is_run
 
 
 def live_of(bundle: Bundle, path: Path, host: str | None = None) -> Live:
@@ -74,14 +89,19 @@ class LiveSystem:
     whoever is slower than the system loses old ones.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(
+        self, begin: Callable[[ExitStack], Service], files: ServeFiles | None = None
+    ) -> None:
+        """begin: starts all of it in a stack. files: where its report goes."""
+        self._begin, self._files = begin, files
         self._thread = threading.Thread(target=self._run, daemon=True, name="live")
         self._report: dict[str, Any] = {}
         self._error: BaseException | None = None
 
     def __enter__(self) -> LiveSystem:
-        self._service.__enter__()
+        with ExitStack() as stack:
+            self._service = self._begin(stack)
+            self._opened = stack.pop_all()
         self._reader = self._service.feed.subscribe(LIMIT)
         self._thread.start()
         return self
@@ -94,7 +114,7 @@ class LiveSystem:
     ) -> None:
         self._service.stop()
         self._thread.join()
-        self._service.__exit__()
+        self._opened.close()
         if self._error is not None and kind is None:
             raise LaunchError(f"the live system ended: {self._error}") from self._error
 
@@ -105,6 +125,20 @@ class LiveSystem:
             self._error = error
         finally:
             self._service.feed.close()
+
+    def wait(self) -> dict[str, Any]:
+        """Until it ends: its sources did, or `stop` was called. Returns the report, which is empty
+        where something went wrong: leaving it tells what."""
+        self._thread.join()
+        return self._report
+
+    def stop(self) -> None:
+        """Samples that were asked for are still answered. Also from a signal's handler."""
+        self._service.stop()
+
+    def reload(self) -> None:
+        """Takes the thresholds that the run's bundle has now. Also from a signal's handler."""
+        self._service.reload()
 
     def __iter__(self) -> Iterator[VerdictEvent]:
         while self._thread.is_alive():
@@ -126,6 +160,11 @@ class LiveSystem:
         return self._service.tell(sample, label)
 
     @property
+    def unwritten(self) -> list[str]:
+        """Files that a disk did not take, and why."""
+        return [] if self._files is None else self._files.unwritten
+
+    @property
     def report(self) -> dict[str, Any]:
         """As `ddnn serve` writes it, once the system has been left."""
         return self._report
@@ -138,16 +177,76 @@ def serve(
     window: int | None = None,
     free_ports: bool = True,
     ready_s: float = READY_S,
+    host: str | None = None,
+    keys: Path | None = None,
+    insecure: bool = False,
+    ipc: bool = False,
+    verdicts: str | Path | None = None,
+    rotate_mb: float = 100,
+    keep: int = 10,
+    listen: str | None = None,
+    mqtt: str | None = None,
+    page: PageOptions | str | None = None,
+    out: str | Path | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> LiveSystem:
     """Runs a run's topology on live sources, until it is left.
 
     sources: the sources file. window: samples in flight at most. free_ports: listen at ports that
     the system chooses instead of the topology's. ready_s: seconds that all nodes get to start.
-    say: told what happens. Raises ConfigError for a sources file that does not fit; entering it,
-    LaunchError naming a node that does not start.
+    host: the collector's, where others run nodes too; then at the topology's ports. keys: folder of
+    key files. insecure: listen to other machines without them. ipc: over sockets of this machine
+    alone. verdicts: a file for them too, `-` for standard output; rotate_mb, keep: it begins anew
+    at so many megabytes, and so many older ones are kept. listen: HOST:PORT for programs on this
+    machine. mqtt: URL of a broker's topic. page: HOST:PORT of the page. out: folder of the report.
+    say: told what happens. Raises ConfigError for a sources file that does not fit, or an address
+    that makes no sense; entering it, LaunchError naming a node that does not start.
     """
-    bundle = load_bundle(Path(run) if isinstance(run, str | Path) else run.folder)
-    options = Options(window=window, free_ports=free_ports, ready_s=ready_s)
-    live = live_of(bundle, Path(sources))
-    return LiveSystem(Service(bundle, live, options, Watcher(say=say)))
+    folder = folder_of(run)
+    bundle = bundle_to_swap(folder, host)
+    options = Options(
+        window=window,
+        free_ports=free_ports and host is None and not ipc,
+        ready_s=ready_s,
+        host=host,
+        keys=keys,
+        insecure=insecure,
+        ipc=ipc,
+    )
+    live = live_of(bundle, Path(sources), host)
+    files = None if out is None else _files(Path(out))
+    output = None if verdicts is None else _output(verdicts, rotate_mb, keep)
+    here = None if listen is None else local_address("listen", listen)
+    shown = page_options(page) if isinstance(page, str) else page
+    if mqtt is not None:
+        check_url(mqtt)
+
+    def begin(stack: ExitStack) -> Service:
+        place = folder if files is None else files.folder
+        beside = page_beside(shown, Watcher(say=say), folder, bundle, total=None, out=place)
+        service = Service(bundle, live, options, stack.enter_context(beside), sink=files)
+        if here is not None:
+            stack.enter_context(Endpoint(here, service))
+        stack.enter_context(service)
+        if output is not None:
+            stack.callback(VerdictLines(service.feed, output, say).close)
+        if mqtt is not None:
+            stack.callback(MqttVerdicts(service.feed, mqtt, say).close)
+        return service
+
+    return LiveSystem(begin, files)
+
+
+def _files(folder: Path) -> ServeFiles:
+    """Raises ConfigError for the folder of a run, DdnnError for one that cannot be written."""
+    if is_run(folder):
+        raise ConfigError(f"{folder}: is a run of ddnn train, want another folder for the report")
+    check_writable(folder)
+    return ServeFiles(folder)
+
+
+def _output(verdicts: str | Path, rotate_mb: float, keep: int) -> Output:
+    """Raises DdnnError for a file that cannot be written."""
+    if str(verdicts) == "-":
+        return StandardOutput()
+    return RotatedFile(Path(verdicts), max_bytes=int(rotate_mb * 1e6), keep=keep)

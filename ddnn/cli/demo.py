@@ -13,9 +13,10 @@ from rich.console import Console
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import seed_option
-from ddnn.cli.page import page_beside, page_options, parse_page
+from ddnn.cli.page import page_options, parse_page
 from ddnn.cli.train import EpochDisplay
 from ddnn.demo import run_demo
+from ddnn.live.page.beside import page_beside
 from ddnn.live.page.options import PageOptions
 from ddnn.live.serving import NoFiles
 from ddnn.report.files import check_writable, write_json

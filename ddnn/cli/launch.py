@@ -27,9 +27,10 @@ from ddnn.cli.options import (
     plan_option,
     run_argument,
 )
-from ddnn.cli.page import page_beside, page_options, parse_page
+from ddnn.cli.page import page_options, parse_page
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError, InterruptError
+from ddnn.live.page.beside import page_beside
 from ddnn.live.page.options import PageOptions
 from ddnn.plainfile import read_plain
 from ddnn.report.files import check_writable

@@ -48,8 +48,9 @@ class LiveHost:
         while self._sites:
             self._sites.pop()[1].close()
 
-    def run(self) -> None:
-        """Until the collector's host has told all nodes to stop, or `stop`."""
+    def wait(self) -> dict[str, Any]:
+        """Turns them until the collector's host has told all to stop, or `stop`. Returns nothing:
+        the report is there."""
         while self._sites and not self._stops:
             self._history.spare("orders by hand", self._control.poll)
             while not self._orders.empty():
@@ -61,6 +62,7 @@ class LiveHost:
                     self._sites.remove((site, stack))
                     stack.close()
             time.sleep(POLL_S)
+        return {}
 
     def stop(self) -> None:
         """Ends them. Also from a signal's handler."""

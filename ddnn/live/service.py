@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -256,11 +256,11 @@ class Service:
         host = self._options.host
         bundle = bundle_to_swap(run, host)
         check_alike(self._bundle.topology, bundle.topology, host)
-        check_reached(bundle.topology, host)
         self._watcher.say(f"{run}: its nodes start beside those that run")
         stack, self._is_swapping = ExitStack(), True
         options = replace(self._options, free_ports=host is None and not self._options.ipc)
         try:
+            self._meanwhile(lambda: check_reached(bundle.topology, host))
             system = self._started(bundle, options, stack, self._turn_meanwhile)
         except BaseException as error:
             stack.close()
@@ -275,6 +275,14 @@ class Service:
         self._watcher.say(f"{run}: answers from sample {first} on")
         self._orders.put(lambda: self._leave(old, old_stack, first))
         return first
+
+    def _meanwhile(self, what: Callable[[], None]) -> None:
+        """Does it in another thread, since it may wait for others; raises what it raises."""
+        with ThreadPoolExecutor(1) as beside:
+            done = beside.submit(what)
+            while not done.done():
+                self._turn()
+        done.result()
 
     def _turn_meanwhile(self) -> None:
         """As `_turn`, while others start. Raises LaunchError where nobody wants them any more."""

@@ -58,3 +58,26 @@ def test_a_file_that_is_not_whole_yet_is_waited_for_but_not_for_ever(tmp_path):
     reader.look()
     assert greys(arrivals) == [30]
     assert arrivals.take_events() == {"unreadable": 1}
+
+
+def test_a_clock_that_is_set_back_hides_no_file(tmp_path):
+    arrivals = Arrivals(SHAPE)
+    reader = FolderReader(tmp_path, 1.0, arrivals)
+    put(tmp_path, "a.png", 20, at_s=10_000)
+    reader.look()
+    put(tmp_path, "b.png", 30, at_s=6)
+    reader.look()
+    reader.look()
+    assert greys(arrivals) == [20, 30]
+
+
+def test_a_file_that_is_gone_is_forgotten_and_its_name_may_come_again(tmp_path):
+    arrivals = Arrivals(SHAPE)
+    reader = FolderReader(tmp_path, 1.0, arrivals)
+    for grey in (20, 30):
+        put(tmp_path, "latest.png", grey, at_s=7)
+        reader.look()
+        (tmp_path / "latest.png").unlink()
+        reader.look()
+    assert greys(arrivals) == [20, 30]
+    assert reader._known == set()

@@ -470,7 +470,7 @@ def test_another_hosts_thresholds_are_taken_by_a_signal(tmp_path):
     path, manifest = trained.bundle.folder / "manifest.json", trained.bundle.manifest
     rules = manifest.exits | {"local": ExitRule(threshold=1.0)}
     with LiveHost(trained.bundle, far_live, Options(host="far"), watcher) as far:
-        turning = threading.Thread(target=far.run)
+        turning = threading.Thread(target=far.wait)
         turning.start()
         service = Service(trained.bundle, live, Options(host="site"), Watcher())
         with Running(service) as running:

@@ -6,7 +6,6 @@ import io
 import os
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +36,9 @@ class _File(NamedTuple):
 class FolderReader(threading.Thread):
     """What is in the folder when it starts is old; what comes later is a picture each.
 
-    Write a file under another name, or elsewhere, and rename it: a file is read once.
+    Write a file under another name, or elsewhere, and rename it: a file is read once. What is new
+    is told by names, not by times: a clock that is set back hides no file, nor does one that was
+    written before another and renamed after it.
     """
 
     def __init__(self, folder: Path, every_s: float, arrivals: Arrivals) -> None:
@@ -47,8 +48,7 @@ class FolderReader(threading.Thread):
         self._folder = folder
         self._every_s = every_s
         self._arrivals = arrivals
-        self._newest = max(self._files(), default=_File(0, ""))
-        self._at_newest = {file.name for file in self._files() if file >= self._newest}
+        self._known = set(self._files())
         self._tried = 0
 
     def run(self) -> None:
@@ -63,17 +63,11 @@ class FolderReader(threading.Thread):
 
     def look(self) -> None:
         """Takes in the files that are new, up to one that is not whole yet."""
-        for file in sorted(self._new()):
+        there = set(self._files())
+        self._known &= there  # those that are gone are forgotten
+        for file in sorted(there - self._known):
             if not self._take(file):
                 return
-
-    def _new(self) -> Iterable[_File]:
-        """Files of one clock tick may come in any order of their names."""
-        for file in self._files():
-            if file.changed_ns > self._newest.changed_ns or (
-                file.changed_ns == self._newest.changed_ns and file.name not in self._at_newest
-            ):
-                yield file
 
     def _take(self, file: _File) -> bool:
         """Whether to go on with the next."""
@@ -88,10 +82,7 @@ class FolderReader(threading.Thread):
                 return False
             self._arrivals.failed("unreadable", str(error))
         self._tried = 0
-        if file.changed_ns > self._newest.changed_ns:
-            self._at_newest = set()
-        self._at_newest.add(file.name)
-        self._newest = file
+        self._known.add(file)
         return True
 
     def _files(self) -> list[_File]:
