@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ddnn.topology import AGGREGATORS
-from experiments.early_exit import eeoi_bits, eeoi_limits
-from experiments.early_exit.eeoi import LAUNCHED, OFFLINE, PER_EXIT, PIPELINED
-from experiments.hybrid.hybrid import EDGE_FIRST, JOINT, TRUNK_FIRST
 from experiments.paper import (
     ablation,
     baselines,
@@ -20,56 +16,14 @@ from experiments.paper import (
 )
 from experiments.paper.byte_options import STEPS
 from experiments.paper.failures import SURVIVALS
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """measures: joined where there are several. results, setting, row: others than those of the
-    table and its row. short: the mean alone. digits: after the point. is_count: of seeds."""
-
-    heading: str
-    measures: str
-    results: str | None = None
-    setting: str | None = None
-    row: str | None = None
-    short: bool = False
-    digits: int = 1
-    is_count: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """results: NAME-CARD of a means file. rows: setting and row in it, by the label shown; none:
-    all of the file, labelled by row."""
-
-    results: str
-    first: str
-    rows: Mapping[str, tuple[str, str]]
-    columns: Sequence[Column]
-
-
-def same(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Rows that are labelled as they are called, each a setting of its own."""
-    return {name: (name, name) for name in names}
-
-
-def of(setting: str, rows: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Rows of one setting, labelled as they are called."""
-    return {row: (setting, row) for row in rows}
-
-
-def exits(*names: str) -> list[Column]:
-    """A column a measure, headed by its name."""
-    return [Column(name.replace("_", " "), name) for name in names]
-
+from experiments.table_list_images import IMAGE_TABLES
+from experiments.table_shape import Column, Table, exits, of, same
 
 LOST = tuple("012345")
 SENSORS_LOST = (
     "none", "wrist", "ankle", "microphone", "pressure", "wrist and ankle", "wrist and pressure",
     "ankle and pressure", "wrist and ankle and microphone", "wrist and ankle and pressure",
 )  # fmt: skip
-EEOI_T = ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.7", "1")
-"""Of eeoi.py's thresholds, those shown."""
 
 
 def pairs(results: str) -> Table:
@@ -338,83 +292,6 @@ TABLES = {
             Column("devices dropped in training", "cloud", setting="dropout"),
         ],
     ),
-    "eeoi-exits": Table(
-        "eeoi-cifar10-jpeg",
-        "exit",
-        {
-            f"{exit_}, wanted {wanted}": (OFFLINE, f"exit {exit_}")
-            for exit_, wanted in (("local", 65), ("edge", 80), ("cloud", 88))
-        },
-        exits("accuracy"),
-    ),
-    "eeoi": Table(
-        "eeoi-cifar10-jpeg",
-        "T",
-        of(LAUNCHED, (*(f"T {t}" for t in EEOI_T), PER_EXIT, PIPELINED)),
-        [
-            Column("accuracy", "accuracy", setting=OFFLINE),
-            Column(
-                "answered at device / edge / cloud, %",
-                "local_share / edge_share / cloud_share",
-                setting=OFFLINE,
-                short=True,
-                digits=0,
-            ),
-            Column("mean ms", "mean_ms"),
-            Column("samples/s", "samples_per_s", digits=0),
-            Column("payload B to edge / to cloud", "device_bytes / edge_bytes", digits=0),
-        ],
-    ),
-    "eeoi-limits": Table(
-        "eeoi-limits-cifar10-jpeg",
-        "memory, processor",
-        {container: (container, "") for container in eeoi_limits.PUBLISHED_MS},
-        [
-            Column(f"{share} % leave", "mean_ms", row=f"{share} % leave")
-            for share in eeoi_limits.LEAVING
-        ],
-    ),
-    "eeoi-bits": Table(
-        "eeoi-bits-cifar10-jpeg",
-        "bits, rule",
-        {
-            f"{bits}, {row}": (bits, row)
-            for bits in eeoi_bits.BITS
-            for row in (eeoi_bits.ALL, eeoi_bits.PER_EXIT, eeoi_bits.CODED)
-        },
-        [
-            Column("accuracy", "accuracy"),
-            Column("payload B, both links", "payload_bytes", digits=0),
-            Column("loss, points", "loss_points", digits=2),
-            Column(
-                "answered at device / edge / cloud, %",
-                "local_share / edge_share / cloud_share",
-                short=True,
-                digits=0,
-            ),
-            Column("equal", "equal_verdicts"),
-        ],
-    ),
-    "hybrid": Table(
-        "hybrid-cifar10-jpeg",
-        "rule",
-        {
-            "all at the edge's exit": ("joint", "exit local"),
-            "all at the cloud's exit": ("joint", "exit cloud"),
-            "threshold for the published share": ("joint", "edge share 65"),
-            "at most half a point below the cloud": ("joint", "half a point"),
-            "the latter launched, 1,000 samples": ("joint", "launched"),
-        },
-        [
-            Column("edge share", "local_share"),
-            Column("right, overall", "accuracy"),
-            Column("right at the edge", "local_answers"),
-            Column("right in the cloud", "cloud_answers"),
-            *(Column(f"`{x}`", f"{x}_times") for x in ("compute", "edge", "sent", "kept")),
-            Column("payload B", "payload_bytes", digits=0),
-            Column("equal", "equal_verdicts"),
-        ],
-    ),
     "sensors-lost": Table(
         "sensors-lost-sensors",
         "lost",
@@ -426,16 +303,4 @@ TABLES = {
             Column("32 bits: overall", "overall", setting="32 bits"),
         ],
     ),
-    "hybrid-ways": Table(
-        "hybrid-cifar10-few",
-        "trained",
-        {way: (way, "edge share 65") for way in (JOINT, EDGE_FIRST, TRUNK_FIRST)},
-        [
-            Column("edge's exit", "accuracy", row="exit local"),
-            Column("cloud's exit", "accuracy", row="exit cloud"),
-            Column("edge share", "local_share"),
-            Column("right, overall", "accuracy"),
-            Column("launched, equal", "equal_verdicts", row="launched"),
-        ],
-    ),
-}
+} | IMAGE_TABLES

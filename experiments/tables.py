@@ -23,7 +23,8 @@ from experiments.shared.pictures import write_picture
 from experiments.shared.rows import Mean, Means, cell, read_means, read_rows, write_means
 from experiments.shared.script import FOLDER, OF_RECORD
 from experiments.shared.study import Experiment
-from experiments.table_list import TABLES, Column, Table
+from experiments.table_list import TABLES
+from experiments.table_shape import Column, Table
 
 README = FOLDER / "README.md"
 READMES = (README, FOLDER.parent / "README.md")

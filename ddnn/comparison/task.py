@@ -16,9 +16,16 @@ from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError
 
-TASKS = ("digits", "rendered", "epfl-by-object", "cifar10-tiles")
-"""Cards that ship with ddnn. The first two need no data, the third a file (datasets/README.md), the
-last a download."""
+TASKS = (
+    "digits",
+    "rendered",
+    "epfl-by-object",
+    "cifar10-jpeg-tiles",
+    "mnist-tiles",
+    "cifar10-tiles",
+)
+"""Cards that ship with ddnn. The first two need no data, the next two files (datasets/README.md),
+the last two a download, or the set under $DDNN_DATA."""
 MAX_DEVICES = 8
 """Every set of lost devices is tried: 255 of 8."""
 

@@ -194,10 +194,14 @@ def _torchvision(card: TilesCard, card_file: Path) -> Singles:
 
 
 def _download_root(card: TilesCard, card_file: Path) -> Path:
-    """Where torchvision's files lie: the card's path, else beside the other data or caches."""
+    """Where torchvision's files lie: the card's path, else where a copy is under $DDNN_DATA, else
+    beside the other data or caches."""
     if card.path is not None and not card.download:
         return resolve(card_file, card.path)
     data = os.environ.get("DDNN_DATA")
+    for place in (card.path or "torchvision", "."):
+        if data and (Path(data) / place / TORCHVISION_FOLDERS[card.images]).is_dir():
+            return Path(data) / place
     base = Path(data) if data and os.access(data, os.W_OK) else cache.folder()
     if base is None:
         raise ConfigError(

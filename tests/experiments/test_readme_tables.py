@@ -5,7 +5,8 @@ import pytest
 from ddnn.errors import ConfigError
 from experiments.shared.rows import read_csv
 from experiments.shared.script import OF_RECORD
-from experiments.table_list import TABLES, Column, Table
+from experiments.table_list import TABLES
+from experiments.table_shape import Column, Table
 from experiments.tables import READMES, filled, markdown, of_record, write_all_means
 
 
