@@ -71,18 +71,15 @@ IMAGE_TABLES = {
         "eeoi-images-cifar10-short",
         "sent",
         {
-            **{
-                f"{code}, all to the cloud": (code, eeoi_images.FILES) for code in eeoi_images.CODES
-            },
-            **{
-                f"bottleneck, {row}": (eeoi_images.NARROW, row)
-                for row in (eeoi_bits.ALL, eeoi_bits.CODED)
-            },
+            f"{setting}, {row}": (setting, row)
+            for setting in (*eeoi_images.CODES, eeoi_images.NARROW)
+            for row in (eeoi_images.FILES, eeoi_images.EARLY, eeoi_bits.CODED)
         },
         [
             Column("accuracy", "accuracy"),
             Column("bytes a sample", "payload_bytes", digits=0),
             Column("loss, points", "loss_points"),
+            Column("answered at the device, %", "local_share", short=True, digits=0),
             Column("equal", "equal_verdicts"),
         ],
     ),

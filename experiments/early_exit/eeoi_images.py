@@ -1,30 +1,45 @@
-r"""Bytes against image files: the early-exit ResNet-20 beside sending pictures to a cloud.
+"""Bytes against image files: the early-exit ResNet-20 beside sending pictures to a cloud.
 
-    python experiments/early_exit/eeoi_images.py --data experiments/early_exit/cifar10-short.yaml \
+    python experiments/early_exit/eeoi_images.py --data experiments/early_exit/cifar10-short.yaml \\
         --set epochs=12 --launched 300
 
 A camera that sends pictures sends a file a sample, and the network of 32 bits has all of it in the
 cloud, on what the file decodes to. Beside it: narrow.yaml, whose links are learned bottlenecks of 2
 bits a value, trained as long, with thresholds chosen on validation data and its features
-entropy-coded. Test samples are used once, for these rows. `loss_points`: against the network of 32
-bits on the pictures as they are. Bytes of files are whole files, with all their headers.
+entropy-coded. `early, else a file`: the device answers what its exit is sure of and sends the file
+of the others, from which the cloud begins anew; the threshold is the cheapest for at most half a
+point on validation data. Offline: no device of ddnn sends its view and has an exit too.
+`loss_points`: against the network of 32 bits on the pictures as they are. Bytes of files are whole
+files, with all their headers.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from ddnn.data.multiview import MultiView
+from ddnn.decision import decide, is_sure
 from ddnn.report.plots import BLUE, GRAY, ORANGE
 from ddnn.topology import read_topology
-from ddnn.training.evaluate import evaluate
+from ddnn.training.predict import Logits, predict
+from ddnn.training.run import Run
 from experiments.early_exit import eeoi_bits
-from experiments.early_exit.recipe import RECIPE, experiment, trained
+from experiments.early_exit.recipe import (
+    HALF_POINT,
+    RECIPE,
+    cheapest,
+    experiment,
+    thresholds,
+    trained,
+)
 from experiments.paper.image_codes import Code, through
 from experiments.shared.script import FOLDER
 from experiments.shared.study import Means, Rows, Study, main
 
 NARROW = "bottleneck"
+LOCAL, CLOUD = "local", "cloud"
 TOPOLOGY = FOLDER / "early_exit" / "narrow.yaml"
 CODES: dict[str, Code | None] = {
     "raw": None,
@@ -32,7 +47,7 @@ CODES: dict[str, Code | None] = {
     **{f"JPEG {q}": Code("JPEG", {"quality": q, "optimize": True}) for q in (90, 75, 50, 30, 10)},
     **{f"WebP {q}": Code("WEBP", {"quality": q, "method": 6}) for q in (75, 50, 20, 5)},
 }
-FILES = "all offloaded"
+FILES, EARLY = "all offloaded", "early, else a file"
 
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
@@ -43,20 +58,60 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
         run = study.train(topology, seed=seed, **RECIPE)
         bits = [tier.section.sent_bits for tier in topology.tiers[:-1]]
         return eeoi_bits.rows_of(study, run, bits, whole=whole)
-    test = study.data.part("test")
-    arrived, bytes_NV = through(CODES[setting], test)
-    best_N, right_N = (
-        evaluate(whole, samples).classes_at_exits["cloud"] == test.fused_labels_N
-        for samples in (test, arrived)
+    return files(study, whole, CODES[setting])
+
+
+def files(study: Study, whole: Run, code: Code | None) -> Rows:
+    """With all pictures sent, and with those that the device's exit is unsure of."""
+    validation, test = (study.data.part(name) for name in ("validation", "test"))
+    best_N = right_at(predict(whole.joint, test), test, CLOUD)
+    logits, bytes_N = arrived(whole, test, code)
+    right_N = right_at(logits, test, CLOUD)
+    chosen_from, cost_N = arrived(whole, validation, code)
+    clean = right_at(predict(whole.joint, validation), validation, CLOUD)
+    rules = cheapest(
+        chosen_from,
+        whole.rules,
+        validation,
+        sent_bytes=[float(cost_N.mean())],
+        floor=float(clean.mean()) - HALF_POINT,
     )
+    local = decide(logits[LOCAL], rules[LOCAL].temperature)
+    early_N = is_sure(local.entropy_N, rules[LOCAL].threshold)
+    mixed_N = np.where(early_N, right_at(logits, test, LOCAL), right_N)
     return {
-        FILES: {
-            "accuracy": 100 * float(np.mean(right_N)),
-            "samples": len(test),
-            "payload_bytes": float(bytes_NV.sum(axis=1).mean()),
-        }
-        | eeoi_bits.lost(np.asarray(best_N), np.asarray(right_N))
+        FILES: row(right_N, bytes_N, best_N),
+        EARLY: row(mixed_N, bytes_N * ~early_N, best_N)
+        | {"local_share": 100 * float(early_N.mean()), "local_share_samples": len(test)}
+        | thresholds(rules),
     }
+
+
+def arrived(whole: Run, samples: MultiView, code: Code | None) -> tuple[Logits, NDArray[np.int64]]:
+    """Logits of the device's exit on the pictures and of the cloud's on what arrives of them, and
+    each sample's bytes, (N,)."""
+    there, bytes_NV = through(code, samples)
+    logits = {
+        LOCAL: predict(whole.joint, samples)[LOCAL],
+        CLOUD: predict(whole.joint, there)[CLOUD],
+    }
+    return logits, bytes_NV.sum(axis=1)
+
+
+def right_at(logits: Logits, samples: MultiView, name: str) -> NDArray[np.bool_]:
+    """(N,): whether an exit that answers everything is right."""
+    return np.asarray(logits[name].argmax(axis=1) == samples.fused_labels_N)
+
+
+def row(
+    right_N: NDArray[np.bool_], bytes_N: NDArray[np.int64], best_N: NDArray[np.bool_]
+) -> dict[str, float]:
+    """The measures of one way. best_N: what the network has right of the pictures as they are."""
+    return {
+        "accuracy": 100 * float(right_N.mean()),
+        "samples": len(right_N),
+        "payload_bytes": float(bytes_N.mean()),
+    } | eeoi_bits.lost(best_N, right_N)
 
 
 def draw(figure: Figure, means: Means) -> None:
@@ -64,13 +119,14 @@ def draw(figure: Figure, means: Means) -> None:
     axes = figure.subplots()
     for setting, rows in means.items():
         for name, row in rows.items():
-            is_ours = setting == NARROW
-            color = (BLUE if name == eeoi_bits.CODED else ORANGE) if is_ours else GRAY
+            color = BLUE if setting == NARROW else ORANGE if name == EARLY else GRAY
             place = (row["payload_bytes"].value, row["accuracy"].value)
             axes.plot(*place, "o", color=color)
-            axes.annotate(f" {name if is_ours else setting}", place, color=color, fontsize=7)
+            if name != EARLY:
+                text = name if setting == NARROW else setting
+                axes.annotate(f" {text}", place, color=color, fontsize=7)
     axes.set(xscale="log", xlabel="bytes a sample, all links", ylabel="% right")
-    axes.set_title("Pictures to the cloud, and learned bottlenecks with early exits")
+    axes.set_title("Pictures to the cloud (orange: early exit first), and learned bottlenecks")
 
 
 EXPERIMENT = experiment(

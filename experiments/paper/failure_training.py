@@ -10,8 +10,9 @@ those of any camera, not the same one's alone. `views as they are`: neither mixi
 `16 filters, 32 bits`: what a device of far more memory and bytes could do.
 
 Rows as those of ablation.py, with thresholds for each number of lost devices; `one_rule`: with one
-for all losses. `unseen N`: the same measure of samples to choose by, which are neither trained nor
-tested on: validation samples, or rendered ones of another seed.
+for all losses, `rule_points`: what the others gain on it. `unseen N`: the same measure of samples
+to choose by, which are neither trained nor tested on: validation samples, or rendered ones of
+another seed.
 """
 
 from __future__ import annotations
@@ -137,7 +138,8 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
     rows = {name: dict(row) for name, row in ablation.rows_of_run(study, run).items()}
     test, card = study.data.part("test"), study.data
     for count, value in by_count(run, card, "test", test, one_rule(run.rules)).items():
-        rows[str(count)]["one_rule"] = value
+        own = rows[str(count)].get("per_object", rows[str(count)]["overall"])
+        rows[str(count)] |= {"one_rule": value, "rule_points": own - value}
     data, part = (load(UNSEEN), "test") if card.name == "rendered" else (card, "validation")
     found = by_count(run, data, part, data.part(part), run.rules)
     return rows | {f"unseen {count}": {"right": value} for count, value in found.items()}

@@ -120,6 +120,9 @@ def test_rows_are_those_of_the_ablation_and_of_unseen_samples(tmp_path: Path):
         assert [name for name in rows if name.startswith("unseen")] == [
             f"unseen {count}" for count in (0, 1, 3, 5)
         ]
-        assert rows["0"]["one_rule"].value == rows["0"]["overall"].value
+        assert rows["0"]["rule_points"].value == 0
+        for row in ("1", "3", "5"):
+            gained = rows[row]["overall"].value - rows[row]["one_rule"].value
+            assert rows[row]["rule_points"].value == pytest.approx(gained, abs=0.01)
         overall = [rows[row]["overall"].value for row in "012345"]
         assert min(overall) - 5 <= rows["survival 0.9"]["overall"].value <= max(overall)
