@@ -9,7 +9,7 @@ import pytest
 from ddnn.data.loading import load
 from experiments.defaults import defaults
 from experiments.defaults.defaults import SETTINGS, SMOKE_SETS, mean_ranks, network
-from experiments.shared.rows import read_means
+from experiments.shared.rows import ASKED, RowFile, read_rows
 
 
 def test_ranks_are_means_over_sets_and_ties_share():
@@ -33,13 +33,29 @@ def test_a_setting_changes_its_devices_and_nothing_that_is_sent_but_how_much():
 @pytest.mark.study
 def test_rows_hold_validation_accuracies_and_ranks(tmp_path: Path):
     out, runs = str(tmp_path / "out"), str(tmp_path / "runs")
-    means = read_means(defaults.main(["--smoke", "--out", out, "--runs", runs]))
+    found = read_rows(defaults.main(["--smoke", "--out", out, "--runs", runs])).values()
     tried = list(SETTINGS)[:2]
+    (name,) = SMOKE_SETS
     for setting in tried:
-        (of_set,) = (row for name, row in means[setting].items() if name in SMOKE_SETS)
-        assert of_set["whole"].high <= 100
-        assert of_set["half_lost"].value <= 100
-    ranks = [means[name]["mean rank, half_lost"]["rank"].value for name in tried]
+        (whole,), (half,) = (found[setting, name][measure] for measure in ("whole", "half_lost"))
+        assert 0 <= whole <= 100
+        assert 0 <= half <= 100
+    ranks = [found[setting, "mean rank, half_lost"]["rank"][0] for setting in tried]
     assert sum(ranks) == pytest.approx(3)
-    ranks = [rows["mean rank, whole"]["rank"].value for rows in means.values()]
+    ranks = [row["rank"][0] for (_, of), row in found.items() if of == "mean rank, whole"]
     assert sum(ranks) == pytest.approx(sum(range(1, 6)))
+
+
+def test_the_table_has_a_line_a_setting_and_means_over_seeds(tmp_path: Path):
+    record = dict.fromkeys(ASKED, "") | {"test_samples": "0"}
+    table = RowFile(tmp_path / "rows.csv", ["a", "b"], record)
+    for seed, right in enumerate((80.0, 90.0)):
+        row = {"whole": right, "whole_samples": 50, "half_lost": right - 20}
+        table.add("a", seed, {"digits": row, "mean rank, whole": {"rank": 1.5}})
+    table.add("b", 0, {"digits": {"whole": 10.0, "whole_samples": 50}})
+    assert defaults.markdown(table.path).splitlines() == [
+        "|  | digits (n = 50) | mean rank, whole |",
+        "| --- | --- | --- |",
+        "| a | 85.0 / 65.0 | 1.5 |",
+        "| b | 10.0 |  |",
+    ]
