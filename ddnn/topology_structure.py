@@ -119,6 +119,28 @@ class Structure(Model):
         past = {node.parent for node in self.nodes.values() if node.fallback is not None}
         return tuple(name for name in self.section_nodes if name in past)
 
+    def links_from(self, name: str) -> dict[str, Link]:
+        """The emulated links of what a node sends, by receiver.
+
+        One that names a node with replicas holds for all of them, but for those that another link
+        names.
+        """
+        found: dict[str, Link] = {}
+        closest: dict[str, int] = {}
+        for link in self.links:
+            if link.sender not in (name, self.original(name)):
+                continue
+            for receiver in self._receivers(link):
+                close = (link.sender == name) + (link.receiver == receiver)
+                if close > closest.get(receiver, -1):
+                    found[receiver], closest[receiver] = link, close
+        return found
+
+    def _receivers(self, link: Link) -> tuple[str, ...]:
+        if link.receiver == COLLECTOR or self.nodes[link.receiver].replica_of is not None:
+            return (link.receiver,)
+        return self.replicas(link.receiver)
+
     def pack(self, name: str) -> tuple[str, ...]:
         """The nodes of its process in file order, itself among them."""
         node = self.nodes[name]

@@ -16,7 +16,7 @@ ORDER = "nodes: order"
 MAX_SHOWN = 60
 """Letters of a value in a message."""
 _TOPOLOGY = ("name", "collector", "links", "heartbeat", "security")
-_NODE = ("endpoint", "host", "restart", "limits", "replicas")
+_NODE = ("endpoint", "host", "restart", "limits", "replicas", "pack")
 _TIER = ("deadline_ms",)
 _EXIT = ("deadline_ms", "threshold")  # the bundle's own thresholds stay: they were calibrated
 

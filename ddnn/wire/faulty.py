@@ -62,19 +62,17 @@ class LinkFault:
 def emulated_faults(name: str, topology: Topology) -> list[tuple[str, LinkFault]]:
     """What the topology's `links` do to messages that `name` sends, by receiver."""
     found = []
-    for link in topology.links:
-        if link.sender != name:
-            continue
+    for receiver, link in topology.links_from(name).items():
         if link.bandwidth_kbps is not None:
             bits_per_s = link.bandwidth_kbps * 1000
-            found.append((link.receiver, LinkFault(kind="bandwidth", bits_per_s=bits_per_s)))
+            found.append((receiver, LinkFault(kind="bandwidth", bits_per_s=bits_per_s)))
         if link.latency_ms or link.jitter_ms:
             delay = LinkFault(
                 kind="latency", delay_s=link.latency_ms / 1000, jitter_s=link.jitter_ms / 1000
             )
-            found.append((link.receiver, delay))
+            found.append((receiver, delay))
         if link.loss:
-            found.append((link.receiver, LinkFault(kind="loss", share=link.loss)))
+            found.append((receiver, LinkFault(kind="loss", share=link.loss)))
     return found
 
 
