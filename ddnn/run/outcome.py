@@ -6,6 +6,7 @@ Axes: N samples, V views.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -149,7 +150,7 @@ def link_counts(accounts: Mapping[str, Account]) -> list[LinkCount]:
 def device_sample_bytes(counts: list[LinkCount], topology: Topology) -> dict[str, float | None]:
     """Mean data bytes that a device sent for one sample it was asked for, at each level."""
     data = _of_devices(counts, topology)
-    asked = _asked(counts)
+    asked = _asked(counts, topology)
     return {
         level: sum(getattr(c, level) for c in data) / asked if asked else None for level in LEVELS
     }
@@ -167,13 +168,20 @@ def device_sample_equation(counts: list[LinkCount], topology: Topology) -> float
     features = sum(
         c.rows * topology.feature_bytes(c.link[0]) for c in data if c.kind is Kind.FEATURES
     )
-    asked = _asked(counts)
+    asked = _asked(counts, topology)
     return (scores + features) / asked if asked else None
 
 
-def _asked(counts: list[LinkCount]) -> int:
-    """Samples that devices were asked for, summed over devices."""
-    return sum(c.rows for c in counts if c.kind is Kind.CAPTURE)
+def _asked(counts: list[LinkCount], topology: Topology) -> int:
+    """Samples that devices were asked for. One that is asked for all of its process counts for
+    each of them."""
+    captures = [c for c in counts if c.kind is Kind.CAPTURE]
+    heads = Counter(topology.pack(c.link[1]) for c in captures)
+    return sum(
+        c.rows * (len(set(pack) & set(topology.devices)) if heads[pack] == 1 else 1)
+        for c in captures
+        for pack in [topology.pack(c.link[1])]
+    )
 
 
 def build_report(

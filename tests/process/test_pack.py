@@ -8,7 +8,7 @@ from networks import Trained, Trainer
 from ddnn.run.failures.plan import plan_of, presence
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher.launch import Options, Watcher, launch
-from ddnn.run.outcome import Outcome, link_counts
+from ddnn.run.outcome import Outcome, device_sample_bytes, link_counts
 from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process
@@ -60,6 +60,10 @@ def test_a_process_gets_one_capture_for_all_its_devices(shared):
     links = shared[0].report["bytes"]["links"]
     captures = {entry["to"]: entry["rows"] for entry in links if entry["kind"] == "capture"}
     assert captures == {"cam0": SAMPLES, "cam2": SAMPLES}
+    counted = shared[0].report["bytes"]  # a device and sample, though fewer captures were sent
+    alone = device_sample_bytes(link_counts(shared[1].accounts), packed())
+    assert counted["per_device_sample"]["payload"] == pytest.approx(alone["payload"])
+    assert counted["per_device_sample_equation"] == pytest.approx(alone["payload"])
 
 
 def test_who_shares_a_process_shares_its_memory(shared):
