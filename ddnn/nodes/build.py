@@ -44,11 +44,13 @@ def build_node(
     load_engine: LoadEngine = Engine,
     camera: Camera | None = None,
     rules: Mapping[str, ExitRule] | None = None,
+    turn_rows: int | None = None,
 ) -> Node:
     """The node, ready to take messages.
 
     views_NCHW: what a device's camera recorded, of its view's type. camera: what it sees through
-    instead. rules: how exits decide, asked for each batch; None: as the bundle says.
+    instead. rules: how exits decide, asked for each batch; None: as the bundle says. turn_rows: of
+    features, at most so many samples' in a turn.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
     topology = bundle.topology
@@ -57,7 +59,13 @@ def build_node(
     if topology.nodes[name].role != GATEWAY:
         makers.append(
             _section_maker(
-                name, bundle, views_NCHW, events=events, load_engine=load_engine, camera=camera
+                name,
+                bundle,
+                views_NCHW,
+                events=events,
+                load_engine=load_engine,
+                camera=camera,
+                turn_rows=turn_rows,
             )
         )
     makers += [
@@ -111,6 +119,7 @@ def _section_maker(
     events: Counter[str],
     load_engine: LoadEngine,
     camera: Camera | None,
+    turn_rows: int | None,
 ) -> Callable[[Roll], SectionPart]:
     """Makes the section anew for each run; its engine is loaded once."""
     topology = bundle.topology
@@ -129,20 +138,20 @@ def _section_maker(
         check_views(name, topology, views_NCHW)
 
     def make(roll: Roll) -> SectionPart:
-        recorded = views_NCHW
-        if recorded is not None and roll.samples:
-            recorded = recorded[: roll.samples]
-        source = camera.source(events) if camera else _source(name, topology, recorded, events)
+        if camera is not None:
+            source = camera.source(events)
+        elif views_NCHW is not None:
+            recorded = views_NCHW[: roll.samples] if roll.samples else views_NCHW
+            source = _view_source(name, topology, recorded)
+        else:
+            gather = _feature_gather(name, topology, events)
+            source = FeatureSource(gather, turn_rows=turn_rows)
         return SectionPart(source, engine, to, events, behind=behind)
 
     return make
 
 
-def _source(
-    name: str, topology: Topology, views_NCHW: NDArray[Any] | None, events: Counter[str]
-) -> Source:
-    if views_NCHW is None:
-        return FeatureSource(_feature_gather(name, topology, events))
+def _view_source(name: str, topology: Topology, views_NCHW: NDArray[Any]) -> Source:
     return ViewSource(
         views_NCHW, view=topology.devices.index(name), skip_absent=topology.skips_absent
     )

@@ -217,8 +217,8 @@ class Gather:
                 self._awaited_R[slot] = sum(1 << place for place, v in behind if v & views)
                 self._touched.add(sample)
 
-    def close(self, now_s: float) -> list[ClosedWindows]:
-        """The windows that are complete or overdue, oldest sample first, at most MAX_ROWS each."""
+    def close(self, now_s: float, rows: int = MAX_ROWS) -> list[ClosedWindows]:
+        """The windows that are complete or overdue, oldest sample first, at most `rows` each."""
         if not self._windows:
             self._touched.clear()
             return []
@@ -231,8 +231,7 @@ class Gather:
         closed = sorted(sample for sample in looked_at if self._is_over(sample, alive, now_s))
         self._touched.clear()
         self._alive = alive
-        starts = range(0, len(closed), MAX_ROWS)
-        return [self._batch(closed[i : i + MAX_ROWS]) for i in starts]
+        return [self._batch(closed[i : i + rows]) for i in range(0, len(closed), rows)]
 
     @property
     def _oldest_s(self) -> float:

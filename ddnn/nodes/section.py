@@ -5,6 +5,7 @@ Axes: N samples, M children, V views, C image channels, H, W.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ddnn.decision import score_counts
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.engine import Engine
-from ddnn.nodes.gather import Gather
+from ddnn.nodes.gather import ClosedWindows, Gather
 from ddnn.nodes.kept_features import KeptFeatures
 from ddnn.nodes.liveness import Liveness
 from ddnn.wire.messages import (
@@ -99,8 +100,13 @@ class ViewSource:
 class FeatureSource:
     """The features of the node's children, gathered."""
 
-    def __init__(self, gather: Gather) -> None:
+    def __init__(self, gather: Gather, *, turn_rows: int | None = None) -> None:
+        """turn_rows: at one instant, a batch of so many at most; the rest is ready at the next.
+        None: all that is complete."""
         self._gather = gather
+        self._turn_rows = turn_rows
+        self._waiting: deque[ClosedWindows] = deque()
+        self._taken_s = -math.inf
         self._now_s = 0.0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -119,7 +125,7 @@ class FeatureSource:
         """See Source."""
         self._now_s = now_s
         found = []
-        for batch in self._gather.close(now_s):
+        for batch in self._next(now_s):
             inputs: dict[str, NDArray[Any]] = {
                 f"features_{place}": values for place, values in enumerate(batch.values)
             }
@@ -127,9 +133,19 @@ class FeatureSource:
             found.append(SectionInput(batch.samples_N, batch.views_N, inputs))
         return found
 
+    def _next(self, now_s: float) -> Sequence[ClosedWindows]:
+        """The windows that a turn runs."""
+        if self._turn_rows is None:
+            return self._gather.close(now_s)
+        self._waiting += self._gather.close(now_s, self._turn_rows)
+        if not self._waiting or now_s <= self._taken_s:
+            return ()
+        self._taken_s = now_s
+        return (self._waiting.popleft(),)
+
     def due_s(self) -> float | None:
         """See Source."""
-        return self._gather.due_s(self._now_s)
+        return self._now_s if self._waiting else self._gather.due_s(self._now_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,8 @@ from ddnn.wire.zeromq import Shared
 from ddnn.yamlfile import read_yaml
 
 AT_ONCE = 16
-"""Messages of a site's turn at most: as long as that takes, the others wait."""
+TURN_ROWS = 8
+"""Messages and samples of a site's turn at most: as long as that takes, the others wait."""
 ROWS = 2
 """So many a sender and sample are within a site's limit: one that matters, and one for the rest."""
 
@@ -164,6 +165,7 @@ def _open(
         load_engine=engines.load,
         together=_limit(bundle, node, site),
         at_once=AT_ONCE,
+        turn_rows=TURN_ROWS,
     )
 
 

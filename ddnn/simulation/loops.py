@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ddnn.simulation.network import Network
+from ddnn.simulation.network import DRAIN_MESSAGES, Network
 from ddnn.simulation.scheduler import Scheduler
 
 SHORTEST_S = 1e-6
@@ -24,15 +24,32 @@ class Turns(Protocol):
         """When the next turn is due though no message comes, in the scheduler's time."""
 
 
+class Cores(Protocol):
+    """Where a loop gets a core for its turns. at_once, turn_rows: messages of a turn, and samples
+    whose features it takes, at most; None: all that are complete."""
+
+    at_once: int
+    turn_rows: int | None
+
+    def take(self, begin: Callable[[], None]) -> bool:
+        """A core for the caller. False: begin is called when one is free."""
+
+    def give_back(self) -> None:
+        """A turn is over."""
+
+
 class Host:
     """The cores of a machine, shared by the loops on it."""
+
+    at_once = DRAIN_MESSAGES
+    turn_rows: int | None = None
 
     def __init__(self, cores: int) -> None:
         self._free = cores
         self._waiting: deque[Callable[[], None]] = deque()
 
     def take(self, begin: Callable[[], None]) -> bool:
-        """A core for the caller. False: begin is called when one is free."""
+        """See Cores."""
         if not self._free:
             self._waiting.append(begin)
             return False
@@ -40,7 +57,7 @@ class Host:
         return True
 
     def give_back(self) -> None:
-        """A turn is over."""
+        """See Cores."""
         self._free += 1
         if self._waiting:
             self._waiting.popleft()()
@@ -50,11 +67,13 @@ class Loop:
     """One process: turns when something arrives or is due, and not while it turns already."""
 
     def __init__(
-        self, name: str, scheduler: Scheduler, network: Network, host: Host | None
+        self, name: str, scheduler: Scheduler, network: Network, host: Cores | None
     ) -> None:
         """host: whose cores it shares, None: it has one of its own."""
         self.hangs = False
         self.end = network.join(name, self._mail)
+        if host is not None:
+            self.end.at_once = host.at_once
         self._scheduler = scheduler
         self._host = host
         self._busy_until_s = scheduler.now_s

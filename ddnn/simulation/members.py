@@ -19,7 +19,7 @@ from ddnn.nodes.build import build_node, patience_s, takeover_s
 from ddnn.nodes.loop import send_account, step
 from ddnn.run.failures.orders import Order
 from ddnn.simulation.codec import Author, Parcel, ParcelCodec
-from ddnn.simulation.loops import Host, Loop
+from ddnn.simulation.loops import Cores, Loop
 from ddnn.simulation.network import Network
 from ddnn.simulation.promises import Promises
 from ddnn.simulation.references import Loads
@@ -180,7 +180,7 @@ class Members:
         engines: Loads,
         promises: Promises,
         turn_s: tuple[float, float, float],
-        host: Callable[[str], Host | None],
+        host: Callable[[str], Cores | None],
         offset_s: Callable[[str], float],
         seed: int,
     ) -> None:
@@ -202,7 +202,8 @@ class Members:
     def start(self, name: str) -> None:
         """A new process."""
         topology, boot, offset_s = self._bundle.topology, next(self._boots), self._offset_s(name)
-        loop = Loop(name, self._scheduler, self._network, self._host(name))
+        host = self._host(name)
+        loop = Loop(name, self._scheduler, self._network, host)
 
         def clock() -> float:
             return self._scheduler.now_s + offset_s
@@ -219,6 +220,7 @@ class Members:
                 self._recorded.get(name),
                 identity=Identity(boot=boot, data=DATA if name in self._recorded else 0),
                 load_engine=self._engines.load,
+                turn_rows=host.turn_rows if host else None,
             ),
             Watched(
                 name,

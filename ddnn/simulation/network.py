@@ -58,13 +58,14 @@ class _Link:
 class Endpoint:
     """One process's end of the network, a ddnn.wire.transport.Transport. Never waits.
 
-    arrived: called when there is something to receive.
+    arrived: called when there is something to receive. at_once: messages handed over at most.
     """
 
     def __init__(self, network: Network, name: str, arrived: Callable[[], None]) -> None:
         self.name = name
         self.arrived = arrived
         self.ended_s = math.inf
+        self.at_once = DRAIN_MESSAGES
         self._network = network
         self._inbox: deque[tuple[str, Arrived]] = deque()
         self._leaving: list[tuple[str, bytes]] = []
@@ -94,7 +95,7 @@ class Endpoint:
 
     def receive(self, _timeout_s: float) -> list[Arrived]:
         """See Transport."""
-        taken = [self._inbox.popleft() for _ in range(min(len(self._inbox), DRAIN_MESSAGES))]
+        taken = [self._inbox.popleft() for _ in range(min(len(self._inbox), self.at_once))]
         for sender, _ in taken:
             self._network.link(sender, self.name).queued -= 1
         return [arrived for _, arrived in taken]

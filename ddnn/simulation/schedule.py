@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from ddnn.errors import ConfigError
 from ddnn.run.failures.failure import Failure, parse_failure
+from ddnn.run.failures.plan import FailurePlan
 from ddnn.simulation.network import Conditions
 from ddnn.simulation.profile import Profile
 from ddnn.topology import COLLECTOR, Model, Name, Topology
@@ -96,6 +97,7 @@ class Schedule(Model):
     seed: int = Field(0, ge=0, le=2**63)
     samples: int = Field(1000, ge=1, le=10**9)
     window: int | None = Field(None, ge=1, le=256)
+    rate_hz: float | None = Field(None, gt=0, le=1e6, description="samples asked for in a second")
     devices: int | None = Field(None, ge=1, le=4096)
     shifted_clocks: bool = False
     conditions: Conditions = Conditions()
@@ -131,3 +133,13 @@ def schedule_text(schedule: Schedule) -> str:
     return to_yaml(
         schedule.model_dump(mode="json", exclude_defaults=True) | {"seed": schedule.seed}
     )
+
+
+def check_kinds(plan: FailurePlan) -> None:
+    """Raises ConfigError for a plan that flips bits."""
+    for number, failure in enumerate(plan.failures):
+        if failure.kind == "bitflip":
+            raise ConfigError(
+                f"plan {plan.name}: failures.{number}.kind: got bitflip, want another: a simulation"
+                " looks features up and holds verdicts to the model; `ddnn launch` flips bits"
+            )

@@ -9,10 +9,10 @@ Axes: N samples, V views, C image channels, H, W.
 from __future__ import annotations
 
 import heapq
+import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ddnn.errors import ConfigError
 from ddnn.nodes.awake import most_of
 from ddnn.nodes.build import patience_s, takeover_s
 from ddnn.nodes.collector import Collector
@@ -25,13 +25,14 @@ from ddnn.simulation.health import Health
 from ddnn.simulation.laboratory import Laboratory as Laboratory
 from ddnn.simulation.laboratory import Result as Result
 from ddnn.simulation.lead import READY_S, SUPERVISE_S, Lead
-from ddnn.simulation.loops import Host, Loop
+from ddnn.simulation.loops import Cores, Host, Loop
 from ddnn.simulation.members import DATA, Members, Watched
-from ddnn.simulation.network import Conditions, Network
+from ddnn.simulation.network import Network
+from ddnn.simulation.places import hosts_of, is_even
 from ddnn.simulation.promises import LOOK_S, BrokenPromiseError, Promises
-from ddnn.simulation.schedule import Schedule, Trouble
+from ddnn.simulation.schedule import Schedule, Trouble, check_kinds
 from ddnn.simulation.scheduler import Scheduler
-from ddnn.topology import COLLECTOR, Topology
+from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Roll, Stop
 
 GRACE_S = 1.0
@@ -55,17 +56,8 @@ def simulate(
     Raises ConfigError for a plan that flips bits.
     """
     plan = plan or plan_of(laboratory.bundle.topology)
-    _check_kinds(plan)
+    check_kinds(plan)
     return Simulation(laboratory, schedule, plan, troubles).run()
-
-
-def _check_kinds(plan: FailurePlan) -> None:
-    for number, failure in enumerate(plan.failures):
-        if failure.kind == "bitflip":
-            raise ConfigError(
-                f"plan {plan.name}: failures.{number}.kind: got bitflip, want another: a simulation"
-                " looks features up and holds verdicts to the model; `ddnn launch` flips bits"
-            )
 
 
 class Simulation:
@@ -77,16 +69,22 @@ class Simulation:
         schedule: Schedule,
         plan: FailurePlan,
         troubles: Iterable[Trouble],
+        *,
+        scheduler: Scheduler | None = None,
+        shared: Mapping[str, Cores] | None = None,
     ) -> None:
+        """scheduler: of others in the same time. shared: by node, the processor that it shares
+        with other sites'."""
         self._laboratory = laboratory
         self._schedule = schedule
         self._bundle = laboratory.bundle
         self._topology = topology = self._bundle.topology
         self._rules = tuple(self._bundle.manifest.exits[name] for name in topology.exits)
-        self._scheduler = scheduler = Scheduler()
+        self._scheduler = scheduler = scheduler or Scheduler()
+        self._shared = shared or {}
         profile = schedule.profile
         self._random = random.Random(f"run {schedule.seed}")
-        self._hosts = _hosts(topology)
+        self._hosts = hosts_of(topology)
         self._offsets_s = {host: self._new_offset_s() for host in sorted(set(self._hosts.values()))}
         self._cores = {
             host: Host(profile.cores) for host in topology.hosts if profile.cores is not None
@@ -107,7 +105,7 @@ class Simulation:
             recorded=len(laboratory.views),
             grace_s=GRACE_S + patience_s(topology),
             coded=self._bundle.tables,
-            is_even=_is_even(topology, schedule.conditions),
+            is_even=is_even(topology, schedule.conditions),
             slack_s=SLACK_S + 4e-3 * schedule.conditions.latency_ms,
         )
         self._members = Members(
@@ -143,32 +141,44 @@ class Simulation:
         )
         self._runs = 0
         self._crashed = 0
+        self._begun_s, self._ended_s = 0.0, math.inf
 
     def _new_offset_s(self) -> float:
         """What a host's clock shows at the beginning of time."""
         return self._random.uniform(0, 1e5) if self._schedule.shifted_clocks else 0.0
 
-    def _core(self, name: str) -> Host | None:
-        return self._cores.get(self._topology.host(name))
+    def _core(self, name: str) -> Cores | None:
+        return self._shared.get(name) or self._cores.get(self._topology.host(name))
 
     def run(self) -> Result:
         """Table of contents: start, gather, go on until all is answered, stop."""
+        self.begin()
         broken = None
+        try:
+            while not self.is_done:
+                self._scheduler.step()
+        except BrokenPromiseError as error:
+            broken = error
+        return self.end(broken)
+
+    def begin(self) -> None:
+        """Everybody starts."""
         for name in self._topology.nodes:
             self._members.start(name)
         self._begin_run()
         self._havoc.wait()
         self._scheduler.at(SUPERVISE_S, self._supervise)
         self._scheduler.at(LOOK_S, self._look, 0)
-        begun_s = 0.0
-        try:
-            while not self._is_done:
-                self._scheduler.step()
-                begun_s = begun_s or (self._scheduler.now_s if self._lead.is_begun else 0.0)
-            self._promises.ended(self._lead.collector.asked)
-        except BrokenPromiseError as error:
-            broken = error
-        ended_s, events = self._scheduler.now_s, self._scheduler.events
+
+    def end(self, broken: BrokenPromiseError | None = None) -> Result:
+        """Stops everybody. broken: a promise that did not hold."""
+        if broken is None:
+            try:
+                self._promises.ended(self._lead.collector.asked)
+            except BrokenPromiseError as error:
+                broken = error
+        ended_s = min(self._ended_s, self._scheduler.now_s)
+        events = self._scheduler.events
         answers = [answer for run in self._answers for answer in sorted(run)]
         states = {name: self._state(name) for name in self._topology.nodes}
         if broken is None:
@@ -181,8 +191,8 @@ class Simulation:
             answers=[a._replace(sample=n) for n, a in enumerate(answers)],
             samples_N=[answer.sample for answer in answers],
             events=events,
-            virtual_s=ended_s - begun_s,
-            begun_s=begun_s,
+            virtual_s=ended_s - self._begun_s,
+            begun_s=self._begun_s,
             runs=self._runs,
             states=states,
             troubles=self._havoc.began,
@@ -198,7 +208,8 @@ class Simulation:
         return self._scheduler.now_s
 
     @property
-    def _is_done(self) -> bool:
+    def is_done(self) -> bool:
+        """All samples are answered."""
         return self._answered >= self._schedule.samples
 
     def _state(self, name: str) -> str:
@@ -238,6 +249,7 @@ class Simulation:
             prior_class=self._bundle.manifest.prior_class,
             patience_s=patience_s(self._topology),
             window=self._schedule.window,
+            rate_hz=self._schedule.rate_hz,
             halts=halts if self._runs == 1 else (),
             asks=self._topology.devices,
         )
@@ -255,6 +267,7 @@ class Simulation:
     def begun(self) -> None:
         """The first capture: seconds of a plan count from here."""
         if self._runs == 1:
+            self._begun_s = self.now_s
             for action in list(self._timed):
                 self._scheduler.at(self.now_s + (action.seconds or 0.0), self._act, action)
 
@@ -276,6 +289,8 @@ class Simulation:
             self._promises.answered(answer)
         self._answers[-1] += answers
         self._answered += len(answers)
+        if answers and self.is_done:
+            self._ended_s = self.now_s
 
     def act_at(self, sample: int) -> bool:
         """What the plan has for this sample; whether nodes come back that are to be waited for."""
@@ -321,6 +336,8 @@ class Simulation:
 
     def _supervise(self) -> None:
         """As a launcher does, where its collector runs."""
+        if self._lead.is_over:
+            return
         if not self._crashed and not self._lead.loop.hangs:
             self._operator.due_restarts(self._fell_silent)
             returning = set(self._havoc.returning) | returning_nodes(self._timed)
@@ -339,6 +356,8 @@ class Simulation:
 
     def _look(self, turn: int) -> None:
         """At what everybody counted, and what one of them remembers."""
+        if self._lead.is_over:
+            return
         if not self._crashed:
             self._promises.check_progress(self._answered)
             self._promises.check_ledger(COLLECTOR, self._lead.mailbox.ledger)
@@ -367,16 +386,3 @@ class Simulation:
             self._scheduler.step()
         account = lead.mailbox.ledger.account(run=lead.mailbox.run)
         lead.collector.accounts[COLLECTOR] = account
-
-
-def _is_even(topology: Topology, conditions: Conditions) -> bool:
-    """Whether links do nothing but take their time, so that nobody is left out by chance."""
-    emulated = any(link.loss or link.latency_ms or link.bandwidth_kbps for link in topology.links)
-    return not (emulated or conditions.loss or conditions.reorder or conditions.bandwidth_kbps)
-
-
-def _hosts(topology: Topology) -> dict[str, str]:
-    """By process, what fails and keeps time together: its host, or, on one host, itself."""
-    names = (COLLECTOR, *topology.nodes)
-    many = len(topology.hosts) > 1
-    return {name: topology.host(name) if many else name for name in names}

@@ -2,7 +2,9 @@
 
     python experiments/runtime/scale.py [--devices 1 2 4 6 12 24 48] [--samples 300] [--smoke]
 
-Up to six devices are a star: a gateway and a cloud. More get an edge server for each six. The
+Up to six devices are a star: a gateway and a cloud. More get an edge server for each six; the
+largest number is tried again with two replicas of each edge server, with the devices of each edge
+in one process, and with both (scale-grouped.csv). The
 networks have random weights, fitted batch norms and thresholds that each exit passes half its
 samples at. Each size is launched twice: one sample at a time for latency, and with a full window
 for throughput, in which every third device is killed half way.
@@ -40,15 +42,35 @@ from experiments.shared.script import add_places, command, results_folder
 
 GROUP = 6  # devices an edge server has
 WINDOW = 64
+FIRST_PORT, MAX_REPLICAS = 20_001, 4
+VARIANTS: dict[str, tuple[int, bool]] = {
+    "replicated": (2, False),
+    "packed": (1, True),
+    "both": (2, True),
+}
+"""Of the largest number of devices: replicas of an edge, packs."""
 COLUMNS = (
-    *("devices", "edges", "processes", "samples", "answered", "equal", "killed"),
+    *(
+        "devices",
+        "edges",
+        "edge_replicas",
+        "packs",
+        "processes",
+        "samples",
+        "answered",
+        "equal",
+        "killed",
+    ),
     *("answered_killed", "equal_killed", "payload", "equation", "ready_s"),
     *("local_p50_ms", "local_p99_ms", "cloud_p50_ms", "cloud_p99_ms", "samples_per_s"),
 )
 
 
-def grown(devices: int) -> Topology:
-    """A topology of this many devices; edge servers where there are more than six."""
+def grown(devices: int, *, replicas: int = 1, packs: bool = False) -> Topology:
+    """A topology of this many devices; edge servers where there are more than six.
+
+    replicas: of each edge server. packs: the devices of each in one process.
+    """
     edges = -(-devices // GROUP) if devices > GROUP else 0
     base = read_topology("f-edges-cloud" if edges else "six-cameras")
     document = base.model_dump(mode="json")
@@ -57,15 +79,17 @@ def grown(devices: int) -> Topology:
             "role": "device",
             "view": v,
             "parent": f"edge{v // GROUP}" if edges else "cloud",
+            "pack": f"group{v // GROUP}" if packs else False,
         }
         for v in range(devices)
     }
     nodes |= {f"edge{e}": {"role": "edge", "parent": "cloud"} for e in range(edges)}
     nodes |= {"gateway": {"role": "gateway"}, "cloud": {"role": "cloud"}}
-    for port, node in enumerate(nodes.values(), start=20_001):
-        node["endpoint"] = f"tcp://127.0.0.1:{port}"
+    for number, node in enumerate(nodes.values()):
+        node["endpoint"] = f"tcp://127.0.0.1:{FIRST_PORT + number * MAX_REPLICAS}"
+        node["replicas"] = replicas if node["role"] == "edge" else None
     document |= {"name": f"grown-{devices}", "nodes": nodes}
-    document["collector"] |= {"endpoint": "tcp://127.0.0.1:20000"}
+    document["collector"] |= {"endpoint": f"tcp://127.0.0.1:{FIRST_PORT - 1}"}
     return Topology.model_validate(document)
 
 
@@ -101,13 +125,16 @@ def equal_share(joint: Joint, bundle: Bundle, views: MultiView, outcome: Outcome
 
 
 def third_dies(topology: Topology, at: int) -> FailurePlan:
-    """Every third device is killed before sample `at`."""
-    return plan_of(topology, kills=[f"{name}@{at}" for name in topology.devices[2::3]])
+    """Every third process of devices is killed before sample `at`."""
+    processes = list(dict.fromkeys(topology.pack(name)[0] for name in topology.devices))
+    return plan_of(topology, kills=[f"{name}@{at}" for name in processes[2::3]])
 
 
-def measure(devices: int, samples: int, folder: Path) -> list[object]:
+def measure(
+    devices: int, samples: int, folder: Path, *, replicas: int = 1, packs: bool = False
+) -> list[object]:
     """One row of the table."""
-    topology = grown(devices)
+    topology = grown(devices, replicas=replicas, packs=packs)
     views = random_views(topology, samples)
     joint, bundle = random_network(topology, views, folder)
     single = launch(bundle, views, Options(window=1, free_ports=True))
@@ -118,7 +145,7 @@ def measure(devices: int, samples: int, folder: Path) -> list[object]:
     return [
         devices,
         len(topology.members("edge")),
-        len(topology.nodes),
+        len({topology.pack(name) for name in topology.nodes}),
         samples,
         report["answered"],
         f"{equal_share(joint, bundle, views, single):.4f}",
@@ -148,7 +175,15 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="ddnn-scale-") as folder:
             rows.append(measure(devices, samples, Path(folder)))
         print(" ".join(f"{value!s:>15}" for value in rows[-1]), flush=True)
-    write_measured(results_folder(arguments) / "scale.csv", COLUMNS, rows)
+    results = results_folder(arguments)
+    write_measured(results / "scale.csv", COLUMNS, rows)
+    grouped = [["plain", *rows[-1]]]
+    for name, (replicas, packs) in VARIANTS.items() if max(sizes) > GROUP else ():
+        with tempfile.TemporaryDirectory(prefix="ddnn-scale-") as folder:
+            row = measure(max(sizes), samples, Path(folder), replicas=replicas, packs=packs)
+        grouped.append([name, *row])
+        print(" ".join(f"{value!s:>15}" for value in grouped[-1]), flush=True)
+    write_measured(results / "scale-grouped.csv", ("groups", *COLUMNS), grouped)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Where a device's features go, message by message. N samples."""
 
+import numpy as np
 import pytest
+from builders import star_topology
 from by_hand import joined, sent
 from networks import Trained, Trainer
 
 from ddnn.nodes.base import Node
-from ddnn.nodes.build import patience_s
+from ddnn.nodes.build import build_node, patience_s
 from ddnn.topology import COLLECTOR, read_topology
-from ddnn.wire.messages import Ask, Capture, Features, Heartbeat, Scores
+from ddnn.wire.messages import Ask, Capture, Features, Heartbeat, Roll, Scores, Verdict
 
 TOPOLOGY = read_topology("edge-fallback")
 PATIENCE_S = patience_s(TOPOLOGY)
@@ -91,3 +93,19 @@ def test_a_device_wakes_by_itself_when_its_parent_has_to_be_given_up(trained):
             break
     assert [(to, list(m.samples_N)) for to, m in found] == [("cloud", [0])]
     assert due_s - bench.now_s == pytest.approx(PATIENCE_S)
+
+
+def test_a_turn_runs_so_many_samples_and_the_rest_is_due_at_once(tmp_path):
+    topology = star_topology(2)
+    bundle = Trainer(tmp_path)(topology, 8).bundle
+    node = build_node("cloud", bundle, None, turn_rows=3)
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    for view, device in enumerate(topology.devices):
+        features_NFHW = np.zeros((8, *topology.feature_shape(device)), np.float32)
+        node.handle(device, Features(range(8), [1 << view] * 8, features_NFHW), 0.0)
+    turns = []
+    for turn in range(4):
+        out = sent(node, turn / 1000)
+        turns.append([s for _, m in out if isinstance(m, Verdict) for s in m.samples_N])
+        assert (node.due_s() <= turn / 1000) == (turn < 2)
+    assert turns == [[0, 1, 2], [3, 4, 5], [6, 7], []]

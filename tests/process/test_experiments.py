@@ -85,6 +85,27 @@ def test_more_devices_keep_the_promises(tmp_path):
         assert row["answered"] == row["answered_killed"] == row["samples"]
         assert float(row["equal"]) == float(row["equal_killed"]) == 1
         assert row["payload"] == row["equation"]
+    with (tmp_path / "scale-grouped.csv").open() as file:
+        grouped = list(csv.DictReader(file))
+    assert [row["groups"] for row in grouped] == ["plain", "replicated", "packed", "both"]
+    assert [row["processes"] for row in grouped] == ["11", "13", "6", "8"]
+    for row in grouped:
+        assert row["answered"] == row["answered_killed"] == row["samples"]
+        assert float(row["equal"]) == float(row["equal_killed"]) == 1
+        assert row["payload"] == row["equation"]
+
+
+def test_sites_on_one_cloud_are_launched_and_simulated(tmp_path):
+    command = [sys.executable, str(RUNTIME / "fleets.py"), "--smoke", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    with (tmp_path / "fleets.csv").open() as file:
+        found = list(csv.DictReader(file))
+    hows = [(row["how"], row["sites"], row["replicas"], row["degraded"]) for row in found]
+    assert hows[1:] == [(*("simulated", sites), *rest) for sites, *rest in ("110", "210", "120")]
+    assert hows[0][:3] == ("launched", "1", "1")
+    with (tmp_path / "fleets-on-paper.csv").open() as file:
+        assert [row["devices"] for row in csv.DictReader(file)] == ["6000", "1000000"]
 
 
 def test_a_storm_loses_no_sample_and_changes_no_verdict(tmp_path_factory, tmp_path):

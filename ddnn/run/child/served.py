@@ -107,11 +107,12 @@ def open_node(
     load_engine: LoadEngine | None = None,
     together: Bucket | None = None,
     at_once: int = DRAIN_MESSAGES,
+    turn_rows: int | None = None,
 ) -> Served:
     """A node ready to be turned; opened: closes its sockets.
 
     load_engine: in place of one that can be slowed down. together: what all its senders may send.
-    at_once: messages of a turn at most.
+    at_once, turn_rows: messages of a turn, and samples whose features it takes, at most.
     """
     topology = bundle.topology
     is_device = topology.nodes[name].role == DEVICE
@@ -127,6 +128,7 @@ def open_node(
         load_engine=load_engine or pace.load,
         camera=camera,
         rules=rules,
+        turn_rows=turn_rows,
     )
     codec = Codec(topology, bundle.session, bundle.tables)
     sockets = open_sockets(

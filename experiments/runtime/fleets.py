@@ -1,0 +1,324 @@
+"""Many sites on one cloud: what it costs and how long answers take, launched and simulated.
+
+    python experiments/runtime/fleets.py [--launched 1 4 8] [--simulated 50 100 200] [--rate 10]
+
+Sites are six cameras with a gateway; half of the samples go to the cloud. `launched`: real ones on
+this machine, the devices and gateway of each in one process, and `ddnn fleet` as their cloud.
+`simulated`: the same nodes in virtual time, in which only the cloud's process is shared and each
+site's own nodes have cores enough, with this machine's times, measured first. Where both are for
+the same number of sites, what the simulator says is held against what a launch does.
+Prints and writes CSV. thread: the share of a core that the thread used in which a cloud's process
+takes its turns, of the busiest replica, while all sites ran; cores: all threads, launched only.
+Messages and bytes (ZMTP) are those that the cloud receives and sends, a site and second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddnn.bench.runtime import random_views
+from ddnn.bundle.load import Bundle
+from ddnn.bundle.place import place_bundle
+from ddnn.data.multiview import MultiView
+from ddnn.run.outcome import link_counts
+from ddnn.simulation.fleet import SimulatedSite, simulate_fleet
+from ddnn.simulation.laboratory import Laboratory
+from ddnn.simulation.profile import Profile, measured
+from ddnn.simulation.schedule import Schedule
+from ddnn.topology import Topology, read_topology
+from experiments.runtime.scale import random_network
+from experiments.shared.provenance import write_measured
+from experiments.shared.script import add_places, command, results_folder
+
+COLUMNS = (
+    *("how", "sites", "replicas", "rate_hz", "samples", "degraded", "local_p50_ms", "local_p99_ms"),
+    *("cloud_p50_ms", "cloud_p99_ms", "thread", "cores", "messages_site_s", "bytes_site_s"),
+)
+ON_PAPER = (
+    *("devices", "sites", "sites_a_process", "processes", "cores", "cloud_p99_ms"),
+    *("messages_s", "megabytes_s"),
+)
+DEVICES = 6
+"""Of a site."""
+MOST = 0.8
+"""Of a core, so that a process can catch up."""
+FIRST_PORT, PORTS = 21_000, 16
+"""Of a site; below those that the system gives to whoever connects."""
+SHORT_S = 15.0
+"""How long launched sites run."""
+STARTED_S = 90.0
+ARRIVE_S = 1.0
+"""In so long a time simulated sites start, one after the other; what they do in twice that counts
+for nothing but the cores, so that latencies are those of sites that all run."""
+
+
+def site_topology(name: str, place: int = 0, *, pack: bool = False, replicas: int = 1) -> Topology:
+    """Six cameras and a gateway on one host, the cloud on another. place: of its ports."""
+    document = read_topology("six-cameras").model_dump(mode="json")
+    document["name"] = name
+    ports = count(FIRST_PORT + place * PORTS)
+    document["collector"] |= {"host": "site", "endpoint": f"tcp://127.0.0.1:{next(ports)}"}
+    for node in document["nodes"].values():
+        is_cloud = node["role"] == "cloud"
+        node |= {"host": "far" if is_cloud else "site", "restart": "never"}
+        node |= {"pack": pack and not is_cloud, "replicas": replicas if is_cloud else None}
+        node["endpoint"] = f"tcp://127.0.0.1:{next(ports)}"
+    return Topology.model_validate(document)
+
+
+def launched(trained: Bundle, views: MultiView, sites: int, rate_hz: float) -> list[object]:
+    """A row: as many real sites at once."""
+    samples = round(SHORT_S * rate_hz)
+    with TemporaryDirectory(prefix="ddnn-fleets-") as place, ExitStack() as stack:
+        folder = Path(place)
+        write_card(folder, views)
+        names = [f"site{number}" for number in range(sites)]
+        for number, name in enumerate(names):
+            topology = site_topology(name, number, pack=True)
+            place_bundle(trained.folder, topology, folder / name)
+        lines = "".join(f"  {name}: {{bundle: {name}}}\n" for name in names)
+        (folder / "fleet.yaml").write_text(f"sites:\n{lines}")
+        cloud = start(folder, "cloud", ["fleet", "fleet.yaml", "cloud"])
+        stack.callback(end, [cloud])
+        wait_for(folder, ["cloud"], "listens at", sites)
+        options = ["--host", "site", "--join", "--data", "card.yaml", "--split", "all"]
+        options += ["--rate", str(rate_hz), "--samples", str(samples)]
+        launches = [
+            start(folder, name, ["launch", name, *options, "--out", f"{name}-out"])
+            for name in names
+        ]
+        stack.callback(end, launches)
+        wait_for(folder, names, "nodes ready", 1)
+        begun_s, used_s = time.monotonic(), cpu_s(cloud.pid)
+        while all(process.poll() is None for process in launches):
+            time.sleep(0.05)
+        seconds = time.monotonic() - begun_s
+        shares = [
+            (now_s - before_s) / seconds
+            for now_s, before_s in zip(cpu_s(cloud.pid), used_s, strict=True)
+        ]
+        for process in launches:
+            process.wait(60)
+        reports = [
+            json.loads((folder / f"{name}-out" / "report.json").read_text()) for name in names
+        ]
+    return launched_row(reports, sites, rate_hz, shares)
+
+
+def launched_row(
+    reports: Sequence[dict[str, Any]], sites: int, rate_hz: float, shares: Sequence[float]
+) -> list[object]:
+    """Medians over the sites."""
+
+    def latency(exit_name: str, quantile: str) -> str:
+        return f"{median(r['latency_ms'][exit_name][quantile] for r in reports):.2f}"
+
+    seconds = sum(r["answered"] / rate_hz + r["ready_s"] for r in reports)
+    links = [
+        link
+        for report in reports
+        for link in report["bytes"]["links"]
+        if "cloud" in (link["from"], link["to"])
+    ]
+    return [
+        *("launched", sites, 1, rate_hz, sum(r["answered"] for r in reports)),
+        sum(r["degraded"] for r in reports),
+        *(latency(name, q) for name in ("local", "cloud") for q in ("p50", "p99")),
+        *(f"{share:.3f}" for share in shares),
+        f"{sum(link['messages'] for link in links) / seconds:.0f}",
+        f"{sum(link['zmtp'] for link in links) / seconds:.0f}",
+    ]
+
+
+def write_card(folder: Path, views: MultiView) -> None:
+    """The views as a card that the command line reads; what they show means nothing."""
+    labels_N = np.arange(len(views)) % len(views.classes)
+    labels_NV = np.repeat(labels_N[:, None], views.views_NVCHW.shape[1], axis=1)
+    np.savez(folder / "views.npz", X=views.views_NVCHW, y=labels_NV)
+    classes = ", ".join(views.classes)
+    (folder / "card.yaml").write_text(f"kind: npz\npath: views.npz\nclasses: [{classes}]\n")
+
+
+def start(folder: Path, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A command of ours, whose words go to NAME.log."""
+    with (folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ddnn", *arguments],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"XDG_RUNTIME_DIR": str(folder)},
+        )
+
+
+def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Those that still run."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
+
+
+def wait_for(folder: Path, names: Iterable[str], words: str, times: int) -> None:
+    """Until each has said it so often. Raises TimeoutError with what one said that did not."""
+    deadline_s = time.monotonic() + STARTED_S
+    for name in names:
+        while (said := (folder / f"{name}.log").read_text()).count(words) < times:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{name}: {said}")
+            time.sleep(0.05)
+
+
+def cpu_s(pid: int) -> tuple[float, float]:
+    """Processor time that a process's first thread has used, and all of its threads."""
+    stats = (f"/proc/{pid}/task/{pid}/stat", f"/proc/{pid}/stat")
+    fields = [Path(stat).read_text().rsplit(")", 1)[1].split() for stat in stats]
+    thread_s, all_s = ((int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK") for f in fields)
+    return thread_s, all_s
+
+
+def simulated(
+    laboratory: Laboratory, profile: Profile, sites: int, rate_hz: float, samples: int
+) -> list[object]:
+    """A row: as many sites in virtual time, each with a phase and clocks of its own."""
+    clouds = [n for n in laboratory.bundle.topology.nodes if n.startswith("cloud")]
+    starts_s = np.random.default_rng(sites).uniform(0, ARRIVE_S, sites)
+    first = round(2 * ARRIVE_S * rate_hz)
+    found = simulate_fleet(
+        {
+            f"site{number}": SimulatedSite(
+                laboratory=laboratory,
+                starts_s=float(starts_s[number]),
+                schedule=Schedule(
+                    topology=laboratory.bundle.topology.name,
+                    samples=first + samples,
+                    rate_hz=rate_hz,
+                    seed=number,
+                    shifted_clocks=True,
+                    profile=profile,
+                ),
+            )
+            for number in range(sites)
+        },
+        clouds,
+    )
+    if found.broken is not None:
+        raise found.broken
+    results = list(found.results.values())
+    answers = [a for result in results for a in result.answers if a.sample >= first]
+
+    def latency(place: int, quantile: int) -> str:
+        chosen = [1000 * a.latency_s for a in answers if a.exit == place]
+        return f"{float(np.percentile(chosen, quantile)):.2f}"
+
+    seconds = sum(
+        result.begun_s + result.virtual_s - start_s
+        for result, start_s in zip(results, starts_s, strict=True)
+    )
+    counts = [
+        each
+        for result in results
+        for each in link_counts(result.collector.accounts)
+        if not set(clouds).isdisjoint(each.link)
+    ]
+    return [
+        *("simulated", sites, len(clouds), rate_hz, len(answers), sum(a.degraded for a in answers)),
+        *(latency(place, q) for place in (0, 1) for q in (50, 99)),
+        f"{max(found.busy_s.values()) / found.virtual_s:.3f}",
+        "",
+        f"{sum(each.messages for each in counts) / seconds:.0f}",
+        f"{sum(each.zmtp for each in counts) / seconds:.0f}",
+    ]
+
+
+def on_paper(rows: Sequence[Sequence[object]]) -> list[list[object]]:
+    """What 1,000 sites and a million devices need, by the simulated rows of one replica: as many
+    sites a process as leave its answers as they are (p99 of the cloud's exit within twice that of
+    the fewest sites, at most MOST of a core)."""
+    found = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    one = [row for row in found if row["how"] == "simulated" and row["replicas"] == 1]
+    if not one:
+        return []
+    good_ms = 2 * float(str(one[0]["cloud_p99_ms"]))
+    fit = [
+        row
+        for row in one
+        if float(str(row["cloud_p99_ms"])) <= good_ms and float(str(row["thread"])) <= MOST
+    ]
+    best = max(fit, key=lambda row: int(str(row["sites"])))
+    sites = int(str(best["sites"]))
+    cores = float(str(best["thread"])) / sites
+    return [
+        [
+            *(devices, wanted, sites, -(-wanted // sites), f"{wanted * cores:.0f}"),
+            *(best["cloud_p99_ms"], wanted * int(str(best["messages_site_s"]))),
+            f"{wanted * int(str(best['bytes_site_s'])) / 1e6:.0f}",
+        ]
+        for devices in (6_000, 1_000_000)
+        for wanted in [-(-devices // DEVICES)]
+    ]
+
+
+def main() -> None:
+    """Every number of sites, printed and written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--launched", type=int, nargs="*", default=[1, 4, 8, 16])
+    parser.add_argument("--simulated", type=int, nargs="*", default=[1, 4, 8, 16, 25, 50, 75, 100])
+    parser.add_argument("--replicated", type=int, nargs="*", default=[16, 50])
+    parser.add_argument("--rates", type=float, nargs="+", default=[10.0])
+    parser.add_argument("--samples", type=int, default=20, help="a simulated site")
+    parser.add_argument("--name", default="fleets", help="of the CSV")
+    add_places(parser, smoke="one launched site, two simulated")
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.launched, arguments.simulated, arguments.replicated = [1], [1, 2], [1]
+    torch.set_num_threads(1)
+    rows: list[list[object]] = []
+
+    def add(row: list[object]) -> None:
+        rows.append(row)
+        print(" ".join(f"{value!s:>15}" for value in row), flush=True)
+
+    print(" ".join(f"{name:>15}" for name in COLUMNS))
+    with TemporaryDirectory() as folder:
+        topology = site_topology("site")
+        views = random_views(topology, math.ceil(SHORT_S * max(arguments.rates)))
+        _, bundle = random_network(topology, views, Path(folder) / "one")
+        for rate_hz in arguments.rates:
+            for sites in arguments.launched:
+                add(launched(bundle, views, sites, rate_hz))
+        profile = measured(bundle).model_copy(update={"cores": None})
+        replicated = place_bundle(
+            bundle.folder, site_topology("site", replicas=2), Path(folder) / "two"
+        )
+        for placed, many in ((bundle, arguments.simulated), (replicated, arguments.replicated)):
+            laboratory = Laboratory(placed, views.views, profile)
+            for rate_hz in arguments.rates:
+                for sites in many:
+                    add(simulated(laboratory, profile, sites, rate_hz, arguments.samples))
+    results = results_folder(arguments)
+    write_measured(results / f"{arguments.name}.csv", COLUMNS, rows)
+    paper = on_paper(rows)
+    for row in (ON_PAPER, *paper):
+        print(" ".join(f"{value!s:>15}" for value in row))
+    write_measured(results / f"{arguments.name}-on-paper.csv", ON_PAPER, paper)
+
+
+if __name__ == "__main__":
+    command(main)
