@@ -134,7 +134,7 @@ OWNERS = {
     "yaml": ("yamlfile.py",),
     "click": ("cli/",),
     "subprocess": ("run/", "study/on_slurm.py", *BENCH),
-    "signal": ("run/", "study/local.py", "training/parallel.py"),
+    "signal": ("run/", "study/local.py", "study/on_ray.py", "training/parallel.py"),
     "matplotlib": ("report/",),
     "av": ("live/sources/video.py",),
     "paho": ("live/mqtt.py",),

@@ -23,6 +23,7 @@ def elsewhere() -> Topology:
     for name, node in document["nodes"].items():
         node["endpoint"] = node["endpoint"].replace("127.0.0.1", "10.0.0.1")
         node["host"] = name
+        node["pack"] = True
     link = {"from": "cam0", "to": "cloud", "latency_ms": 3}
     return Topology.model_validate(document | {"links": [link], "security": {"curve": True}})
 
