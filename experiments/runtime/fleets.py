@@ -70,10 +70,13 @@ ARRIVE_S, WARM = 1.0, 2
 after that does not count, so that latencies are those of sites that all run."""
 
 
-def site_topology(name: str, place: int = 0, *, pack: bool = False, replicas: int = 1) -> Topology:
-    """Six cameras and a gateway on one host, the cloud on another. place: of its ports."""
+def site_topology(
+    name: str, place: int = 0, *, pack: bool = False, replicas: int = 1, beat_ms: float = 100
+) -> Topology:
+    """Six cameras and a gateway on one host, the cloud on another. place: of its ports. beat_ms:
+    time between two heartbeats."""
     document = read_topology("six-cameras").model_dump(mode="json")
-    document["name"] = name
+    document |= {"name": name, "heartbeat": {"interval_ms": beat_ms, "patience": 3}}
     ports = count(FIRST_PORT + place * PORTS)
     document["collector"] |= {"host": "site", "endpoint": f"tcp://127.0.0.1:{next(ports)}"}
     for node in document["nodes"].values():
@@ -314,6 +317,7 @@ def main() -> None:
     parser.add_argument("--simulated", type=int, nargs="*", default=[1, 4, 8, 16, 25, 50, 75, 100])
     parser.add_argument("--replicated", type=int, nargs="*", default=[16, 50])
     parser.add_argument("--rates", type=float, nargs="+", default=[10.0])
+    parser.add_argument("--beat-ms", type=float, default=100, help="of simulated heartbeats")
     parser.add_argument("--samples", type=int, default=20, help="a simulated site")
     parser.add_argument("--name", default="fleets", help="of the CSV")
     parser.add_argument("--thousand", type=int, nargs="*", default=[20, 14, 10])
@@ -331,7 +335,7 @@ def main() -> None:
 
     print(" ".join(f"{name:>15}" for name in COLUMNS))
     with TemporaryDirectory() as folder:
-        topology = site_topology("site")
+        topology = site_topology("site", beat_ms=arguments.beat_ms)
         views = random_views(topology, math.ceil(SHORT_S * max(arguments.rates)))
         _, bundle = random_network(topology, views, Path(folder) / "one")
         for rate_hz in arguments.rates:
@@ -339,7 +343,9 @@ def main() -> None:
                 add(launched(bundle, views, sites, rate_hz))
         profile = measured(bundle).model_copy(update={"cores": None})
         replicated = place_bundle(
-            bundle.folder, site_topology("site", replicas=2), Path(folder) / "two"
+            bundle.folder,
+            site_topology("site", replicas=2, beat_ms=arguments.beat_ms),
+            Path(folder) / "two",
         )
         for placed, many in ((bundle, arguments.simulated), (replicated, arguments.replicated)):
             laboratory = Laboratory(placed, views.views, profile)
