@@ -50,17 +50,7 @@ VARIANTS: dict[str, tuple[int, bool]] = {
 }
 """Of the largest number of devices: replicas of an edge, packs."""
 COLUMNS = (
-    *(
-        "devices",
-        "edges",
-        "edge_replicas",
-        "packs",
-        "processes",
-        "samples",
-        "answered",
-        "equal",
-        "killed",
-    ),
+    *("devices", "edges", "processes", "samples", "answered", "equal", "killed"),
     *("answered_killed", "equal_killed", "payload", "equation", "ready_s"),
     *("local_p50_ms", "local_p99_ms", "cloud_p50_ms", "cloud_p99_ms", "samples_per_s"),
 )
