@@ -10,6 +10,7 @@ Each message says in one line what the thing is, the value got, what was wanted,
     ├── WireError        a message that is refused (counted by `reason`, never fatal)
     ├── TransportError   a socket that cannot be opened
     ├── LaunchError      a node that does not start or stops unasked
+    ├── DeployError      a host of a deployment that cannot be reached, or does not do its step
     └── InterruptError   a signal, Ctrl-C or another, that ended what was running
 """
 
@@ -50,6 +51,10 @@ class TransportError(DdnnError):
 
 class LaunchError(DdnnError):
     """A node did not start, or stopped unasked: names the node and its last line."""
+
+
+class DeployError(DdnnError):
+    """A host of a deployment cannot be reached, or does not do its step: names the host."""
 
 
 class InterruptError(DdnnError):

@@ -73,13 +73,18 @@ LAYERS = {
     "bundle.split": STRUCTURE | {"bundle.manifest", "bundle.load", "report"},
     "bundle.place": STRUCTURE | {"bundle.manifest", "bundle.load", "bundle.split"},
     "bundle.compose": STRUCTURE | {
-        "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "data", "wire",
+        "bundle.manifest", "bundle.load", "bundle.split", "bundle.place", "bundle.samples",
+        "data", "wire",
     },
     "bundle.kubernetes": STRUCTURE | {
         "bundle.compose", "bundle.split", "data", "wire",
     },
     "bundle.helm": STRUCTURE | {
         "bundle.compose", "bundle.kubernetes", "bundle.split", "data", "wire",
+    },
+    "bundle.samples": STRUCTURE | {"data"},
+    "deploy": RUNTIME | {
+        "bundle.samples", "bundle.split", "data", "live.systemd", "run",
     },
     "nodes": RUNTIME | {"data"},
     "live.events": set(),
@@ -117,7 +122,7 @@ LAYERS = {
         "live.service", "simulation", "study",
     },
     "cli": RUNTIME | TRAINING | LIVE | {
-        "bundle.helm", "bundle.kubernetes",
+        "bundle.helm", "bundle.kubernetes", "deploy",
         "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
         "study", "live.page", "live.remote", "live.objects",
@@ -133,8 +138,9 @@ OWNERS = {
     "onnxruntime": ("nodes/engine.py", *BENCH),
     "yaml": ("yamlfile.py",),
     "click": ("cli/",),
-    "subprocess": ("run/", "study/on_slurm.py", *BENCH),
-    "signal": ("run/", "study/local.py", "study/on_ray.py", "training/parallel.py"),
+    "asyncssh": ("deploy/reach.py",),
+    "subprocess": ("run/", "deploy/", "study/on_slurm.py", *BENCH),
+    "signal": ("run/", "deploy/", "study/local.py", "study/on_ray.py", "training/parallel.py"),
     "matplotlib": ("report/",),
     "av": ("live/sources/video.py",),
     "paho": ("live/mqtt.py",),

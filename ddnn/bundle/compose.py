@@ -19,11 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ddnn.addresses import parse_endpoint
 from ddnn.bundle.load import load_bundle
 from ddnn.bundle.place import place_bundle
+from ddnn.bundle.samples import write_card
 from ddnn.bundle.split import new_folder, split_bundle
 from ddnn.data.checks import check_fits
 from ddnn.data.multiview import MultiView
@@ -192,17 +191,7 @@ def _write_samples(folder: Path, topology: Topology, samples: MultiView) -> None
     """Each device gets its own views, the collector everything: it knows the labels."""
     for name, array in zip(topology.devices, samples.views.arrays, strict=True):
         save(folder / name / "views.npy", array)
-    data = folder / COLLECTOR / "data"
-    data.mkdir()
-    arrays = {f"view{v}": array for v, array in enumerate(samples.views.arrays)}
-    np.savez_compressed(data / "samples.npz", y=samples.labels_NV, **arrays)  # type: ignore[arg-type] # no array is named allow_pickle
-    card = {
-        "kind": "npz",
-        "path": "samples.npz",
-        "classes": list(samples.classes),
-        "arrays": dict(zip(samples.view_names, arrays, strict=True)),
-    }
-    (data / "card.yaml").write_text(to_yaml(card), encoding="utf-8")
+    write_card(folder / COLLECTOR / "data", samples)
 
 
 def _write_keys(

@@ -1,4 +1,7 @@
-"""`ddnn deploy compose|kubernetes|helm RUN`: all that others need to run it, a container a node."""
+"""`ddnn deploy compose|kubernetes|helm RUN`: all that others need to run it, a container a node.
+
+`ddnn deploy ssh RUN`, and `start`, `stop`, `upgrade`, `rollback`: on hosts of one's own.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ from ddnn.bundle.kubernetes import kubernetes_folder
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import F, data_options, run_argument
 from ddnn.data.multiview import MultiView
+from ddnn.deploy.parts import RUN
+from ddnn.deploy.record import Deployment, read_record
+from ddnn.deploy.rollout import deploy, on_all, rollback
+from ddnn.deploy.rollout import upgrade as upgrade_all
 from ddnn.wire.zeromq import make_key_pair
 
 _samples = click.option(
@@ -88,6 +95,89 @@ def helm(run: Path, *, out: Path, **chosen: Any) -> None:
         f"{out / 'chart'}: {len(topology.nodes)} nodes and the collector, {len(part)} samples; the "
         "Dockerfile's first lines say how"
     )
+
+
+@command.command()
+@run_argument
+@click.option(
+    "--hosts",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="How each host of the topology is reached.",
+)
+@sample_options
+@_out
+def ssh(run: Path, *, hosts: Path, out: Path, **chosen: Any) -> None:
+    """Copy to each host of RUN's topology its part of the bundle, its keys and its views.
+
+    Nothing is started: `ddnn deploy start OUT`. The collector's host may be missing in the hosts
+    file: it is this machine then, and its part is in OUT.
+    """
+    part = chosen_samples(run, **chosen)
+    found = deploy(run, part, hosts=hosts, out=out, make_pair=make_key_pair)
+    click.echo(f"{', '.join(found.names)}: have version {found.current}, {len(part)} samples")
+    click.echo(f"start the nodes: ddnn deploy start {out}")
+    click.echo(f"then run the samples: {_by_hand(out, found)}")
+
+
+def _by_hand(folder: Path, found: Deployment) -> str:
+    """How a run is started where the collector is."""
+    host = found.hosts.get(found.collector)
+    if host is None:
+        return f"{folder / 'current' / RUN}"
+    login = host.address if host.user is None else f"{host.user}@{host.address}"
+    port = "" if host.port == 22 else f"-p {host.port} "
+    return f"ssh {port}{login} {host.folder}/current/{RUN}"
+
+
+_folder = click.argument("folder", type=click.Path(path_type=Path))
+
+
+@command.command()
+@_folder
+def start(folder: Path) -> None:
+    """Start the nodes on all hosts of FOLDER, also after a reboot; return when they listen."""
+    _all(folder, "start")
+
+
+@command.command()
+@_folder
+def stop(folder: Path) -> None:
+    """Stop the nodes on all hosts of FOLDER."""
+    _all(folder, "stop")
+
+
+def _all(folder: Path, step: str) -> None:
+    on_all(folder, step)
+    found = read_record(folder)
+    done = "run" if step == "start" else "are stopped"
+    click.echo(f"the nodes on {', '.join(found.kept)} {done}, version {found.current}")
+
+
+@command.command()
+@_folder
+@run_argument
+@sample_options
+def upgrade(folder: Path, run: Path, **chosen: Any) -> None:
+    """Bring RUN's bundle to all hosts of FOLDER in place of what is there, or to none.
+
+    Nodes that run are started again with it. A host that cannot be reached, or where it does not
+    come up, leaves all hosts as they were.
+    """
+    part = chosen_samples(run, **chosen)
+    before = read_record(folder).current
+    found = upgrade_all(folder, run, part, make_pair=make_key_pair)
+    click.echo(f"{', '.join(found.names)}: {before} -> {found.current}, {len(part)} samples")
+
+
+@command.command(name="rollback")
+@_folder
+def roll_back(folder: Path) -> None:
+    """Go back to the version before, on all hosts of FOLDER or on none."""
+    before = read_record(folder).current
+    found = rollback(folder)
+    click.echo(f"{', '.join(found.names)}: {before} -> {found.current}")
 
 
 def chosen_samples(

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle, load_bundle
-from ddnn.cli.logs import json_log, log_json_option
+from ddnn.cli.jsonlog import json_log, log_json_option
 from ddnn.cli.options import (
     FiniteRange,
     data_options,
@@ -59,6 +59,12 @@ ready_option = click.option(
 @click.command(name="launch")
 @run_argument
 @data_options
+@click.option(
+    "--views",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="What this --host's devices see in place of data: NAME.npy each, and the digest.",
+)
 @click.option("--samples", type=click.IntRange(min=1), help="Run only the first N samples.")
 @click.option("--rounds", type=click.IntRange(min=1), default=1, help="Run the samples so often.")
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
@@ -89,6 +95,7 @@ def command(
     card: str | None,
     split: str,
     view_map: dict[str, str] | None,
+    views: Path | None,
     samples: int | None,
     plan_name: str | None,
     kills: tuple[str, ...],
@@ -102,6 +109,8 @@ def command(
 
     On a host without the collector: start its nodes and keep them until the collector is done.
     """
+    if views is not None and card is not None:
+        raise click.UsageError("want --data or --views, got both")
     page = parse_page(how)
     log_json = bool(how.pop("log_json"))
     options = Options(**how)
@@ -116,9 +125,12 @@ def command(
             bundle,
             replace(options, plan=plan),
             lambda: samples_of(bundle, card, split, view_map),
+            views,
             log=topology.name if log_json else None,
         )
         return
+    if views is not None:
+        raise ConfigError("--views: of a host without the collector, want --data where it is")
     folder = _report_folder(run, out)
     whole = samples_of(bundle, card, split, view_map)
     part = _first(whole, samples)
@@ -231,15 +243,20 @@ def check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
 
 
 def _serve(
-    bundle: Bundle, options: Options, samples: Callable[[], MultiView], *, log: str | None
+    bundle: Bundle,
+    options: Options,
+    samples: Callable[[], MultiView],
+    views: Path | None,
+    *,
+    log: str | None,
 ) -> None:
     """This host's part, until it is told to stop, or by a signal. log: see _Display."""
     nodes = nodes_of_host(bundle.topology, options.host)
     has_devices = any(name in bundle.topology.devices for name in nodes)
-    part = samples() if has_devices else None
+    part = samples() if has_devices and views is None else None
     said = "interrupted; this host's nodes are stopped"
     with interruptible(said), _Display(0, log) as watcher:
-        serve_host(bundle, part, options, watcher)
+        serve_host(bundle, part, options, watcher, views)
 
 
 def _first(part: MultiView, samples: int | None) -> MultiView:

@@ -1,32 +1,38 @@
-"""What a command says on standard error, as JSON: one object a line, for whoever collects logs."""
+"""`ddnn logs`: what all hosts said, by time."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
-log_json_option = click.option(
-    "--log-json", is_flag=True, help="Say what happens as JSON, one object a line."
+from ddnn.cli.options import json_option
+from ddnn.deploy.status import deployment_logs, local_logs
+
+
+@click.command(name="logs")
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--lines",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="So many of each host.",
 )
+@json_option
+def command(folder: Path | None, *, lines: int, as_json: bool) -> None:
+    """Print what the hosts of the deployment in FOLDER said; without FOLDER, what runs here said.
 
-
-def json_log(command: str, topology: str) -> Callable[[str], None]:
-    """Writes lines with the keys time (UTC), level, command, pid, topology and message."""
-
-    def say(message: str) -> None:
-        entry = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "level": "info",
-            "command": command,
-            "pid": os.getpid(),
-            "topology": topology,
-            "message": message,
-        }
-        print(json.dumps(entry), file=sys.stderr, flush=True)  # noqa: T201  # this is the log
-
-    return say
+    Hosts that cannot be reached are named on standard error, and the exit code is 1 then.
+    """
+    found, missing = (local_logs(lines), []) if folder is None else deployment_logs(folder, lines)
+    for line in found:
+        if as_json:
+            click.echo(json.dumps({"time": line.at, "host": line.host, "message": line.message}))
+        else:
+            click.echo(f"{line.at} {line.host}: {line.message}")
+    for said in missing:
+        click.echo(f"ddnn: {said}", err=True)
+    sys.exit(1 if missing else 0)

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from ddnn.api.live import LiveSystem, devices_of, live_of, serve
+from ddnn.cli.jsonlog import json_log, log_json_option
 from ddnn.cli.launch import bundle_for, check_hosts, ready_option
-from ddnn.cli.logs import json_log, log_json_option
 from ddnn.cli.options import FiniteRange, insecure_option, keys_option, pid_option
 from ddnn.cli.page import page_options, parse_page
 from ddnn.errors import DdnnError

@@ -40,13 +40,17 @@ class LiveHost:
 
     def __enter__(self) -> LiveHost:
         self._open(self._bundle, takes_over=False)
-        self._control = ControlServer(self._act, self._history.say)
+        self._control = ControlServer(self._act, self._history.say, self._about)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._control.close()
         while self._sites:
             self._sites.pop()[1].close()
+
+    def _about(self) -> dict[str, Any]:
+        """Of the newest bundle's nodes."""
+        return self._sites[-1][0].about() if self._sites else {}
 
     def wait(self) -> dict[str, Any]:
         """Turns them until the collector's host has told all to stop, or `stop`. Returns nothing:

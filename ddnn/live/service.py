@@ -83,7 +83,7 @@ class Service:
         try:
             self._system = self._started(self._bundle, self._options, self._stack)
             self._pace = Pace(self._live.sources.sample, time.monotonic())
-            self._control = ControlServer(self._act_by_hand, self._watcher.say)
+            self._control = ControlServer(self._act_by_hand, self._watcher.say, self._about)
         except BaseException:
             self._stack.close()
             raise
@@ -174,6 +174,10 @@ class Service:
             system.spare("orders by hand", self._control.poll)
         self._tell_accuracy()
         self._tell_systemd()
+
+    def _about(self) -> dict[str, Any]:
+        """Of the system that runs now: a swap puts another in its place."""
+        return self._system.about()
 
     def _take_orders(self) -> None:
         while not self._orders.empty():

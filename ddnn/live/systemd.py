@@ -17,6 +17,9 @@ READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
 WATCHDOG_S = 30
 """After so long without a sign of the loop, systemd starts the system again."""
 
+HOST = "Type=exec\nSuccessExitStatus=143\n"
+"""Of a host's nodes: 143 is how a launch ends that is told to by SIGTERM."""
+
 
 def notify(state: str) -> None:
     """Tells systemd, if it started this process."""
@@ -32,30 +35,44 @@ def notify(state: str) -> None:
 
 def unit(arguments: Sequence[str], *, folder: Path, run: Path) -> str:
     """The unit file of `ddnn serve` with these arguments, started in this folder."""
-    command = " ".join(map(_word, (sys.executable, "-m", "ddnn", "serve", *arguments)))
-    name, place = _escaped(run.name), _escaped(str(folder))
-    return f"""\
-[Unit]
-Description=ddnn: live verdicts of {name}
-After=network-online.target
-Wants=network-online.target
-
-[Service]
+    special = f"""\
 Type=notify
 NotifyAccess=main
-ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
-WorkingDirectory={place}
+WorkingDirectory={_escaped(str(folder))}
 # passwords of cameras, NAME=VALUE lines, of mode 0600:
-EnvironmentFile=-/etc/ddnn/{name}.env
-Restart=always
-RestartSec=2
+EnvironmentFile=-/etc/ddnn/{_escaped(run.name)}.env
 WatchdogSec={WATCHDOG_S}
+"""
+    command = (sys.executable, "-m", "ddnn", "serve", *arguments)
+    return _unit(f"live verdicts of {run.name}", command, special, target="multi-user.target")
+
+
+def host_unit(folder: Path, *, is_user: bool) -> str:
+    """The unit file of what a deployment runs on a host. is_user: it is a user's own."""
+    command = ("/bin/sh", str(folder / "current" / "run"), "--log-json")
+    target = "default.target" if is_user else "multi-user.target"
+    return _unit(f"the nodes in {folder}", command, HOST, target=target)
+
+
+def _unit(what: str, command: Sequence[str], special: str, *, target: str) -> str:
+    """special: further lines of the service."""
+    return f"""\
+[Unit]
+Description=ddnn: {_escaped(what)}
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={" ".join(map(_word, command))}
+{special}Restart=always
+RestartSec=2
 KillMode=mixed
 TimeoutStopSec=60
 
 [Install]
-WantedBy=multi-user.target
+WantedBy={target}
 """
 
 

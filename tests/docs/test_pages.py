@@ -13,6 +13,7 @@ import pytest
 import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
 from ddnn.data.card import CardFile
+from ddnn.deploy.hostsfile import Hosts
 from ddnn.run.failures.plan import FailurePlan
 from ddnn.study.searchfile import SearchFile
 from ddnn.study.studyfile import StudyFile
@@ -117,6 +118,7 @@ def test_every_file_that_a_page_shows_can_be_read(path):
         model = CardFile if content.startswith("kind:") else model
         model = StudyFile if "\ntopologies:" in content else model
         model = SearchFile if "\nspace:" in content else model
+        model = Hosts if content.startswith("hosts:") else model
         parse_yaml(content, model, source=path.name)
 
 

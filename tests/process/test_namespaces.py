@@ -2,11 +2,7 @@
 that the test makes and takes away; needs root and iproute2."""
 
 import csv
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import numpy as np
 import pytest
 from builders import star
 from networks import Trainer
+from spaces import NEEDED, Net, built
 from waiting import node_processes, wait_until
 
 from ddnn.bundle.split import split_bundle
@@ -23,12 +20,7 @@ from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.keys import write_keys
 from ddnn.wire.zeromq import make_key_pair
 
-pytestmark = [
-    pytest.mark.study,
-    pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's"),
-    pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2's `ip`"),
-    pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="needs root"),
-]
+pytestmark = [pytest.mark.study, *NEEDED]
 
 ADDRESSES = {"north": "10.77.0.1", "south": "10.77.0.2", "site": "10.77.0.3", "cloud": "10.77.0.4"}
 HOSTS = {"cam0": "north", "cam1": "south", "gateway": "site", "edge0": "site", "cloud": "cloud"}
@@ -61,75 +53,9 @@ else:
 """
 
 
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
-
-
-class Net:
-    """A switch and a namespace a host, each with one address."""
-
-    def __init__(self) -> None:
-        self._prefix = f"ddnn{os.getpid()}"
-        self._made: list[str] = []
-        self._running: list[subprocess.Popen] = []
-
-    def name(self, host: str) -> str:
-        return f"{self._prefix}-{host}"
-
-    def build(self) -> None:
-        switch = self._add("switch")
-        ip("-n", switch, "link", "add", "bridge", "type", "bridge")
-        ip("-n", switch, "link", "set", "bridge", "up")
-        for host, address in ADDRESSES.items():
-            own = self._add(host)
-            ip("link", "add", host, "netns", switch, "type", "veth", "peer", "eth0", "netns", own)
-            ip("-n", switch, "link", "set", host, "master", "bridge", "up")
-            ip("-n", own, "address", "add", f"{address}/24", "dev", "eth0")
-            ip("-n", own, "link", "set", "eth0", "up")
-
-    def _add(self, host: str) -> str:
-        ip("netns", "add", self.name(host))
-        self._made.append(self.name(host))
-        ip("-n", self.name(host), "link", "set", "lo", "up")
-        return self.name(host)
-
-    def cut(self, host: str) -> None:
-        ip("-n", self.name(host), "link", "set", "eth0", "down")
-
-    def heal(self, host: str) -> None:
-        ip("-n", self.name(host), "link", "set", "eth0", "up")
-
-    def run(self, host: str, log: Path, *arguments: str) -> subprocess.Popen:
-        command = ["ip", "netns", "exec", self.name(host), sys.executable, *arguments]
-        with log.open("wb") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-        self._running.append(process)
-        return process
-
-    def remove(self) -> None:
-        for process in self._running:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        for process in self._running:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for name in reversed(self._made):
-            ip("netns", "del", name)
-
-
 @pytest.fixture
 def net() -> Iterator[Net]:
-    found = Net()
-    try:
-        found.build()
-    except subprocess.CalledProcessError as error:
-        found.remove()
-        pytest.skip(f"no network namespaces here: {error.stderr.strip()}")
-    yield found
-    found.remove()
+    yield from built(ADDRESSES)
 
 
 def four_hosts() -> Topology:

@@ -1,6 +1,7 @@
 """The way into a running launch from another terminal: a socket in the user's own folder.
 
-One line of JSON each way: the fields of a plan's failure, and {"error": ...} or {"sample": ...}.
+One line of JSON each way: the fields of a plan's failure, and {"error": ...} or {"sample": ...};
+or {"about": true}, and {"about": ...}, what the launch says of itself.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from typing import Any
 from ddnn.errors import ConfigError, DdnnError, LaunchError
 
 MAX_LINE_BYTES = 4096
+MAX_ANSWER_BYTES = 1 << 20
+CONTROL = "ddnn"
+"""Name of the control folder in $XDG_RUNTIME_DIR."""
 TIMEOUT_S = 30.0
 """How long a launch may take to answer: it may be waiting for a node that comes back."""
 SUFFIX = ".sock"
@@ -43,7 +47,7 @@ def control_folder() -> Path:
     Raises LaunchError if it cannot be made, is a link, or belongs to somebody else.
     """
     base = os.environ.get("XDG_RUNTIME_DIR")
-    path = Path(base) / "ddnn" if base else Path(tempfile.gettempdir()) / f"ddnn-{os.getuid()}"
+    path = Path(base) / CONTROL if base else Path(tempfile.gettempdir()) / f"ddnn-{os.getuid()}"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()
@@ -82,8 +86,11 @@ class _Visitor:
 class ControlServer:
     """The launcher's end. `poll` never waits; a launch that cannot have it takes no orders."""
 
-    def __init__(self, act: Act, say: Callable[[str], None]) -> None:
-        self._act = act
+    def __init__(
+        self, act: Act, say: Callable[[str], None], about: Callable[[], dict[str, Any]] = dict
+    ) -> None:
+        """about: what the launch says of itself."""
+        self._act, self._about = act, about
         self._socket: socket.socket | None = None
         self._visitors: list[_Visitor] = []
         try:
@@ -125,6 +132,8 @@ class ControlServer:
         except (ValueError, TypeError, RecursionError):
             return _line({"error": "not a request"})
         try:
+            if asked == {"about": True}:
+                return _line({"about": self._about()})
             return _line({"sample": self._act(asked)})
         except (DdnnError, OSError) as error:
             return _line({"error": str(error)})
@@ -183,21 +192,56 @@ def request(
     """
     with _connect(pid) as connection:
         connection.settimeout(timeout_s)
-        try:
-            connection.sendall(json.dumps(failure).encode() + b"\n")
-            answer = json.loads(_read_line(connection))
-        except (OSError, ValueError) as error:
-            raise LaunchError("the launch gave no answer, it may just have ended") from error
+        sample = _exchange(connection, failure)["sample"]
+    return None if sample is None else int(sample)
+
+
+def about_launches(folder: Path | None = None) -> list[dict[str, Any]]:
+    """What each running launch says of itself; folder: of control sockets, default this user's.
+
+    Those that end meanwhile are left out.
+    """
+    found = []
+    with _connections(control_folder() if folder is None else folder) as by_pid:
+        for connection in [each for several in by_pid.values() for each in several]:
+            with contextlib.suppress(LaunchError):
+                found.append(dict(_exchange(connection, {"about": True})["about"]))
+    return [about for about in found if about]
+
+
+def _exchange(connection: socket.socket, asked: dict[str, Any]) -> dict[str, Any]:
+    """The launch's answer. Raises LaunchError where it gives none or refuses."""
+    try:
+        connection.sendall(json.dumps(asked).encode() + b"\n")
+        answer = dict(json.loads(_read_line(connection)))
+    except (OSError, ValueError) as error:
+        raise LaunchError("the launch gave no answer, it may just have ended") from error
     if "error" in answer:
         raise LaunchError(str(answer["error"]))
-    sample = answer["sample"]
-    return None if sample is None else int(sample)
+    return answer
 
 
 @contextlib.contextmanager
 def _connect(pid: int | None) -> Iterator[socket.socket]:
+    with _connections(control_folder()) as found:
+        pids = ", ".join(map(str, found))
+        if not found:
+            raise LaunchError("no launch of yours is running here, want one: ddnn launch RUN")
+        if pid is not None and pid not in found:
+            raise ConfigError(f"--pid: no launch with process id {pid} (running: {pids})")
+        if pid is None and len(found) > 1:
+            raise LaunchError(f"several launches are running, choose with --pid: {pids}")
+        chosen = found[pid if pid is not None else next(iter(found))]
+        if len(chosen) > 1:
+            raise LaunchError(f"{len(chosen)} launches have process id {pids}, want one here")
+        yield chosen[0]
+
+
+@contextlib.contextmanager
+def _connections(folder: Path) -> Iterator[dict[int, list[socket.socket]]]:
+    """To every launch that can be found in the folder, by process id."""
     found: dict[int, list[socket.socket]] = {}
-    for path in sorted(control_folder().glob(f"*{SUFFIX}")):
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
         number = path.name.partition("-")[0]
         if not (number.isascii() and number.isdecimal() and _is_socket(path)):
             continue  # not a launch's
@@ -213,17 +257,7 @@ def _connect(pid: int | None) -> Iterator[socket.socket]:
             continue
         found.setdefault(int(number), []).append(connection)
     try:
-        pids = ", ".join(map(str, found))
-        if not found:
-            raise LaunchError("no launch of yours is running here, want one: ddnn launch RUN")
-        if pid is not None and pid not in found:
-            raise ConfigError(f"--pid: no launch with process id {pid} (running: {pids})")
-        if pid is None and len(found) > 1:
-            raise LaunchError(f"several launches are running, choose with --pid: {pids}")
-        chosen = found[pid if pid is not None else next(iter(found))]
-        if len(chosen) > 1:
-            raise LaunchError(f"{len(chosen)} launches have process id {pids}, want one here")
-        yield chosen[0]
+        yield found
     finally:
         for connection in [each for several in found.values() for each in several]:
             connection.close()
@@ -239,10 +273,10 @@ def _is_socket(path: Path) -> bool:
 def _read_line(connection: socket.socket) -> bytes:
     """All of it within the connection's timeout."""
     line, deadline_s = b"", time.monotonic() + (connection.gettimeout() or math.inf)
-    while not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+    while not line.endswith(b"\n") and len(line) < MAX_ANSWER_BYTES:
         if time.monotonic() > deadline_s:
             raise TimeoutError("the line took too long")
-        part = connection.recv(MAX_LINE_BYTES)
+        part = connection.recv(1 << 16)
         if not part:
             break
         line += part

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from ddnn.report.tables import failure_line
@@ -18,6 +19,9 @@ MAX_ENTRIES = 20_000
 """The first half and the last half of what happened are kept, what was between them is counted."""
 MAX_NOTES = 100
 """Different things that went wrong in the launcher itself; each is counted."""
+
+MAX_SAID = 500
+"""Lines that `ddnn logs` can be told."""
 
 
 class History:
@@ -32,6 +36,7 @@ class History:
         self._first: list[tuple[dict[str, Any], Order | None]] = []
         self._last: deque[tuple[dict[str, Any], Order | None]] = deque(maxlen=MAX_ENTRIES // 2)
         self._added = 0
+        self._said: deque[tuple[str, str]] = deque(maxlen=MAX_SAID)
         self._notes: dict[tuple[str, str], int] = {}
 
     @property
@@ -44,8 +49,14 @@ class History:
         """What the launch could not do beside running samples, and how often."""
         return [{"what": w, "said": s, "times": times} for (w, s), times in self._notes.items()]
 
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """The newest lines, and when they were said (UTC)."""
+        return list(self._said)
+
     def say(self, line: str) -> None:
         """Tells whoever watches, if anybody can be told."""
+        self._said.append((datetime.now(UTC).isoformat(timespec="milliseconds"), line))
         try:
             self._watcher.say(line)
         except Exception as error:  # noqa: BLE001 - a terminal that is gone ends no run

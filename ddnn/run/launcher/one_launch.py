@@ -23,6 +23,7 @@ from ddnn.run.failures.operator import Operator
 from ddnn.run.failures.orders import NO_ORDER
 from ddnn.run.failures.plan import actions, check_plan, plan_of
 from ddnn.run.hosts import nodes_of_host
+from ddnn.run.launcher.about import about
 from ddnn.run.launcher.control import ControlServer
 from ddnn.run.launcher.history import History
 from ddnn.run.launcher.launch_files import Memory
@@ -249,10 +250,8 @@ class Launch:
 
     def _run_samples(self) -> None:
         """From the first capture to the last answer."""
-        collector, control = (
-            self._collector,
-            ControlServer(self._supervision.act_by_hand, self._history.say),
-        )
+        collector = self._collector
+        control = ControlServer(self._supervision.act_by_hand, self._history.say, self.about)
         begun_s, looked_s = self._begun_s, 0.0
         try:
             while not collector.is_done:
@@ -301,14 +300,18 @@ class Launch:
         state = "silent" if is_silent else found.state
         return {"state": state, "resident_mb": found.resident_mb}
 
+    def about(self) -> dict[str, Any]:
+        """See launcher.about."""
+        states = {name: self._node_event(name)["state"] for name in self._topology.nodes}
+        return about(self._bundle, self._options.host, states, self._history.said)
+
     def _report_so_far(self) -> None:
         """It is what is left of a launch that is killed."""
         if time.monotonic() < self._report_due_s:
             return
         self._report_due_s = time.monotonic() + REPORT_S
         states = {name: self._state(name) for name in self._topology.nodes}
-        duration_s = self._duration_s
-        report = self._report(states, duration_s=duration_s, interrupted="not over yet")
+        report = self._report(states, duration_s=self._duration_s, interrupted="not over yet")
         self._sink.write_report(report)
 
     def _turn(self, timeout_s: float) -> None:
@@ -316,8 +319,7 @@ class Launch:
         due_s = self._collector.due_s(time.monotonic())
         timeout_s = min(timeout_s, max(0.0, due_s - time.monotonic()))
         received = self._mailbox.receive(timeout_s)
-        lost_s = self._awake.look(timeout_s)
-        if lost_s:
+        if lost_s := self._awake.look(timeout_s):
             self._collector.excuse(lost_s)
         for sender, message in received:
             self._collector.handle(sender, message, time.monotonic())
@@ -332,9 +334,8 @@ class Launch:
         if any(action.ends or action.failure.kind == "recover" for action in due):
             self._wait_back()
         self._wait_confirmed({action.failure.at_node for action in due} & set(self._local))
-        self._history.spare(
-            "pause", self._supervision.note_pause
-        )  # it says what silence is planned from here
+        # it says what silence is planned from here
+        self._history.spare("pause", self._supervision.note_pause)
         self._collector.release()
 
     def _wait_back(self) -> None:

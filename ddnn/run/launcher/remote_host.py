@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from ddnn.bundle.load import Bundle
@@ -20,10 +21,12 @@ from ddnn.errors import ConfigError
 from ddnn.run.failures.operator import Operator
 from ddnn.run.failures.plan import failure_by_hand
 from ddnn.run.hosts import nodes_of_host
+from ddnn.run.launcher.about import about
 from ddnn.run.launcher.control import ControlServer
 from ddnn.run.launcher.history import History
 from ddnn.run.launcher.private_folder import Workplace, own_folder
 from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.seen import read_seen
 from ddnn.run.launcher.start import Options, Watcher, start_nodes
 from ddnn.topology import Topology
 
@@ -40,22 +43,33 @@ def serve_host(
     samples: MultiView | None,
     options: Options,
     watcher: Watcher | None = None,
+    views: Path | None = None,
 ) -> dict[str, str]:
     """Runs the nodes of options.host until all were told to stop; returns how each one stood.
 
-    samples: what the host's cameras see; None where it has no device.
-    Raises LaunchError naming a node that does not start.
+    samples: what the host's cameras see; None where it has no device. views: a folder of it, in
+    place of samples (see `seen`).
+    Raises LaunchError naming a node that does not start, ConfigError for a folder that lacks one.
     """
     history = History(watcher or Watcher())
     nodes = nodes_of_host(bundle.topology, options.host)
-    _check(bundle.topology, nodes, samples, options)
+    seen = None if views is None else read_seen(views, bundle.topology, nodes)
+    _check(bundle.topology, nodes, samples, options, has_views=seen is not None)
 
     def start(processes: Processes, nodes: tuple[str, ...], workplace: Workplace) -> None:
-        start_nodes(processes, bundle, nodes, workplace=workplace, samples=samples, options=options)
+        start_nodes(
+            processes,
+            bundle,
+            nodes,
+            workplace=workplace,
+            samples=samples,
+            options=options,
+            seen=seen,
+        )
 
     with ExitStack() as stack:
         site = stack.enter_context(open_site(bundle, options, history, start))
-        control = ControlServer(site.act, history.say)
+        control = ControlServer(site.act, history.say, site.about)
         stack.callback(control.close)
         while not site.is_over:
             history.spare("orders by hand", control.poll)
@@ -90,11 +104,13 @@ def _check(
     nodes: tuple[str, ...],
     samples: MultiView | None,
     options: Options,
+    *,
+    has_views: bool,
 ) -> None:
     if topology.collector.host == options.host:
         raise ConfigError(f"--host {options.host}: has the collector, want `launch` with --join")
     for name in nodes:
-        if name in topology.devices and samples is None:
+        if name in topology.devices and samples is None and not has_views:
             raise ConfigError(f"{name}: a device needs views, want --data CARD")
     if options.plan is not None and options.plan.failures:
         raise ConfigError("--plan: failures are planned where the collector is")
@@ -135,6 +151,12 @@ class Site:
         waits = self._operator.due_s() is not None
         given_up = not waits and time.monotonic() > self._running_s + EMPTY_S
         return told or (given_up and "killed" not in states)
+
+    def about(self) -> dict[str, Any]:
+        """See launcher.about."""
+        states = {name: self._processes.state(name) for name in self._nodes}
+        host = self.bundle.topology.host(self._nodes[0])
+        return about(self.bundle, host, states, self._history.said)
 
     def act(self, request: dict[str, Any]) -> None:
         """A failure asked for on this host; samples are counted elsewhere."""

@@ -27,6 +27,7 @@ from ddnn.run.failures.plan import FailurePlan
 from ddnn.run.launcher.bundle_snapshot import put_bundle
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.seen import Seen
 from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets, socket_path
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.budget import Budget
@@ -188,9 +189,10 @@ def start_nodes(
     samples: MultiView | None,
     options: Options,
     account_s: float | None = None,
+    seen: Seen | None = None,
 ) -> None:
     """Starts the nodes' processes; workplace: where they find the bundle, and devices what their
-    cameras recorded. account_s: see ChildConfig.
+    cameras recorded. account_s: see ChildConfig. seen: what devices see, in place of samples.
 
     Raises, before any starts, TransportError for an address that one cannot have, ConfigError for
     keys that it cannot use, BundleError for a bundle that has just changed.
@@ -206,6 +208,9 @@ def start_nodes(
     snapshot = put_bundle(workplace, bundle, nodes)
     digest = 0 if samples is None else options.data or samples.digest
     views: dict[str, str | None] = dict.fromkeys(nodes)
+    if seen is not None:
+        digest = seen.digest
+        views.update(seen.files)
     if samples is not None:
         views |= {
             n: put_views(workplace, n, topology, samples) for n in topology.devices if n in views

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 
-from ddnn.cli.logs import json_log
+from ddnn.cli.jsonlog import json_log
 
 
 def test_each_line_is_one_object_whatever_is_said(capsys):

@@ -1,0 +1,208 @@
+"""What is done on a host of a deployment, by its own Python: `python -m ddnn.deploy.on_host JSON`.
+
+Over ssh one command is one step. Its argument is an object with `step` and what the step takes;
+its answer, on standard output, is a line of JSON: what the step gives, or {"error": ...}.
+
+    FOLDER/
+      versions/NAME/   what `parts` describes; never changed once it is there
+      current          a link to one of them, replaced in one step
+      control/         sockets of what runs; log, supervisor.pid: see service
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import secrets
+import shutil
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ddnn import __version__
+from ddnn.deploy.service import Keeper, keeper
+from ddnn.errors import DdnnError, DeployError
+from ddnn.run.launcher.control import CONTROL, about_launches
+
+KEPT = 3
+"""Versions that stay on a host, the newest ones and the current one."""
+UP_S = 90.0
+"""How long a host's nodes may take until all of them listen."""
+TRIES = 3
+"""What has ended so often before all of it listened does not come up."""
+LOOK_S = 0.2
+
+
+class Place:
+    """A host's folder of a deployment, and what keeps its nodes running."""
+
+    def __init__(self, folder: Path, service: Keeper) -> None:
+        self.folder = folder
+        self.service = service
+
+    @property
+    def current(self) -> str | None:
+        """Name of the version that starts next; None: there is none yet."""
+        with contextlib.suppress(OSError):
+            return os.path.basename(os.readlink(self.folder / "current"))
+        return None
+
+    def look(self) -> dict[str, Any]:
+        """How everything stands here; changes nothing."""
+        versions = self.folder / "versions"
+        current = self.current
+        about = {} if current is None else _about(versions / current)
+        return {
+            "ddnn": __version__,
+            "python": platform.python_version(),
+            "folder": str(self.folder),
+            "versions": sorted(p.name for p in versions.glob("[!.]*")),
+            "current": current,
+            "bundle_sha256": about.get("bundle_sha256"),
+            "service": self.service.state(),
+            "running": self.running(),
+        }
+
+    def running(self) -> dict[str, Any] | None:
+        """What the running system says of itself; None: nothing runs."""
+        found = about_launches(self.folder / "control" / CONTROL)
+        return found[0] if found else None
+
+    def receive(self, name: str, files: int, content: BinaryIO) -> dict[str, Any]:
+        """Puts a version beside the others; `content`: a tar of it, with so many files.
+
+        Raises DeployError where it ends before.
+        """
+        versions = self.folder / "versions"
+        versions.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = versions / f".{name}.{secrets.token_hex(4)}"
+        try:
+            new.mkdir(mode=0o700)
+            with tarfile.open(fileobj=content, mode="r|") as tar:
+                tar.extractall(new, filter="data")
+            found = sum(path.is_file() for path in new.rglob("*"))
+            if found != files:
+                raise DeployError(f"{name}: {found} of {files} files came")
+            self.drop(name)  # of a try that broke off
+            new.rename(versions / name)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        return {}
+
+    def drop(self, name: str) -> dict[str, Any]:
+        """Takes a version away that was received in vain."""
+        if name != self.current:
+            shutil.rmtree(self.folder / "versions" / name, ignore_errors=True)
+        return {}
+
+    def switch(self, name: str | None, runs: bool = False) -> dict[str, Any]:
+        """Makes a version the current one, and starts it, in place of what runs, where `runs` says
+        so. None: none is.
+
+        Raises DeployError for a version that is not here, or that does not come up.
+        """
+        if name is None:
+            self.service.remove()
+            (self.folder / "current").unlink(missing_ok=True)
+            return {}
+        if not (self.folder / "versions" / name).is_dir():
+            raise DeployError(f"{self.folder}: has no version {name}")
+        self._link(name)
+        self.service.install()
+        if runs:
+            self.service.stop()
+            self.start()
+        return {}
+
+    def _link(self, name: str) -> None:
+        new = self.folder / f".current.{secrets.token_hex(4)}"
+        new.symlink_to(Path("versions") / name)
+        new.replace(self.folder / "current")
+
+    def prune(self) -> dict[str, Any]:
+        """Removes all but the newest versions."""
+        versions = sorted((self.folder / "versions").glob("[!.]*"))
+        for path in versions[:-KEPT]:
+            self.drop(path.name)
+        return {}
+
+    def start(self) -> dict[str, Any]:
+        """Starts the nodes; returns when all of them listen.
+
+        Raises DeployError where there is nothing to start, or it does not come up.
+        """
+        if self.current is None:
+            raise DeployError(f"{self.folder}: nothing is deployed here")
+        self.service.start()
+        end_s = time.monotonic() + UP_S
+        while not self._is_up():
+            if time.monotonic() > end_s or self.service.ends() >= TRIES:
+                said = (self.service.logs(1) or ["it says nothing"])[-1]
+                self.service.stop()
+                raise DeployError(f"does not come up: {_message(said)}")
+            time.sleep(LOOK_S)
+        return {}
+
+    def _is_up(self) -> bool:
+        if not self.service.has_nodes:
+            return True
+        found = self.running()
+        return found is not None and all(n["state"] == "running" for n in found["nodes"].values())
+
+    def stop(self) -> dict[str, Any]:
+        """Stops the nodes; returns when they are gone."""
+        self.service.stop()
+        return {}
+
+    def logs(self, lines: int) -> dict[str, Any]:
+        """The newest lines that the nodes' launcher said, of all its starts."""
+        return {"lines": self.service.logs(lines)}
+
+
+def _message(line: str) -> str:
+    """Of a line of the log, which is JSON unless Python itself wrote it."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(line)["message"])
+    return line
+
+
+def _about(version: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((version / "version.json").read_bytes()))
+    return {}
+
+
+def do(step: dict[str, Any], content: BinaryIO) -> dict[str, Any]:
+    """One step. Raises DdnnError, OSError."""
+    arguments = dict(step)
+    folder = Path(arguments.pop("folder")).expanduser().absolute()
+    service = keeper(arguments.pop("service"), folder, arguments.pop("unit"))
+    place = Place(folder, service)
+    name = arguments.pop("step")
+    if name == "receive":
+        arguments["content"] = content
+    steps: dict[str, Callable[..., dict[str, Any]]] = {
+        "look": place.look, "receive": place.receive, "drop": place.drop, "switch": place.switch,
+        "prune": place.prune, "start": place.start, "stop": place.stop, "logs": place.logs,
+    }  # fmt: skip
+    return steps[name](**arguments)
+
+
+def main() -> None:
+    """Answers one step; the exit code is 0 also where the answer is an error."""
+    try:
+        answer = do(json.loads(sys.argv[1]), sys.stdin.buffer)
+    except DdnnError as error:
+        answer = {"error": str(error)}
+    except (OSError, tarfile.TarError) as error:
+        answer = {"error": f"{getattr(error, 'filename', None) or ''} {error}".strip()}
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What a version of a deployment gives each host: its nodes' part of the bundle, and its own keys.
+
+HOST/
+  run             the command that starts the host's nodes, a shell script
+  version.json    its name, the digest of the bundle, the ddnn that wrote it
+  bundle/         the manifest and the files of the host's nodes
+  keys/           with CURVE: their .key files and public.json; mode 0700 and 0600
+  views/          NAME.npy, what each device sees, and the digest of all samples
+  data/           where the collector is: all samples, as a data card
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ddnn import __version__
+from ddnn.bundle.load import Bundle
+from ddnn.bundle.samples import write_card
+from ddnn.bundle.split import split_bundle
+from ddnn.data.multiview import MultiView
+from ddnn.report.files import write_json
+from ddnn.run.hosts import nodes_of_host
+from ddnn.run.launcher.seen import write_seen
+from ddnn.topology import COLLECTOR, Topology
+from ddnn.wire.keys import PUBLIC, KeyPair, write_keys
+
+RUN, VERSION = "run", "version.json"
+_RUN = """\
+#!/bin/sh
+# Starts what {host} runs of {topology}, until it is told to stop. Arguments are added.
+cd -P "$(dirname "$0")" || exit 1
+umask 077
+export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 XDG_RUNTIME_DIR="$PWD/../../control"
+mkdir -p "$XDG_RUNTIME_DIR"
+exec {python} -m ddnn launch "$PWD/bundle" {options} "$@"
+"""
+
+
+def write_version(
+    folder: Path,
+    bundle: Bundle,
+    samples: MultiView,
+    *,
+    version: str,
+    pythons: Mapping[str, str],
+    make_pair: Callable[[], KeyPair],
+) -> None:
+    """Writes FOLDER/HOST for each host of the topology. pythons: by host, what runs ddnn there.
+    make_pair: makes keys, new ones for each version, where the topology wants them.
+
+    Raises BundleError for a damaged bundle.
+    """
+    topology = bundle.topology
+    with tempfile.TemporaryDirectory(prefix="ddnn-keys-") as temporary:
+        keys = Path(temporary) / "keys"
+        if topology.security.curve:
+            write_keys(keys, (COLLECTOR, *topology.nodes), make_pair)
+        for host in topology.hosts:
+            own = folder / host
+            nodes = nodes_of_host(topology, host)
+            split_bundle(bundle.folder, nodes, own / "bundle")
+            if topology.security.curve:
+                _copy_keys(keys, own / "keys", _keepers(topology, host))
+            if host == topology.collector.host:
+                write_card(own / "data", samples)
+            elif not set(nodes).isdisjoint(topology.devices):
+                write_seen(own / "views", topology, samples, nodes)
+            _write_run(own / RUN, topology, host, pythons[host])
+            about = {"version": version, "bundle_sha256": bundle.sha256, "ddnn": __version__}
+            write_json(own / VERSION, about)
+
+
+def _keepers(topology: Topology, host: str) -> tuple[str, ...]:
+    """Who of this host has a key."""
+    return tuple(n for n in (COLLECTOR, *topology.nodes) if topology.host(n) == host)
+
+
+def _copy_keys(keys: Path, own: Path, names: tuple[str, ...]) -> None:
+    own.mkdir(mode=0o700)
+    for file in (PUBLIC, *(f"{name}.key" for name in names)):
+        shutil.copy(keys / file, own / file)
+
+
+def _write_run(path: Path, topology: Topology, host: str, python: str) -> None:
+    options = ["--host", host]
+    options += ["--keys", "keys"] if topology.security.curve else []
+    if host == topology.collector.host:
+        options += ["--join"] if len(topology.hosts) > 1 else []
+        options += ["--data", "data/card.yaml", "--split", "all", "--out", "../../report"]
+    elif any(topology.host(device) == host for device in topology.devices):
+        options += ["--views", "views"]
+    text = _RUN.format(
+        host=host,
+        topology=topology.name,
+        python=shlex.quote(python),
+        options=shlex.join(options),
+    )
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)

@@ -1,0 +1,142 @@
+"""How a step gets to a host: over ssh, or to this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ddnn.deploy.hostsfile import Host
+from ddnn.errors import ConfigError, DeployError
+
+if TYPE_CHECKING:
+    import asyncssh
+
+CONNECT_S = 10.0
+MODULE = "ddnn.deploy.on_host"
+MAX_SAID = 300
+"""Letters of what a host said, in an error."""
+
+
+class Reach(Protocol):
+    """A host of a deployment."""
+
+    name: str
+
+    async def ask(self, step: str, content: Path | None = None, **arguments: Any) -> dict[str, Any]:
+        """Does a step there (see `on_host`); content: a file for its standard input.
+
+        Raises DeployError, one line that names the host.
+        """
+
+
+class Here:
+    """This machine, as the collector's host: its versions are in a folder here."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self._place = {"folder": str(folder), "service": "none", "unit": ""}
+
+    async def ask(self, step: str, content: Path | None = None, **arguments: Any) -> dict[str, Any]:
+        """In a process of its own, as on other hosts."""
+        asked = json.dumps(self._place | {"step": step} | arguments)
+        with (content or Path("/dev/null")).open("rb") as source:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", MODULE, asked),
+                stdin=source,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            said, errors = await process.communicate()
+        return _answer(self.name, said, errors)
+
+
+class OverSsh:
+    """A host whose sshd has let us in."""
+
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        connection: asyncssh.SSHClientConnection,
+        *,
+        unit: str,
+        has_collector: bool,
+    ) -> None:
+        """unit: of systemd. has_collector: nothing is kept running there."""
+        self.name, self._python, self._connection = name, host.python, connection
+        service = "none" if has_collector else host.service
+        self._place = {"folder": host.folder, "service": service, "unit": unit}
+
+    async def ask(self, step: str, content: Path | None = None, **arguments: Any) -> dict[str, Any]:
+        """One command over the connection."""
+        import asyncssh  # noqa: PLC0415  # of the extra
+
+        asked = json.dumps(self._place | {"step": step} | arguments)
+        command = shlex.join([self._python, "-m", MODULE, asked])
+        try:
+            source = asyncssh.DEVNULL if content is None else str(content)
+            done = await self._connection.run(command, stdin=source, encoding=None)
+        except (OSError, asyncssh.Error) as error:
+            raise DeployError(f"host {self.name}: the connection broke, {error}") from error
+        said, errors = (_bytes(each) for each in (done.stdout, done.stderr))
+        if b"No module named" in errors:
+            raise DeployError(
+                f"host {self.name}: {self._python} has no ddnn of this version, want it there "
+                "(`pip install ddnn`), or `python:` in the hosts file"
+            )
+        return _answer(self.name, said, errors)
+
+
+def _bytes(output: bytes | str | None) -> bytes:
+    return output.encode() if isinstance(output, str) else output or b""
+
+
+def _answer(name: str, said: bytes, errors: bytes) -> dict[str, Any]:
+    """What the host answered. Raises DeployError where it refused, or broke."""
+    try:
+        answer = dict(json.loads(said))
+    except (ValueError, TypeError):
+        lines = (errors or said).decode(errors="replace").strip().splitlines()
+        last = lines[-1][:MAX_SAID] if lines else "nothing was said"
+        raise DeployError(f"host {name}: {last}") from None
+    if "error" in answer:
+        raise DeployError(f"host {name}: {str(answer['error'])[:MAX_SAID]}")
+    return answer
+
+
+async def connect(name: str, host: Host) -> asyncssh.SSHClientConnection:
+    """Raises DeployError, one line that names the host, where it lets us not in, or has another
+    key than the known one; ConfigError without asyncssh."""
+    try:
+        import asyncssh  # noqa: PLC0415  # of the extra
+    except ImportError as error:
+        raise ConfigError(
+            "deploy ssh: asyncssh is missing, want pip install 'ddnn[ssh]'"
+        ) from error
+    place = f"host {name} ({host.address}:{host.port})"
+    remedy = f"compare its key there and add it (ssh-keyscan -p {host.port} {host.address})"
+    if not Path(host.known_hosts).is_file():
+        raise DeployError(f"{place}: its key is not known, no {host.known_hosts}; {remedy}")
+    options: dict[str, Any] = {"known_hosts": host.known_hosts}
+    if host.user is not None:
+        options["username"] = host.user
+    if host.key is not None:
+        options["client_keys"] = [host.key]
+    try:
+        connecting = asyncssh.connect(
+            host.address, host.port, connect_timeout=CONNECT_S, keepalive_interval=10, **options
+        )
+        return await asyncio.wait_for(connecting, 2 * CONNECT_S)
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise DeployError(f"{place}: {error.reason} by {host.known_hosts}; {remedy}") from error
+    except asyncssh.PermissionDenied as error:
+        raise DeployError(f"{place}: lets {host.user or 'you'} not in, {error.reason}") from error
+    except TimeoutError as error:
+        raise DeployError(f"{place}: no answer") from error
+    except (OSError, ValueError, asyncssh.Error) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DeployError(f"{place}: cannot be reached, {said}") from error

@@ -1,0 +1,78 @@
+"""What is known of a deployment on the machine that deploys: FOLDER/deployment.json."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import Field
+
+from ddnn.blocks import Model
+from ddnn.deploy.hostsfile import Host
+from ddnn.errors import ConfigError
+from ddnn.report.files import write_json
+from ddnn.yamlfile import read_json
+
+FILE = "deployment.json"
+
+
+class Version(Model):
+    """One version that all hosts have, or had."""
+
+    name: str
+    bundle_sha256: str
+    samples: int
+    written: str
+
+
+class Deployment(Model):
+    """Hosts and versions, the oldest first; `current` is what all hosts start."""
+
+    topology: str
+    collector: str = Field(description="the host where the collector is")
+    hosts: dict[str, Host]
+    versions: tuple[Version, ...] = Field((), strict=False)
+    current: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all hosts, the collector's first."""
+        return tuple(dict.fromkeys((self.collector, *self.hosts)))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Hosts whose nodes are kept running: all but the collector's."""
+        return tuple(name for name in self.hosts if name != self.collector)
+
+    def next_version(self, bundle_sha256: str, samples: int) -> Version:
+        """After all that there were."""
+        number = int(self.versions[-1].name.partition("-")[0]) + 1 if self.versions else 1
+        return Version(
+            name=f"{number:04}-{bundle_sha256[:12]}",
+            bundle_sha256=bundle_sha256,
+            samples=samples,
+            written=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def before_current(self) -> str:
+        """The version before the current one. Raises ConfigError where there is none."""
+        names = [version.name for version in self.versions]
+        place = names.index(self.current) if self.current in names else 0
+        if place == 0:
+            raise ConfigError(f"{self.topology}: no version before {self.current}, want an upgrade")
+        return names[place - 1]
+
+
+def read_record(folder: Path) -> Deployment:
+    """Raises ConfigError for a folder that holds no deployment."""
+    try:
+        return read_json(folder / FILE, Deployment)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: {error.strerror or error}, want a folder made by `ddnn deploy ssh`"
+        ) from error
+
+
+def write_record(folder: Path, deployment: Deployment) -> None:
+    """Replaces it in one step. Raises DdnnError where it cannot be written."""
+    write_json(folder / FILE, deployment.model_dump(mode="json"))

@@ -1,0 +1,125 @@
+"""What is done on one host, by the same process as over ssh."""
+
+import io
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from waiting import wait_until
+
+from ddnn.deploy.on_host import KEPT, Place
+from ddnn.deploy.service import Nobody, Supervised, keeper
+from ddnn.errors import DeployError
+from ddnn.live.systemd import host_unit
+
+RUNS = "#!/bin/sh\necho {name} >> ../../said\nexec sleep 1000\n"
+
+
+def tar_of(**files: str) -> io.BytesIO:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(text), 0o755 if name == "run" else 0o600
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    content.seek(0)
+    return content
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path, Nobody())
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Supervised]:
+    for name in ("0001-a", "0002-b"):
+        Place(tmp_path, Nobody()).receive(
+            name, 1, tar_of(run='cd "${0%/*}"\n' + RUNS.format(name=name))
+        )
+    found = Supervised(tmp_path)
+    yield found
+    found.stop()
+
+
+def test_a_version_is_there_whole_or_not_at_all(place):
+    whole = tar_of(run="", key="secret").getvalue()
+    for cut in (700, 1030):
+        with pytest.raises((tarfile.TarError, DeployError)):
+            place.receive("0001-a", 2, io.BytesIO(whole[:cut]))
+        assert list((place.folder / "versions").iterdir()) == []
+    place.receive("0001-a", 2, io.BytesIO(whole))
+    assert (place.folder / "versions/0001-a/key").stat().st_mode & 0o777 == 0o600
+    assert (place.folder / "versions").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_outside_its_version_is_refused(place):
+    with pytest.raises(tarfile.TarError):
+        place.receive("0001-a", 1, tar_of(**{"../../outside": "x"}))
+    assert not (place.folder.parent / "outside").exists()
+
+
+def test_versions_are_switched_and_old_ones_go(place):
+    for number in range(1, 7):
+        place.receive(f"{number:04}-a", 1, tar_of(run=""))
+    place.switch("0001-a")
+    assert place.current == "0001-a"
+    place.prune()
+    kept = {path.name for path in (place.folder / "versions").iterdir()}
+    assert kept == {"0001-a", "0004-a", "0005-a", "0006-a"}
+    assert len(kept) == KEPT + 1
+    with pytest.raises(DeployError, match="no version 0002-a"):
+        place.switch("0002-a")
+    place.drop("0001-a")  # the current one stays
+    assert place.look()["current"] == "0001-a"
+
+
+def test_nothing_can_be_started_where_nothing_is_deployed(place):
+    with pytest.raises(DeployError, match="nothing is deployed here"):
+        place.start()
+
+
+@pytest.mark.process
+def test_what_ends_is_started_again_until_it_is_stopped(supervised, tmp_path):
+    Place(tmp_path, Nobody()).switch("0001-a")
+    said = tmp_path / "said"
+    supervised.start()
+    supervised.start()  # which changes nothing
+    wait_until(lambda: said.exists() and said.read_text() == "0001-a\n")
+    assert supervised.state() == "running"
+    supervisor = int((tmp_path / "supervisor.pid").read_text().split()[0])
+    child = int(Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()[0])
+    Place(tmp_path, Nobody()).switch("0002-b")
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: said.read_text() == "0001-a\n0002-b\n")
+    assert supervised.ends() == 1
+    supervised.stop()
+    assert supervised.state() == "stopped"
+
+
+@pytest.mark.process
+def test_what_never_comes_up_is_stopped_and_says_why(tmp_path):
+    place = Place(tmp_path, Supervised(tmp_path))
+    place.receive("0001-a", 1, tar_of(run='echo \'{"message": "no such port"}\'; exit 1\n'))
+    place.switch("0001-a")
+    with pytest.raises(DeployError, match="does not come up: no such port"):
+        place.start()
+    assert place.service.state() == "stopped"
+
+
+def test_the_unit_starts_the_current_version_again_for_ever():
+    unit = host_unit(Path("/srv/50% of it"), is_user=False)
+    assert 'ExecStart=/bin/sh "/srv/50%% of it/current/run" --log-json' in unit
+    assert "Restart=always" in unit
+    assert "StartLimitIntervalSec=0" in unit
+    assert "WantedBy=multi-user.target" in unit
+    assert "WantedBy=default.target" in host_unit(Path("/srv"), is_user=True)
+
+
+def test_a_host_without_systemd_is_told_what_to_say(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeployError, match="no systemctl here, want `service: process`"):
+        keeper("systemd", tmp_path, "ddnn-x.service").state()

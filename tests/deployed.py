@@ -1,0 +1,166 @@
+"""Hosts with sshd, in network namespaces, and an operator who deploys to them."""
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import patient, star_topology
+from networks import Trained, Trainer
+from spaces import NEEDED, Net
+from waiting import node_processes, wait_until
+
+from ddnn.run.inprocess import run_inprocess
+from ddnn.topology import Topology
+
+SSHD = Path("/usr/sbin/sshd")
+MARKS = [
+    pytest.mark.study,
+    *NEEDED,
+    pytest.mark.skipif(not SSHD.exists(), reason="needs openssh-server"),
+]
+ADDRESSES = {"site": "10.78.0.1", "north": "10.78.0.2", "cloud": "10.78.0.3"}
+HOSTS = {"cam0": "north", "cam1": "site", "gateway": "site", "cloud": "cloud"}
+SAMPLES = 60
+COMMAND_S = 120
+
+
+def topology_of(**ports: int) -> Topology:
+    """One camera where the collector is, another and the cloud each on a host of its own."""
+    document = patient(star_topology(2, security={"curve": True}), seconds=10)
+    document = document.model_dump(mode="json")
+    for number, (name, node) in enumerate(document["nodes"].items()):
+        node["host"], node["restart"] = HOSTS[name], "always"
+        node["endpoint"] = f"tcp://{ADDRESSES[HOSTS[name]]}:{ports.get(name, 6000 + number)}"
+    document["collector"] |= {"endpoint": "tcp://10.78.0.1:5999", "host": "site"}
+    return Topology.model_validate(document)
+
+
+class Fleet:
+    """An operator on `site`, where the collector is, and two hosts with sshd."""
+
+    def __init__(self, net: Net, folder: Path) -> None:
+        self._net, self.folder = net, folder
+        self.out, self.known = folder / "deployed", folder / "known_hosts"
+        self._make_keys()
+        for host in ("north", "cloud"):
+            self._start_sshd(host)
+        self.train = Trainer(folder / "trained")
+        self.first = self.train(topology_of(), SAMPLES)
+        self.hosts = self._write_hosts()
+
+    def _make_keys(self) -> None:
+        for name in ("own", "north", "cloud"):
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name]
+            subprocess.run(command, check=True)
+        lines = []
+        for host in ("north", "cloud"):
+            kind, key, *_ = (self.folder / f"{host}.pub").read_text().split()
+            lines.append(f"{ADDRESSES[host]} {kind} {key}\n")
+        self.known.write_text("".join(lines))
+
+    def _start_sshd(self, host: str) -> None:
+        Path("/run/sshd").mkdir(exist_ok=True)
+        log = self.folder / f"sshd-{host}.log"
+        config = self._write_sshd_config(host)
+        self._net.start(host, log, str(SSHD), "-D", "-e", "-f", str(config))
+        wait_until(lambda: "Server listening" in log.read_text())
+
+    def _write_sshd_config(self, host: str) -> Path:
+        config = self.folder / f"sshd-{host}.conf"
+        config.write_text(
+            f"ListenAddress {ADDRESSES[host]}:22\nHostKey {self.folder / host}\nPidFile none\n"
+            f"AuthorizedKeysFile {self.folder / 'own.pub'}\nStrictModes no\nUsePAM no\n"
+            "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
+        )
+        return config
+
+    def _write_hosts(self) -> Path:
+        lines = [
+            "all: {user: root, key: own, known_hosts: known_hosts, service: process,",
+            f"      python: {sys.executable}}}",
+            "hosts:",
+        ]
+        for host in ("north", "cloud"):
+            lines.append(f"  {host}: {{address: {ADDRESSES[host]}, folder: {self.place(host)}}}")
+        path = self.folder / "hosts.yaml"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def place(self, host: str) -> Path:
+        """The host's folder of the deployment."""
+        return self.folder / "on" / host
+
+    def card(self, trained: Trained) -> list[str]:
+        """Options that choose the samples."""
+        samples = trained.samples
+        np.savez(self.folder / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
+        classes = ", ".join(samples.classes)
+        card = self.folder / "card.yaml"
+        card.write_text(f"kind: npz\npath: samples.npz\nclasses: [{classes}]\n")
+        return ["--data", str(card), "--split", "all"]
+
+    def ddnn(self, *arguments: object, code: int = 0) -> str:
+        """A command on the operator's host; what it says."""
+        command = [sys.executable, "-m", "ddnn", *map(str, arguments)]
+        return self.run(command, code)
+
+    def run(self, command: list[str], code: int | None = 0) -> str:
+        done = subprocess.run(
+            ["ip", "netns", "exec", self._net.name("site"), *command],
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def deploy(self, code: int = 0) -> str:
+        first = [self.first.bundle.folder, "--hosts", self.hosts, *self.card(self.first)]
+        return self.ddnn("deploy", "ssh", *first, "--out", self.out, code=code)
+
+    def upgrade(self, trained: Trained, code: int = 0) -> str:
+        other = [trained.bundle.folder, *self.card(trained)]
+        return self.ddnn("deploy", "upgrade", self.out, *other, code=code)
+
+    def assert_a_run_answers_as(self, trained: Trained) -> None:
+        """Over all hosts, as in one process, sample by sample."""
+        self.run([str(self.out / "current/run")])
+        with (self.out / "report/verdicts.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        whole = run_inprocess(trained.bundle, trained.samples.views)
+        names = trained.bundle.topology.classes
+        exits = ("local", "cloud")
+        assert [(row["predicted"], row["exit"], row["degraded"]) for row in rows] == [
+            (names[k], exits[e], "0") for k, e in zip(whole.predicted_N, whole.exit_N, strict=True)
+        ]
+        assert set(whole.exit_N) == {0, 1}
+
+    def current(self, host: str) -> str:
+        return os.readlink(self.place(host) / "current")
+
+    def nodes(self, host: str) -> list[str]:
+        """Process ids and command lines of the host's nodes."""
+        return node_processes(self.place(host) / "versions", "pid=,")
+
+    def is_up(self) -> bool:
+        """Whether all hosts' nodes run, as `ddnn status` sees it."""
+        said = self.run([sys.executable, "-m", "ddnn", "status", str(self.out), "--json"], None)
+        return not json.loads(said)["differs"]
+
+    def status(self, code: int = 0) -> dict:
+        return json.loads(self.ddnn("status", self.out, "--json", code=code))
+
+    def close(self) -> None:
+        for host in ("north", "cloud"):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int((self.place(host) / "supervisor.pid").read_text().split()[0])
+                os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not self.nodes("north") and not self.nodes("cloud"))

@@ -1,0 +1,155 @@
+"""A deployment over ssh: Debian's sshd on two hosts with addresses of their own, one of which is
+out of reach at times. All in namespaces that the test makes and takes away; needs root."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployed import ADDRESSES, MARKS, SAMPLES, Fleet, topology_of
+from spaces import Net, built
+from waiting import wait_until
+
+pytest.importorskip("asyncssh", reason="needs asyncssh")
+pytestmark = MARKS
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    yield from built(ADDRESSES)
+
+
+@pytest.fixture
+def fleet(net: Net, tmp_path: Path) -> Iterator[Fleet]:
+    found = Fleet(net, tmp_path)
+    yield found
+    found.close()
+
+
+def test_two_hosts_answer_as_one_process_before_and_after_upgrade_and_rollback(fleet):
+    assert "have version 0001-" in fleet.deploy()
+    keys = {path.name for path in (fleet.place("cloud") / "current/keys").iterdir()}
+    assert keys == {"public.json", "cloud.key"}
+    assert (fleet.place("cloud") / "current/keys/cloud.key").stat().st_mode & 0o777 == 0o600
+    assert not (fleet.place("cloud") / "current/views").exists()
+    assert not list(fleet.place("north").rglob("sections/cloud*"))
+    fleet.ddnn("deploy", "start", fleet.out)
+    status = fleet.status()
+    assert {name: (n["host"], n["state"]) for name, n in status["nodes"].items()} == {
+        "cam0": ("north", "running"), "cloud": ("cloud", "running"),
+    }  # fmt: skip
+    digest = fleet.first.bundle.sha256
+    assert {node["bundle_sha256"] for node in status["nodes"].values()} == {digest}
+    fleet.assert_a_run_answers_as(fleet.first)
+    first = fleet.current("north")
+    said = fleet.ddnn("logs", fleet.out)
+    assert "north: cam0 listens at tcp://10.78.0.2:6000" in said
+    assert "cloud: cloud was told to stop" in said
+
+    second = fleet.train(topology_of(), SAMPLES + 1)
+    assert "-> 0002-" in fleet.upgrade(second)
+    fleet.assert_a_run_answers_as(second)
+
+    fleet.ddnn("deploy", "rollback", fleet.out)
+    assert fleet.current("north") == fleet.current("cloud") == first
+    fleet.assert_a_run_answers_as(fleet.first)
+    assert "no version before" in fleet.ddnn("deploy", "rollback", fleet.out, code=1)
+
+    fleet.ddnn("deploy", "stop", fleet.out)
+    assert fleet.nodes("north") + fleet.nodes("cloud") == []
+
+
+def test_a_host_that_cannot_be_reached_leaves_all_as_it_was(fleet, net):
+    """Named in one line, whatever was wanted of it."""
+    net.cut("cloud")
+    said = fleet.deploy(code=1)
+    assert said.startswith("ddnn: host cloud (10.78.0.3:22): ")
+    assert said.count("\n") == 1
+    assert not fleet.out.exists()
+    assert not fleet.place("north").exists()
+
+    net.heal("cloud")
+    fleet.deploy()
+    before = fleet.current("north")
+    net.cut("cloud")
+    other = fleet.train(topology_of(), SAMPLES + 1)
+    assert fleet.upgrade(other, code=1).startswith("ddnn: host cloud (10.78.0.3:22): ")
+    assert fleet.current("north") == before
+    assert [path.name for path in (fleet.place("north") / "versions").iterdir()] == [
+        Path(before).name
+    ]
+
+
+def test_a_host_that_differs_is_named_in_one_line(fleet, net):
+    fleet.deploy()
+    assert fleet.status(code=1)["differs"] == [
+        "host north: its nodes are stopped", "host cloud: its nodes are stopped",
+    ]  # fmt: skip
+    fleet.ddnn("deploy", "start", fleet.out)
+    record = fleet.out / "deployment.json"
+    known = json.loads(record.read_text())
+    known["versions"][0]["bundle_sha256"] = "f" * 64
+    record.write_text(json.dumps(known))
+    own = fleet.first.bundle.sha256[:12]
+    net.cut("north")
+    north, cloud = fleet.status(code=1)["differs"]
+    assert north.startswith("host north (10.78.0.2:22): ")
+    assert cloud == f"host cloud: runs bundle {own}, want ffffffffffff"
+    said = fleet.ddnn("logs", fleet.out, code=1)
+    assert "cloud listens at" in said
+    assert "ddnn: host north (10.78.0.2:22): " in said
+
+
+def test_what_is_killed_on_a_host_comes_back_there(fleet):
+    fleet.deploy()
+    fleet.ddnn("deploy", "start", fleet.out)
+    before = fleet.nodes("cloud")
+    log = fleet.place("cloud") / "log"
+    os.kill(int(before[0].split()[0]), signal.SIGKILL)  # the node
+    wait_until(lambda: fleet.nodes("cloud") and fleet.nodes("cloud") != before)
+    assert "cloud is started again" in log.read_text()
+
+    launcher = json.loads(log.read_text().splitlines()[-1])["pid"]
+    os.kill(launcher, signal.SIGKILL)  # what starts it again
+    wait_until(lambda: log.read_text().count("cloud listens at") == 2)
+    fleet.assert_a_run_answers_as(fleet.first)
+
+
+def test_a_version_that_does_not_come_up_on_one_host_is_left_on_all(fleet, net):
+    """The other host has it already, and goes back."""
+    fleet.deploy()
+    fleet.ddnn("deploy", "start", fleet.out)
+    before = fleet.current("north")
+    taken = "import socket; s = socket.create_server(('10.78.0.3', 7000)); print(1, flush=True); "
+    log = fleet.folder / "taken.log"
+    net.run("cloud", log, "-c", taken + "[s.accept() for _ in iter(int, 1)]")
+    wait_until(log.read_text)
+    said = fleet.upgrade(fleet.train(topology_of(cloud=7000), SAMPLES), code=1)
+    assert "host cloud: does not come up: " in said
+    assert "port 7000 is in use" in said
+    assert said.endswith("; nothing is changed\n")
+    assert fleet.current("north") == fleet.current("cloud") == before
+    fleet.assert_a_run_answers_as(fleet.first)
+
+
+def test_a_host_with_another_key_than_the_known_one_gets_nothing(fleet):
+    lines = fleet.known.read_text().splitlines()
+    fleet.known.write_text("\n".join([lines[0], lines[0].replace("10.78.0.2", "10.78.0.3")]) + "\n")
+    said = fleet.deploy(code=1)
+    assert said.startswith("ddnn: host cloud (10.78.0.3:22): Host key is not trusted")
+    assert "ssh-keyscan" in said
+    assert not fleet.place("north").exists()
+
+
+def test_a_host_without_ddnn_is_named(fleet):
+    text = fleet.hosts.read_text()
+    bare = fleet.folder / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec {sys._base_executable} -S -E "$@"\n')
+    bare.chmod(0o755)
+    fleet.hosts.write_text(text.replace("cloud: {", f"cloud: {{python: {bare}, "))
+    said = fleet.deploy(code=1)
+    assert f"host cloud: {bare} has no ddnn of this version" in said
+    assert not (fleet.place("north") / "versions").exists()

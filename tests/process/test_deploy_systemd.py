@@ -1,0 +1,148 @@
+"""A deployment to a host whose first process is Debian's systemd, in namespaces of its own."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployed import ADDRESSES, MARKS, SSHD, Fleet
+from spaces import Net, built
+from waiting import wait_until
+
+SYSTEMD = Path("/lib/systemd/systemd")
+pytest.importorskip("asyncssh", reason="needs asyncssh")
+pytestmark = [
+    *MARKS,
+    pytest.mark.skipif(not SYSTEMD.exists(), reason="needs systemd"),
+    pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux's `unshare`"),
+]
+
+BOOT = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs /run
+mount -t proc proc /proc
+mount -t tmpfs tmpfs /etc/systemd/system
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+else
+    mount -t tmpfs tmpfs /sys/fs/cgroup
+    mkdir /sys/fs/cgroup/systemd
+    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+fi
+mkdir /run/sshd
+for unit in systemd-udevd.service systemd-tmpfiles-setup-dev.service \
+    systemd-tmpfiles-setup.service systemd-journal-flush.service systemd-sysctl.service \
+    systemd-modules-load.service \
+    systemd-random-seed.service systemd-machine-id-commit.service systemd-sysusers.service \
+    systemd-update-utmp.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
+    sys-kernel-tracing.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount; do
+    ln -s /dev/null /etc/systemd/system/$unit
+done
+printf '[Unit]\\nRequires=basic.target reach.service\\n' > /etc/systemd/system/host.target
+printf '[Service]\\nExecStart=%s\\nStandardError=append:%s\\n' "$1" "$2" \
+    > /etc/systemd/system/reach.service
+export container=other
+exec /lib/systemd/systemd --system --unit=host.target
+"""
+GROUP = """
+for root in /sys/fs/cgroup /sys/fs/cgroup/systemd; do
+    if [ -f $root/cgroup.procs ]; then
+        mkdir $root/$1 && echo $$ > $root/$1/cgroup.procs
+    fi
+done
+shift
+exec "$@"
+"""
+
+
+class Booted(Fleet):
+    """As Fleet, but `cloud` has systemd, which runs its sshd."""
+
+    def _start_sshd(self, host: str) -> None:
+        if host != "cloud":
+            super()._start_sshd(host)
+            return
+        config = self._write_sshd_config(host)
+        log = self.folder / "sshd-cloud.log"
+        log.touch()
+        self._group = self._net.name(host)
+        with (self.folder / "systemd.log").open("wb") as said:
+            self._machine = subprocess.Popen(self._boot(config, log), stdout=said, stderr=said)
+        wait_until(lambda: "Server listening" in log.read_text(), 60)
+
+    def _boot(self, config: Path, log: Path) -> list[str]:
+        """The command that becomes systemd, which starts sshd."""
+        spaces = ["--pid", "--mount", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child=KILL"]
+        sshd = f"{SSHD} -D -e -f {config}"
+        return [
+            *("nsenter", f"--net=/run/netns/{self._net.name('cloud')}"),
+            *("sh", "-c", GROUP, "sh", self._group),
+            *("unshare", *spaces, "sh", "-c", BOOT, "sh", sshd, str(log)),
+        ]
+
+    def _write_hosts(self) -> Path:
+        path = super()._write_hosts()
+        text = path.read_text()
+        path.write_text(text.replace("cloud: {", "cloud: {service: systemd, "))
+        return path
+
+    def there(self, command: str) -> str:
+        """What a command says on `cloud`; through the same sshd."""
+        key, known = self.folder / "own", self.folder / "known_hosts"
+        options = ["-i", str(key), "-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes"]
+        found = ["ssh", *options, "root@10.78.0.3", f"{command} || true"]
+        return self.run(found).strip()
+
+    def close(self) -> None:
+        self._machine.kill()
+        self._machine.wait()
+        super().close()
+        for root in Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"):
+            wait_until(lambda group=root / self._group: is_gone(group))
+
+
+def is_gone(group: Path) -> bool:
+    """Whether the control group is not there, or could be removed, whose processes were killed."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    return not group.exists()
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    yield from built(ADDRESSES)
+
+
+@pytest.fixture
+def booted(net: Net, tmp_path: Path) -> Iterator[Booted]:
+    found = Booted(net, tmp_path)
+    yield found
+    found.close()
+
+
+def test_a_unit_keeps_the_nodes_of_a_host_until_they_are_told_to_stop(booted):
+    unit = "ddnn-star-cloud.service"
+    booted.deploy()
+    assert booted.there(f"systemctl is-active {unit}") == "inactive"
+    booted.ddnn("deploy", "start", booted.out)
+    assert booted.there(f"systemctl is-active {unit}") == "active"
+    assert booted.there(f"systemctl is-enabled {unit}") == "enabled"  # after a reboot too
+    booted.assert_a_run_answers_as(booted.first)
+
+    wait_until(booted.is_up)
+    booted.there(f"systemctl kill --signal=KILL {unit}")
+    wait_until(lambda: int(booted.there(f"systemctl show --property=NRestarts --value {unit}")) > 1)
+    wait_until(booted.is_up)
+    assert "cloud: cloud listens at tcp://10.78.0.3" in booted.ddnn("logs", booted.out)
+
+    second = booted.train(booted.first.bundle.topology, 61)
+    booted.upgrade(second)
+    booted.assert_a_run_answers_as(second)
+    booted.ddnn("deploy", "stop", booted.out)
+    assert booted.there(f"systemctl is-active {unit}") == "inactive"
+    assert booted.there(f"systemctl is-enabled {unit}") == "disabled"
