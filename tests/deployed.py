@@ -43,24 +43,24 @@ def topology_of(**ports: int) -> Topology:
 
 
 class Fleet:
-    """An operator on `site`, where the collector is, and two hosts with sshd."""
+    """An operator on `site`, where the collector is, and hosts with sshd."""
 
-    def __init__(self, net: Net, folder: Path) -> None:
-        self._net, self.folder = net, folder
+    def __init__(self, net: Net, folder: Path, sshds: tuple[str, ...] = ("north", "cloud")) -> None:
+        self._net, self.folder, self._sshds = net, folder, sshds
         self.out, self.known = folder / "deployed", folder / "known_hosts"
         self._make_keys()
-        for host in ("north", "cloud"):
+        for host in sshds:
             self._start_sshd(host)
         self.train = Trainer(folder / "trained")
         self.first = self.train(topology_of(), SAMPLES)
         self.hosts = self._write_hosts()
 
     def _make_keys(self) -> None:
-        for name in ("own", "north", "cloud"):
+        for name in ("own", *self._sshds):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name]
             subprocess.run(command, check=True)
         lines = []
-        for host in ("north", "cloud"):
+        for host in self._sshds:
             kind, key, *_ = (self.folder / f"{host}.pub").read_text().split()
             lines.append(f"{ADDRESSES[host]} {kind} {key}\n")
         self.known.write_text("".join(lines))
@@ -87,7 +87,7 @@ class Fleet:
             f"      python: {sys.executable}}}",
             "hosts:",
         ]
-        for host in ("north", "cloud"):
+        for host in self._sshds:
             lines.append(f"  {host}: {{address: {ADDRESSES[host]}, folder: {self.place(host)}}}")
         path = self.folder / "hosts.yaml"
         path.write_text("\n".join(lines) + "\n")
@@ -133,7 +133,11 @@ class Fleet:
     def assert_a_run_answers_as(self, trained: Trained) -> None:
         """Over all hosts, as in one process, sample by sample."""
         self.run([str(self.out / "current/run")])
-        with (self.out / "report/verdicts.csv").open() as file:
+        self.assert_answers_as(trained, self.out / "report")
+
+    def assert_answers_as(self, trained: Trained, report: Path) -> None:
+        """The verdicts of a report are those of one process, sample by sample."""
+        with (report / "verdicts.csv").open() as file:
             rows = list(csv.DictReader(file))
         whole = run_inprocess(trained.bundle, trained.samples.views)
         names = trained.bundle.topology.classes
@@ -159,7 +163,7 @@ class Fleet:
         return json.loads(self.ddnn("status", self.out, "--json", code=code))
 
     def close(self) -> None:
-        for host in ("north", "cloud"):
+        for host in self._sshds:
             with contextlib.suppress(OSError, ValueError):
                 pid = int((self.place(host) / "supervisor.pid").read_text().split()[0])
                 os.kill(pid, signal.SIGTERM)

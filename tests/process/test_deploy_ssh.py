@@ -62,6 +62,22 @@ def test_two_hosts_answer_as_one_process_before_and_after_upgrade_and_rollback(f
     assert fleet.nodes("north") + fleet.nodes("cloud") == []
 
 
+def test_the_collectors_host_may_be_another_machine_too(net, tmp_path):
+    """Nothing is kept running there: a run has an end."""
+    fleet = Fleet(net, tmp_path, ("site", "north", "cloud"))
+    try:
+        said = fleet.deploy()
+        assert f"ssh root@10.78.0.1 {fleet.place('site')}/current/run" in said
+        assert list(fleet.out.iterdir()) == [fleet.out / "deployment.json"]
+        fleet.ddnn("deploy", "start", fleet.out)
+        assert fleet.status()["hosts"]["site"]["service"] == "by hand"
+        options = ["-i", str(fleet.folder / "own"), "-o", f"UserKnownHostsFile={fleet.known}"]
+        fleet.run(["ssh", *options, "root@10.78.0.1", f"{fleet.place('site')}/current/run"])
+        fleet.assert_answers_as(fleet.first, fleet.place("site") / "report")
+    finally:
+        fleet.close()
+
+
 def test_a_host_that_cannot_be_reached_leaves_all_as_it_was(fleet, net):
     """Named in one line, whatever was wanted of it."""
     net.cut("cloud")
@@ -141,6 +157,8 @@ def test_a_host_with_another_key_than_the_known_one_gets_nothing(fleet):
     said = fleet.deploy(code=1)
     assert said.startswith("ddnn: host cloud (10.78.0.3:22): Host key is not trusted")
     assert "ssh-keyscan" in said
+    fleet.known.unlink()
+    assert "its key is not known, no " in fleet.deploy(code=1)
     assert not fleet.place("north").exists()
 
 
