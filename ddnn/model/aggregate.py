@@ -49,12 +49,10 @@ def fuse_concat(values: Sequence[Tensor], present_NM: Tensor) -> Tensor:
     """
     if len({value.shape[2:] for value in values}) > 1:
         values = [value.flatten(1)[:, :, None, None] for value in values]
-    present = present_NM.to(values[0].dtype)
-    blocks = [
-        value * present[:, m].reshape(-1, *[1] * (value.dim() - 1))
-        for m, value in enumerate(values)
-    ]
-    return torch.cat(blocks, dim=1)
+    together = torch.cat(list(values), dim=1)
+    sizes = torch.tensor([value.shape[1] for value in values], device=together.device)
+    present = present_NM.to(together.dtype).repeat_interleave(sizes, dim=1)
+    return together * present.reshape(*present.shape, *[1] * (together.dim() - 2))
 
 
 FUSE: dict[str, Fuse] = {"max": fuse_max, "average": fuse_average, "concat": fuse_concat}

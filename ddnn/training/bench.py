@@ -23,7 +23,7 @@ from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.topology import Topology, read_topology
 from ddnn.training.batches import Batch, batches, tensors
-from ddnn.training.fit import make_optimizer, train_step
+from ddnn.training.fit import make_optimizer, train_mode, train_step
 from ddnn.training.loss import JointLoss
 from ddnn.training.settings import settings_for
 from ddnn.training.threads import threads_for
@@ -118,9 +118,9 @@ def training_speed(samples: MultiView, *, batch: int = 32, rounds: int = ROUNDS)
 
     Both get the same batches, prepared beforehand, and as many threads as training uses; rounds
     alternate, so that what else the machine does meets both. Medians over the rounds.
-    Augmentation is timed on its own. Tried and not faster: one grouped convolution for all
-    devices (twice as slow backwards), unfolding with a matrix product, joining the devices'
-    maps before pool and norm, leaving out black views. What helps is channels-last maps.
+    Augmentation is timed on its own. Tried and not faster: unfolding with a matrix product, leaving
+    out black views, convolving and pooling a few samples at a time. What helps: channels-last maps,
+    small devices in one pass (ddnn.model.together), the losses of all devices in one.
     Raises ConfigError when the samples are not what the six-camera topology takes.
     """
     topology = read_topology(TOPOLOGY)
@@ -131,7 +131,8 @@ def training_speed(samples: MultiView, *, batch: int = 32, rounds: int = ROUNDS)
     everything = tensors(samples, torch_device)
     torch.manual_seed(0)
     settings = settings_for("robust", batch=batch)
-    joint = Joint(topology).to(torch_device).train()
+    joint = Joint(topology).to(torch_device)
+    train_mode(joint)
     ours = _ours(joint, everything.fused_N)
     plain = _plain(topology, torch_device)
     times: dict[str, list[float]] = {"ours": [], "plain": []}

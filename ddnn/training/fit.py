@@ -25,8 +25,9 @@ from ddnn.bundle.manifest import WEIGHTS
 from ddnn.data.checks import check_fits
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import ConfigError, DataError
-from ddnn.model.blocks import Layer, Norm1d, Norm2d
+from ddnn.model.blocks import Norm1d, Norm2d
 from ddnn.model.joint import Joint
+from ddnn.model.together import are_alike, can_train_together
 from ddnn.paths import text_to_path
 from ddnn.report.files import write_bytes
 from ddnn.runfolder import CHECKPOINT, HISTORY
@@ -247,12 +248,20 @@ def freeze(joint: Joint, parts: tuple[str, ...]) -> None:
 
 
 def train_mode(joint: Joint) -> None:
-    """Batch norms take statistics of the batch, except where all weights are frozen."""
+    """Batch norms take statistics of the batch, except where all weights are frozen.
+
+    Devices that are alike run in one pass, but not on several processes: norms are synchronised
+    one by one.
+    """
     joint.train()
     for module in joint.modules():
         weights = list(module.parameters())
         if weights and not any(weight.requires_grad for weight in weights):
             module.eval()
+    devices = [joint.sections[name] for name in joint.topology.devices]
+    joint.together = (
+        current().world == 1 and are_alike(joint.topology) and can_train_together(devices)
+    )
 
 
 def run_epoch(training: Training, number: int) -> float:
@@ -331,14 +340,17 @@ def clip_weights(joint: Joint, *, norms: bool) -> None:
 
     norms: batch norm's parameters as well, as the authors' code does on a GPU.
     """
-    for module in joint.modules():
-        if not isinstance(module, Layer | Norm1d | Norm2d) or not module.weight.requires_grad:
+    found: list[Tensor] = []
+    for module in joint.layers_and_norms:
+        if not module.weight.requires_grad:
             continue  # frozen parts stay as they are
-        if isinstance(module, Layer) and module.bits != 32:
-            module.weight.clamp_(-1, 1)
-        elif norms and isinstance(module, Norm1d | Norm2d):
-            module.weight.clamp_(-1, 1)
-            module.bias.clamp_(-1, 1)
+        if isinstance(module, Norm1d | Norm2d):
+            found += [module.weight, module.bias] if norms else []
+        elif module.bits != 32:
+            found.append(module.weight)
+    if found:
+        torch._foreach_clamp_min_(found, -1.0)
+        torch._foreach_clamp_max_(found, 1.0)
 
 
 def accuracies(

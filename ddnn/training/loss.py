@@ -5,6 +5,8 @@ Axes: N samples, V views, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -47,12 +49,11 @@ class JointLoss:
 
     def __call__(self, output: JointOutput, batch: Batch) -> Tensor:
         """The loss of one batch, a scalar."""
-        devices = [
-            self.settings.device_weight * self._own(output.scores[name], batch.labels_NV[:, view])
-            for view, name in enumerate(self._devices)
-            if name in output.scores
-        ]
-        return torch.stack([self.exits(output, batch), *devices]).sum()
+        exits = self.exits(output, batch)
+        if self._devices[0] not in output.scores:
+            return exits
+        scores = [output.scores[name] for name in self._devices]
+        return exits + self.settings.device_weight * self._own(scores, batch.labels_NV)
 
     def exits(self, output: JointOutput, batch: Batch) -> Tensor:
         """The part of the exits, without the devices' own."""
@@ -78,13 +79,18 @@ class JointLoss:
         ]
         return self.settings.distillation * torch.stack(found).sum()
 
-    def _own(self, scores_NK: Tensor, labels_N: Tensor) -> Tensor:
-        """Mean over the views that show the object; 0 when none does."""
-        total = F.cross_entropy(
-            scores_NK.float(), labels_N, weight=self._weights_K, ignore_index=-1, reduction="sum"
+    def _own(self, scores: Sequence[Tensor], labels_NV: Tensor) -> Tensor:
+        """Sum over the devices of the mean over the views that show the object, 0 where none does.
+
+        scores: of each device (N, K).
+        """
+        logits_NVK, labels = torch.stack(list(scores), dim=1).float(), labels_NV.flatten()
+        losses = F.cross_entropy(
+            logits_NVK.flatten(0, 1), labels, self._weights_K, ignore_index=-1, reduction="none"
         )
-        weights_N = self._weights_K[labels_N.clamp_min(0)] * (labels_N >= 0)
-        return total / weights_N.sum().clamp_min(1)
+        weights_NV = self._weights_K[labels_NV.clamp_min(0)] * (labels_NV >= 0)
+        totals_V = losses.reshape(labels_NV.shape).sum(dim=0)
+        return (totals_V / weights_NV.sum(dim=0).clamp_min(1)).sum()
 
 
 def class_weights(fused_N: Tensor, classes: int, settings: Settings) -> Tensor:
