@@ -10,6 +10,10 @@ from ddnn.data.loading import load
 from experiments.defaults import defaults
 from experiments.defaults.defaults import SETTINGS, SMOKE_SETS, mean_ranks, network
 from experiments.shared.rows import ASKED, RowFile, read_rows
+from experiments.shared.script import OF_RECORD
+from experiments.tables import README
+
+START, ROWS = "<!-- defaults -->\n", "defaults/defaults.csv"
 
 
 def test_ranks_are_means_over_sets_and_ties_share():
@@ -59,3 +63,9 @@ def test_the_table_has_a_line_a_setting_and_means_over_seeds(tmp_path: Path):
         "| a | 85.0 / 65.0 | 1.5 |",
         "| b | 10.0 |  |",
     ]
+
+
+def test_the_table_on_the_page_is_that_of_the_rows_of_record():
+    page = README.read_text(encoding="utf-8")
+    start = page.index(START) + len(START)
+    assert page[start : page.index("<!-- end", start)] == defaults.markdown(OF_RECORD / ROWS)
