@@ -33,7 +33,7 @@ TREES = {
     for path in sorted(part.rglob("*.py"))
 }
 TEXT = {"open", "read_text", "write_text", "fdopen", "NamedTemporaryFile", "TextIOWrapper"}
-BINARY = {"os", "Image", "pillow", "pillow_image", "archive", "av", "_av"}
+BINARY = {"os", "tarfile", "Image", "pillow", "pillow_image", "archive", "av", "_av"}
 """Whose `open` gives no text."""
 PIPES = {"run", "Popen", "check_output"}
 
@@ -205,7 +205,7 @@ def test_files_are_utf_8_in_a_locale_that_is_not(tmp_path):
     (tmp_path / "card.yaml").write_text(CARD, encoding="utf-8")
     options = ["--data", "card.yaml", "--split", "all", "--out", "out"]
     done = subprocess.run(
-        [sys.executable, "-m", "ddnn", "bundle", "compose", trained.bundle.folder, *options],
+        [sys.executable, "-m", "ddnn", "deploy", "compose", trained.bundle.folder, *options],
         cwd=tmp_path,
         env=os.environ | POSIX,
         capture_output=True,

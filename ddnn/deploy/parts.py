@@ -11,6 +11,7 @@ HOST/
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import tempfile
@@ -99,5 +100,5 @@ def _write_run(path: Path, topology: Topology, host: str, python: str) -> None:
         python=shlex.quote(python),
         options=shlex.join(options),
     )
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o755)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o777), "wb") as file:
+        file.write(text.encode())

@@ -93,7 +93,9 @@ def tried(name: str, card: str, setting: str, seed: int, *, runs: Path, epochs: 
     topology = network(data, chosen)
     folder = runs / f"{name}, {setting}".replace(" ", "-").replace(",", "")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "network.yaml").write_text(yaml.safe_dump(topology.model_dump(mode="json")))
+    (folder / "network.yaml").write_text(
+        yaml.safe_dump(topology.model_dump(mode="json")), encoding="utf-8"
+    )
     views = topology.views
     lost = [
         [topology.devices[v] for v in np.flatnonzero(~here_V)]
@@ -108,7 +110,7 @@ def tried(name: str, card: str, setting: str, seed: int, *, runs: Path, epochs: 
         "masks": lost,
         "split": "validation",
     }
-    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     run_study(folder / "study.yaml", out=folder / f"seed-{seed}", engine="local:1")
     with (folder / f"seed-{seed}" / "rows.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -98,7 +98,7 @@ def launched(trained: Bundle, views: MultiView, sites: int, rate_hz: float) -> l
             topology = site_topology(name, number, pack=True)
             place_bundle(trained.folder, topology, folder / name)
         lines = "".join(f"  {name}: {{bundle: {name}}}\n" for name in names)
-        (folder / "fleet.yaml").write_text(f"sites:\n{lines}")
+        (folder / "fleet.yaml").write_text(f"sites:\n{lines}", encoding="utf-8")
         cloud = start(folder, "cloud", ["fleet", "fleet.yaml", "cloud"])
         stack.callback(end, [cloud])
         wait_for(folder, ["cloud"], "listens at", sites)
@@ -121,7 +121,8 @@ def launched(trained: Bundle, views: MultiView, sites: int, rate_hz: float) -> l
         for process in launches:
             process.wait(60)
         reports = [
-            json.loads((folder / f"{name}-out" / "report.json").read_text()) for name in names
+            json.loads((folder / f"{name}-out" / "report.json").read_text(encoding="utf-8"))
+            for name in names
         ]
     return launched_row(reports, sites, rate_hz, shares)
 
@@ -157,7 +158,9 @@ def write_card(folder: Path, views: MultiView) -> None:
     labels_NV = np.repeat(labels_N[:, None], views.views_NVCHW.shape[1], axis=1)
     np.savez(folder / "views.npz", X=views.views_NVCHW, y=labels_NV)
     classes = ", ".join(views.classes)
-    (folder / "card.yaml").write_text(f"kind: npz\npath: views.npz\nclasses: [{classes}]\n")
+    (folder / "card.yaml").write_text(
+        f"kind: npz\npath: views.npz\nclasses: [{classes}]\n", encoding="utf-8"
+    )
 
 
 def start(folder: Path, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -184,7 +187,7 @@ def wait_for(folder: Path, names: Iterable[str], words: str, times: int) -> None
     """Until each has said it so often. Raises TimeoutError with what one said that did not."""
     deadline_s = time.monotonic() + STARTED_S
     for name in names:
-        while (said := (folder / f"{name}.log").read_text()).count(words) < times:
+        while (said := (folder / f"{name}.log").read_text(encoding="utf-8")).count(words) < times:
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"{name}: {said}")
             time.sleep(0.05)
@@ -193,7 +196,7 @@ def wait_for(folder: Path, names: Iterable[str], words: str, times: int) -> None
 def cpu_s(pid: int) -> tuple[float, float]:
     """Processor time that a process's first thread has used, and all of its threads."""
     stats = (f"/proc/{pid}/task/{pid}/stat", f"/proc/{pid}/stat")
-    fields = [Path(stat).read_text().rsplit(")", 1)[1].split() for stat in stats]
+    fields = [Path(stat).read_text(encoding="utf-8").rsplit(")", 1)[1].split() for stat in stats]
     thread_s, all_s = ((int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK") for f in fields)
     return thread_s, all_s
 
