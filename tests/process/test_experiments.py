@@ -66,6 +66,22 @@ def test_what_a_sample_costs_is_told_by_thread(run, tmp_path):
     assert all(float(row["processor_us"]) > 0 for row in found)
 
 
+def test_idle_and_silence_are_told_of_each_heartbeat(tmp_path):
+    command = [sys.executable, str(RUNTIME / "idle.py"), "--smoke", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    with (tmp_path / "idle.csv").open(encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert [(row["interval_ms"], row["processes"]) for row in found] == [
+        ("100", "8"),
+        ("130", "8"),
+        ("195", "8"),
+    ]
+    for row in found:
+        least_ms = float(row["interval_ms"]) * float(row["patience"])
+        assert float(row["given_up_after_ms"]) >= least_ms
+        assert float(row["idle_core_share"]) > 0
+
+
 def test_launches_in_a_loop_add_a_row_a_call(run, tmp_path):
     for calls in (1, 2):
         found = rows("launches", run, tmp_path, "--smoke", "--busy", f"{calls - 1}")
