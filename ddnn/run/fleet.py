@@ -133,6 +133,11 @@ def _bundle(path: Path, name: str, site: Site, node: str) -> Bundle:
         raise ConfigError(f"{where}: no node named {node!r} (known: {', '.join(topology.nodes)})")
     if topology.nodes[node].role == DEVICE:
         raise ConfigError(f"{where}: {node} is a device, want a node that several sites can share")
+    if topology.security.curve and site.keys is None:
+        raise ConfigError(
+            f"{path}: sites.{name}.keys: got none, and its topology has security.curve; want the "
+            "folder that `ddnn keys` made"
+        )
     return load_bundle(folder, [node])
 
 

@@ -42,3 +42,13 @@ def test_a_site_that_cannot_be_served_is_named(
         serve_fleet(path, node, insecure=False, say=lines.append)
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_keys_are_wanted_where_the_fleet_file_has_them(tmp_path: Path, train: Trainer):
+    topology, lines = star_topology(2, security={"curve": True}), list[str]()
+    path = tmp_path / "fleet.yaml"
+    path.write_text(f"sites: {{star: {{bundle: {train(topology, 8).bundle.folder}}}}}")
+    with pytest.raises(ConfigError, match="none can be served"):
+        serve_fleet(path, "cloud", insecure=False, say=lines.append)
+    assert len(lines) == 1
+    assert "sites.star.keys: got none, and its topology has security.curve" in lines[0]
