@@ -1,7 +1,7 @@
 """What a live system takes: latency from a camera's picture to its verdict, and what a camera
 that stops, and any number of samples, cost.
 
-    python experiments/runtime/live.py latency memory [--run RUN] [--seconds 60] [--smoke]
+    python experiments/runtime/live.py latency memory page [--run RUN] [--seconds 60] [--smoke]
 
 RUN: default the six-camera network with random weights. `latency`: six films, each served as RTSP
 by a process of its own (aio-rtsp-toolkit) on loopback, ten pictures a second; every new picture of
@@ -9,7 +9,9 @@ cam0 asks for a sample, for which the others have the view nearest to it. A pict
 when it is decoded, which each device's process notes in a file, for this script alone. Half way the
 server of cam5 is stopped (SIGSTOP) until the end. `memory`: recorded views, as fast as they are
 answered; the resident memory and descriptors of each process after the first 10,000 samples and
-eight times until the end. Prints and writes CSV.
+eight times until the end. `page`: recorded views, as fast as they are answered, in turns without a
+page and with one that a process follows as a browser does, and whose metrics it reads each second.
+Prints and writes CSV.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.live.events import VerdictEvent
 from ddnn.live.feed import Feed
+from ddnn.live.page.beside import page_beside
+from ddnn.live.page.options import page_options
 from ddnn.live.service import Service
 from ddnn.live.serving import Live
 from ddnn.live.sources.file import read_sources
@@ -65,9 +69,21 @@ def noted(self, picture):
 Arrivals.put = noted
 """
 """Of a sitecustomize that the nodes' processes load: when pictures arrive."""
+FOLLOWER = """
+import sys, threading, time, urllib.request
+def scrape():
+    while True:
+        urllib.request.urlopen(sys.argv[1] + "/metrics").read()
+        time.sleep(1)
+threading.Thread(target=scrape, daemon=True).start()
+for line in urllib.request.urlopen(sys.argv[1] + "/events"):
+    pass
+"""
+PAIRS = 8
 LATENCY_COLUMNS = (
     *("cameras", "samples", "answered", "from", "p50_ms", "p99_ms", "longest_ms", "present_of_six"),
 )
+PAGE_COLUMNS = ("pair", "seconds", "samples_per_s_without", "samples_per_s_with", "ratio")
 MEMORY_COLUMNS = ("process", "samples", "resident_mb", "files")
 
 
@@ -205,12 +221,48 @@ def files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def page(bundle: Bundle, seconds: float, folder: Path) -> list[list[object]]:
+    """A row a pair of systems, each for so long."""
+    rows: list[list[object]] = []
+    live = recorded(bundle, folder / "recorded.yaml")
+    for pair in range(1 if seconds < PAIRS else PAIRS):
+        without = samples_per_s(bundle, live, Watcher(), seconds / PAIRS)
+        with ExitStack() as stack:
+            said: list[str] = []
+            beside = page_beside(
+                page_options("127.0.0.1:0"), Watcher(say=said.append), folder, bundle, total=None,
+                out=folder,
+            )  # fmt: skip
+            watcher = stack.enter_context(beside)
+            url = said[0].removeprefix("page: ").rstrip("/")
+            follower = subprocess.Popen([sys.executable, "-c", FOLLOWER, url])
+            stack.callback(follower.wait)
+            stack.callback(follower.kill)
+            beside_it = samples_per_s(bundle, live, watcher, seconds / PAIRS)
+        ratio = f"{beside_it / without:.3f}"
+        rows.append([pair, seconds / PAIRS, f"{without:.0f}", f"{beside_it:.0f}", ratio])
+    return rows
+
+
+def samples_per_s(bundle: Bundle, live: Live, watcher: Watcher, seconds: float) -> float:
+    """After a fifth of the time, which warms it up."""
+    service = Service(bundle, live, Options(free_ports=True), watcher)
+    with service:
+        turning = threading.Thread(target=service.run)
+        turning.start()
+        time.sleep(seconds / 5)
+        before, begun_s = service.answered, time.monotonic()
+        time.sleep(4 * seconds / 5)
+        found = (service.answered - before) / (time.monotonic() - begun_s)
+        service.stop()
+        turning.join()
+    return found
+
+
 def memory(bundle: Bundle, samples: int, seconds: float, folder: Path) -> list[list[object]]:
     """Rows of each process after FIRST samples and LOOKS times until so many, or so long."""
-    path = folder / "recorded.yaml"
-    devices = "\n".join(f"  {name}: {{kind: recorded}}" for name in bundle.topology.devices)
-    path.write_text(f"sample: {{every_ms: 0}}\ndevices:\n{devices}\n", encoding="utf-8")
-    service = Service(bundle, recorded(bundle, path), Options(free_ports=True), Watcher(say=print))
+    live = recorded(bundle, folder / "recorded.yaml")
+    service = Service(bundle, live, Options(free_ports=True), Watcher(say=print))
     first = min(FIRST, samples // 2)
     rows: list[list[object]] = []
     with service:
@@ -230,6 +282,8 @@ def memory(bundle: Bundle, samples: int, seconds: float, folder: Path) -> list[l
 
 def recorded(bundle: Bundle, path: Path) -> Live:
     """Of the run's own data; of random weights, random views."""
+    devices = "\n".join(f"  {name}: {{kind: recorded}}" for name in bundle.topology.devices)
+    path.write_text(f"sample: {{every_ms: 0}}\ndevices:\n{devices}\n", encoding="utf-8")
     if bundle.manifest.data.get("card"):
         return live_of(bundle, path)
     views = random_views(bundle.topology, 256)
@@ -251,7 +305,7 @@ def wait_answered(service: Service, samples: int, end_s: float) -> int:
 def main() -> None:
     """What is asked for, printed and written."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="+", choices=["latency", "memory"])
+    parser.add_argument("what", nargs="+", choices=["latency", "memory", "page"])
     parser.add_argument("--run", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--samples", type=int, default=2_000_000)
@@ -266,9 +320,12 @@ def main() -> None:
         else:
             topology = read_topology("six-cameras")
             _, bundle = random_network(topology, random_views(topology, 64), folder / "bundle")
+        columns: tuple[str, ...]
         for what in arguments.what:
             if what == "latency":
                 columns, rows = LATENCY_COLUMNS, latency(bundle, seconds, folder)
+            elif what == "page":
+                columns, rows = PAGE_COLUMNS, page(bundle, seconds, folder)
             else:
                 columns, rows = MEMORY_COLUMNS, memory(bundle, samples, seconds, folder)
             for row in [columns, *rows]:
