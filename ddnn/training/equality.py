@@ -39,7 +39,8 @@ TOLERANCE = 1e-3
 """Of a sample's largest score, or of 1 where that is smaller."""
 SCORES_WITHIN, VERDICTS_EQUAL = 0.99, 0.999
 """Least shares of the samples. A value of few bits may fall on the other side of a step, and then
-a sample's scores differ by more than rounding."""
+a sample's scores, and sometimes its verdict, differ by more than rounding. One sample may always:
+of 128, one is 0.8 %, and says nothing of one in a thousand."""
 TIE = 1e-4
 """Samples whose normalized entropy is so near to a threshold have no verdict to compare."""
 SAMPLES = 512
@@ -100,6 +101,7 @@ def check_equality(
     clear_N = ~_ties(ours, rules)
     equal_N = (both[0].predicted_N == both[1].predicted_N) & (both[0].exit_N == both[1].exit_N)
     apart_N = np.max([_apart(ours[name], theirs[name]) for name in ours], axis=0)
+    are_alike = _are_nearly_all(apart_N <= TOLERANCE, SCORES_WITHIN)
     found = Equality(
         samples=len(part),
         tolerance=TOLERANCE,
@@ -108,7 +110,7 @@ def check_equality(
         verdicts_equal=float(equal_N[clear_N].mean()) if clear_N.any() else 1.0,
         ties=int((~clear_N).sum()),
     )
-    if found.scores_within < SCORES_WITHIN or found.verdicts_equal < VERDICTS_EQUAL:
+    if not (are_alike and _are_nearly_all(equal_N[clear_N], VERDICTS_EQUAL)):
         raise BundleError(
             f"export: of {len(part)} validation samples {found.scores_within:.1%} have the scores "
             f"of the torch network and {found.verdicts_equal:.1%} its verdicts, want "
@@ -116,6 +118,11 @@ def check_equality(
             f"{_parting(folder, joint, part, seen, output)}"
         )
     return found
+
+
+def _are_nearly_all(right_N: NDArray[np.bool_], share: float) -> bool:
+    """Whether at least this share is right, or all but one."""
+    return bool(np.sum(~right_N) <= max(1.0, (1 - share) * len(right_N)))
 
 
 class _Recorder:

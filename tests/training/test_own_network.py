@@ -100,6 +100,24 @@ def test_a_graph_that_parts_from_the_network_is_refused_with_the_layer(card, tmp
     assert not (tmp_path / "run" / "bundle").exists()
 
 
+@pytest.mark.parametrize("grey", [1, 2])
+def test_one_sample_may_part_since_rounding_may_cross_a_step(grey, tmp_path):
+    samples, split = make_samples(96), np.repeat([0, 1, 2], [48, 24, 24])
+    views_NVCHW = samples.views_NVCHW
+    views_NVCHW[48 : 48 + grey] = 200  # of the validation samples
+    np.savez(tmp_path / "tiny.npz", X=views_NVCHW, y=samples.labels_NV, split=split)
+    card = tmp_path / "tiny.yaml"
+    card.write_text("kind: npz\npath: tiny.npz\nclasses: [red, green, blue]\nsplit: {by: file}\n")
+    topology = with_module("own_nets:DiffersForGrey", channels=3)
+    if grey == 1:
+        train_run(tmp_path / "run", topology, card, SETTINGS)
+        equality = load_bundle(tmp_path / "run").manifest.training["equality"]
+        assert equality["scores_within"] == pytest.approx(23 / 24)
+    else:
+        with pytest.raises(BundleError, match=r"of 24 validation samples 91\.7% have the scores"):
+            train_run(tmp_path / "run", topology, card, SETTINGS)
+
+
 def test_what_exports_for_one_size_of_batch_is_refused(card, tmp_path):
     with pytest.raises(
         ConfigError, match=r"section\.blocks\.0: own_nets:OneSize: export: is for one"
