@@ -79,7 +79,14 @@ def known_options() -> set[str]:
     return found
 
 
-OTHERS = ("python experiments", "ray start", "torchrun --", "docker build", "helm install")
+OTHERS = (
+    "python experiments",
+    "ray start",
+    "ray get-auth-token",
+    "torchrun --",
+    "docker build",
+    "helm install",
+)
 """In lines of commands whose options are not ddnn's own."""
 
 
