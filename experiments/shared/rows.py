@@ -104,6 +104,10 @@ class RowFile:
     def has(self, setting: str, seed: int) -> bool:
         return any((x["setting"], x["seed"]) == (setting, str(seed)) for x in self._lines)
 
+    def has_row(self, setting: str, row: str, seed: int) -> bool:
+        wanted = (setting, row, str(seed))
+        return any((x["setting"], x["row"], x["seed"]) == wanted for x in self._lines)
+
     def add(
         self, setting: str, seed: int, rows: Rows, made: Mapping[str, str] | None = None
     ) -> None:
