@@ -204,6 +204,7 @@ def serve(
     """
     folder = folder_of(run)
     bundle = bundle_to_swap(folder, host)
+    shown = page_options(page) if isinstance(page, str) else page
     options = Options(
         window=window,
         free_ports=free_ports and host is None and not ipc,
@@ -212,12 +213,12 @@ def serve(
         keys=keys,
         insecure=insecure,
         ipc=ipc,
+        show_views=shown is not None and shown.show_views,
     )
     live = live_of(bundle, Path(sources), host)
     files = None if out is None else _files(Path(out))
     output = None if verdicts is None else _output(verdicts, rotate_mb, keep)
     here = None if listen is None else local_address("listen", listen)
-    shown = page_options(page) if isinstance(page, str) else page
     if mqtt is not None:
         check_url(mqtt)
 

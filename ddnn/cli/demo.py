@@ -13,7 +13,7 @@ from rich.console import Console
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import load_bundle
 from ddnn.cli.options import seed_option
-from ddnn.cli.page import page_options, parse_page
+from ddnn.cli.page import check_shown, page_options, parse_page
 from ddnn.cli.train import EpochDisplay
 from ddnn.demo import run_demo
 from ddnn.live.page.beside import page_beside
@@ -48,6 +48,7 @@ def command(out: Path, seed: int, epochs: int | None, as_json: bool, **how: Any)
     With --page, go on with five samples a second until Ctrl-C, to be watched.
     """
     page = parse_page(how)
+    check_shown(page, show_views=how["show_views"])
     check_writable(out)
     begun_s = time.monotonic()
     settings = settings_for("robust", epochs=epochs)
@@ -69,7 +70,12 @@ def show(run: Path, page: PageOptions, console: Console) -> None:
     """The run's test samples, over and over, beside its page."""
     bundle = load_bundle(run)
     samples = samples_of(bundle, None, "test")
-    options = Options(free_ports=True, rate_hz=RATE_HZ, rounds=MAX_SAMPLES // len(samples))
+    options = Options(
+        free_ports=True,
+        rate_hz=RATE_HZ,
+        rounds=MAX_SAMPLES // len(samples),
+        show_views=page.show_views,
+    )
     watcher = Watcher(say=console.print)
     with (
         interruptible("all nodes are stopped"),

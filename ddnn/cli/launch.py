@@ -27,7 +27,7 @@ from ddnn.cli.options import (
     plan_option,
     run_argument,
 )
-from ddnn.cli.page import page_options, parse_page
+from ddnn.cli.page import check_shown, page_options, parse_page
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError, InterruptError
 from ddnn.live.page.beside import page_beside
@@ -116,7 +116,7 @@ def command(
     options = Options(**how)
     bundle = bundle_for(run, options.host)
     topology = bundle.topology
-    check_hosts(topology, options, join=join)
+    check_hosts(topology, options, join=join, page=page)
     if options.host is not None and options.host != topology.collector.host:
         if page is not None:
             raise ConfigError(f"--page: is where the collector is, on {topology.collector.host}")
@@ -222,7 +222,9 @@ def bundle_for(run: Path, host: str | None) -> Bundle:
     return load_bundle(run, nodes_of_host(load_bundle(run, ()).topology, host))
 
 
-def check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
+def check_hosts(
+    topology: Topology, options: Options, *, join: bool, page: PageOptions | None = None
+) -> None:
     """Raises ConfigError for options that do not fit the topology's hosts."""
     host = options.host
     check_host(topology, host)
@@ -240,6 +242,8 @@ def check_hosts(topology: Topology, options: Options, *, join: bool) -> None:
         raise ConfigError(
             f"--host {host}: there are nodes on {', '.join(others)}, want --join to wait for them"
         )
+    if host in (None, topology.collector.host):
+        check_shown(page, show_views=options.show_views)
 
 
 def _serve(

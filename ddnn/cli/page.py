@@ -18,6 +18,7 @@ _file = click.Path(path_type=Path)
 _OPTIONS = (
     click.option("--page", metavar="HOST:PORT", help="Show it live, for example 127.0.0.1:8080."),
     click.option("--allow-faults", is_flag=True, help="Let the page make nodes fail."),
+    click.option("--show-views", is_flag=True, help="Let devices show the page what they see."),
     click.option(
         "--page-token",
         "token_file",
@@ -38,12 +39,19 @@ def page_options(command: F) -> F:
 
 
 def parse_page(how: dict[str, Any]) -> PageOptions | None:
-    """Takes the page's options out of a command's; None: no page. Raises ConfigError."""
+    """Takes the page's options out of a command's, but for `show_views`, which is its devices'
+    too; None: no page. Raises ConfigError."""
     names = ("token_file", "cert", "key", "allow_faults")
     given = {name: how.pop(name) for name in names}
     address = how.pop("page")
     if address is not None:
-        return checked(address, **given)
+        return checked(address, show_views=how["show_views"], **given)
     if any(given.values()):
         raise ConfigError("--page: not given, want --page HOST:PORT with the page's options")
     return None
+
+
+def check_shown(page: PageOptions | None, *, show_views: bool) -> None:
+    """Raises ConfigError where views would leave their devices and be shown to nobody."""
+    if show_views and page is None:
+        raise ConfigError("--show-views: there is no page, want --page HOST:PORT")

@@ -108,7 +108,8 @@ def command(
     page = parse_page(how)
     options = Options(**{name: how[name] for name in _OF_NODES})
     bundle = bundle_for(run, options.host)
-    check_hosts(bundle.topology, options, join=join)
+    check_hosts(bundle.topology, options, join=join, page=page)
+    del how["show_views"]  # the page's options say it
     say = _say(bundle.topology.name, log_json=log_json)
     is_elsewhere = options.host not in (None, bundle.topology.collector.host)
     if sources is None and (not is_elsewhere or devices_of(bundle, options.host)):
@@ -127,7 +128,7 @@ def command(
         raise DdnnError("; ".join(system.unwritten))
 
 
-_OF_NODES = ("window", "ready_s", "host", "keys", "insecure", "free_ports", "ipc")
+_OF_NODES = ("window", "ready_s", "host", "keys", "insecure", "free_ports", "ipc", "show_views")
 """Options that say how nodes run."""
 
 

@@ -108,6 +108,22 @@ class AccuracyEvent(TypedDict):
     before: Share
 
 
+class ViewEvent(TypedDict):
+    """What a device saw for a sample, where views are shown (--show-views): small, and about once
+    a second. state: seen, black, frozen or no-view. pixels: channels x height x width bytes,
+    base64; none of them where the view is no picture, or not there."""
+
+    kind: Literal["view"]
+    time: float
+    node: str
+    sample: int
+    state: str
+    channels: int
+    height: int
+    width: int
+    pixels: str
+
+
 class EndEvent(TypedDict):
     """The run is over. why: empty where it came to its end."""
 
@@ -130,6 +146,7 @@ Event = (
     | NodesEvent
     | LinksEvent
     | AccuracyEvent
+    | ViewEvent
     | EndEvent
     | LostEvent
 )

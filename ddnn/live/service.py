@@ -112,8 +112,9 @@ class Service:
         workplace = stack.enter_context(own_folder())
         sockets = own_sockets(bundle.topology, workplace.path, options)
         processes = stack.enter_context(Processes(workplace))
-        wake = self._wake.descriptor
-        mailbox = stack.enter_context(collector_mailbox(bundle, options, sockets, wake))
+        mailbox = stack.enter_context(
+            collector_mailbox(bundle, options, sockets, self._wake.descriptor, self.feed)
+        )
         system = Serving(
             bundle,
             self._live,

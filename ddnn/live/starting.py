@@ -69,6 +69,7 @@ def start_live_nodes(
             account_s=account_s,
             sources=str(sources.absolute()) if sources is not None and has_camera else None,
             takes_over=takes_over,
+            show_views=options.show_views,
             others={other: views.get(other) for other in others},
         )
         processes.start(config, topology.nodes[name].limits)

@@ -18,6 +18,7 @@ from ddnn.nodes.exit import Deeper, ExitPart
 from ddnn.nodes.gather import Gather, StandIn
 from ddnn.nodes.replicas import Replicas
 from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source, ViewSource
+from ddnn.nodes.shown import ShownSource, ShowPart
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
 from ddnn.wire.messages import Roll
 from ddnn.wire.routes import peers, senders, watchers
@@ -45,17 +46,19 @@ def build_node(
     camera: Camera | None = None,
     rules: Mapping[str, ExitRule] | None = None,
     turn_rows: int | None = None,
+    shows_views: bool = False,
 ) -> Node:
     """The node, ready to take messages.
 
     views_NCHW: what a device's camera recorded, of its view's type. camera: what it sees through
     instead. rules: how exits decide, asked for each batch; None: as the bundle says. turn_rows: of
-    features, at most so many samples' in a turn.
+    features, at most so many samples' in a turn. shows_views: a device tells the collector what it
+    sees, see ddnn.nodes.shown.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
     topology = bundle.topology
     events: Counter[str] = Counter()
-    makers: list[Callable[[Roll], Part]] = []
+    makers: list[Callable[[Roll], Sequence[Part]]] = []
     if topology.nodes[name].role != GATEWAY:
         makers.append(
             _section_maker(
@@ -66,6 +69,7 @@ def build_node(
                 load_engine=load_engine,
                 camera=camera,
                 turn_rows=turn_rows,
+                shows_views=shows_views,
             )
         )
     makers += [
@@ -82,7 +86,10 @@ def build_node(
     ]
     return Node(
         name,
-        lambda roll: [*(make(roll) for make in makers), *(camera.parts() if camera else [])],
+        lambda roll: [
+            *(part for make in makers for part in make(roll)),
+            *(camera.parts() if camera else []),
+        ],
         identity=identity or Identity(),
         neighbours=Neighbours(
             peers=peers(topology, name),
@@ -120,7 +127,8 @@ def _section_maker(
     load_engine: LoadEngine,
     camera: Camera | None,
     turn_rows: int | None,
-) -> Callable[[Roll], SectionPart]:
+    shows_views: bool,
+) -> Callable[[Roll], Sequence[Part]]:
     """Makes the section anew for each run; its engine is loaded once."""
     topology = bundle.topology
     node = topology.nodes[name]
@@ -137,7 +145,8 @@ def _section_maker(
     if node.role == DEVICE and camera is None:
         check_views(name, topology, views_NCHW)
 
-    def make(roll: Roll) -> SectionPart:
+    def make(roll: Roll) -> Sequence[Part]:
+        source: Source
         if camera is not None:
             source = camera.source(events)
         elif views_NCHW is not None:
@@ -146,7 +155,10 @@ def _section_maker(
         else:
             gather = _feature_gather(name, topology, events)
             source = FeatureSource(gather, turn_rows=turn_rows)
-        return SectionPart(source, engine, to, events, behind=behind)
+        if not shows_views or node.role != DEVICE:
+            return [SectionPart(source, engine, to, events, behind=behind)]
+        shown = ShownSource(source, events)
+        return [SectionPart(shown, engine, to, events, behind=behind), ShowPart(shown)]
 
     return make
 
@@ -213,7 +225,7 @@ def _exit_maker(
     rules: Mapping[str, ExitRule],
     events: Counter[str],
     load_engine: LoadEngine,
-) -> Callable[[Roll], ExitPart]:
+) -> Callable[[Roll], Sequence[Part]]:
     """Makes the exit anew for each run; its engine is loaded once."""
     topology = bundle.topology
     members = tuple(n for n in topology.section_nodes if topology.nodes[n].role == tier.name)
@@ -231,9 +243,9 @@ def _exit_maker(
     )
     prior_class = bundle.manifest.prior_class
 
-    def make(_roll: Roll) -> ExitPart:
+    def make(_roll: Roll) -> Sequence[Part]:
         gather = _score_gather(members, tier, topology, events)
-        return ExitPart(
+        exit_part = ExitPart(
             gather,
             engine,
             lambda: rules[name],
@@ -241,6 +253,7 @@ def _exit_maker(
             views=topology.views,
             prior_class=prior_class,
         )
+        return [exit_part]
 
     return make
 

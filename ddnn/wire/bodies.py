@@ -3,7 +3,7 @@
 A writer gives the rows that the header tells and the body's bytes; a reader takes the whole part,
 whose body begins after the header, and refuses what cannot be. The layout is drawn in `codec`.
 
-Axes: N samples, V views, K classes, F filters, H, W.
+Axes: N samples, V views, K classes, F filters, C image channels, H, W.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from ddnn.errors import WireError
 from ddnn.wire.accounts import AccountCodec
 from ddnn.wire.bits import pack_views, unpack_views
 from ddnn.wire.header import HEADER, Header
 from ddnn.wire.messages import (
     MAX_ROWS,
+    MAX_SIDE,
     NO_RUN,
     Account,
     Ask,
@@ -34,7 +37,9 @@ from ddnn.wire.messages import (
     Stop,
     Trigger,
     Verdict,
+    View,
     Views,
+    ViewState,
 )
 from ddnn.wire.payloads import Payloads, every_row, filled, filled_count
 
@@ -43,10 +48,16 @@ SAMPLE_BYTES = 4
 BEAT = struct.Struct("<BQ")
 _THREE = struct.Struct("<QQQ")
 _NOTHING = struct.Struct("")
+_PICTURE = struct.Struct("<IBBBB")
+CHANNELS = (1, 3)
+"""Of a picture."""
+MAX_VIEW_BYTES = _PICTURE.size + max(CHANNELS) * MAX_SIDE * MAX_SIDE
 _SAMPLES = [struct.Struct(f"<{rows}I") for rows in range(MAX_ROWS + 1)]
 _ANSWERS = [struct.Struct(f"<{rows}H{2 * rows}f{rows}B") for rows in range(MAX_ROWS + 1)]
 _MASKS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 """By bytes of a row's views: how `struct` calls a number of that size."""
+
+_VIEW_STATES = frozenset(map(int, ViewState))
 
 Body = tuple[int, bytes]
 """Rows, 0 for a kind that has none, and the bytes."""
@@ -97,6 +108,7 @@ class Bodies:
             Roll: (Kind.ROLL, _roll),
             Stop: (Kind.STOP, _nothing),
             Trigger: (Kind.TRIGGER, _nothing),
+            View: (Kind.VIEW, _view),
             Account: (Kind.ACCOUNT, self._account),
         }
 
@@ -132,6 +144,7 @@ class Bodies:
             Kind.ROLL: _read_roll,
             Kind.STOP: lambda _, data: Stop(*_exactly(_NOTHING, data)),
             Kind.TRIGGER: lambda _, data: Trigger(*_exactly(_NOTHING, data)),
+            Kind.VIEW: _read_view,
             Kind.ACCOUNT: self._read_account,
         }
 
@@ -232,6 +245,26 @@ def _read_roll(_header: Header, data: bytes) -> Roll:
     if run == NO_RUN:
         raise WireError("bad-value", f"run {NO_RUN}, which is none")
     return Roll(run, digest, samples)
+
+
+def _view(message: View, _sender: str) -> Body:
+    pixels_CHW = message.pixels_CHW
+    head = _PICTURE.pack(message.sample, message.state, *pixels_CHW.shape)
+    return 0, head + pixels_CHW.tobytes()
+
+
+def _read_view(_header: Header, data: bytes) -> View:
+    if len(data) < START + _PICTURE.size:
+        _check_length(data, _PICTURE.size)
+    sample, state, channels, height, width = _PICTURE.unpack_from(data, START)
+    _check_length(data, _PICTURE.size + channels * height * width)
+    if state not in _VIEW_STATES:
+        raise WireError("bad-value", f"state {state} of a view")
+    is_picture = channels in CHANNELS and 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE
+    if not is_picture and (channels or height or width):
+        raise WireError("bad-value", f"a picture of {channels} x {height} x {width}")
+    pixels = np.frombuffer(data, np.uint8, offset=START + _PICTURE.size)
+    return View(sample, ViewState(state), pixels.reshape(channels, height, width))
 
 
 def _nothing(_message: Stop | Trigger, _sender: str) -> Body:

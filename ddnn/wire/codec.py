@@ -24,12 +24,14 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
                      probability f32 N, final u8 N
     HEARTBEAT        unreached u8, boot u64
     STOP, TRIGGER    nothing
+    VIEW             sample u32, state u8, C u8, H u8, W u8, pixels u8 C x H x W
     HELLO            boot u64, run u64, data u64
     ROLL             run u64, data u64, samples u64
     ACCOUNT          see accounts
 
 Payload, the bytes of the paper's equation 1, is the scores and the values alone. A row of SCORES
-or FEATURES in which no view has a part brings none: its sender lives, but sees nothing.
+or FEATURES in which no view has a part brings none: its sender lives, but sees nothing. A VIEW is
+refused but where views are shown.
 
 Axes: N samples, V views, K classes, F filters, H, W, B bytes of one sample's features.
 """
@@ -54,7 +56,7 @@ from ddnn.wire.seals import Seal, lobby_seal, run_seal
 
 _KINDS = {int(kind): kind for kind in Kind}
 _WITHOUT_ROWS = frozenset(
-    {Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT, Kind.HELLO, Kind.ROLL, Kind.TRIGGER}
+    {Kind.HEARTBEAT, Kind.STOP, Kind.ACCOUNT, Kind.HELLO, Kind.ROLL, Kind.TRIGGER, Kind.VIEW}
 )
 _NO_CHECKSUM = bytes(CHECKSUM.size)
 
@@ -72,12 +74,15 @@ class Codec:
         tables: Mapping[str, bytes] | None = None,
         *,
         payloads: Payloads | None = None,
+        takes_views: bool = False,
     ) -> None:
         """bundle: 64 bits of its digest. tables: of the nodes whose features are entropy-coded,
-        by name. payloads: in place of those of topology and tables."""
+        by name. payloads: in place of those of topology and tables. takes_views: whether devices
+        may show what they see."""
         self._bundle = bundle
         self.lobby = lobby_seal(bundle)
         self.is_sealed = topology.security.curve
+        self._takes_views = takes_views
         self._names = (COLLECTOR, *topology.nodes)
         self._place = {name: place for place, name in enumerate(self._names)}
         self._routes = routes(topology)
@@ -99,7 +104,8 @@ class Codec:
         """No message of this topology is larger; a socket refuses larger ones unread."""
         data = max(self.payloads.max_row_bytes, 12)
         account = AccountCodec.max_bytes(len(self._routes))
-        return HEADER.size + max(MAX_ROWS * (self.head_bytes + data), account)
+        view = bodies.MAX_VIEW_BYTES if self._takes_views else 0
+        return HEADER.size + max(MAX_ROWS * (self.head_bytes + data), account, view)
 
     def seal(self, run: int) -> Seal:
         """Of what is said within a run, before a sender's boot id is known."""
@@ -163,7 +169,8 @@ class Codec:
         a route that the topology has.
         """
         kind, sender, rows = header[:3]
-        if (sender, receiver, kind) not in self._routes:
+        is_meant = kind is not Kind.VIEW or self._takes_views
+        if (sender, receiver, kind) not in self._routes or not is_meant:
             raise WireError("bad-route", f"{kind.name} from {sender}")
         if rows > MAX_ROWS:
             raise WireError("too-large", f"{rows} rows, want at most {MAX_ROWS}")

@@ -7,7 +7,7 @@ would take twice as long.
 views_N says of each row which views have a part in it: bit v for view v. Bits beyond the last view
 are for the nodes of Topology.bypassable: 1 where the children's features went past it.
 
-Axes: N samples (rows of the message), V views, K classes, F filters, H, W.
+Axes: N samples (rows of the message), V views, K classes, F filters, C image channels, H, W.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ MAX_ROWS = 64
 
 NO_RUN = 0
 """In place of a run's id: none."""
+
+MAX_SIDE = 64
+"""Rows and columns of a picture that is shown at most."""
 
 Samples = Sequence[int]
 Views = Sequence[int]
@@ -44,6 +47,7 @@ class Kind(IntEnum):
     HELLO = 10
     ROLL = 11
     TRIGGER = 12
+    VIEW = 13
 
     @property
     def is_data(self) -> bool:
@@ -168,6 +172,29 @@ class Trigger:
     decide when samples are taken."""
 
 
+class ViewState(IntEnum):
+    """What a device found its view to be. NO_VIEW: there was none in time."""
+
+    SEEN = 0
+    BLACK = 1
+    FROZEN = 2
+    NO_VIEW = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Device to collector, to be shown to a person: what its section was given for this sample.
+    Sent and taken only where both were started to show views, and no sample waits for it.
+
+    pixels_CHW: of at most MAX_SIDE rows and columns, one channel or three; none where the view is
+    no picture, or not there.
+    """
+
+    sample: int
+    state: ViewState
+    pixels_CHW: NDArray[np.uint8]
+
+
 @dataclass(frozen=True, slots=True)
 class LinkCount:
     """Traffic of one kind on one link, as the reporting node saw it.
@@ -236,6 +263,7 @@ Message = (
     | Hello
     | Roll
     | Trigger
+    | View
 )
 
 KINDS: dict[type, Kind] = {
@@ -251,6 +279,7 @@ KINDS: dict[type, Kind] = {
     Hello: Kind.HELLO,
     Roll: Kind.ROLL,
     Trigger: Kind.TRIGGER,
+    View: Kind.VIEW,
 }
 
 

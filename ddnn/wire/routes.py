@@ -107,7 +107,9 @@ def _is_replicated(topology: Topology, name: str) -> bool:
 
 def _sample_routes(topology: Topology) -> list[Route]:
     found = [(COLLECTOR, name, Kind.CAPTURE) for name in topology.devices]
-    found += [(name, COLLECTOR, Kind.TRIGGER) for name in topology.devices]
+    found += [
+        (name, COLLECTOR, kind) for name in topology.devices for kind in (Kind.TRIGGER, Kind.VIEW)
+    ]
     for name in topology.section_nodes:
         parent = topology.nodes[name].parent
         if parent is not None:

@@ -35,6 +35,8 @@ from ddnn.wire.messages import (
     Stop,
     Trigger,
     Verdict,
+    View,
+    ViewState,
 )
 from ddnn.wire.routes import routes
 from ddnn.wire.seals import Seal
@@ -84,7 +86,8 @@ def tables_for(topology: Topology) -> dict[str, bytes]:
 
 
 CODECS = {
-    name: Codec(topology, BUNDLE, tables_for(topology)) for name, topology in TOPOLOGIES.items()
+    name: Codec(topology, BUNDLE, tables_for(topology), takes_views=True)
+    for name, topology in TOPOLOGIES.items()
 }
 STAR = CODECS["star"]
 SEAL = STAR.seal(RUN).of(BOOT)
@@ -108,10 +111,8 @@ def message_of(
     views_N = tuple(sum(1 << view for view in np.flatnonzero(row).tolist()) for row in present_NV)
     classes = len(topology.classes)
     match kind:
-        case Kind.CAPTURE:
-            return Capture(samples_N)
-        case Kind.ASK:
-            return Ask(samples_N)
+        case Kind.CAPTURE | Kind.ASK:
+            return Capture(samples_N) if kind is Kind.CAPTURE else Ask(samples_N)
         case Kind.EXPECT:
             return Expect(samples_N, views_N)
         case Kind.SCORES:
@@ -138,6 +139,9 @@ def message_of(
             return Roll(2**64 - rows, 2**63, rows)
         case Kind.STOP | Kind.TRIGGER:
             return Stop() if kind is Kind.STOP else Trigger()
+        case Kind.VIEW:
+            pixels_CHW = rng.integers(0, 256, (rows % 2 * 2 + 1, rows, 2), dtype=np.uint8)
+            return View(rows, ViewState(rows % 4), pixels_CHW)
         case Kind.ACCOUNT:
             own = [(s, r, k) for s, r, k in sorted(routes(topology)) if sender in (s, r)]
             counts = tuple(
@@ -232,6 +236,14 @@ def test_every_flipped_bit_is_noticed(data):
     assert refused(codec, bytes(damaged), receiver) in reasons
 
 
+@given(rows=st.integers(1, MAX_ROWS))
+def test_a_view_is_refused_where_none_are_shown(rows):
+    topology = TOPOLOGIES["star"]
+    view = message_of(topology, "cam0", Kind.VIEW, rows, np.random.default_rng(rows))
+    data = STAR.encode(view, sender="cam0", sequence=0, seal=SEAL)
+    assert refused(Codec(topology, BUNDLE), data, COLLECTOR) == "bad-route"
+
+
 @given(noise=st.binary(max_size=200))
 def test_noise_is_refused(noise):
     assert refused(STAR, noise, "gateway") in EVENTS
@@ -240,7 +252,7 @@ def test_noise_is_refused(noise):
 @given(data=st.data())
 def test_nonsense_with_a_right_checksum_is_refused_or_decoded(data):
     """What a peer may send that knows the session."""
-    kind, rows = data.draw(st.integers(0, 12)), data.draw(st.integers(0, 255))
+    kind, rows = data.draw(st.integers(0, 13)), data.draw(st.integers(0, 255))
     header = header_of(kind=kind, rows=rows, place=data.draw(st.integers(0, 8)))
     body = data.draw(st.binary(max_size=300))
     row_bytes = {1: 4, 2: 17, 3: 4, 4: 5, 5: 9, 6: 16}.get(kind)
@@ -316,6 +328,36 @@ IMPOSSIBLE = {
         COLLECTOR,
         header_of(kind=Kind.VERDICT, rows=1, place=CLOUD),
         SAMPLE + ALL + b"\0\0" + ONE + struct.pack("<f", 2.0) + b"\1",
+    ),
+    "state 4 of a view": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.VIEW, place=CAM0),
+        SAMPLE + b"\4\0\0\0",
+    ),
+    "a picture of two channels": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.VIEW, place=CAM0),
+        SAMPLE + b"\0\2\1\1" + b"xx",
+    ),
+    "a picture of 65 rows": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.VIEW, place=CAM0),
+        SAMPLE + b"\0\1\x41\1" + 65 * b"x",
+    ),
+    "a picture of no rows": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.VIEW, place=CAM0),
+        SAMPLE + b"\0\1\0\1",
+    ),
+    "a view of a gateway": (
+        "bad-route",
+        COLLECTOR,
+        header_of(kind=Kind.VIEW, place=GATEWAY),
+        SAMPLE + b"\0\0\0\0",
     ),
     "NaN probability": (
         "not-finite",

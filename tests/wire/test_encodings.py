@@ -19,6 +19,7 @@ from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
 from ddnn.wire.messages import (
     MAX_ROWS,
+    MAX_SIDE,
     Ask,
     Capture,
     Expect,
@@ -31,6 +32,8 @@ from ddnn.wire.messages import (
     Stop,
     Trigger,
     Verdict,
+    View,
+    ViewState,
     kind_of,
     row_count,
 )
@@ -38,7 +41,7 @@ from ddnn.wire.payloads import FEW, finite
 
 DEVICES = (3, 9, 20)
 """So that views take one byte, two, and three, which no number of `struct` has."""
-CODECS = {devices: Codec(star_topology(devices), 1) for devices in DEVICES}
+CODECS = {devices: Codec(star_topology(devices), 1, takes_views=True) for devices in DEVICES}
 SHAPES = {devices: star_topology(devices).feature_shape("cam0") for devices in DEVICES}
 BOOT, RUN = 77, 5
 U64 = st.integers(0, 2**64 - 1)
@@ -46,7 +49,7 @@ ROUTES = {
     Capture: (COLLECTOR, "cam0"), Ask: ("gateway", "cam0"), Expect: ("gateway", "cloud"),
     Scores: ("cam0", "gateway"), Features: ("cam0", "cloud"), Verdict: ("cloud", COLLECTOR),
     Heartbeat: ("cam0", "gateway"), Hello: ("cam0", COLLECTOR), Roll: (COLLECTOR, "cam0"),
-    Stop: (COLLECTOR, "cam0"), Trigger: ("cam0", COLLECTOR),
+    Stop: (COLLECTOR, "cam0"), Trigger: ("cam0", COLLECTOR), View: ("cam0", COLLECTOR),
 }  # fmt: skip
 
 
@@ -63,6 +66,9 @@ def plain_body(message: Message, devices: int) -> bytes:
             return struct.pack("<QQQ", message.run, message.data, message.samples)
         case Stop() | Trigger():
             return b""
+        case View():
+            head = struct.pack("<IB", message.sample, message.state)
+            return head + bytes(message.pixels_CHW.shape) + bytes(message.pixels_CHW.ravel())
     head = b"".join(struct.pack("<I", s) for s in message.samples_N)
     head += b"".join(v.to_bytes(-(-devices // 8), "little") for v in message.views_N)
     brings = [row for row, views in enumerate(message.views_N) if views]
@@ -132,6 +138,13 @@ def messages(draw: st.DrawFn) -> tuple[int, Message]:
         )  # fmt: skip
     if made is Expect:
         return devices, Expect(samples_N, views_N)
+    if made is View:
+        sides = st.integers(1, MAX_SIDE)
+        shape = draw(
+            st.one_of(st.just((0, 0, 0)), st.tuples(st.sampled_from([1, 3]), sides, sides))
+        )
+        pixels_CHW = np.random.default_rng(rows).integers(0, 256, shape, dtype=np.uint8)
+        return devices, View(samples_N[0], draw(st.sampled_from(ViewState)), pixels_CHW)
     fields = {
         Heartbeat: st.tuples(st.integers(0, 255), U64),
         Hello: st.tuples(U64, U64, U64),

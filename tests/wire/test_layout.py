@@ -27,15 +27,18 @@ from ddnn.wire.messages import (
     Stop,
     Trigger,
     Verdict,
+    View,
+    ViewState,
 )
 
-CODEC = Codec(star_topology(10), 0x1234ABCD)  # ten views: two bytes of presence
+CODEC = Codec(star_topology(10), 0x1234ABCD, takes_views=True)  # ten views: two bytes of presence
 SEAL = CODEC.seal(RUN).of(BOOT)
 NODES = (COLLECTOR, *star_topology(10).nodes)
 SAMPLES, VIEWS = (5, 2**32 - 2), (0b1, 0b10_0000_0001)
 HEAD = struct.pack("<II", *SAMPLES) + b"\x01\x00\x01\x02"
 SCORES = np.array([[1, -2, 0.5], [3, 0, -1]], dtype=np.float32)
 SIGNS = np.where(np.arange(2 * 32).reshape(2, 2, 4, 4) % 3, -1, 1).astype(np.float32)
+PIXELS = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
 LAYOUTS: dict[Kind, tuple[str, str, Message, bytes]] = {
     Kind.CAPTURE: (COLLECTOR, "cam0", Capture(SAMPLES), struct.pack("<II", *SAMPLES)),
     Kind.ASK: ("gateway", "cam9", Ask(SAMPLES), struct.pack("<II", *SAMPLES)),
@@ -58,6 +61,12 @@ LAYOUTS: dict[Kind, tuple[str, str, Message, bytes]] = {
     Kind.ROLL: (COLLECTOR, "cam0", Roll(RUN, 7, 40), struct.pack("<QQQ", RUN, 7, 40)),
     Kind.STOP: (COLLECTOR, "cam0", Stop(), b""),
     Kind.TRIGGER: ("cam9", COLLECTOR, Trigger(), b""),
+    Kind.VIEW: (
+        "cam9",
+        COLLECTOR,
+        View(5, ViewState.FROZEN, PIXELS),
+        struct.pack("<IBBBB", 5, 2, 3, 2, 4) + PIXELS.tobytes(),
+    ),
 }
 
 

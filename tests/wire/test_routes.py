@@ -23,12 +23,15 @@ def test_whoever_is_waited_for_beats_its_heart(name):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_raw_views_go_nowhere_and_only_exits_give_verdicts(name):
+def test_no_view_goes_to_another_node_and_only_exits_give_verdicts(name):
     topology = read_topology(name)
     holders = {tier.exit.at for tier in topology.exits.values() if tier.exit}
     found = routes(topology)
     assert {sender for sender, _, kind in found if kind == Kind.VERDICT} == holders
     assert {to for _, to, kind in found if kind == Kind.CAPTURE} == set(topology.devices)
+    assert {to for _, to, kind in found if kind == Kind.VIEW} == {
+        COLLECTOR
+    }  # to be shown, if asked
 
 
 def test_peers_are_those_one_sends_to():

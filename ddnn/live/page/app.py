@@ -33,6 +33,7 @@ STATIC = {
     "/app.js": ("app.js", "text/javascript"),
     "/topology.js": ("topology.js", "text/javascript"),
     "/charts.js": ("charts.js", "text/javascript"),
+    "/views.js": ("views.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/alerts.yml": ("../monitoring/alerts.yml", "text/plain"),
     "/board.json": ("../monitoring/board.json", "application/json"),

@@ -83,7 +83,8 @@ class Hub:
 
     async def stream(self, facts: dict[str, Any]) -> AsyncIterator[bytes]:
         """Server-sent events for one browser: `facts` and `history` first, then `state` and the
-        new `points` of the series, whenever there is news."""
+        new `points` of the series and `views` of devices that show them, whenever there is
+        news."""
         self._streams += 1
         try:
             yield b"retry: 1000\n\n" + _event("facts", facts)
@@ -93,7 +94,7 @@ class Hub:
             self._streams -= 1
 
     async def _parts(self) -> AsyncIterator[bytes]:
-        generation, count, is_over = -1, 0, False
+        generation, count, shown, is_over = -1, 0, -1, False
         while True:
             series, seen = self._state.series, self._state.version
             if generation != series.generation:
@@ -101,6 +102,9 @@ class Hub:
             elif len(series.steps) - 1 > count:
                 yield _event("points", {"from": count, "points": series.points(count)})
             generation, count = series.generation, len(series.steps) - 1
+            if views := self._state.views(shown):
+                yield _event("views", views)
+            shown = seen
             yield self._state_text()
             if is_over:
                 return

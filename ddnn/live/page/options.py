@@ -22,7 +22,8 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 class PageOptions:
     """host, port: where browsers find it. token: who reads the page must know it; None on
     loopback: whoever is on this machine may. cert, key: TLS files. allow_faults: whether buttons
-    make nodes fail. act_token: what a request that changes something must carry."""
+    make nodes fail. show_views: whether it shows what devices see. act_token: what a request that
+    changes something must carry."""
 
     host: str
     port: int
@@ -30,6 +31,7 @@ class PageOptions:
     cert: Path | None = None
     key: Path | None = None
     allow_faults: bool = False
+    show_views: bool = False
     act_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
     @property
@@ -60,6 +62,7 @@ def page_options(
     cert: Path | None = None,
     key: Path | None = None,
     allow_faults: bool = False,
+    show_views: bool = False,
 ) -> PageOptions:
     """Of the command line's options. Raises ConfigError where a page of others' machines is not
     protected, or something is no address, token or file."""
@@ -77,7 +80,13 @@ def page_options(
         )
     _check_tls(cert, key)
     return PageOptions(
-        host=host, port=port, token=token, cert=cert, key=key, allow_faults=allow_faults
+        host=host,
+        port=port,
+        token=token,
+        cert=cert,
+        key=key,
+        allow_faults=allow_faults,
+        show_views=show_views,
     )
 
 

@@ -59,6 +59,7 @@ class Page:
             expected=expected,
             reference=reference,
             may_fail=options.allow_faults,
+            shows_views=options.show_views,
         )
         metrics = Metrics(topology, folder=folder, reference=reference)
         self._hub = Hub(state, feed.subscribe(WAITING), metrics.take)

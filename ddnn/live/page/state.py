@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
-from ddnn.live.events import Event, VerdictEvent
+from ddnn.live.events import Event, VerdictEvent, ViewEvent
 from ddnn.live.page.batch import Batch
 from ddnn.live.page.drift import Drift
 from ddnn.live.page.health import Health
@@ -38,13 +38,17 @@ class State:
         expected: Mapping[str, float] | None = None,
         reference: Reference | None = None,
         may_fail: bool = False,
+        shows_views: bool = False,
     ) -> None:
         """run: an id that no other run has. total: samples in all, None: nobody knows. expected:
         accuracy by `present`, of the offline failure study. reference: of validation samples.
-        may_fail: whether the page's buttons make nodes fail."""
+        may_fail: whether the page's buttons make nodes fail. shows_views: whether devices show what
+        they see."""
         self.version = 0
         self._topology = topology
         self._run, self._total, self._may_fail = run, total, may_fail
+        self._shows_views = shows_views
+        self._views: dict[str, tuple[int, ViewEvent]] = {}  # the latest, with its version
         self._exits = tuple(topology.exits)
         self._begun: float | None = None
         self._ended: str | None = None
@@ -87,6 +91,8 @@ class State:
                 step.payload, step.asked = step.payload + payload, step.asked + asked
             case "accuracy":
                 self._accuracy.hear(event)
+            case "view":
+                self._views[event["node"]] = self.version, event
             case "end":
                 self._ended = event["why"]
             case "lost":
@@ -181,6 +187,7 @@ class State:
             "raw_bytes": topology.view.shape.values,
             "total": self._total,
             "may_fail": self._may_fail,
+            "views": list(topology.devices) if self._shows_views else None,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
@@ -211,6 +218,10 @@ class State:
             "marks": [mark.snapshot() for mark in accuracy.marks],
             "series": {"generation": self.series.generation, "count": len(self.series.steps) - 1},
         }
+
+    def views(self, since: int) -> list[ViewEvent]:
+        """What devices showed after this version: of each the latest."""
+        return [event for version, event in self._views.values() if version > since]
 
     def history(self) -> dict[str, Any]:
         """The series as a whole."""

@@ -20,6 +20,7 @@ class ChildConfig:
     at the end alone. sources: the file that says what a device sees through; passwords are looked
     up by the node itself. rules: threshold and temperature of exits, where others than the
     bundle's. takes_over: another process still holds the device's source, which is waited for.
+    show_views: devices tell the collector what they see.
     """
 
     bundle: str
@@ -38,6 +39,7 @@ class ChildConfig:
     sources: str | None = None
     rules: dict[str, dict[str, float | None]] = field(default_factory=dict)
     takes_over: bool = False
+    show_views: bool = False
 
     def to_argument(self) -> str:
         """The form in which the child takes it."""

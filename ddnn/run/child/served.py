@@ -129,6 +129,7 @@ def open_node(
         camera=camera,
         rules=rules,
         turn_rows=turn_rows,
+        shows_views=config.show_views,
     )
     codec = Codec(topology, bundle.session, bundle.tables)
     sockets = open_sockets(

@@ -66,8 +66,9 @@ def launch_into(
             bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
         workplace = stack.enter_context(own_folder())
         sockets = own_sockets(bundle.topology, workplace.path, options)
+        feed = None if watcher is None else watcher.feed
         processes = stack.enter_context(Processes(workplace))
-        mailbox = stack.enter_context(collector_mailbox(bundle, options, sockets))
+        mailbox = stack.enter_context(collector_mailbox(bundle, options, sockets, feed=feed))
         run = Launch(
             bundle,
             samples,

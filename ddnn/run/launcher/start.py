@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -28,6 +29,7 @@ from ddnn.run.launcher.bundle_snapshot import put_bundle
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
 from ddnn.run.launcher.seen import Seen
+from ddnn.run.launcher.views import ViewsApart
 from ddnn.run.sockets import LAST_WORDS_MS, load_keys, open_sockets, socket_path
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.budget import Budget
@@ -63,7 +65,8 @@ class Options:
     time, None: until all were run. rate_hz: samples asked for in a second, one after the other;
     None: as fast as they are answered. ipc: over sockets in the launch's own folder instead of the
     topology's endpoints, where the kernel counts no bytes. data: digest of the samples of which
-    those that are run are the first; None: they are all.
+    those that are run are the first; None: they are all. show_views: devices started here tell the
+    collector what they see, and a collector here takes it.
     """
 
     plan: FailurePlan | None = None
@@ -79,6 +82,7 @@ class Options:
     rate_hz: float | None = None
     ipc: bool = False
     data: int | None = None
+    show_views: bool = False
 
 
 def free_endpoints(topology: Topology) -> dict[str, str]:
@@ -141,17 +145,23 @@ def own_sockets(topology: Topology, folder: Path, options: Options) -> Path | No
 
 @contextmanager
 def collector_mailbox(
-    bundle: Bundle, options: Options, folder: Path | None = None, wake: int | None = None
+    bundle: Bundle,
+    options: Options,
+    folder: Path | None = None,
+    wake: int | None = None,
+    feed: Feed | None = None,
 ) -> Iterator[Mailbox]:
     """The launcher's own place among the nodes, in a run of its own. folder: see `own_sockets`.
-    wake: a descriptor that ends its wait for messages, when something can be read there.
+    wake: a descriptor that ends its wait for messages, when something can be read there. feed: told
+    what devices see, where they show it.
 
     Raises TransportError for an address that it cannot have.
     """
     if folder is None:
         check_ports(bundle.topology, [COLLECTOR])
     run = secrets.randbits(64) | 1  # never NO_RUN
-    codec = Codec(bundle.topology, bundle.session, bundle.tables)
+    shows = options.show_views
+    codec = Codec(bundle.topology, bundle.session, bundle.tables, takes_views=shows)
     transport = open_sockets(
         COLLECTOR,
         bundle.topology,
@@ -163,7 +173,8 @@ def collector_mailbox(
     try:
         if wake is not None:
             transport.wake_on(wake)
-        mailbox = Mailbox(
+        make = partial(ViewsApart, show=(feed or Feed()).publish) if shows else Mailbox
+        mailbox = make(
             COLLECTOR,
             codec,
             transport,
@@ -230,6 +241,7 @@ def start_nodes(
             sockets=None if folder is None else str(folder),
             account_s=account_s,
             others={other: views[other] for other in others},
+            show_views=options.show_views,
         )
         processes.start(config, topology.nodes[name].limits)
 

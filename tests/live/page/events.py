@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ddnn.live.events import BeginEvent, Event, FailureEvent, LinksEvent, NodesEvent, VerdictEvent
+from ddnn.live.events import (
+    BeginEvent,
+    Event,
+    FailureEvent,
+    LinksEvent,
+    NodesEvent,
+    VerdictEvent,
+    ViewEvent,
+)
 from ddnn.live.page.batch import batches
 from ddnn.live.page.state import State
 from ddnn.topology import Topology
@@ -40,6 +48,14 @@ def verdict(at_s: float = 0.0, *, sample: int = 0, right: bool = True, **more: o
         "label": 0 if right else 1,
     }
     return event | more  # type: ignore[return-value]
+
+
+def view(node: str, sample: int, state: str = "seen", at_s: float = 0.0) -> ViewEvent:
+    """One grey pixel."""
+    return ViewEvent(
+        kind="view", time=T0 + at_s, node=node, sample=sample, state=state, channels=1, height=1,
+        width=1, pixels="gA==",
+    )  # fmt: skip
 
 
 def failure(

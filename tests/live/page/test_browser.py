@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from launched import launched, trained_with_card
 from networks import Trained
@@ -164,6 +165,42 @@ def test_without_allow_faults_there_are_no_buttons(browser, six):
         seen.page.locator(".node[data-node=cam0]").click()
         seen.page.wait_for_selector("#detail b")
         assert seen.page.get_by_role("button", name="kill", exact=True).count() == 0
+
+
+def test_views_are_shown_where_that_is_asked_for_and_nowhere_else(browser, six):
+    """As the network sees them, and by a page whose policy lets no picture in from elsewhere."""
+    folder, trained = six
+    with launched(folder, trained, "--allow-faults", "--show-views", *FOR_LONG) as (address, _):
+        wide = Seen(browser, address, viewport={"width": 1440, "height": 1000}).live()
+        narrow = Seen(
+            browser, address, viewport={"width": 390, "height": 844}, color_scheme="dark"
+        ).live()
+        for seen in (wide, narrow):
+            for name in DEVICES:
+                seen.page.wait_for_selector(f".seen[data-device={name}][data-state=seen] canvas")
+            assert seen.page.evaluate("document.documentElement.scrollWidth") <= 1440
+        assert narrow.page.evaluate("document.documentElement.scrollWidth") <= 390
+        drawn, sample = wide.page.evaluate(DRAWN)
+        wanted_HWC = trained.samples.views_NVCHW[sample % len(trained.samples), 3]
+        np.testing.assert_array_equal(np.array(drawn), wanted_HWC.transpose(1, 2, 0).ravel())
+        wide.press("cam3", "kill")
+        wide.page.wait_for_selector(".seen[data-device=cam3][data-state=failed]")
+        wide.picture("views-1440")
+        narrow.picture("views-390")
+        assert wide.wrong == narrow.wrong == []
+    with launched(folder, trained, *FOR_LONG) as (address, _):
+        seen = Seen(browser, address).live()
+        seen.wait("state.answered > 60")
+        assert seen.page.locator("#p-views").is_hidden()
+        assert seen.page.locator(".seen").count() == 0
+
+
+DRAWN = """() => {
+  const { canvas, seen } = views.places.get("cam3");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return [Array.from(data).filter((_, place) => place % 4 < 3), seen.sample];
+}"""
+"""Pixels of cam3's view, row by row, and the sample's number."""
 
 
 def test_a_slow_browser_is_brought_up_to_date_and_holds_nobody_up(browser, six):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from builders import star_topology
-from events import begin, failure, give, links, nodes, verdict
+from events import begin, failure, give, links, nodes, verdict, view
 
 from ddnn.live.events import EndEvent, LostEvent
 from ddnn.live.page.state import TICKER, State
@@ -41,6 +41,24 @@ def test_verdicts_are_counted_by_exit_and_judged_where_the_truth_is_known():
     assert shown["accuracy"]["accuracy"] == 0.8
     low, high = shown["accuracy"]["interval"]
     assert low < 0.8 < high
+
+
+def test_of_each_device_the_latest_view_is_shown_once():
+    found = state(shows_views=True)
+    assert found.facts()["views"] == ["cam0", "cam1", "cam2"]
+    found.take(view("cam0", 1))
+    found.take(view("cam1", 1))
+    before = found.version
+    assert [event["node"] for event in found.views(-1)] == ["cam0", "cam1"]
+    found.take(view("cam0", 2, "frozen"))
+    assert [(e["node"], e["sample"], e["state"]) for e in found.views(before)] == [
+        ("cam0", 2, "frozen")
+    ]
+    assert found.views(found.version) == []
+
+
+def test_the_page_says_whether_views_are_shown():
+    assert state().facts()["views"] is None
 
 
 def test_a_sample_that_no_exit_answered_is_in_no_exits_share():

@@ -9,7 +9,7 @@ const KINDS = {
 const HINTS = { kill: "end its process at once", hang: "stop its process", slow: "its section takes 20 times as long", delay: "messages come 300 ms later", drop: "lose half of the messages", corrupt: "damage half of the messages", partition: "nothing gets through", recover: "take back whatever was done here" };
 
 let facts = null, state = null, points = [], charts = [], chosen = null, isDrawing = false;
-const view = new TopologyView(byId("topology"), choose);
+const view = new TopologyView(byId("topology"), choose), views = new Views(byId("p-views"), byId("views"));
 
 function say(text, kind) {
   byId("status").textContent = text;
@@ -26,6 +26,7 @@ function connect() {
   });
   on("history", (found) => { points = found.points; });
   on("points", (found) => { points.length = found.from; points.push(...found.points); });
+  on("views", (found) => { for (const seen of found) views.take(seen); });
   on("state", (found) => { state = found; draw(); });
   source.onerror = () => {
     say(state && state.over !== null ? "the run is over" : "no connection, trying again", state && state.over !== null ? "over" : "gone");
@@ -39,6 +40,7 @@ function begin() {
   byId("title").textContent = facts.topology;
   view.begin(facts);
   charts = makeCharts(facts);
+  views.begin(facts);
   fillTable("links", facts.links.map((link) => [link.name, [link.from, link.to, link.carries.join(", "), "", "", "", ""]]), [3, 4, 5]);
   fillTable("nodes", Object.keys(facts.roles).map((name) => [name, [name, "", "", "", "", "", ""]]), [2, 3, 4, 5]);
   choose(null);
@@ -54,6 +56,7 @@ function draw() {
     drawStatus();
     drawFigures();
     view.show(state);
+    views.show(state);
     drawTicker();
     drawMarks();
     drawTables();
