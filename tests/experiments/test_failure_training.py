@@ -9,31 +9,53 @@ import pytest
 import torch
 
 from ddnn.bundle.manifest import ExitRule
+from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView, Split
 from ddnn.model import sections
 from ddnn.model.aggregate import build_fusion, fuse_concat
-from ddnn.training import batches
-from ddnn.training.failures import SubsetAccuracy
+from ddnn.model.joint import Joint
+from ddnn.training import batches, fit
+from ddnn.training.failures import SubsetAccuracy, every_failure
+from ddnn.training.predict import perceive
+from ddnn.training.run import Run, train_run
 from ddnn.training.settings import settings_for
-from experiments.paper import failure_training
-from experiments.paper.failure_training import (
+from experiments.paper import failure_choice, failure_training, failure_ways
+from experiments.paper.failure_afterwards import (
+    as_trained,
+    estimated,
+    norms_by_number,
+    prior_where_lost,
+)
+from experiments.paper.failure_training import one_rule, right
+from experiments.paper.failure_ways import (
     Tokens,
     any_camera,
+    follow,
+    in_turn,
+    mean_teacher,
     mix_any_views,
-    one_rule,
-    right,
     with_tokens,
 )
-from experiments.shared.study import run
+from experiments.shared.study import SMOKE_CARD, run
+from experiments.shared.variants import cameras
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, DataSet]:
+    data = load(SMOKE_CARD)
+    settings = settings_for("robust", epochs=1)
+    folder = tmp_path_factory.mktemp("run")
+    return train_run(folder, cameras(data), SMOKE_CARD, settings, seed=0, data=data), data
 
 
 def test_each_way_changes_of_robust_what_it_is_called():
     robust = settings_for("robust").model_dump()
-    for name, way in failure_training.WAYS.items():
+    for name, way in failure_ways.WAYS.items():
         found = settings_for("robust", **way.changes).model_dump()
         changed = {key for key, value in found.items() if value != robust[key]}
         assert ("dropout_by" in changed) == ("count" in name)
-        assert ("distillation" in changed) == ("distilled" in name)
+        assert ("distillation" in changed) == ("distilled" in name or "teacher" in name)
+        assert (changed == {"device_dropout"}) == (name == "robust, a tenth dropped")
         assert (
             ("augment" in changed)
             == ("view_mixing" in changed)
@@ -107,6 +129,87 @@ def test_objects_weigh_the_same_where_they_are_known():
 def test_one_rule_is_that_of_one_lost_device():
     rule = ExitRule(threshold=0.1, threshold_lost=(0.2, 0.3))
     assert one_rule({"local": rule})["local"].threshold_lost == (0.2,)
+
+
+def test_batches_lose_one_number_of_devices_after_another():
+    present_NV = torch.ones(9, 4, dtype=torch.bool)
+    with in_turn():
+        lost = [(~batches.drop_devices(present_NV, 0.3)).sum(dim=1).tolist() for _ in range(5)]
+    assert lost == [[number] * 9 for number in (0, 1, 2, 3, 0)]
+
+
+def test_a_teacher_is_the_running_mean_of_the_weights(trained: tuple[Run, DataSet]):
+    topology = trained[0].topology
+    teacher, joint = Joint(topology), Joint(topology)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    follow(teacher, joint)
+    for name, value in teacher.state_dict().items():
+        if value.is_floating_point():
+            wanted = before[name] * 0.99 + joint.state_dict()[name] * 0.01
+            assert torch.allclose(value, wanted, atol=1e-6)
+
+
+def test_a_mean_teacher_trains_and_ours_is_back_afterwards(tmp_path: Path):
+    data, ours = load(SMOKE_CARD), fit.train_step
+    settings = settings_for("robust", epochs=1, distillation=1.0)
+    with mean_teacher():
+        taught = train_run(tmp_path / "a", cameras(data), SMOKE_CARD, settings, seed=0, data=data)
+    assert fit.train_step is ours
+    plain = train_run(tmp_path / "b", cameras(data), SMOKE_CARD, settings, seed=0, data=data)
+    assert taught.bundle_sha256 != plain.bundle_sha256
+
+
+def test_what_is_as_trained_answers_as_the_failure_study_says(trained: tuple[Run, DataSet]):
+    run, data = trained
+    test = data.part("test")
+    found = as_trained(run, data).right(test)
+    for subset in every_failure(run.joint, test, run.rules, prior_class=run.prior_class):
+        assert (found[subset.lost] == subset.correct_N).all()
+
+
+def test_norms_by_number_change_what_lies_above_the_devices_alone(trained: tuple[Run, DataSet]):
+    run, data = trained
+    parts = norms_by_number(run, data).parts
+    assert parts[0].joint is run.joint
+    first, second = (parts[number].joint.state_dict() for number in (1, 3))
+    differ = {name for name, value in first.items() if not torch.equal(value, second[name])}
+    assert differ
+    assert all("running" in name and ".cam" not in name for name in differ)
+
+
+def test_estimated_statistics_are_those_of_what_arrives(trained: tuple[Run, DataSet]):
+    run, data = trained
+    train = data.part("train")
+    devices = perceive(run.joint, train)
+    joint = estimated(run.joint, devices, len(train), 0)
+    seen = []
+    norm = next(m for m in joint.sections["cloud"].modules() if isinstance(m, torch.nn.BatchNorm2d))
+    norm.register_forward_hook(lambda _, given, __: seen.append(given[0].detach()))
+    joint.fuse(devices)
+    assert torch.allclose(norm.running_mean, seen[0].mean(dim=(0, 2, 3)), atol=1e-4)
+
+
+def test_the_prior_comes_back_once_somebody_is_lost(trained: tuple[Run, DataSet]):
+    run, data = trained
+    changed = prior_where_lost(run, data)
+    counts_K = np.bincount(data.part("train").fused_labels_N)
+    wanted_K = np.log(counts_K / counts_K.max())
+    assert not changed.parts[0].bias_K.any()
+    for part in changed.parts[1:]:
+        assert part.bias_K == pytest.approx(np.maximum(wanted_K, -np.log(4)), abs=1e-5)
+
+
+@pytest.mark.study
+def test_choices_are_measured_on_samples_that_are_not_tested_on(tmp_path: Path):
+    places = ["--smoke", "--out", str(tmp_path), "--runs", str(tmp_path / "runs")]
+    ways = ["robust", "robust, norms by number", "robust, numbers in turn"]
+    means = run(failure_choice.EXPERIMENT, [*places, "--threads", "1", "--only", *ways])
+    assert list(means) == ways
+    for rows in means.values():
+        assert list(rows) == list("012345")
+    assert means[ways[0]]["0"]["right"].value == means[ways[1]]["0"]["right"].value
+    data = load(SMOKE_CARD)
+    assert failure_choice.choice_of(data) == (data, "validation")
 
 
 @pytest.mark.study

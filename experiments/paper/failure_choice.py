@@ -1,0 +1,78 @@
+"""Which ways to train for failures look better than `robust`, on samples to choose by.
+
+    python experiments/paper/failure_choice.py --data epfl-by-object
+
+Per cent right, each object alike where objects are known, by number of lost devices, over all sets
+of them: of validation samples, or of rendered ones of another seed, which are neither trained nor
+tested on. No test sample is looked at: what is ahead here is tried on them by failure_training.py.
+The ways are described in failure_ways.py; thresholds are for each number of lost devices.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ddnn.data.loading import load
+from ddnn.data.multiview import DataSet
+from ddnn.report.plots import BLUE, GRAY
+from experiments.paper.failure_training import UNSEEN, trained
+from experiments.paper.failure_ways import WAYS
+from experiments.shared.study import Experiment, Means, Rows, Study, main
+
+FIRST = "robust"
+
+
+def measure(study: Study, setting: str, seed: int) -> Rows:
+    """A row for each number of lost devices."""
+    run = trained(study, setting, seed)
+    changed = WAYS[setting].after(run, study.data)
+    data, part = choice_of(study.data)
+    by_count: dict[int, list[NDArray[np.bool_]]] = {}
+    for lost, right_N in changed.right(data.part(part)).items():
+        by_count.setdefault(len(lost), []).append(right_N)
+    return {
+        str(count): {"right": right(data, part, np.mean(found, axis=0))}
+        for count, found in by_count.items()
+    }
+
+
+def choice_of(data: DataSet) -> tuple[DataSet, str]:
+    """Samples to choose by, and the name of their part."""
+    return (load(UNSEEN), "test") if data.name == "rendered" else (data, "validation")
+
+
+def right(data: DataSet, part: str, right_N: NDArray[np.float64]) -> float:
+    """Per cent, each object alike where they are known."""
+    if data.objects_N is None:
+        return 100 * float(right_N.mean())
+    objects_N = data.objects_N[getattr(data.split, part)]
+    return 100 * float(np.mean([right_N[objects_N == n].mean() for n in np.unique(objects_N)]))
+
+
+def draw(figure: Figure, means: Means) -> None:
+    """By number of lost devices, a line a way."""
+    axes = figure.subplots()
+    for setting, rows in means.items():
+        x, found = [int(row) for row in rows], [row["right"].value for row in rows.values()]
+        axes.plot(x, found, color=BLUE if setting == FIRST else GRAY)
+        axes.annotate(f" {setting.removeprefix('robust, ')}", (x[-1], found[-1]), fontsize=6)
+    axes.set(xlabel="devices lost", ylabel="% right", xlim=(0, 7))
+    axes.set_title("Samples to choose by")
+
+
+EXPERIMENT = Experiment(
+    name="failure-choice",
+    about=__doc__ or "",
+    settings=lambda study: study.options.only,
+    measure=measure,
+    draw=draw,
+    published={},
+    options=lambda parser: parser.add_argument(
+        "--only", nargs="+", choices=WAYS, default=list(WAYS)
+    ),
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT)
