@@ -219,8 +219,12 @@ def _check_shapes(topology: Structure) -> None:
             )
         section = topology.section(name)
         where = f"nodes.{name}.section" if node.section else f"tier {node.role}: section"
-        if not section.blocks and (node.role != DEVICE or tier.exit is not None):
-            raise ConfigError(f"{where}.blocks: got none, want at least one (or a device, no exit)")
+        has_bare_exit = tier.exit is not None and not tier.exit.blocks
+        if not section.blocks and (node.role != DEVICE or has_bare_exit):
+            raise ConfigError(
+                f"{where}.blocks: got none, want at least one, or a device without an exit or with "
+                "blocks in its exit"
+            )
         if not section.blocks and topology.view_of(name).type != "uint8" and section.sent_bits < 32:
             raise ConfigError(
                 f"{where}.feature_bits: got {section.sent_bits}, want 32 for a raw view of "

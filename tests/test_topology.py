@@ -79,6 +79,7 @@ WRONG = {
     "the collector's endpoint": ("nodes.cam1.endpoint", "tcp://127.0.0.1:20000", "nodes.cam1.endpoint: tcp://127.0.0.1:20000 is already collector's"),
     "even kernel": ("tiers.0.section.blocks", [CONVP | {"kernel": [2, 3]}], "tiers.0.section.blocks.0.kernel: got [2, 3], want two odd numbers from 1 to 127"),
     "no blocks": ("tiers.1.section.blocks", [], "tier cloud: section.blocks: got none, want at least one"),
+    "no blocks before an exit": ("tiers.0.section.blocks", [], "tier device: section.blocks: got none, want at least one"),
     "exit pool": ("tiers.0.exit.pool", 5, "tier device: exit.pool: got 5x5, want at most 4x4, the size of cam0's maps"),
     "wide exit pool": ("tiers.0.exit.pool", [1, 5], "tier device: exit.pool: got 1x5, want at most 4x4, the size of cam0's maps"),
     "no exit pool": ("tiers.0.exit.pool", [0, 4], "tiers.0.exit.pool"),

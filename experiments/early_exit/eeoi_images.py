@@ -8,12 +8,17 @@ cloud, on what the file decodes to. Beside it: narrow.yaml, whose links are lear
 bits a value, trained as long, with thresholds chosen on validation data and its features
 entropy-coded. `early, else a file`: the device answers what its exit is sure of and sends the file
 of the others, from which the cloud begins anew; the threshold is the cheapest for at most half a
-point on validation data. Offline: no device of ddnn sends its view and has an exit too.
+point on validation data. `launched`: the same as processes, the picture on the link as ddnn's own
+JPEG files, and these bytes counted.
 `loss_points`: against the network of 32 bits on the pictures as they are. Bytes of files are whole
 files, with all their headers.
 """
 
 from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,9 +28,11 @@ from ddnn.data.multiview import MultiView
 from ddnn.decision import decide, is_sure
 from ddnn.report.plots import BLUE, GRAY, ORANGE
 from ddnn.topology import read_topology
+from ddnn.training.evaluate import evaluate
 from ddnn.training.predict import Logits, predict
 from ddnn.training.run import Run
 from experiments.early_exit import eeoi_bits
+from experiments.early_exit.early_file import with_files
 from experiments.early_exit.recipe import (
     HALF_POINT,
     RECIPE,
@@ -35,10 +42,19 @@ from experiments.early_exit.recipe import (
     trained,
 )
 from experiments.paper.image_codes import Code, through
+from experiments.shared.launches import (
+    Rules,
+    add_options,
+    counted,
+    equal,
+    launched,
+    samples_to_launch,
+)
+from experiments.shared.measures import summed
 from experiments.shared.script import FOLDER
 from experiments.shared.study import Means, Rows, Study, main
 
-NARROW = "bottleneck"
+NARROW, SENT = "bottleneck", "JPEG 75, launched"
 LOCAL, CLOUD = "local", "cloud"
 TOPOLOGY = FOLDER / "early_exit" / "narrow.yaml"
 CODES: dict[str, Code | None] = {
@@ -48,6 +64,8 @@ CODES: dict[str, Code | None] = {
     **{f"WebP {q}": Code("WEBP", {"quality": q, "method": 6}) for q in (75, 50, 20, 5)},
 }
 FILES, EARLY = "all offloaded", "early, else a file"
+LAUNCHED = CODES["JPEG 75"]
+"""As ddnn.coding.jpeg makes them."""
 
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
@@ -58,6 +76,8 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
         run = study.train(topology, seed=seed, **RECIPE)
         bits = [tier.section.sent_bits for tier in topology.tiers[:-1]]
         return eeoi_bits.rows_of(study, run, bits, whole=whole)
+    if setting == SENT:
+        return {EARLY: as_processes(study, whole)}
     return files(study, whole, CODES[setting])
 
 
@@ -67,15 +87,7 @@ def files(study: Study, whole: Run, code: Code | None) -> Rows:
     best_N = right_at(predict(whole.joint, test), test, CLOUD)
     logits, bytes_N = arrived(whole, test, code)
     right_N = right_at(logits, test, CLOUD)
-    chosen_from, cost_N = arrived(whole, validation, code)
-    clean = right_at(predict(whole.joint, validation), validation, CLOUD)
-    rules = cheapest(
-        chosen_from,
-        whole.rules,
-        validation,
-        sent_bytes=[float(cost_N.mean())],
-        floor=float(clean.mean()) - HALF_POINT,
-    )
+    rules = chosen(whole, validation, code)
     local = decide(logits[LOCAL], rules[LOCAL].temperature)
     early_N = is_sure(local.entropy_N, rules[LOCAL].threshold)
     mixed_N = np.where(early_N, right_at(logits, test, LOCAL), right_N)
@@ -85,6 +97,40 @@ def files(study: Study, whole: Run, code: Code | None) -> Rows:
         | {"local_share": 100 * float(early_N.mean()), "local_share_samples": len(test)}
         | thresholds(rules),
     }
+
+
+def chosen(whole: Run, validation: MultiView, code: Code | None) -> Rules:
+    """Of both exits, see above."""
+    logits, cost_N = arrived(whole, validation, code)
+    clean_N = right_at(predict(whole.joint, validation), validation, CLOUD)
+    return cheapest(
+        logits,
+        whole.rules,
+        validation,
+        sent_bytes=[float(cost_N.mean())],
+        floor=float(clean_N.mean()) - HALF_POINT,
+    )
+
+
+def as_processes(study: Study, whole: Run) -> dict[str, float]:
+    """The early exit and JPEG files of real processes: what they answered and what was counted on
+    the link, two bytes of length before each file included."""
+    rules, samples = (
+        chosen(whole, study.data.part("validation"), LAUNCHED),
+        samples_to_launch(study),
+    )
+    best_N = right_at(predict(whole.joint, samples), samples, CLOUD)
+    with TemporaryDirectory() as temporary:
+        run = with_files(whole, rules, Path(temporary))
+        outcome = launched(run, run.rules, samples)
+        verdicts = outcome.verdicts
+        return (
+            summed(verdicts)
+            | {"local_share_samples": len(samples)}
+            | counted(outcome, run.topology)
+            | equal(verdicts, evaluate(run, samples).verdicts)
+            | eeoi_bits.lost(best_N, verdicts.correct_N)
+        )
 
 
 def arrived(whole: Run, samples: MultiView, code: Code | None) -> tuple[Logits, NDArray[np.int64]]:
@@ -129,10 +175,19 @@ def draw(figure: Figure, means: Means) -> None:
     axes.set_title("Pictures to the cloud (orange: early exit first), and learned bottlenecks")
 
 
+SETTINGS, SMOKE_SETTINGS = (*CODES, NARROW, SENT), ("raw", "JPEG 75", NARROW, SENT)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    add_options(parser)
+    parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+
+
 EXPERIMENT = experiment(
     name="eeoi-images",
     about=__doc__ or "",
-    settings=lambda study: ["raw", "JPEG 75", NARROW] if study.is_smoke else [*CODES, NARROW],
+    settings=lambda study: SMOKE_SETTINGS if study.is_smoke else study.options.only,
+    options=options,
     measure=measure,
     draw=draw,
     published={},

@@ -9,10 +9,15 @@ import pytest
 
 from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import MultiView
+from ddnn.model.joint import Joint
 from ddnn.topology import read_topology
+from ddnn.training.predict import predict
 from experiments.early_exit import eeoi
+from experiments.early_exit.early_file import early_file, weights_of
 from experiments.early_exit.eeoi_bits import bits_of, lost, with_bits
+from experiments.early_exit.eeoi_images import LAUNCHED
 from experiments.early_exit.recipe import cheapest, link_bytes, thresholds, trained
+from experiments.paper.image_codes import through
 from experiments.shared.rows import Means
 from experiments.shared.study import run, study_of
 
@@ -133,6 +138,20 @@ def test_one_bit_a_value_takes_a_32nd_of_the_bytes(tmp_path, runs):
     assert means["1"]["per exit, coded"].keys() == means["1"]["per exit"].keys()
 
 
+def test_an_exit_before_files_answers_as_the_network_whose_weights_it_has():
+    topology = read_topology("eeoi-resnet20")
+    whole, ours = Joint(topology), Joint(early_file(topology))
+    ours.load_state_dict(weights_of(topology, whole.state_dict()))
+    colours_NVCHW = np.random.default_rng(0).integers(60, 200, (8, 1, 3, 4, 4))
+    views = colours_NVCHW.repeat(8, axis=3).repeat(8, axis=4).astype(np.uint8)
+    samples = MultiView(views=views, labels_NV=np.zeros((8, 1), np.int64), classes=tuple("ab"))
+    files, _ = through(LAUNCHED, samples)
+    found = predict(ours, samples)
+    assert found["local"] == pytest.approx(predict(whole, samples)["local"], abs=1e-4)
+    assert found["cloud"] == pytest.approx(predict(whole, files)["cloud"], abs=1e-4)
+    assert found["cloud"] != pytest.approx(predict(whole, samples)["cloud"], abs=1e-4)
+
+
 @pytest.mark.study
 def test_files_and_bottlenecks_are_held_against_the_same_network(tmp_path, runs):
     means = smoke("eeoi_images", tmp_path, runs)
@@ -143,6 +162,11 @@ def test_files_and_bottlenecks_are_held_against_the_same_network(tmp_path, runs)
     assert ours["payload_bytes"].value == 8 * 16 * 16 * 2 / 8 + 16 * 8 * 8 * 2 / 8
     lost_here = raw["accuracy"].value - ours["accuracy"].value
     assert ours["loss_points"].value == pytest.approx(lost_here, abs=0.01)
+    sent = means["JPEG 75, launched"]["early, else a file"]
+    size = jpeg["payload_bytes"].value + 2
+    away = 1 - sent["local_share"].value / 100
+    assert sent["payload_bytes"].value == pytest.approx(size * away, rel=0.1)
+    assert sent["equal_verdicts"].value == 100
 
 
 @pytest.mark.study
