@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from builders import patient, star_topology
+from launched import write_card
 from networks import Trained, Trainer
 from spaces import NEEDED, Net
 from waiting import node_processes, wait_until
@@ -97,15 +97,6 @@ class Fleet:
         """The host's folder of the deployment."""
         return self.folder / "on" / host
 
-    def card(self, trained: Trained) -> list[str]:
-        """Options that choose the samples."""
-        samples = trained.samples
-        np.savez(self.folder / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
-        classes = ", ".join(samples.classes)
-        card = self.folder / "card.yaml"
-        card.write_text(f"kind: npz\npath: samples.npz\nclasses: [{classes}]\n")
-        return ["--data", str(card), "--split", "all"]
-
     def ddnn(self, *arguments: object, code: int = 0) -> str:
         """A command on the operator's host; what it says."""
         command = [sys.executable, "-m", "ddnn", *map(str, arguments)]
@@ -123,11 +114,16 @@ class Fleet:
         return done.stdout + done.stderr
 
     def deploy(self, code: int = 0) -> str:
-        first = [self.first.bundle.folder, "--hosts", self.hosts, *self.card(self.first)]
+        first = [
+            self.first.bundle.folder,
+            "--hosts",
+            self.hosts,
+            *write_card(self.folder, self.first.samples),
+        ]
         return self.ddnn("deploy", "ssh", *first, "--out", self.out, code=code)
 
     def upgrade(self, trained: Trained, code: int = 0) -> str:
-        other = [trained.bundle.folder, *self.card(trained)]
+        other = [trained.bundle.folder, *write_card(self.folder, trained.samples)]
         return self.ddnn("deploy", "upgrade", self.out, *other, code=code)
 
     def assert_a_run_answers_as(self, trained: Trained) -> None:

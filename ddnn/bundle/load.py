@@ -76,10 +76,15 @@ def load_bundle(folder: Path, nodes: Iterable[str] | None = None) -> Bundle:
     content = _read(folder / MANIFEST, MAX_MANIFEST_BYTES)
     manifest = _parse(folder / MANIFEST, content)
     _check_names(folder, manifest)
-    needed = manifest.sha256 if nodes is None else files_of(manifest.topology, nodes)
-    for name in needed:
-        read_checked(folder, manifest, name)
-    return Bundle(folder, manifest, hashlib.sha256(content).hexdigest())
+    bundle = Bundle(folder, manifest, hashlib.sha256(content).hexdigest())
+    check_files(bundle, manifest.sha256 if nodes is None else files_of(manifest.topology, nodes))
+    return bundle
+
+
+def check_files(bundle: Bundle, names: Iterable[str]) -> None:
+    """Raises BundleError naming the first of these files that is missing or damaged."""
+    for name in names:
+        read_checked(bundle.folder, bundle.manifest, name)
 
 
 def read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:

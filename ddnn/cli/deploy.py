@@ -15,13 +15,14 @@ from ddnn.api.samples import samples_of
 from ddnn.bundle.compose import COMPOSE, compose_folder
 from ddnn.bundle.helm import helm_folder
 from ddnn.bundle.kubernetes import kubernetes_folder
-from ddnn.bundle.load import load_bundle
+from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.cli.options import F, data_options, run_argument
 from ddnn.data.multiview import MultiView
 from ddnn.deploy.parts import RUN
 from ddnn.deploy.record import Deployment, read_record
-from ddnn.deploy.rollout import deploy, on_all, rollback
+from ddnn.deploy.rollout import deploy, rollback
 from ddnn.deploy.rollout import upgrade as upgrade_all
+from ddnn.deploy.together import on_all
 from ddnn.wire.zeromq import make_key_pair
 
 _samples = click.option(
@@ -30,7 +31,7 @@ _samples = click.option(
 
 
 def sample_options(command: F) -> F:
-    """Which samples are to run through what is deployed: see `chosen_samples`."""
+    """Which samples are to run through what is deployed: see `_chosen`."""
     return data_options(_samples(command))
 
 
@@ -52,7 +53,7 @@ def compose(run: Path, *, out: Path, **chosen: Any) -> None:
     Each service is given a folder with its own part of the bundle, its own keys where the
     topology has CURVE, and a device its own views. Limits, restarts and health are Docker's.
     """
-    part = chosen_samples(run, **chosen)
+    part = _chosen(load_bundle(run), **chosen)
     topology = compose_folder(run, part, out, make_key_pair)
     services = len(topology.nodes) + 1
     click.echo(
@@ -74,7 +75,7 @@ def kubernetes(run: Path, *, sites: tuple[str, ...], out: Path, **chosen: Any) -
     Pods may send to each other only what the topology's links carry. Each node's image holds its
     own part of the bundle and no torch; keys are Secrets.
     """
-    part = chosen_samples(run, **chosen)
+    part = _chosen(load_bundle(run), **chosen)
     sites = tuple(dict.fromkeys(sites))
     topology = kubernetes_folder(run, part, out, make_key_pair, sites=sites)
     click.echo(
@@ -89,7 +90,7 @@ def kubernetes(run: Path, *, sites: tuple[str, ...], out: Path, **chosen: Any) -
 @_out
 def helm(run: Path, *, out: Path, **chosen: Any) -> None:
     """Write the same manifests as a Helm chart, with the values `registry` and `tag`."""
-    part = chosen_samples(run, **chosen)
+    part = _chosen(load_bundle(run), **chosen)
     topology = helm_folder(run, part, out, make_key_pair)
     click.echo(
         f"{out / 'chart'}: {len(topology.nodes)} nodes and the collector, {len(part)} samples; the "
@@ -114,8 +115,9 @@ def ssh(run: Path, *, hosts: Path, out: Path, **chosen: Any) -> None:
     Nothing is started: `ddnn deploy start OUT`. The collector's host may be missing in the hosts
     file: it is this machine then, and its part is in OUT.
     """
-    part = chosen_samples(run, **chosen)
-    found = deploy(run, part, hosts=hosts, out=out, make_pair=make_key_pair)
+    bundle = load_bundle(run)
+    part = _chosen(bundle, **chosen)
+    found = deploy(bundle, part, hosts=hosts, out=out, make_pair=make_key_pair, say=_say)
     click.echo(f"{', '.join(found.names)}: have version {found.current}, {len(part)} samples")
     click.echo(f"start the nodes: ddnn deploy start {out}")
     click.echo(f"then run the samples: {_by_hand(out, found)}")
@@ -165,9 +167,9 @@ def upgrade(folder: Path, run: Path, **chosen: Any) -> None:
     Nodes that run are started again with it. A host that cannot be reached, or where it does not
     come up, leaves all hosts as they were.
     """
-    part = chosen_samples(run, **chosen)
-    before = read_record(folder).current
-    found = upgrade_all(folder, run, part, make_pair=make_key_pair)
+    before, bundle = read_record(folder).current, load_bundle(run)
+    part = _chosen(bundle, **chosen)
+    found = upgrade_all(folder, bundle, part, make_pair=make_key_pair, say=_say)
     click.echo(f"{', '.join(found.names)}: {before} -> {found.current}, {len(part)} samples")
 
 
@@ -180,8 +182,12 @@ def roll_back(folder: Path) -> None:
     click.echo(f"{', '.join(found.names)}: {before} -> {found.current}")
 
 
-def chosen_samples(
-    run: Path,
+def _say(line: str) -> None:
+    click.echo(f"ddnn: {line}", err=True)
+
+
+def _chosen(
+    bundle: Bundle,
     *,
     card: str | None,
     split: str,
@@ -189,7 +195,7 @@ def chosen_samples(
     samples: int | None,
 ) -> MultiView:
     """Of the part of a data card, all, or so many that are evenly spaced."""
-    part = samples_of(load_bundle(run), card, split, view_map)
+    part = samples_of(bundle, card, split, view_map)
     if samples is None:
         return part
     return part.take(np.linspace(0, len(part) - 1, min(samples, len(part))).astype(np.int64))

@@ -29,8 +29,6 @@ from ddnn.deploy.service import Keeper, keeper
 from ddnn.errors import DdnnError, DeployError
 from ddnn.run.launcher.control import CONTROL, about_launches
 
-KEPT = 3
-"""Versions that stay on a host, the newest ones and the current one."""
 UP_S = 90.0
 """How long a host's nodes may take until all of them listen."""
 TRIES = 3
@@ -124,11 +122,11 @@ class Place:
         new.symlink_to(Path("versions") / name)
         new.replace(self.folder / "current")
 
-    def prune(self) -> dict[str, Any]:
-        """Removes all but the newest versions."""
-        versions = sorted((self.folder / "versions").glob("[!.]*"))
-        for path in versions[:-KEPT]:
-            self.drop(path.name)
+    def prune(self, kept: list[str]) -> dict[str, Any]:
+        """Removes all versions but these and the current one."""
+        for path in (self.folder / "versions").glob("[!.]*"):
+            if path.name not in kept:
+                self.drop(path.name)
         return {}
 
     def start(self) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class OverSsh:
             done = await self._connection.run(command, stdin=source, encoding=None)
         except (OSError, asyncssh.Error) as error:
             raise DeployError(f"host {self.name}: the connection broke, {error}") from error
+        if done.exit_status is None:
+            raise DeployError(f"host {self.name}: the connection broke")
         said, errors = (_bytes(each) for each in (done.stdout, done.stderr))
         if b"No module named" in errors:
             raise DeployError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,15 +45,22 @@ class Deployment(Model):
         """Hosts whose nodes are kept running: all but the collector's."""
         return tuple(name for name in self.hosts if name != self.collector)
 
-    def next_version(self, bundle_sha256: str, samples: int) -> Version:
-        """After all that there were."""
-        number = int(self.versions[-1].name.partition("-")[0]) + 1 if self.versions else 1
+    def next_version(self, bundle_sha256: str, samples: int, there: Iterable[str]) -> Version:
+        """After all that there were, and those that hosts have of tries that broke off."""
+        names = (*(version.name for version in self.versions), *there)
+        numbers = (name.partition("-")[0] for name in names)
+        number = max((int(number) for number in numbers if number.isdecimal()), default=0)
         return Version(
-            name=f"{number:04}-{bundle_sha256[:12]}",
+            name=f"{number + 1:04}-{bundle_sha256[:12]}",
             bundle_sha256=bundle_sha256,
             samples=samples,
             written=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+    def with_version(self, version: Version) -> Deployment:
+        """The same hosts with one more version, the current one."""
+        versions = (*self.versions, version)
+        return self.model_copy(update={"versions": versions, "current": version.name})
 
     def before_current(self) -> str:
         """The version before the current one. Raises ConfigError where there is none."""

@@ -1,4 +1,4 @@
-"""Brings a version to all hosts or to none, and starts, stops and asks all of them at once.
+"""Brings a version to all hosts or to none.
 
 Everything is sent before anything is switched. A host that cannot be reached, or where the new
 version does not come up, leaves all hosts as they were.
@@ -11,41 +11,43 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ddnn.bundle.load import load_bundle
+from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.deploy.hostsfile import read_hosts
 from ddnn.deploy.parts import write_version
-from ddnn.deploy.reach import Here, OverSsh, Reach, connect
-from ddnn.deploy.record import Deployment, read_record, write_record
-from ddnn.errors import ConfigError, DeployError
+from ddnn.deploy.reach import Reach
+from ddnn.deploy.record import FILE, Deployment, read_record, write_record
+from ddnn.deploy.together import on_each, reached
+from ddnn.errors import ConfigError, DdnnError, DeployError
 from ddnn.run.hosts import check_exposure, check_reachable
 from ddnn.runfolder import check_new
 from ddnn.topology import Topology
 from ddnn.wire.keys import KeyPair
 
-T = TypeVar("T")
+KEPT = 3
+"""Versions that stay on each host, the newest of the record; the current one stays too."""
 
 
 def deploy(
-    bundle: Path,
+    bundle: Bundle,
     samples: MultiView,
     *,
     hosts: Path,
     out: Path,
     make_pair: Callable[[], KeyPair],
+    say: Callable[[str], None],
 ) -> Deployment:
     """Copies the bundle's parts to all hosts of a hosts file; starts nothing. out: a new folder
-    for what is known of the deployment.
+    for what is known of the deployment. say: told what does not hold it up.
 
     Raises ConfigError for a hosts file that does not fit, or a host that has a deployment already,
-    DeployError naming hosts that cannot be reached, BundleError for a damaged bundle.
+    DeployError naming hosts that cannot be reached.
     """
-    topology = load_bundle(bundle).topology
+    topology = bundle.topology
     check_new(out)
     check_reachable(topology, source=f"topology {topology.name}")
     check_exposure(topology, insecure=False)
@@ -55,23 +57,29 @@ def deploy(
         hosts=read_hosts(hosts, topology),
     )
     try:
-        return asyncio.run(_roll_out(out, new, bundle, samples, make_pair, is_new=True))
+        return asyncio.run(_roll_out(out, new, bundle, samples, make_pair=make_pair, say=say))
     except BaseException:
-        shutil.rmtree(out, ignore_errors=True)
+        if not (out / FILE).exists():  # else the hosts have it
+            shutil.rmtree(out, ignore_errors=True)
         raise
 
 
 def upgrade(
-    folder: Path, bundle: Path, samples: MultiView, *, make_pair: Callable[[], KeyPair]
+    folder: Path,
+    bundle: Bundle,
+    samples: MultiView,
+    *,
+    make_pair: Callable[[], KeyPair],
+    say: Callable[[str], None],
 ) -> Deployment:
     """Replaces what runs on all hosts by another bundle's parts, or on none.
 
     Raises ConfigError for a bundle with other hosts; else as `deploy`.
     """
-    known, topology = read_record(folder), load_bundle(bundle).topology
-    check_exposure(topology, insecure=False)
-    _check_hosts(known, topology)
-    return asyncio.run(_roll_out(folder, known, bundle, samples, make_pair, is_new=False))
+    known = read_record(folder)
+    check_exposure(bundle.topology, insecure=False)
+    _check_hosts(known, bundle.topology)
+    return asyncio.run(_roll_out(folder, known, bundle, samples, make_pair=make_pair, say=say))
 
 
 def _check_hosts(known: Deployment, topology: Topology) -> None:
@@ -89,80 +97,46 @@ def rollback(folder: Path) -> Deployment:
     Raises ConfigError where there is none, DeployError naming hosts.
     """
     known = read_record(folder)
-    name = known.before_current()
+    changed = known.model_copy(update={"current": known.before_current()})
 
     async def go() -> None:
         async with reached(folder, known) as hosts:
-            await _switch(hosts, name, known.current)
+            await _switch(hosts, folder, known, changed)
 
     asyncio.run(go())
-    changed = known.model_copy(update={"current": name})
-    write_record(folder, changed)
     return changed
-
-
-def on_all(folder: Path, step: str, **arguments: Any) -> dict[str, dict[str, Any]]:
-    """Does a step on all hosts, and gives what each answered.
-
-    Raises DeployError naming each host that cannot be reached, or does not do it.
-    """
-    known = read_record(folder)
-
-    async def go() -> dict[str, dict[str, Any]]:
-        async with reached(folder, known) as hosts:
-            return await _each(hosts, lambda host: host.ask(step, **arguments))
-
-    return asyncio.run(go())
-
-
-async def tried_on_all(
-    folder: Path, known: Deployment, step: str, **arguments: Any
-) -> dict[str, dict[str, Any]]:
-    """As `on_all`, but a host that cannot be reached, or does not do it, answers {"error": ...}."""
-
-    async def one(name: str) -> dict[str, Any]:
-        try:
-            async with reached(folder, known, [name]) as hosts:
-                return await hosts[0].ask(step, **arguments)
-        except DeployError as error:
-            return {"error": str(error)}
-
-    answers = await asyncio.gather(*(one(name) for name in known.names))
-    return dict(zip(known.names, answers, strict=True))
 
 
 async def _roll_out(
     folder: Path,
     known: Deployment,
-    bundle: Path,
+    bundle: Bundle,
     samples: MultiView,
-    make_pair: Callable[[], KeyPair],
     *,
-    is_new: bool,
+    make_pair: Callable[[], KeyPair],
+    say: Callable[[str], None],
 ) -> Deployment:
-    loaded = load_bundle(bundle)
-    version = known.next_version(loaded.sha256, len(samples))
     async with reached(folder, known) as hosts:
-        if is_new:
-            _check_empty(await _each(hosts, lambda host: host.ask("look")))
+        looks = await on_each(hosts, lambda host: host.ask("look"))
+        if known.current is None:
+            _check_empty(looks)
+        there = [name for look in looks.values() for name in look["versions"]]
+        version = known.next_version(bundle.sha256, len(samples), there)
         with tempfile.TemporaryDirectory(prefix="ddnn-deploy-") as temporary:
             here = {known.collector: sys.executable}
             pythons = here | {name: host.python for name, host in known.hosts.items()}
             write_version(
                 Path(temporary),
-                loaded,
+                bundle,
                 samples,
                 version=version.name,
                 pythons=pythons,
                 make_pair=make_pair,
             )
             await _send(hosts, Path(temporary), version.name)
-        await _switch(hosts, version.name, known.current, drops=version.name)
-        await _each(hosts, lambda host: host.ask("prune"))
-    versions = (*known.versions, version)
-    changed = known.model_copy(update={"versions": versions, "current": version.name})
-    folder.mkdir(parents=True, exist_ok=True)
-    write_record(folder, changed)
+        changed = known.with_version(version)
+        await _switch(hosts, folder, known, changed)
+        await _prune(hosts, changed, say)
     return changed
 
 
@@ -186,7 +160,7 @@ async def _send(hosts: Sequence[Reach], parts: Path, version: str) -> None:
         return await host.ask("receive", file, name=version, files=files)
 
     try:
-        await _each(hosts, receive)
+        await on_each(hosts, receive)
     except DeployError:
         await _drop(hosts, version)
         raise
@@ -200,76 +174,52 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 async def _drop(hosts: Sequence[Reach], version: str | None) -> None:
     """Where that can be done."""
-    if version is not None:
-        dropped = (host.ask("drop", name=version) for host in hosts)
-        await asyncio.gather(*dropped, return_exceptions=True)
+    dropped = (host.ask("drop", name=version) for host in hosts)
+    await asyncio.gather(*dropped, return_exceptions=True)
 
 
 async def _switch(
-    hosts: Sequence[Reach], name: str, before: str | None, *, drops: str | None = None
+    hosts: Sequence[Reach], folder: Path, known: Deployment, changed: Deployment
 ) -> None:
-    """All to `name`, or all back to `before`. drops: a version to take away where that happens.
-    Where nodes run, they run after it."""
-    looks = await _each(hosts, lambda host: host.ask("look"))
+    """All from `known.current` to `changed.current`, and the record with them; or none. A version
+    that none had before is taken away then. Where nodes run, they run after it."""
+    looks = await on_each(hosts, lambda host: host.ask("look"))
 
     async def switch(host: Reach, version: str | None) -> dict[str, Any]:
         runs = looks[host.name]["service"] == "running"
         return await host.ask("switch", name=version, runs=runs)
 
-    done = await asyncio.gather(*(switch(host, name) for host in hosts), return_exceptions=True)
-    failed = [each for each in done if isinstance(each, BaseException)]
+    done = await asyncio.gather(
+        *(switch(host, changed.current) for host in hosts), return_exceptions=True
+    )
+    failed = [each for each in done if isinstance(each, BaseException)] or _written(folder, changed)
     if not failed:
         return
+    before = known.current
     back = await asyncio.gather(*(switch(host, before) for host in hosts), return_exceptions=True)
-    await _drop(hosts, drops)
+    if len(changed.versions) > len(known.versions):
+        await _drop(hosts, changed.current)
     said = [str(each) for each in back if isinstance(each, BaseException)]
     rest = f"; not all are back at {before}: {'; '.join(said)}" if said else "; nothing is changed"
     raise DeployError("; ".join(map(str, failed)) + rest)
 
 
-async def _each(
-    hosts: Sequence[Reach], step: Callable[[Reach], Coroutine[Any, Any, T]]
-) -> dict[str, T]:
-    """What each host gives. Raises DeployError naming all that fail."""
-    done = await asyncio.gather(*(step(host) for host in hosts), return_exceptions=True)
-    _raise(done)
-    return {h.name: each for h, each in zip(hosts, done, strict=True) if isinstance(each, dict)}
-
-
-@asynccontextmanager
-async def reached(
-    folder: Path, known: Deployment, names: Sequence[str] | None = None
-) -> AsyncIterator[list[Reach]]:
-    """The hosts of these names, default all, connected; the collector's may be this machine.
-
-    Raises DeployError naming all that cannot be reached.
-    """
-    names = known.names if names is None else names
-    far = [name for name in names if name in known.hosts]
-    tried = await asyncio.gather(
-        *(connect(name, known.hosts[name]) for name in far), return_exceptions=True
-    )
-    connections = [each for each in tried if not isinstance(each, BaseException)]
+def _written(folder: Path, deployment: Deployment) -> list[BaseException]:
+    """Writes the record; what went wrong, if anything."""
     try:
-        _raise(tried)
-        hosts: list[Reach] = [Here(name, folder) for name in names if name not in known.hosts]
-        for name, connection in zip(far, connections, strict=True):
-            unit, is_by_hand = f"ddnn-{known.topology}-{name}.service", name == known.collector
-            hosts.append(
-                OverSsh(name, known.hosts[name], connection, unit=unit, has_collector=is_by_hand)
-            )
-        yield hosts
-    finally:
-        for connection in connections:
-            connection.close()
-        await asyncio.gather(*(c.wait_closed() for c in connections), return_exceptions=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_record(folder, deployment)
+    except (DdnnError, OSError) as error:
+        return [error]
+    return []
 
 
-def _raise(tried: Sequence[object]) -> None:
-    """Raises one DeployError for all that are among these, or else the first other error."""
-    failed = [each for each in tried if isinstance(each, BaseException)]
-    for each in failed:
-        if not isinstance(each, DeployError):
-            raise each
-    if failed:
-        raise DeployError("; ".join(map(str, failed)))
+async def _prune(
+    hosts: Sequence[Reach], deployment: Deployment, say: Callable[[str], None]
+) -> None:
+    """Old versions go, where they can: they cost a host nothing but room."""
+    kept = [version.name for version in deployment.versions[-KEPT:]]
+    pruned = (host.ask("prune", kept=kept) for host in hosts)
+    for each in await asyncio.gather(*pruned, return_exceptions=True):
+        if isinstance(each, BaseException):
+            say(f"{each}; its old versions stay until the next upgrade")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ddnn import __version__
 from ddnn.deploy.record import Deployment, read_record
-from ddnn.deploy.rollout import tried_on_all
+from ddnn.deploy.together import tried_on_all
 from ddnn.errors import ConfigError
 from ddnn.run.launcher.control import about_launches
 

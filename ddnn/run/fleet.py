@@ -20,7 +20,8 @@ from pathlib import Path
 from pydantic import Field
 
 from ddnn.blocks import Model
-from ddnn.bundle.load import Bundle, load_bundle
+from ddnn.bundle.load import Bundle, check_files, load_bundle
+from ddnn.bundle.manifest import files_of
 from ddnn.errors import ConfigError, DdnnError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.engine import Engine
@@ -138,7 +139,8 @@ def _bundle(path: Path, name: str, site: Site, node: str) -> Bundle:
             f"{path}: sites.{name}.keys: got none, and its topology has security.curve; want the "
             "folder that `ddnn keys` made"
         )
-    return load_bundle(folder, [node])
+    check_files(bundle, files_of(topology, [node]))
+    return bundle
 
 
 def _open(

@@ -5,28 +5,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import ADDRESSES, MARKS, SAMPLES, Fleet, topology_of
-from spaces import Net, built
+from deployed import MARKS, SAMPLES, Fleet, topology_of
 from waiting import wait_until
 
 pytest.importorskip("asyncssh", reason="needs asyncssh")
 pytestmark = MARKS
-
-
-@pytest.fixture
-def net() -> Iterator[Net]:
-    yield from built(ADDRESSES)
-
-
-@pytest.fixture
-def fleet(net: Net, tmp_path: Path) -> Iterator[Fleet]:
-    found = Fleet(net, tmp_path)
-    yield found
-    found.close()
 
 
 def test_two_hosts_answer_as_one_process_before_and_after_upgrade_and_rollback(fleet):
@@ -149,6 +135,42 @@ def test_a_version_that_does_not_come_up_on_one_host_is_left_on_all(fleet, net):
     assert said.endswith("; nothing is changed\n")
     assert fleet.current("north") == fleet.current("cloud") == before
     fleet.assert_a_run_answers_as(fleet.first)
+
+
+def test_a_link_that_breaks_once_all_have_the_new_version_leaves_the_record_right(fleet):
+    """Old versions are cleared away last, and that may fail."""
+    python = fleet.folder / "cut-python"
+    cut = 'case "$*" in *\'"prune"\'*) kill -9 $PPID;; esac'
+    python.write_text(f'#!/bin/sh\n{cut}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    text = fleet.hosts.read_text()
+    fleet.hosts.write_text(text.replace("cloud: {", f"cloud: {{python: {python}, "))
+    said = fleet.deploy()
+    assert "ddnn: host cloud: the connection broke; its old versions stay" in said
+    assert said.count("\n") == 4
+    assert fleet.status(code=1)["version"] == fleet.current("cloud").removeprefix("versions/")
+    fleet.ddnn("deploy", "start", fleet.out)
+    fleet.assert_a_run_answers_as(fleet.first)
+
+    second = fleet.train(topology_of(), SAMPLES + 1)
+    assert "-> 0002-" in fleet.upgrade(second)
+    assert fleet.status()["version"].startswith("0002-")
+    fleet.assert_a_run_answers_as(second)
+
+
+def test_a_try_that_broke_off_is_no_hindrance(fleet):
+    """What it left on a host is neither taken for the new version nor in its way."""
+    fleet.deploy()
+    second = fleet.train(topology_of(), SAMPLES + 1)
+    fleet.upgrade(second)
+    record = fleet.out / "deployment.json"
+    known = json.loads(record.read_text())
+    known["current"], known["versions"] = known["versions"][0]["name"], known["versions"][:1]
+    record.write_text(json.dumps(known))
+    assert "host cloud: has version 0002-" in str(fleet.status(code=1)["differs"])
+    assert "-> 0003-" in fleet.upgrade(second)
+    fleet.ddnn("deploy", "start", fleet.out)
+    assert fleet.status()["version"] == fleet.current("cloud").removeprefix("versions/")
 
 
 def test_a_host_with_another_key_than_the_known_one_gets_nothing(fleet):

@@ -4,12 +4,10 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import ADDRESSES, MARKS, SSHD, Fleet
-from spaces import Net, built
+from deployed import MARKS, SSHD, Fleet
 from waiting import wait_until
 
 SYSTEMD = Path("/lib/systemd/systemd")
@@ -114,35 +112,28 @@ def is_gone(group: Path) -> bool:
 
 
 @pytest.fixture
-def net() -> Iterator[Net]:
-    yield from built(ADDRESSES)
+def kind() -> type[Fleet]:
+    return Booted
 
 
-@pytest.fixture
-def booted(net: Net, tmp_path: Path) -> Iterator[Booted]:
-    found = Booted(net, tmp_path)
-    yield found
-    found.close()
-
-
-def test_a_unit_keeps_the_nodes_of_a_host_until_they_are_told_to_stop(booted):
+def test_a_unit_keeps_the_nodes_of_a_host_until_they_are_told_to_stop(fleet):
     unit = "ddnn-star-cloud.service"
-    booted.deploy()
-    assert booted.there(f"systemctl is-active {unit}") == "inactive"
-    booted.ddnn("deploy", "start", booted.out)
-    assert booted.there(f"systemctl is-active {unit}") == "active"
-    assert booted.there(f"systemctl is-enabled {unit}") == "enabled"  # after a reboot too
-    booted.assert_a_run_answers_as(booted.first)
+    fleet.deploy()
+    assert fleet.there(f"systemctl is-active {unit}") == "inactive"
+    fleet.ddnn("deploy", "start", fleet.out)
+    assert fleet.there(f"systemctl is-active {unit}") == "active"
+    assert fleet.there(f"systemctl is-enabled {unit}") == "enabled"  # after a reboot too
+    fleet.assert_a_run_answers_as(fleet.first)
 
-    wait_until(booted.is_up)
-    booted.there(f"systemctl kill --signal=KILL {unit}")
-    wait_until(lambda: int(booted.there(f"systemctl show --property=NRestarts --value {unit}")) > 1)
-    wait_until(booted.is_up)
-    assert "cloud: cloud listens at tcp://10.78.0.3" in booted.ddnn("logs", booted.out)
+    wait_until(fleet.is_up)
+    fleet.there(f"systemctl kill --signal=KILL {unit}")
+    wait_until(lambda: int(fleet.there(f"systemctl show --property=NRestarts --value {unit}")) > 1)
+    wait_until(fleet.is_up)
+    assert "cloud: cloud listens at tcp://10.78.0.3" in fleet.ddnn("logs", fleet.out)
 
-    second = booted.train(booted.first.bundle.topology, 61)
-    booted.upgrade(second)
-    booted.assert_a_run_answers_as(second)
-    booted.ddnn("deploy", "stop", booted.out)
-    assert booted.there(f"systemctl is-active {unit}") == "inactive"
-    assert booted.there(f"systemctl is-enabled {unit}") == "disabled"
+    second = fleet.train(fleet.first.bundle.topology, 61)
+    fleet.upgrade(second)
+    fleet.assert_a_run_answers_as(second)
+    fleet.ddnn("deploy", "stop", fleet.out)
+    assert fleet.there(f"systemctl is-active {unit}") == "inactive"
+    assert fleet.there(f"systemctl is-enabled {unit}") == "disabled"

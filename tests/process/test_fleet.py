@@ -6,7 +6,6 @@ Axes: N samples, V views.
 import json
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import patient, star_topology
+from launched import Commands, on_two_hosts, write_card
 from networks import Trained, Trainer
 from waiting import wait_until
 
@@ -32,20 +31,15 @@ SAMPLES, ROUNDS = 60, 10
 TESTS = Path(__file__).parents[1]
 
 
-class Sites:
+class Sites(Commands):
     """`north` and `south`: the devices and gateway of each, and one cloud process for both."""
 
     def __init__(self, folder: Path, train: Trainer, **security: bool) -> None:
-        document = patient(star_topology(2), seconds=10).model_dump(mode="json")
-        document["security"] = security
-        for name, node in document["nodes"].items():
-            node["host"] = "far" if name == "cloud" else "site"
-        document["collector"]["host"] = "site"
-        self.folder = folder
+        super().__init__(folder)
+        document = on_two_hosts(seconds=10, **security)
         self.trained: Trained = train(Topology.model_validate(document), SAMPLES)
         self.bundles = {name: self._place(document, name) for name in ("north", "south")}
         self.whole = run_inprocess(self.trained.bundle, self.trained.samples.views)
-        self._started: list[subprocess.Popen[bytes]] = []
 
     def _place(self, document: dict[str, Any], name: str) -> Bundle:
         topology = Topology.model_validate(document | {"name": name})
@@ -65,16 +59,8 @@ class Sites:
     def _keys(self, name: str) -> str:
         return f", keys: keys-{name}" if (self.folder / f"keys-{name}").exists() else ""
 
-    def start(self, log: str, *command: str) -> subprocess.Popen[bytes]:
-        with (self.folder / log).open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, *command], cwd=self.folder, stdout=file, stderr=file
-            )
-        self._started.append(process)
-        return process
-
     def said(self, log: str = "cloud.log") -> str:
-        return (self.folder / log).read_text()
+        return super().said(log)
 
     def launch(self, name: str, **options: Any) -> Outcome:
         keys = self.folder / f"keys-{name}"
@@ -88,11 +74,6 @@ class Sites:
         for name in ("predicted_N", "exit_N", "present_NV"):
             wanted = np.concatenate([getattr(self.whole, name)] * rounds)
             np.testing.assert_array_equal(getattr(outcome.verdicts, name), wanted)
-
-    def close(self) -> None:
-        for process in self._started:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -155,12 +136,8 @@ def test_a_limit_of_one_site_is_its_own(sites):
 def test_a_site_whose_collector_is_killed_costs_the_other_nothing_and_comes_back(sites):
     cloud = sites.serve()
     samples = sites.trained.samples
-    np.savez(sites.folder / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
-    classes = ", ".join(samples.classes)
-    card = f"kind: npz\npath: samples.npz\nclasses: [{classes}]\n"
-    (sites.folder / "card.yaml").write_text(card)
     command = ["-m", "ddnn", "launch", "south", "--host", "site", "--join", "--rounds", "1000"]
-    crashed = sites.start("south.log", *command, "--data", "card.yaml", "--split", "all")
+    crashed = sites.start("south.log", *command, *write_card(sites.folder, samples))
     wait_until(lambda: "nodes ready" in sites.said("south.log") or crashed.poll())
     wait_until(lambda: "south: takes part" in sites.said())
     killed: list[int] = []

@@ -1,19 +1,17 @@
 """Several hosts, played by several launchers on this machine, over CURVE."""
 
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import patient, star_topology
+from launched import Commands, on_two_hosts, write_card
 from networks import Trained, Trainer
 from waiting import assert_nothing_is_left, is_free, node_processes, wait_until
 
 from ddnn.bundle.split import split_bundle
-from ddnn.data.multiview import MultiView
 from ddnn.errors import LaunchError
 from ddnn.run.failures.plan import plan_of
 from ddnn.run.inprocess import run_inprocess
@@ -34,48 +32,36 @@ def control_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
-class TwoHosts:
+class TwoHosts(Commands):
     """`site` has the collector, devices and gateway; `far` has the cloud, by the command line."""
 
     def __init__(self, folder: Path, train: Trainer) -> None:
-        document = patient(star_topology(2, security={"curve": True}), seconds=5)
-        document = document.model_dump(mode="json")
-        for name, node in document["nodes"].items():
-            node["host"] = "far" if name == "cloud" else "site"
-            node["limits"] = {"memory_mb": 8000} if name == "cam0" else {}
-        document["collector"]["host"] = "site"
+        super().__init__(folder)
+        document = on_two_hosts(seconds=5, curve=True)
+        document["nodes"]["cam0"]["limits"] = {"memory_mb": 8000}
         document["nodes"]["cloud"]["restart"] = "always"
         document["links"] = [{"from": "cam0", "to": "gateway", "latency_ms": SCORE_MS}]
         topology = Topology.model_validate(document)
         self.topology = topology.with_endpoints(free_endpoints(topology))
         self.trained: Trained = train(self.topology, SAMPLES)
-        self.folder = folder
-        self._started: list[subprocess.Popen] = []
         write_keys(folder / "keys", (COLLECTOR, *self.topology.nodes), make_key_pair)
         split_bundle(self.trained.bundle.folder, ["cloud"], folder / "far")
 
     def start_far(self, bundle: Path | None = None) -> subprocess.Popen:
-        command = [sys.executable, "-m", "ddnn", "launch", str(bundle or self.folder / "far")]
-        with (self.folder / "far.log").open("wb") as log:
-            options = ["--host", "far", "--keys", str(self.folder / "keys")]
-            process = subprocess.Popen([*command, *options], stderr=log, stdout=log)
-        self._started.append(process)
+        command = ["-m", "ddnn", "launch", bundle or self.folder / "far", "--host", "far"]
+        process = self.start("far.log", *command, "--keys", self.folder / "keys")
         wait_until(lambda: "cloud listens at" in self.said() or process.poll() is not None)
         return process
 
-    def said(self) -> str:
-        return (self.folder / "far.log").read_text()
+    def said(self, log: str = "far.log") -> str:
+        return super().said(log)
 
     def start_site(self) -> subprocess.Popen:
         """The collector's host by the command line, ready to crash: many rounds."""
-        command = [sys.executable, "-m", "ddnn", "launch", str(self.trained.bundle.folder)]
-        card = ["--data", str(self.folder / "card.yaml"), "--split", "all", "--rounds", "1000"]
-        keys = ["--keys", str(self.folder / "keys"), "--out", str(self.folder / "crashed")]
-        with (self.folder / "site.log").open("wb") as log:
-            host = ["--host", "site", "--join"]
-            process = subprocess.Popen([*command, *host, *card, *keys], stderr=log)
-        self._started.append(process)
-        return process
+        command = ["-m", "ddnn", "launch", self.trained.bundle.folder, "--host", "site", "--join"]
+        command += [*write_card(self.folder, self.trained.samples), "--rounds", "1000"]
+        keys = ["--keys", self.folder / "keys", "--out", self.folder / "crashed"]
+        return self.start("site.log", *command, *keys)
 
     def launch(
         self, progress: Callable[[int], None] = lambda _answered: None, **options: object
@@ -83,11 +69,6 @@ class TwoHosts:
         chosen = Options(host="site", keys=self.folder / "keys", **options)
         watcher = Watcher(progress=progress)
         return launch(self.trained.bundle, self.trained.samples, chosen, watcher)
-
-    def close(self) -> None:
-        for process in self._started:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -169,9 +150,8 @@ def test_a_host_that_is_launched_again_is_heard_again(hosts):
 def test_what_a_node_did_in_a_run_that_crashed_has_no_part_in_the_next(hosts):
     """The cloud outlives the collector: neither its counts nor its features are those of before."""
     far = hosts.start_far()
-    write_samples(hosts.folder, hosts.trained.samples)
     site = hosts.start_site()
-    wait_until(lambda: "nodes ready" in (hosts.folder / "site.log").read_text(), 60)
+    wait_until(lambda: "nodes ready" in hosts.said("site.log"), 60)
     site.kill()
     site.wait()
     assert far.poll() is None
@@ -195,13 +175,6 @@ def address(topology: Topology, name: str) -> tuple[str, int]:
     """Where the node listens: host and port."""
     host, port = topology.endpoint(name).removeprefix("tcp://").split(":")
     return host, int(port)
-
-
-def write_samples(folder: Path, samples: MultiView) -> None:
-    """As a card that the command line reads."""
-    np.savez(folder / "samples.npz", X=samples.views_NVCHW, y=samples.labels_NV)
-    classes = ", ".join(samples.classes)
-    (folder / "card.yaml").write_text(f"kind: npz\npath: samples.npz\nclasses: [{classes}]\n")
 
 
 def test_a_plan_for_a_node_of_another_host_is_refused_before_anything_starts(hosts):
