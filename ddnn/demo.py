@@ -24,7 +24,7 @@ from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import check_free
 from ddnn.topology import read_topology
 from ddnn.training import evaluate, failures
-from ddnn.training.fit import OnEpoch
+from ddnn.training.epoch import OnEpoch
 from ddnn.training.predict import perceive
 from ddnn.training.run import Run, train_run
 from ddnn.training.settings import Settings

@@ -22,9 +22,9 @@ from ddnn.study.jobs_folder import Show
 from ddnn.study.subsets import OnEngine
 from ddnn.topology import Topology, read_topology
 from ddnn.training.calibrate import Calibration, Goal, too_few
+from ddnn.training.epoch import OnEpoch
 from ddnn.training.evaluate import evaluate_run
 from ddnn.training.failures import FOLDER, SUBSETS, failures_run
-from ddnn.training.fit import OnEpoch
 from ddnn.training.run import Run, calibrate_run, open_run, train_run
 from ddnn.training.settings import PresetName, settings_for
 from ddnn.training.trackers import Tracking, both

@@ -16,8 +16,8 @@ from ddnn.cli.options import FiniteRange, seed_option
 from ddnn.errors import DdnnError
 from ddnn.report.tables import print_offline
 from ddnn.runfolder import epochs_done, is_finished, is_run
+from ddnn.training.epoch import Epoch
 from ddnn.training.evaluate import evaluate_run
-from ddnn.training.fit import Epoch
 from ddnn.training.follow import follow_run
 from ddnn.training.parallel import joined
 from ddnn.training.run import Run, read_config, resume_run
@@ -60,10 +60,13 @@ class EpochDisplay:
         """Validation accuracy of each exit after an epoch."""
         exits = "  ".join(f"{name} {value:.1%}" for name, value in epoch.accuracy.items())
         if self._progress is not None:
-            self._progress.update(self._task, completed=epoch.epoch, text=exits)
+            self._progress.update(self._task, completed=epoch.epoch)
+            if exits:
+                self._progress.update(self._task, text=exits)
         else:
-            line = f"epoch {epoch.epoch}/{self._epochs}  loss {epoch.loss:.3f}  {exits}"
-            self._console.print(f"{line}  {epoch.seconds:.2f} s", soft_wrap=True)
+            parts = [f"epoch {epoch.epoch}/{self._epochs}", f"loss {epoch.loss:.3f}", exits]
+            parts.append(f"{epoch.seconds:.2f} s")
+            self._console.print("  ".join(filter(None, parts)), soft_wrap=True)
 
 
 @click.command(name="train")
@@ -94,6 +97,12 @@ class EpochDisplay:
 )
 @click.option("--view-mixing", type=FiniteRange(0, 1))
 @click.option("--weight-decay", type=FiniteRange(0, 1))
+@click.option(
+    "--evaluate-every",
+    type=click.IntRange(min=1),
+    metavar="EPOCHS",
+    help="Validate after every so many epochs, and after the last.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),

@@ -18,9 +18,9 @@ from ddnn.study.job import DIGITS, code_version, digest
 from ddnn.study.lock import locked
 from ddnn.topology import Topology
 from ddnn.training.calibrate import Goal, calibrate
+from ddnn.training.epoch import accuracies
 from ddnn.training.evaluate import Evaluation, evaluate
 from ddnn.training.failures import OVERALL, present_without
-from ddnn.training.fit import accuracies
 from ddnn.training.predict import perceive
 from ddnn.training.run import Run, open_run, resume_run, train_run
 from ddnn.training.settings import Settings

@@ -23,8 +23,9 @@ from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.topology import Topology, read_topology
 from ddnn.training.batches import Batch, batches, tensors
-from ddnn.training.fit import make_optimizer, train_mode, train_step
+from ddnn.training.fit import train_mode, train_step
 from ddnn.training.loss import JointLoss
+from ddnn.training.optimizer import make_optimizer
 from ddnn.training.settings import settings_for
 from ddnn.training.threads import threads_for
 

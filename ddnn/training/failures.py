@@ -25,7 +25,7 @@ from ddnn.model.sections import SectionOutput
 from ddnn.report.files import write_csv, write_json
 from ddnn.report.verdicts import wilson_interval
 from ddnn.topology import Topology
-from ddnn.training.fit import accuracies
+from ddnn.training.epoch import accuracies
 from ddnn.training.predict import answer, fuse, perceive, taking_part
 from ddnn.training.run import Run
 

@@ -8,31 +8,26 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from ddnn.bundle.load import load_bundle, read_weights
 from ddnn.bundle.manifest import WEIGHTS
 from ddnn.data.checks import check_fits
 from ddnn.data.multiview import DataSet, MultiView
-from ddnn.errors import ConfigError, DataError
-from ddnn.model.blocks import Norm1d, Norm2d
+from ddnn.errors import DataError
 from ddnn.model.joint import Joint
 from ddnn.model.together import are_alike, can_train_together
 from ddnn.paths import text_to_path
 from ddnn.report.files import write_bytes
 from ddnn.runfolder import CHECKPOINT, HISTORY
-from ddnn.topology import Topology, exit_name
-from ddnn.training.batches import Batch, Everything, batches, drop_bypassed, drop_devices, tensors
+from ddnn.topology import Topology
+from ddnn.training.batches import Batch, Everything, batches, drop_bypassed, tensors
 from ddnn.training.checkpoint import (
     History,
     Progress,
@@ -42,43 +37,14 @@ from ddnn.training.checkpoint import (
     save_checkpoint,
     state_of,
 )
+from ddnn.training.epoch import NOT_JUDGED, Epoch, OnEpoch, check_finite, judge
 from ddnn.training.loss import JointLoss
+from ddnn.training.optimizer import clip_weights, freeze, learning_rate, make_optimizer
 from ddnn.training.parallel import ALONE, Group, current
-from ddnn.training.predict import Logits, classes_at, fuse, perceive
 from ddnn.training.pretrained import load_pretrained
 from ddnn.training.scaling import fit_scaling
 from ddnn.training.settings import Settings
 from ddnn.training.threads import threads_for
-
-WARM_UP = 0.25
-"""Share of a one-cycle training in which the learning rate rises."""
-TREND_STEP = 0.2
-"""Share of the newest epoch in the running mean that `keep: best` compares."""
-TRUNK = ".trunk"
-"""In `freeze`: a tier without its exit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """One line of history.jsonl.
-
-    accuracy: of each exit on the validation samples, all devices present.
-    validation_loss: mean cross entropy over the exits, with all devices and with random ones
-        lost. `keep: best` compares its `trend`, a running mean: on few samples accuracy is soon
-        1, and the loss of one epoch may be low by luck.
-    """
-
-    epoch: int
-    seconds: float
-    loss: float
-    learning_rate: float
-    accuracy: dict[str, float]
-    validation_loss: float
-    trend: float
-    is_best: bool
-
-
-OnEpoch = Callable[[Epoch], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,21 +121,11 @@ def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) ->
     joint, settings = training.joint, training.loss_of.settings
     chosen, history = training.chosen, training.history
     for number in range(len(history), settings.epochs):
-        started_s = time.perf_counter()
-        torch.manual_seed(_epoch_seed(training.seed, number))
-        with threads_for(joint):
-            loss = run_epoch(training, number)
-        epoch = _judge(
-            joint,
-            training.validation,
-            history,
-            loss=loss,
-            learning_rate=max(group["lr"] for group in training.optimizer.param_groups),
-            started_s=started_s,
-        )
-        _check_finite(epoch)
+        epoch = _epoch(training, number, history)
+        check_finite(epoch)
         history.append(_as_json(epoch))
-        if epoch.is_best or settings.keep == "last":
+        none_judged = all(line["trend"] is None for line in history)
+        if settings.keep == "last" or epoch.is_best or none_judged:
             chosen = state_of(joint)
         if training.group.leads:
             _save(folder, training, Progress(chosen, history))
@@ -178,73 +134,27 @@ def fit(training: Training, folder: Path, on_epoch: OnEpoch = lambda _: None) ->
     return joint.eval()
 
 
+def _epoch(training: Training, number: int, history: History) -> Epoch:
+    joint, settings = training.joint, training.loss_of.settings
+    started_s = time.perf_counter()
+    torch.manual_seed(_epoch_seed(training.seed, number))
+    with threads_for(joint):
+        loss = run_epoch(training, number)
+        is_due = (number + 1) % settings.evaluate_every == 0 or number + 1 == settings.epochs
+        judged = judge(joint, training.validation, history) if is_due else NOT_JUDGED
+    return Epoch(
+        epoch=number + 1,
+        seconds=time.perf_counter() - started_s,
+        loss=loss,
+        learning_rate=max(group["lr"] for group in training.optimizer.param_groups),
+        **judged._asdict(),
+    )
+
+
 def _save(folder: Path, training: Training, progress: Progress) -> None:
     save_checkpoint(folder / CHECKPOINT, training.joint, training.optimizer, progress)
     lines = "".join(json.dumps(line) + "\n" for line in progress.history)
     write_bytes(folder / HISTORY, lines.encode())
-
-
-def make_optimizer(joint: Joint, settings: Settings) -> torch.optim.Optimizer:
-    """Adam with the paper's constants, or SGD with Nesterov's momentum; of what is not frozen.
-
-    Raises ConfigError where everything is.
-    """
-    weights = _groups(joint, settings)
-    if not weights:
-        raise ConfigError(
-            f"training: freeze: got {', '.join(settings.freeze)}, want a part left to train"
-        )
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(
-            weights, lr=rate, momentum=0.9, weight_decay=decay, nesterov=True, fused=True
-        )
-    return torch.optim.Adam(
-        weights, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True
-    )
-
-
-def _groups(joint: Joint, settings: Settings) -> list[dict[str, Any]]:
-    """What is trained, by learning rate: its share of the training's own is the group's `share`.
-
-    Raises ConfigError for a tier that the topology does not have.
-    """
-    known = [tier.name for tier in joint.topology.tiers]
-    for tier in settings.tier_rates:
-        if tier not in known:
-            raise ConfigError(f"training: tier_rates: got {tier!r}, want any of {', '.join(known)}")
-    by_share: dict[float, list[Tensor]] = {}
-    for name, weight in joint.named_parameters():
-        kind, owner, _ = name.split(".", 2)
-        topology = joint.topology
-        tier = topology.nodes[owner].role if kind == "sections" else topology.exits[owner].name
-        if weight.requires_grad:
-            by_share.setdefault(settings.tier_rates.get(tier, 1.0), []).append(weight)
-    return [
-        {"params": weights, "share": share, "lr": share * settings.learning_rate}
-        for share, weights in by_share.items()
-    ]
-
-
-def freeze(joint: Joint, parts: tuple[str, ...]) -> None:
-    """Keeps the weights and statistics of these parts as they are.
-
-    parts: TIER, its exit included, or TIER.trunk, without the exit.
-    Raises ConfigError for a tier that the topology does not have.
-    """
-    known = [tier.name for tier in joint.topology.tiers]
-    wanted = [name + part for name in known for part in ("", TRUNK)]
-    for part in parts:
-        if part not in wanted:
-            raise ConfigError(f"training: freeze: got {part!r}, want any of {', '.join(wanted)}")
-        tier = part.removesuffix(TRUNK)
-        for node in joint.topology.members(tier):
-            section = joint.sections[node]
-            section.requires_grad_(False)
-            if part != tier and section.head is not None:
-                section.head.requires_grad_(True)
-        if part == tier and exit_name(tier) in joint.topology.exits:
-            joint.exits[exit_name(tier)].requires_grad_(False)
 
 
 def train_mode(joint: Joint) -> None:
@@ -315,102 +225,6 @@ def forward_precision(
     if settings.precision == "float32":
         return nullcontext()
     return torch.autocast(torch_device.type, torch.bfloat16)
-
-
-def learning_rate(settings: Settings, epoch: float) -> float:
-    """At this point of the training.
-
-    A cosine falls to 0 at the last epoch's end; one cycle rises for a quarter of the training and
-    falls to 0 (Smith 2018), both in straight lines.
-    """
-    done = epoch / settings.epochs
-    match settings.schedule:
-        case "constant":
-            share = 1.0
-        case "cosine":
-            share = (1 + math.cos(math.pi * done)) / 2
-        case "one-cycle":
-            share = min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
-    return settings.learning_rate * share
-
-
-@torch.no_grad()
-def clip_weights(joint: Joint, *, norms: bool) -> None:
-    """Keeps weights of few bits in [-1, 1], where their gradient means something.
-
-    norms: batch norm's parameters as well, as the authors' code does on a GPU.
-    """
-    found: list[Tensor] = []
-    for module in joint.layers_and_norms:
-        if not module.weight.requires_grad:
-            continue  # frozen parts stay as they are
-        if isinstance(module, Norm1d | Norm2d):
-            found += [module.weight, module.bias] if norms else []
-        elif module.bits != 32:
-            found.append(module.weight)
-    if found:
-        torch._foreach_clamp_min_(found, -1.0)
-        torch._foreach_clamp_max_(found, 1.0)
-
-
-def accuracies(
-    logits: Logits,
-    samples: MultiView,
-    present_NV: NDArray[np.bool_] | None = None,
-    prior_class: int = 0,
-) -> dict[str, float]:
-    """Of each exit, answering every sample. All devices are present by default."""
-    if present_NV is None:
-        present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
-    found = classes_at(logits, present_NV, prior_class)
-    return {name: float((k_N == samples.fused_labels_N).mean()) for name, k_N in found.items()}
-
-
-def _judge(
-    joint: Joint,
-    samples: MultiView,
-    history: History,
-    *,
-    loss: float,
-    learning_rate: float,
-    started_s: float,
-) -> Epoch:
-    """Validates after an epoch. The devices lost are the same each time."""
-    devices = perceive(joint, samples)
-    whole = np.ones(samples.labels_NV.shape, dtype=bool)
-    generator = torch.random.get_rng_state()
-    torch.manual_seed(0)
-    lost = drop_devices(torch.from_numpy(whole), 0.3).numpy()
-    torch.random.set_rng_state(generator)
-    found = fuse(joint, devices, whole)
-    both = list(found.values())
-    if not lost.all():
-        both += fuse(joint, devices, lost).values()
-    labels = torch.from_numpy(samples.fused_labels_N)
-    validation_loss = float(
-        np.mean([F.cross_entropy(torch.from_numpy(logits_NK), labels).item() for logits_NK in both])
-    )
-    before = history[-1]["trend"] if history else validation_loss
-    trend = before + (validation_loss - before) * TREND_STEP
-    return Epoch(
-        epoch=len(history) + 1,
-        seconds=time.perf_counter() - started_s,
-        loss=loss,
-        learning_rate=learning_rate,
-        accuracy=accuracies(found, samples),
-        validation_loss=validation_loss,
-        trend=trend,
-        is_best=all(trend <= line["trend"] for line in history),
-    )
-
-
-def _check_finite(epoch: Epoch) -> None:
-    """Raises DataError: weights that are no numbers are neither kept nor gone on with."""
-    if not (math.isfinite(epoch.loss) and math.isfinite(epoch.validation_loss)):
-        raise DataError(
-            f"training: epoch {epoch.epoch}: the loss is {epoch.loss:g}, in validation "
-            f"{epoch.validation_loss:g}, want finite ones; a lower learning rate may help"
-        )
 
 
 def _as_json(epoch: Epoch) -> dict[str, Any]:

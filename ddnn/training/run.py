@@ -56,8 +56,9 @@ from ddnn.runfolder import (
 from ddnn.topology import Model, Topology
 from ddnn.training.calibrate import Calibration, CalibrationSplit, Goal, calibrate
 from ddnn.training.checkpoint import load_weights
+from ddnn.training.epoch import OnEpoch
 from ddnn.training.equality import check_equality, check_exports, is_traced
-from ddnn.training.fit import OnEpoch, Training, fit, prepare
+from ddnn.training.fit import Training, fit, prepare
 from ddnn.training.parallel import current
 from ddnn.training.payload import fit_tables
 from ddnn.training.reference import write_reference

@@ -52,6 +52,9 @@ class Settings(Model):
     )
     clip_norms: bool = Field(description="also clip batch norm's parameters to [-1, 1]")
     keep: Literal["best", "last"] = Field(description="which epoch's weights are the result")
+    evaluate_every: int = Field(
+        1, ge=1, description="epochs from one validation to the next; the last has one always"
+    )
     exit_weights: dict[str, LossWeight] = Field(
         default_factory=dict, description="weight of an exit's loss by its name, 1 where unnamed"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ddnn.errors import ConfigError
-from ddnn.training.fit import Epoch, OnEpoch
+from ddnn.training.epoch import Epoch, OnEpoch
 from ddnn.training.run import read_config
 
 TrackerName = Literal["tensorboard", "mlflow"]
@@ -143,11 +143,12 @@ class Tracking:
         self._last = epoch.epoch
         figures = {
             "loss": epoch.loss,
-            "validation loss": epoch.validation_loss,
             "learning rate": epoch.learning_rate,
             "seconds": epoch.seconds,
             **{f"validation accuracy/{name}": value for name, value in epoch.accuracy.items()},
         }
+        if epoch.validation_loss is not None:
+            figures["validation loss"] = epoch.validation_loss
         self._each(lambda tracker: tracker.log(figures, epoch.epoch))
 
     def end(self, report: Mapping[str, Any] | None = None) -> None:

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from ddnn.bundle.manifest import ExitRule
 from ddnn.report.plots import BLUE, GRAY, ORANGE
 from ddnn.training.calibrate import rules_for
+from ddnn.training.epoch import accuracies
 from ddnn.training.evaluate import evaluate
-from ddnn.training.fit import accuracies
 from ddnn.training.predict import predict
 from ddnn.training.run import Run
 from experiments.early_exit.recipe import (

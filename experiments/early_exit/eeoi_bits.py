@@ -29,8 +29,8 @@ from ddnn.model.joint import Joint
 from ddnn.report.plots import BLUE, GRAY, ORANGE
 from ddnn.report.verdicts import Verdicts
 from ddnn.topology import Topology
+from ddnn.training.epoch import accuracies
 from ddnn.training.evaluate import Evaluation, evaluate
-from ddnn.training.fit import accuracies
 from ddnn.training.payload import fit_tables
 from ddnn.training.predict import predict
 from ddnn.training.run import BUNDLE, Run

@@ -31,7 +31,7 @@ from ddnn.run.inprocess import run_inprocess
 from ddnn.run.outcome import LEVELS, device_sample_bytes, link_counts
 from ddnn.topology import Topology
 from ddnn.training.calibrate import Goal, calibrate
-from ddnn.training.fit import accuracies
+from ddnn.training.epoch import accuracies
 from ddnn.training.payload import fit_tables
 from ddnn.training.predict import answer, predict, taking_part
 from ddnn.training.run import Run

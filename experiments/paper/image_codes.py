@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ddnn.data.multiview import MultiView
-from ddnn.training.fit import accuracies
+from ddnn.training.epoch import accuracies
 from ddnn.training.predict import predict
 from experiments.shared.pictures import bars
 from experiments.shared.study import Experiment, Means, Rows, Study, main

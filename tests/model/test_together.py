@@ -9,8 +9,9 @@ from ddnn.model.joint import Joint
 from ddnn.model.together import are_alike
 from ddnn.topology import Topology, read_topology
 from ddnn.training.batches import Batch
-from ddnn.training.fit import freeze, make_optimizer, train_mode, train_step
+from ddnn.training.fit import train_mode, train_step
 from ddnn.training.loss import JointLoss
+from ddnn.training.optimizer import freeze, make_optimizer
 from ddnn.training.settings import settings_for
 
 

@@ -16,8 +16,9 @@ from ddnn.model.blocks import Layer
 from ddnn.model.joint import Joint
 from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology
-from ddnn.training.fit import accuracies, fit, prepare, train_step
-from ddnn.training.fit import learning_rate as rate_at
+from ddnn.training.epoch import accuracies
+from ddnn.training.fit import fit, prepare, train_step
+from ddnn.training.optimizer import learning_rate as rate_at
 from ddnn.training.predict import predict
 from ddnn.training.settings import settings_for
 

@@ -12,22 +12,13 @@ from ddnn.data.multiview import DataSet, Split
 from ddnn.errors import ConfigError
 from ddnn.model.blocks import Norm1d, Norm2d
 from ddnn.model.joint import Joint
-from ddnn.runfolder import HISTORY
+from ddnn.runfolder import CHECKPOINT, HISTORY
 from ddnn.topology import Topology
 from ddnn.training.batches import Batch
 from ddnn.training.checkpoint import state_of
-from ddnn.training.fit import (
-    Epoch,
-    Training,
-    accuracies,
-    clip_weights,
-    fit,
-    learning_rate,
-    make_optimizer,
-    prepare,
-    run_epoch,
-    train_step,
-)
+from ddnn.training.epoch import Epoch, accuracies
+from ddnn.training.fit import Training, fit, prepare, run_epoch, train_step
+from ddnn.training.optimizer import clip_weights, learning_rate, make_optimizer
 from ddnn.training.predict import predict
 from ddnn.training.settings import settings_for
 
@@ -178,6 +169,63 @@ def test_each_epoch_is_judged_on_validation_samples(tmp_path, data, topology, se
     fit(training, tmp_path, look)
     assert all(told == found for told, found in judged)
     assert len(judged) == 3
+
+
+def test_a_training_judged_seldom_has_equal_weights_and_a_last_epoch_that_is_judged(
+    tmp_path, data, topology
+):
+    each, seldom = (
+        fit(
+            prepare(
+                data,
+                topology,
+                settings_for("robust", epochs=5, batch=16, keep="last", evaluate_every=every),
+                seed=0,
+            ),
+            tmp_path / str(every),
+        )
+        for every in (1, 2)
+    )
+    lines = [
+        json.loads(line) for line in (tmp_path / "2" / HISTORY).read_text("utf-8").splitlines()
+    ]
+    assert [line["validation_loss"] is not None for line in lines] == [False, True] * 2 + [True]
+    assert [bool(line["accuracy"]) for line in lines] == [False, True] * 2 + [True]
+    assert all(math.isfinite(line["loss"]) for line in lines)
+    theirs = seldom.state_dict()
+    assert all(torch.equal(value, theirs[key]) for key, value in each.state_dict().items())
+
+
+def test_the_best_of_the_judged_epochs_is_kept(tmp_path, misled, topology):
+    settings = settings_for("robust", epochs=6, batch=8, learning_rate=0.01, evaluate_every=3)
+    training, kept = prepare(misled, topology, settings, seed=0), []
+
+    def look(epoch: Epoch) -> None:
+        kept.append((epoch.is_best, state_of(training.joint)))
+
+    joint = fit(training, tmp_path, look)
+    assert [is_best for is_best, _ in kept] == [False, False, True, False, False, False]
+    assert all(torch.equal(x, kept[2][1][key]) for key, x in joint.state_dict().items())
+
+
+def test_a_training_cut_short_before_it_was_judged_ends_with_its_last_weights(
+    tmp_path, data, topology
+):
+    settings = settings_for("robust", epochs=4, batch=16, evaluate_every=4)
+    training = prepare(data, topology, settings, seed=0)
+    reached = []
+
+    def stop(epoch: Epoch) -> None:
+        reached.append(state_of(training.joint))
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(training, tmp_path, stop)
+    shorter = settings.model_copy(update={"epochs": 2})
+    checkpoint = tmp_path / CHECKPOINT
+    joint = fit(prepare(data, topology, shorter, seed=0, checkpoint=checkpoint), tmp_path)
+    assert all(torch.equal(x, reached[-1][key]) for key, x in joint.state_dict().items())
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])

@@ -20,8 +20,8 @@ from ddnn.report.reference import read_reference
 from ddnn.run.outcome import Outcome, write_outcome
 from ddnn.runfolder import BUNDLED, REPORTS, TRAINING, is_finished, remove
 from ddnn.seal import KEY
+from ddnn.training.epoch import Epoch
 from ddnn.training.evaluate import evaluate, report, sweep
-from ddnn.training.fit import Epoch
 from ddnn.training.run import open_run, resume_run, train_run
 
 

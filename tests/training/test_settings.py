@@ -9,6 +9,7 @@ def test_the_paper_preset_is_the_authors_training():
         "preset": "paper",
         "dropout_by": "rate",
         "distillation": 0.0,
+        "evaluate_every": 1,
         "epochs": 100,
         "batch": None,  # 700 of 680 samples: one update an epoch
         "optimizer": "adam",

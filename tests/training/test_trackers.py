@@ -13,7 +13,7 @@ import ddnn
 from ddnn.cli.train import command
 from ddnn.errors import ConfigError
 from ddnn.training import trackers
-from ddnn.training.fit import Epoch
+from ddnn.training.epoch import Epoch
 from ddnn.training.trackers import Tracking
 
 needs = {
