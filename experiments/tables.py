@@ -1,5 +1,5 @@
-"""The means of record from their rows, pictures and the tables of both READMEs from the
-means.
+"""The means of record from their rows, pictures from the means, and the tables and the figures in
+sentences of both READMEs from both.
 
     python experiments/tables.py
 
@@ -19,6 +19,9 @@ from matplotlib.figure import Figure
 
 from ddnn.errors import ConfigError
 from ddnn.report.files import write_bytes
+from experiments.sentence_list import FIRST, MAIN
+from experiments.sentence_list_more import OTHERS
+from experiments.sentence_shape import filled as with_figures
 from experiments.shared.pictures import write_picture
 from experiments.shared.rows import Mean, Means, cell, read_means, read_rows, write_means
 from experiments.shared.script import FOLDER, OF_RECORD
@@ -29,6 +32,8 @@ from experiments.table_shape import Column, Table
 README = FOLDER / "README.md"
 READMES = (README, FOLDER.parent / "README.md")
 """Whose tables are those of the CSVs."""
+SENTENCES = {READMES[0]: (*FIRST, *OTHERS), READMES[1]: tuple(MAIN)}
+"""With figures, of each."""
 PLACE = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 JOINED = " / "
 
@@ -130,7 +135,8 @@ def main() -> None:
     write_all_means(OF_RECORD)
     draw_all(OF_RECORD)
     for path in READMES:
-        write_bytes(path, filled(path.read_text(encoding="utf-8")).encode())
+        page = with_figures(filled(path.read_text(encoding="utf-8")), SENTENCES[path])
+        write_bytes(path, page.encode())
 
 
 if __name__ == "__main__":
