@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from builders import patient, star_topology
@@ -40,6 +42,16 @@ def topology_of(**ports: int) -> Topology:
         node["endpoint"] = f"tcp://{ADDRESSES[HOSTS[name]]}:{ports.get(name, 6000 + number)}"
     document["collector"] |= {"endpoint": "tcp://10.78.0.1:5999", "host": "site"}
     return Topology.model_validate(document)
+
+
+class Follower(NamedTuple):
+    """A process that follows, and where what it says goes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text()
 
 
 class Fleet:
@@ -157,6 +169,31 @@ class Fleet:
 
     def status(self, code: int = 0) -> dict:
         return json.loads(self.ddnn("status", self.out, "--json", code=code))
+
+    @contextlib.contextmanager
+    def following(self, *options: str) -> Iterator["Follower"]:
+        """`ddnn logs --follow` on the operator's host."""
+        log = self.folder / "followed.log"
+        ddnn = [sys.executable, "-m", "ddnn", "logs", "--follow", *options, str(self.out)]
+        process = self._net.start("site", log, "env", "--default-signal=INT", *ddnn)
+        yield Follower(process, log)
+
+    def followers(self) -> list[tuple[int, int, str]]:
+        """What follows on the hosts: process, its parent, its command line."""
+        listed = subprocess.run(
+            ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        )
+        lines = [line.split(None, 2) for line in listed.stdout.splitlines()]
+        return [
+            (int(pid), int(parent), args)
+            for pid, parent, args in lines
+            if '"step": "follow"' in args and str(self.folder) in args
+        ]
+
+    def session_of_follower(self, host: str) -> int:
+        """sshd's process for what follows on a host."""
+        found = {pid: parent for pid, parent, args in self.followers() if f"/on/{host}" in args}
+        return next(parent for parent in found.values() if parent not in found)
 
     def close(self) -> None:
         for host in self._sshds:

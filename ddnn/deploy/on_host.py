@@ -1,7 +1,9 @@
 """What is done on a host of a deployment, by its own Python: `python -m ddnn.deploy.on_host JSON`.
 
 Over ssh one command is one step. Its argument is an object with `step` and what the step takes;
-its answer, on standard output, is a line of JSON: what the step gives, or {"error": ...}.
+its answer, on standard output, is a line of JSON: what the step gives, or {"error": ...}. `follow`
+answers with a line for all that was said so far, and one whenever something is, as long as it hears
+of whoever listens on its standard input.
 
     FOLDER/
       versions/NAME/   what `parts` describes; never changed once it is there
@@ -26,6 +28,7 @@ from typing import Any, BinaryIO
 
 from ddnn import __version__
 from ddnn.deploy.service import Keeper, keeper
+from ddnn.deploy.tail import tell_lines
 from ddnn.errors import DdnnError, DeployError
 from ddnn.run.launcher.control import CONTROL, about_launches
 
@@ -161,6 +164,11 @@ class Place:
         """The newest lines that the nodes' launcher said, of all its starts."""
         return {"lines": self.service.logs(lines)}
 
+    def follow(self, lines: int, content: BinaryIO) -> dict[str, Any]:
+        """Writes what the nodes' launcher says as long as somebody listens."""
+        tell_lines(self.service.said(lines), content, sys.stdout)
+        return {}
+
 
 def _message(line: str) -> str:
     """Of a line of the log, which is JSON unless Python itself wrote it."""
@@ -182,11 +190,12 @@ def do(step: dict[str, Any], content: BinaryIO) -> dict[str, Any]:
     service = keeper(arguments.pop("service"), folder, arguments.pop("unit"))
     place = Place(folder, service)
     name = arguments.pop("step")
-    if name == "receive":
+    if name in {"receive", "follow"}:
         arguments["content"] = content
     steps: dict[str, Callable[..., dict[str, Any]]] = {
         "look": place.look, "receive": place.receive, "drop": place.drop, "switch": place.switch,
         "prune": place.prune, "start": place.start, "stop": place.stop, "logs": place.logs,
+        "follow": place.follow,
     }  # fmt: skip
     return steps[name](**arguments)
 

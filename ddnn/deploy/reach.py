@@ -6,10 +6,12 @@ import asyncio
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ddnn.deploy.hostsfile import Host
+from ddnn.deploy.tail import BEAT_S
 from ddnn.errors import ConfigError, DeployError
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ class Reach(Protocol):
         """Does a step there (see `on_host`); content: a file for its standard input.
 
         Raises DeployError, one line that names the host.
+        """
+
+    async def follow(self, lines: int, take: Callable[[list[str]], None]) -> None:
+        """Gives `take` the newest lines that were said there, then each that is added.
+
+        Raises DeployError, one line that names the host, once that is over.
         """
 
 
@@ -53,6 +61,10 @@ class Here:
             said, errors = await process.communicate()
         return _answer(self.name, said, errors)
 
+    async def follow(self, lines: int, take: Callable[[list[str]], None]) -> None:
+        """Runs are started by hand here, and say so themselves."""
+        raise DeployError(f"host {self.name}: nothing is kept running here")
+
 
 class OverSsh:
     """A host whose sshd has let us in."""
@@ -75,22 +87,55 @@ class OverSsh:
         """One command over the connection."""
         import asyncssh  # noqa: PLC0415  # of the extra
 
-        asked = json.dumps(self._place | {"step": step} | arguments)
-        command = shlex.join([self._python, "-m", MODULE, asked])
         try:
             source = asyncssh.DEVNULL if content is None else str(content)
-            done = await self._connection.run(command, stdin=source, encoding=None)
+            done = await self._connection.run(
+                self._command(step, arguments), stdin=source, encoding=None
+            )
         except (OSError, asyncssh.Error) as error:
             raise DeployError(f"host {self.name}: the connection broke, {error}") from error
         if done.exit_status is None:
             raise DeployError(f"host {self.name}: the connection broke")
-        said, errors = (_bytes(each) for each in (done.stdout, done.stderr))
+        return self._answer(_bytes(done.stdout), _bytes(done.stderr))
+
+    async def follow(self, lines: int, take: Callable[[list[str]], None]) -> None:
+        """One command that goes on; it ends there when the connection does, or is silent."""
+        import asyncssh  # noqa: PLC0415  # of the extra
+
+        command = self._command("follow", {"lines": lines})
+        try:
+            async with self._connection.create_process(command, encoding=None) as process:
+                beating = asyncio.create_task(_beat(process.stdin))
+                try:
+                    async for line in process.stdout:
+                        take(self._answer(line, b"")["lines"])
+                    errors = await process.stderr.read()
+                finally:
+                    beating.cancel()
+        except (OSError, asyncssh.Error) as error:
+            raise DeployError(f"host {self.name}: the connection broke, {error}") from error
+        if errors:
+            self._answer(b"", errors)
+        raise DeployError(f"host {self.name}: the connection broke")
+
+    def _command(self, step: str, arguments: dict[str, Any]) -> str:
+        asked = json.dumps(self._place | {"step": step} | arguments)
+        return shlex.join([self._python, "-m", MODULE, asked])
+
+    def _answer(self, said: bytes, errors: bytes) -> dict[str, Any]:
         if b"No module named" in errors:
             raise DeployError(
                 f"host {self.name}: {self._python} has no ddnn of this version, want it there "
                 "(`pip install ddnn`), or `python:` in the hosts file"
             )
         return _answer(self.name, said, errors)
+
+
+async def _beat(listener: asyncssh.SSHWriter[bytes]) -> None:
+    """Says now and then that somebody listens."""
+    while True:
+        await asyncio.sleep(BEAT_S)
+        listener.write(b"\n")
 
 
 def _bytes(output: bytes | str | None) -> bytes:

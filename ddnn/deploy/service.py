@@ -14,16 +14,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Protocol
 
 from ddnn.deploy.supervise import LOCK, LOG, STOP_S
+from ddnn.deploy.tail import tail
 from ddnn.errors import DeployError
 from ddnn.live.systemd import host_unit
 
 LOOK_S = 0.05
+CURSOR = "-- cursor: "
 SYSTEMCTL_S = 100.0
 """Stopping may take as long as the unit allows."""
 
@@ -54,6 +55,9 @@ class Keeper(Protocol):
     def logs(self, lines: int) -> list[str]:
         """The newest lines."""
 
+    def said(self, lines: int) -> Generator[list[str]]:
+        """The newest lines; then, each time, those that were added."""
+
 
 def keeper(kind: str, folder: Path, unit: str) -> Keeper:
     """kind: systemd, process or none. unit: its name where it is systemd's."""
@@ -83,6 +87,11 @@ class Nobody:
     def logs(self, lines: int) -> list[str]:
         """None are kept."""
         return []
+
+    def said(self, lines: int) -> Generator[list[str]]:
+        """Nothing."""
+        while True:
+            yield []
 
 
 class Systemd:
@@ -131,8 +140,24 @@ class Systemd:
 
     def logs(self, lines: int) -> list[str]:
         """From the journal."""
-        command = ["journalctl", *self._scope, "-u", self._unit, "-o", "cat", "-q", "--no-pager"]
-        return _run([*command, "-n", str(lines)]).stdout.splitlines()
+        return self._journal("-n", str(lines))[0]
+
+    def said(self, lines: int) -> Generator[list[str]]:
+        """From the journal, which is asked again and again."""
+        found, cursor = self._journal("-n", str(lines))
+        while True:
+            yield found
+            found, newest = self._journal(f"--after-cursor={cursor}" if cursor else "--no-tail")
+            cursor = newest or cursor
+
+    def _journal(self, *which: str) -> tuple[list[str], str]:
+        """Lines, and the place after them; empty where there are none."""
+        unit = [*self._scope, "-u", self._unit]
+        command = ["journalctl", *unit, "-o", "cat", "-q", "--no-pager", "--show-cursor", *which]
+        lines = _run(command).stdout.splitlines()
+        if lines and lines[-1].startswith(CURSOR):
+            return lines[:-1], lines[-1].removeprefix(CURSOR)
+        return lines, ""
 
     def _call(self, *arguments: str, check: bool = True) -> str:
         done = _run(["systemctl", *self._scope, "--quiet" if check else "--no-pager", *arguments])
@@ -198,12 +223,12 @@ class Supervised:
 
     def logs(self, lines: int) -> list[str]:
         """Of the newest file, and of the one before where that has too few."""
-        found: deque[str] = deque(maxlen=lines)
-        for name in (f"{LOG}.1", LOG):
-            with contextlib.suppress(OSError):
-                text = (self._folder / name).read_text(encoding="utf-8", errors="replace")
-                found.extend(text.splitlines())
-        return list(found)
+        with contextlib.closing(self.said(lines)) as said:
+            return next(said)
+
+    def said(self, lines: int) -> Generator[list[str]]:
+        """Also over files that are begun anew."""
+        return tail(self._folder / LOG, self._folder / f"{LOG}.1", lines)
 
     def _pid(self) -> int | None:
         """Of the process that holds the lock; None: nobody does."""

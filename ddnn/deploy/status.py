@@ -7,11 +7,10 @@ what is not as it should be) and, of a deployment, `version`, `bundle_sha256` an
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ddnn import __version__
 from ddnn.deploy.record import Deployment, read_record
@@ -21,14 +20,6 @@ from ddnn.run.launcher.control import about_launches
 
 SHOWN = 12
 """Digits of a digest in a line."""
-
-
-class Line(NamedTuple):
-    """Something that was said. at: UTC; empty where it is not known."""
-
-    at: str
-    host: str
-    message: str
 
 
 def deployment_status(folder: Path) -> dict[str, Any]:
@@ -101,14 +92,18 @@ def local_status() -> dict[str, Any]:
     Raises ConfigError where none does.
     """
     nodes: dict[str, Any] = {}
-    for launch in _launches():
+    for launch in launches_here():
         for name, node in launch["nodes"].items():
             if name not in nodes or node["ddnn"] is not None:
                 nodes[name] = node | {"topology": launch["topology"]}
     return {"nodes": nodes, "differs": _odd_ones(nodes) + _not_running(nodes)}
 
 
-def _launches() -> list[dict[str, Any]]:
+def launches_here() -> list[dict[str, Any]]:
+    """What each launch and live system of this user says of itself.
+
+    Raises ConfigError where none runs.
+    """
     found = about_launches()
     if not found:
         raise ConfigError(
@@ -140,40 +135,3 @@ def _not_running(nodes: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for name, node in nodes.items()
         if node["state"] != "running"
     ]
-
-
-def deployment_logs(folder: Path, lines: int) -> tuple[list[Line], list[str]]:
-    """The newest lines of each host, by time, and what could not be had.
-
-    Raises ConfigError for a folder that holds no deployment.
-    """
-    known = read_record(folder)
-    answers = asyncio.run(tried_on_all(folder, known, "logs", lines=lines))
-    found: list[Line] = []
-    for host, answer in answers.items():
-        at = ""
-        for text in answer.get("lines", ()):
-            line = _parsed(text, host, at)
-            at = line.at
-            found.append(line)
-    missing = [str(answer["error"]) for answer in answers.values() if "error" in answer]
-    return sorted(found, key=lambda line: line.at), missing
-
-
-def _parsed(text: str, host: str, before: str) -> Line:
-    """What is no JSON, such as the error that ended a process, was said at the time before."""
-    try:
-        entry = dict(json.loads(text))
-        return Line(str(entry["time"]), host, str(entry["message"]))
-    except (ValueError, TypeError, KeyError):
-        return Line(before, host, text)
-
-
-def local_logs(lines: int) -> list[Line]:
-    """The newest lines of what runs on this machine, by time. Raises as `local_status`."""
-    found = [
-        Line(at, launch["host"] or launch["topology"], message)
-        for launch in _launches()
-        for at, message in launch["said"][-lines:]
-    ]
-    return sorted(found, key=lambda line: line.at)

@@ -1,5 +1,6 @@
 """What runs on this machine tells of itself, and what differs is named."""
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from networks import Trainer
 from waiting import wait_until
 
 from ddnn.bundle.load import Bundle
-from ddnn.deploy.status import _parsed, local_logs, local_status
+from ddnn.deploy.logs import Line, follow_local, local_logs
+from ddnn.deploy.status import local_status
 from ddnn.errors import ConfigError
 from ddnn.run.launcher.about import about
-from ddnn.run.launcher.control import ControlServer
+from ddnn.run.launcher.control import ControlServer, request
 from ddnn.run.launcher.launch import Options, Watcher, launch
 from ddnn.topology import Topology
 
@@ -100,38 +102,54 @@ def test_lines_of_several_launches_come_by_time_and_the_newest_alone(bundle):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "at"),
-    [('{"time": "2", "message": "m"}', "2"), ("m", "1"), ('{"time": "2"}', "1"), ("[]", "1")],
-)
-def test_what_is_no_json_was_said_when_the_line_before_was(text, at):
-    assert _parsed(text, "far", "1").at == at
+class Launched:
+    """A launch in a thread, which goes on until the block is left or `over` is set."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._trained = Trainer(folder / "trained")(star_topology(1), 20)
+        self.over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        options = Options(free_ports=True, rounds=10_000, rate_hz=50, seconds=60)
+        with contextlib.suppress(KeyboardInterrupt):
+            launch(
+                self._trained.bundle, self._trained.samples, options, Watcher(progress=self._end)
+            )
+
+    def _end(self, _answered: int) -> None:
+        if self.over.is_set():
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> "Launched":
+        self._thread.start()
+        wait_until(lambda: list((self._folder / "ddnn").glob("*.sock")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._thread.join()
 
 
 @pytest.mark.process
 def test_a_launch_tells_its_nodes_states_and_what_it_said(tmp_path):
-    trained = Trainer(tmp_path / "trained")(star_topology(1), 20)
-    options = Options(free_ports=True, rounds=10_000, rate_hz=50, seconds=60)
-    failed: list[BaseException] = []
-    over = threading.Event()
-
-    def end(_answered: int) -> None:
-        if over.is_set():
-            raise KeyboardInterrupt
-
-    def run() -> None:
-        try:
-            launch(trained.bundle, trained.samples, options, Watcher(progress=end))
-        except KeyboardInterrupt as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        wait_until(lambda: list((tmp_path / "ddnn").glob("*.sock")))
+    with Launched(tmp_path):
         found, lines = local_status(), local_logs(100)
-    finally:
-        over.set()
-        thread.join()
     assert {name: node["state"] for name, node in found["nodes"].items()} == STATES
     assert any("nodes ready" in line.message for line in lines)
+
+
+@pytest.mark.process
+def test_a_launch_is_followed_until_it_ends(tmp_path):
+    told: list[Line] = []
+    with Launched(tmp_path) as launched:
+        follower = threading.Thread(target=follow_local, args=(100, told.append))
+        follower.start()
+        wait_until(lambda: any("nodes ready" in line.message for line in told))
+        request({"node": "cam0", "kind": "kill"})
+        wait_until(lambda: any(line.message.startswith("cam0: kill before") for line in told))
+        launched.over.set()
+        follower.join()
+    assert told[-1].message == "runs no more"
+    assert len(told) == len(set(told))

@@ -120,6 +120,24 @@ def test_what_is_killed_on_a_host_comes_back_there(fleet):
     fleet.assert_a_run_answers_as(fleet.first)
 
 
+def test_logs_are_followed_over_restarts_and_links_that_break_and_leave_nothing(fleet):
+    fleet.deploy()
+    fleet.ddnn("deploy", "start", fleet.out)
+    with fleet.following("--lines", "50") as follower:
+        wait_until(lambda: "cloud: cloud listens at" in follower.said())
+        assert "north: cam0 listens at" in follower.said()
+        os.kill(int(fleet.nodes("cloud")[0].split()[0]), signal.SIGKILL)
+        wait_until(lambda: "cloud: cloud is started again" in follower.said())
+        os.kill(fleet.session_of_follower("north"), signal.SIGKILL)
+        wait_until(lambda: "north: is away: host north: the connection broke" in follower.said())
+        wait_until(lambda: "north: is back" in follower.said())
+        assert follower.said().count("cam0 listens at") == 1
+        follower.process.send_signal(signal.SIGINT)
+        assert follower.process.wait(20) == 0
+    assert "Traceback" not in follower.said()
+    wait_until(lambda: not fleet.followers())
+
+
 def test_a_version_that_does_not_come_up_on_one_host_is_left_on_all(fleet, net):
     """The other host has it already, and goes back."""
     fleet.deploy()

@@ -130,6 +130,12 @@ def test_a_unit_keeps_the_nodes_of_a_host_until_they_are_told_to_stop(fleet):
     wait_until(lambda: int(fleet.there(f"systemctl show --property=NRestarts --value {unit}")) > 1)
     wait_until(fleet.is_up)
     assert "cloud: cloud listens at tcp://10.78.0.3" in fleet.ddnn("logs", fleet.out)
+    with fleet.following("--lines", "1") as follower:
+        wait_until(lambda: "cloud: " in follower.said())
+        before = follower.said().count("cloud listens at")
+        fleet.there(f"systemctl restart {unit}")
+        wait_until(lambda: follower.said().count("cloud listens at") > before)
+    wait_until(fleet.is_up)
 
     second = fleet.train(fleet.first.bundle.topology, 61)
     fleet.upgrade(second)
