@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from builders import star_topology
 from networks import Trained, Trainer
+from onnx import TensorProto, helper
 
-from ddnn.nodes.engine import Engine
+from ddnn.nodes.engine import AT_ONCE, Engine
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,27 @@ def test_engines_of_one_file_share_no_buffer(trained):
     wanted = one.run({"views": views_NCHW[:1]})
     other.run({"views": 255 - views_NCHW[:1]})
     np.testing.assert_array_equal(one.run({"views": views_NCHW[:1]})["scores"], wanted["scores"])
+
+
+def test_however_many_rows_come_no_run_takes_more_than_a_few(tmp_path):
+    """What ONNX Runtime takes for its largest run it keeps. The model tells each row how many there
+    were."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 1]) for name in "xy")
+    nodes = [
+        helper.make_node("Shape", ["x"], ["rows"], start=0, end=1),
+        helper.make_node("Cast", ["rows"], ["count"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "count"], ["y"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    (tmp_path / "rows.onnx").write_bytes(model.SerializeToString())
+    engine = Engine(tmp_path / "rows.onnx")
+    for rows in (1, AT_ONCE, AT_ONCE + 1, 64):
+        told = engine.run({"x": np.zeros((rows, 1), np.float32)})["y"]
+        assert (len(told), told.max()) == (rows, min(rows, AT_ONCE))
 
 
 def test_several_inputs_are_told_apart_by_name(trained):
