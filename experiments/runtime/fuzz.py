@@ -341,7 +341,12 @@ def main() -> None:
     rows += table("at sockets", thrown, counted)
     print(f"\nmemory: {grown_mb:.1f} MB more in one process, {node_mb:.1f} MB in a launched node")
     print("no node stopped, no verdict changed")
-    write_measured(results_folder(arguments) / "fuzz.csv", ["where", "what", "name", "count"], rows)
+    write_measured(
+        results_folder(arguments) / "fuzz.csv",
+        ["where", "what", "name", "count"],
+        rows,
+        bundles=[bundle.sha256],
+    )
 
 
 if __name__ == "__main__":

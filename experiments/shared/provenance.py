@@ -37,9 +37,20 @@ def made_from(networks: Sequence[Run]) -> dict[str, str]:
     }
 
 
-def write_measured(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A CSV of what needs no study, whose last columns say with what it was measured."""
+def write_measured(
+    path: Path,
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    bundles: Sequence[str] = (),
+) -> None:
+    """A CSV of what needs no study, whose last columns say with what it was measured.
+
+    bundles: sha256 of those that were run.
+    """
     made = {name: value for name, value in made_from([]).items() if value}
+    if bundles:
+        made["bundles"] = _each(digest[:DIGITS] for digest in bundles)
     write_csv(path, [*header, *made], ([*row, *made.values()] for row in rows))
 
 

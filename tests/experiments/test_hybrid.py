@@ -1,8 +1,12 @@
 """The scripts of the hybrid network, shortened, and the published account of its energy."""
 
+import hashlib
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
+from torchvision.datasets import CIFAR100
 
 from ddnn.model.energy import Constants, comparisons, read_constants
 from ddnn.model.layers import block_layers
@@ -99,3 +103,47 @@ def test_the_design_space_has_a_row_for_each_point(tmp_path):
     edges = [means[name][name]["edge_times"].value for name in means]
     assert edges[0] > edges[1] > 1
     assert (tmp_path / "hybrid-space-smoke-images.png").stat().st_size > 5000
+
+
+def made_cifar100(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set of few images in the files of CIFAR-100, whose checksums torchvision then wants."""
+    (folder / "cifar-100-python").mkdir(parents=True)
+    rng, classes = np.random.default_rng(0), np.arange(100)
+    parts = {"train": np.repeat(classes, 3), "test": classes}
+    documents: dict[str, dict[str, object]] = {
+        "meta": {
+            "fine_label_names": [f"thing_{n}" for n in classes],
+            "coarse_label_names": [f"kind_{n}" for n in range(20)],
+        }
+    }
+    for part, labels_N in parts.items():
+        documents[part] = {
+            "batch_label": part,
+            "data": rng.integers(256, size=(len(labels_N), 3 * 32 * 32), dtype=np.uint8),
+            "fine_labels": labels_N.tolist(),
+            "coarse_labels": (labels_N // 5).tolist(),
+            "filenames": [f"{part}_{n}.png" for n in range(len(labels_N))],
+        }
+    sums = {}
+    for name, document in documents.items():
+        content = pickle.dumps(document)
+        (folder / "cifar-100-python" / name).write_bytes(content)
+        sums[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    monkeypatch.setattr(CIFAR100, "train_list", [["train", sums["train"]]])
+    monkeypatch.setattr(CIFAR100, "test_list", [["test", sums["test"]]])
+    monkeypatch.setattr(CIFAR100, "meta", CIFAR100.meta | {"md5": sums["meta"]})
+    monkeypatch.setenv("DDNN_DATA", str(folder))
+
+
+@pytest.mark.study
+def test_the_command_for_cifar_100_runs_on_its_files(tmp_path, monkeypatch):
+    made_cifar100(tmp_path / "sets", monkeypatch)
+    rows = smoke(hybrid.EXPERIMENT, tmp_path, "--data", "cifar100")[JOINT]
+    published = POINTS[100]
+    assert set(rows) == {"exit local", "exit cloud", published.row, ACCURACY, LAUNCHED}
+    assert rows[published.row]["local_share"].published == 52
+    assert rows[published.row]["compute_times"].published == 4.8
+    assert rows["exit cloud"]["accuracy_samples"].value == 100
+    assert rows[LAUNCHED]["equal_verdicts"].value >= 95
+    if rows[LAUNCHED]["cloud_share"].value:
+        assert rows[LAUNCHED]["message_bytes"].value == 64 * 8 * 8 * 4 / 8

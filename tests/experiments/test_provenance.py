@@ -68,6 +68,9 @@ def test_rows_of_no_network_name_none(tmp_path):
     (line,) = read_csv(tmp_path / "own.csv")
     assert line["p50_ms"] == "1.5"
     assert line["processor"] == made["processor"] != ""
+    assert "bundles" not in line
+    write_measured(tmp_path / "own.csv", ["p50_ms"], [[1.5]], bundles=["ab" * 32, "cd" * 32])
+    assert read_csv(tmp_path / "own.csv")[0]["bundles"] == "abababababab | cdcdcdcdcdcd"
 
 
 @pytest.mark.parametrize(
