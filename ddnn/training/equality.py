@@ -30,6 +30,7 @@ from ddnn.model.aggregate import LearnedFusion
 from ddnn.model.joint import Joint, JointOutput
 from ddnn.model.onnx_block import OnnxBlock
 from ddnn.model.own_module import ModuleBlock
+from ddnn.model.sections import FeatureQuantizer
 from ddnn.nodes.engine import Engine
 from ddnn.topology import DEVICE
 from ddnn.training.batches import view_tensors
@@ -38,9 +39,11 @@ from ddnn.training.predict import Logits, answer, taking_part
 TOLERANCE = 1e-3
 """Of a sample's largest score, or of 1 where that is smaller."""
 SCORES_WITHIN, VERDICTS_EQUAL = 0.99, 0.999
-"""Least shares of the samples. A value of few bits may fall on the other side of a step, and then
-a sample's scores, and sometimes its verdict, differ by more than rounding. One sample may always:
-of 128, one is 0.8 %, and says nothing of one in a thousand."""
+"""Least shares of the samples, but for those in which a value fell on the other side of a step."""
+RARE = 0.001
+"""A value of few bits that lies next to a step may be rounded up by one side and down by the other;
+all that follows from it then differs by more than rounding. Such samples are set aside, as long as
+no value differs by more than a step, and at most this share of the layer's values differs."""
 TIE = 1e-4
 """Samples whose normalized entropy is so near to a threshold have no verdict to compare."""
 SAMPLES = 512
@@ -50,7 +53,11 @@ Arrays = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equality:
-    """What was measured. largest_difference: of any score, in parts of the sample's largest."""
+    """What was measured, on all samples.
+
+    largest_difference: of any score, in parts of the sample's largest. ties, steps_crossed: how
+    many samples have no verdict to compare, and how many part where a value crossed a step.
+    """
 
     samples: int
     tolerance: float
@@ -58,6 +65,7 @@ class Equality:
     largest_difference: float
     verdicts_equal: float
     ties: int
+    steps_crossed: int
 
 
 def is_traced(joint: Joint) -> bool:
@@ -90,39 +98,45 @@ def check_equality(
     part = samples.take(np.arange(min(SAMPLES, len(samples))))
     present_NV = taking_part(joint.topology, part)
     joint.eval()
-    seen = _Recorder(joint)
-    output = seen.run(_views(part, joint), _tensor(present_NV, joint))
+    output = joint.fuse(joint.perceive(_views(part, joint)), _tensor(present_NV, joint))
     ours = {name: logits.cpu().numpy() for name, logits in output.logits.items()}
     theirs = _run_graphs(folder, joint, part, present_NV)
     both = [
         answer(logits, rules, samples=part, present_NV=present_NV, prior_class=prior_class)
         for logits in (ours, theirs)
     ]
-    clear_N = ~_ties(ours, rules)
+    is_tie_N = _ties(ours, rules)
     equal_N = (both[0].predicted_N == both[1].predicted_N) & (both[0].exit_N == both[1].exit_N)
     apart_N = np.max([_apart(ours[name], theirs[name]) for name in ours], axis=0)
-    are_alike = _are_nearly_all(apart_N <= TOLERANCE, SCORES_WITHIN)
+    within_N = apart_N <= TOLERANCE
+    parted = np.flatnonzero(~within_N | ~(equal_N | is_tie_N))
+    crossed_N, where = np.zeros(len(part), dtype=bool), "an exit"
+    if len(parted):
+        most = RARE * len(part)
+        crossed_N[parted], where = _partings(
+            folder, joint, part.take(parted), present_NV[parted], most
+        )
     found = Equality(
         samples=len(part),
         tolerance=TOLERANCE,
-        scores_within=float((apart_N <= TOLERANCE).mean()),
+        scores_within=_share(within_N),
         largest_difference=float(apart_N.max()),
-        verdicts_equal=float(equal_N[clear_N].mean()) if clear_N.any() else 1.0,
-        ties=int((~clear_N).sum()),
+        verdicts_equal=_share(equal_N[~is_tie_N]),
+        ties=int(is_tie_N.sum()),
+        steps_crossed=int(crossed_N.sum()),
     )
-    if not (are_alike and _are_nearly_all(equal_N[clear_N], VERDICTS_EQUAL)):
+    scores, verdicts = _share(within_N[~crossed_N]), _share(equal_N[~crossed_N & ~is_tie_N])
+    if scores < SCORES_WITHIN or verdicts < VERDICTS_EQUAL:
         raise BundleError(
-            f"export: of {len(part)} validation samples {found.scores_within:.1%} have the scores "
-            f"of the torch network and {found.verdicts_equal:.1%} its verdicts, want "
-            f"{SCORES_WITHIN:.0%} and {VERDICTS_EQUAL:.1%}; they part at "
-            f"{_parting(folder, joint, part, seen, output)}"
+            f"export: of {len(part)} validation samples {scores:.1%} have the scores of the torch "
+            f"network and {verdicts:.1%} its verdicts, want {SCORES_WITHIN:.0%} and "
+            f"{VERDICTS_EQUAL:.1%}; they part at {where}"
         )
     return found
 
 
-def _are_nearly_all(right_N: NDArray[np.bool_], share: float) -> bool:
-    """Whether at least this share is right, or all but one."""
-    return bool(np.sum(~right_N) <= max(1.0, (1 - share) * len(right_N)))
+def _share(right_N: NDArray[np.bool_]) -> float:
+    return float(right_N.mean()) if len(right_N) else 1.0
 
 
 class _Recorder:
@@ -197,23 +211,54 @@ def _inputs(
     return arrived | {"present": _float(joint.delivered(presence, name))}
 
 
-def _parting(
-    folder: Path, joint: Joint, samples: MultiView, seen: _Recorder, output: JointOutput
-) -> str:
-    """The first layer that gives something else than the graph, both with torch's inputs."""
-    topology = joint.topology
-    for name in topology.section_nodes:
+def _partings(
+    folder: Path, joint: Joint, samples: MultiView, present_NV: NDArray[np.bool_], most: float
+) -> tuple[NDArray[np.bool_], str]:
+    """Of samples that part: (N,), whether a value crossed a step; and where the others part first.
+
+    Each layer gets what torch gives it, so a layer parts by itself.
+    most: of a layer's values at one place, how many may cross.
+    """
+    seen = _Recorder(joint)
+    output = seen.run(_views(samples, joint), _tensor(present_NV, joint))
+    crossed_N, wrong = np.zeros(len(samples), dtype=bool), list[str]()
+    open_N = ~crossed_N
+    for name in joint.topology.section_nodes:
         features = {
-            child: output.features[child].cpu().numpy() for child in topology.children(name)
+            child: output.features[child].cpu().numpy() for child in joint.topology.children(name)
         }
         inputs = _inputs(joint, name, samples, features, seen.presence)
         for layer, given in _layers_of(folder / section_file(name), inputs).items():
             own = seen.layers[name].get(layer)
             if own is None or own.size != given.size:
                 continue
-            if (_apart(own, given) > TOLERANCE).mean() > 1 - SCORES_WITHIN:
-                return f"nodes.{name}: {layer}"
-    return "an exit"
+            new_N = open_N & (_apart(own, given) > TOLERANCE)
+            bits = _bits_of(joint.sections[name].get_submodule(layer))
+            crossing_N = new_N & _crosses(own, given, bits, most)
+            crossed_N |= crossing_N
+            open_N &= ~new_N
+            if (new_N & ~crossing_N).any():
+                wrong.append(f"nodes.{name}: {layer}")
+    return crossed_N, wrong[0] if wrong else "an exit"
+
+
+def _bits_of(layer: nn.Module) -> int:
+    """Of what it gives; 32 where nothing is rounded."""
+    if isinstance(layer, FeatureQuantizer):
+        return layer.bits
+    return int(getattr(layer, "output_bits", 32))
+
+
+def _crosses(
+    own: NDArray[np.float32], given: NDArray[np.float32], bits: int, most: float
+) -> NDArray[np.bool_]:
+    """(N,): whether no value differs by more than a step; nowhere if more than a few values do."""
+    if bits == 32:
+        return np.zeros(len(own), dtype=bool)
+    step = 2.0 if bits == 1 else 1 / (2**bits - 1)
+    steps = np.rint(np.abs(own - given).reshape(len(own), -1) / step)
+    is_rare = (steps > 0).sum() <= max(1.0, most * steps.shape[1])
+    return np.asarray((steps.max(axis=1) <= 1) & is_rare)
 
 
 def _layers_of(path: Path, inputs: dict[str, NDArray[Any]]) -> Arrays:
