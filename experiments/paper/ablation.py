@@ -76,6 +76,12 @@ def rows_of_run(study: Study, run: Run) -> Rows:
     """As `measure`, of a trained network."""
     test = study.data.part("test")
     found = every_failure(run.joint, test, run.rules, prior_class=run.prior_class)
+    return rows_of_subsets(study, run, found)
+
+
+def rows_of_subsets(study: Study, run: Run, found: list[SubsetAccuracy]) -> Rows:
+    """As `measure`, of what is right in each set of lost devices."""
+    test = study.data.part("test")
     rows: dict[str, dict[str, float]] = {}
     for count, losses in by_count(found).items():
         rows[str(count)] = {name: 100 * loss.mean for name, loss in losses.items()}

@@ -10,14 +10,10 @@ The ways are described in failure_ways.py; thresholds are for each number of los
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from ddnn.data.loading import load
-from ddnn.data.multiview import DataSet
 from ddnn.report.plots import BLUE, GRAY
-from experiments.paper.failure_training import UNSEEN, trained
+from experiments.paper.failure_training import by_count, choice_of, trained
 from experiments.paper.failure_ways import WAYS
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 
@@ -26,29 +22,10 @@ FIRST = "robust"
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
     """A row for each number of lost devices."""
-    run = trained(study, setting, seed)
-    changed = WAYS[setting].after(run, study.data)
+    changed = WAYS[setting].after(trained(study, setting, seed), study.data)
     data, part = choice_of(study.data)
-    by_count: dict[int, list[NDArray[np.bool_]]] = {}
-    for lost, right_N in changed.right(data.part(part)).items():
-        by_count.setdefault(len(lost), []).append(right_N)
-    return {
-        str(count): {"right": right(data, part, np.mean(found, axis=0))}
-        for count, found in by_count.items()
-    }
-
-
-def choice_of(data: DataSet) -> tuple[DataSet, str]:
-    """Samples to choose by, and the name of their part."""
-    return (load(UNSEEN), "test") if data.name == "rendered" else (data, "validation")
-
-
-def right(data: DataSet, part: str, right_N: NDArray[np.float64]) -> float:
-    """Per cent, each object alike where they are known."""
-    if data.objects_N is None:
-        return 100 * float(right_N.mean())
-    objects_N = data.objects_N[getattr(data.split, part)]
-    return 100 * float(np.mean([right_N[objects_N == n].mean() for n in np.unique(objects_N)]))
+    found = by_count(data, part, changed.right(data.part(part)))
+    return {str(count): {"right": value} for count, value in found.items()}
 
 
 def draw(figure: Figure, means: Means) -> None:

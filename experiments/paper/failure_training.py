@@ -10,29 +10,28 @@ which are neither trained nor tested on: validation samples, or rendered ones of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.topology import Topology
-from ddnn.training.failures import SubsetAccuracy, failure, subsets
-from ddnn.training.predict import perceive
+from ddnn.training.failures import OVERALL, SubsetAccuracy
 from ddnn.training.run import Run
 from experiments.paper import ablation
-from experiments.paper.failure_afterwards import as_trained
+from experiments.paper.failure_afterwards import Changed
 from experiments.paper.failure_ways import WAYS, Way
 from experiments.shared.launches import Rules
 from experiments.shared.study import Experiment, Rows, Study, main
 from experiments.shared.variants import cameras
 
 UNSEEN = Path(__file__).with_name("rendered-unseen.yaml")
-COUNTS = (0, 1, 3, 5)
+UNSEEN_COUNTS = (0, 1, 3, 5)
 """Devices lost in the rows `unseen`."""
-TRAININGS = [name for name, way in WAYS.items() if way.after is as_trained]
 
 
 def trained(study: Study, setting: str, seed: int) -> Run:
@@ -45,15 +44,34 @@ def trained(study: Study, setting: str, seed: int) -> Run:
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
     """See ablation.measure."""
-    run = trained(study, setting, seed)
-    rows = {name: dict(row) for name, row in ablation.rows_of_run(study, run).items()}
-    test, card = study.data.part("test"), study.data
-    for count, value in by_count(run, card, "test", test, one_rule(run.rules)).items():
+    run, card = trained(study, setting, seed), study.data
+    changed, test = WAYS[setting].after(run, card), card.part("test")
+    found = subsets_of(changed, test)
+    rows = {n: dict(row) for n, row in ablation.rows_of_subsets(study, run, found).items()}
+    one = Changed(
+        parts=changed.parts, rules=one_rule(changed.rules), prior_class=changed.prior_class
+    )
+    for count, value in by_count(card, "test", one.right(test)).items():
         own = rows[str(count)].get("per_object", rows[str(count)]["overall"])
         rows[str(count)] |= {"one_rule": value, "rule_points": own - value}
-    data, part = (load(UNSEEN), "test") if card.name == "rendered" else (card, "validation")
-    found = by_count(run, data, part, data.part(part), run.rules)
-    return rows | {f"unseen {count}": {"right": value} for count, value in found.items()}
+    data, part = choice_of(card)
+    unseen = by_count(data, part, changed.right(data.part(part)))
+    return rows | {f"unseen {count}": {"right": unseen[count]} for count in UNSEEN_COUNTS}
+
+
+def choice_of(data: DataSet) -> tuple[DataSet, str]:
+    """Samples to choose by, and the name of their part."""
+    return (load(UNSEEN), "test") if data.name == "rendered" else (data, "validation")
+
+
+def subsets_of(changed: Changed, samples: MultiView) -> list[SubsetAccuracy]:
+    """Overall alone, of each set of lost devices."""
+    return [
+        SubsetAccuracy(
+            lost=lost, accuracy={OVERALL: float(right_N.mean())}, local_share=0.0, correct_N=right_N
+        )
+        for lost, right_N in changed.right(samples).items()
+    ]
 
 
 def network(data: DataSet, way: Way) -> Topology:
@@ -75,22 +93,17 @@ def one_rule(rules: Rules) -> Rules:
 
 
 def by_count(
-    run: Run, data: DataSet, part: str, samples: MultiView, rules: Rules
+    data: DataSet, part: str, found: Mapping[tuple[str, ...], NDArray[np.bool_]]
 ) -> dict[int, float]:
-    """Per cent right, each object alike where they are known, over all sets of so many lost."""
-    devices = perceive(run.joint, samples)
-    found: dict[int, list[SubsetAccuracy]] = {count: [] for count in COUNTS}
-    for lost in subsets(run.topology):
-        if len(lost) in found:
-            found[len(lost)].append(
-                failure(run.joint, devices, samples, rules, lost=lost, prior_class=run.prior_class)
-            )
-    return {count: right(data, part, each) for count, each in found.items() if each}
+    """Per cent right by number of lost devices, over all sets of so many."""
+    same: dict[int, list[NDArray[np.bool_]]] = {}
+    for lost, right_N in found.items():
+        same.setdefault(len(lost), []).append(right_N)
+    return {count: right(data, part, np.mean(each, axis=0)) for count, each in same.items()}
 
 
-def right(data: DataSet, part: str, found: Sequence[SubsetAccuracy]) -> float:
-    """The mean of several sets of lost devices."""
-    right_N = np.mean([subset.correct_N for subset in found], axis=0)
+def right(data: DataSet, part: str, right_N: NDArray[np.float64]) -> float:
+    """Per cent, each object alike where they are known."""
     if data.objects_N is None:
         return 100 * float(right_N.mean())
     objects_N = data.objects_N[getattr(data.split, part)]
@@ -106,7 +119,7 @@ EXPERIMENT = Experiment(
     published={},
     seeds=5,
     options=lambda parser: parser.add_argument(
-        "--only", nargs="+", choices=TRAININGS, default=TRAININGS
+        "--only", nargs="+", choices=WAYS, default=list(WAYS)
     ),
 )
 

@@ -4,7 +4,8 @@
 learnt as often as the others. `distilled`: samples are also seen whole, and what is left of them
 is to answer as the whole does. `mean teacher`: as a running mean of the weights does of the whole.
 `numbers in turn`: each batch has lost one number of devices, one number after another. `a tenth
-dropped`: as many as are lost where each device survives with 0.9. `mask tokens`: in a concat, what
+dropped`: as many as are lost where each device survives with 0.9. `not balanced`: rare classes
+weigh no more than others. `mask tokens`: in a concat, what
 stands for the maps of a device that is lost is learned, a value a filter, in place of 0. `any
 camera's views`: views are mixed with those of any camera, not the same one's alone. `views as they
 are`: neither mixing nor augmentation. `16 filters, 32 bits`: what a device of far more memory and
@@ -185,6 +186,7 @@ WAYS: Mapping[str, Way] = {
     "robust, mean teacher": Way(changes={"distillation": 1.0}, patch=mean_teacher),
     "robust, numbers in turn": Way(patch=in_turn),
     "robust, a tenth dropped": Way(changes={"device_dropout": 0.1}),
+    "robust, not balanced": Way(changes={"class_balance": False}),
     "robust, norms by number": Way(after=norms_by_number),
     "robust, prior where lost": Way(after=prior_where_lost),
 }

@@ -15,7 +15,7 @@ from ddnn.model import sections
 from ddnn.model.aggregate import build_fusion, fuse_concat
 from ddnn.model.joint import Joint
 from ddnn.training import batches, fit
-from ddnn.training.failures import SubsetAccuracy, every_failure
+from ddnn.training.failures import every_failure
 from ddnn.training.predict import perceive
 from ddnn.training.run import Run, train_run
 from ddnn.training.settings import settings_for
@@ -26,7 +26,7 @@ from experiments.paper.failure_afterwards import (
     norms_by_number,
     prior_where_lost,
 )
-from experiments.paper.failure_training import one_rule, right
+from experiments.paper.failure_training import by_count, choice_of, one_rule
 from experiments.paper.failure_ways import (
     Tokens,
     any_camera,
@@ -120,10 +120,10 @@ def test_objects_weigh_the_same_where_they_are_known():
         digest="",
         objects_N=np.array([0, 0, 1, 1, 2, 2, 2, 3]),
     )
-    found = SubsetAccuracy(
-        lost=(), accuracy={}, local_share=0.0, correct_N=np.array([True, True, True, False])
-    )
-    assert right(data, "test", [found]) == pytest.approx(50)
+    right_N = np.array([True, True, True, False])
+    found = {(): right_N, ("cam0",): right_N, ("cam1",): ~right_N}
+    assert by_count(data, "test", found) == {0: pytest.approx(50), 1: pytest.approx(50)}
+    assert by_count(data, "test", {(): np.arange(4) == 3}) == {0: pytest.approx(50)}
 
 
 def test_one_rule_is_that_of_one_lost_device():
@@ -209,13 +209,13 @@ def test_choices_are_measured_on_samples_that_are_not_tested_on(tmp_path: Path):
         assert list(rows) == list("012345")
     assert means[ways[0]]["0"]["right"].value == means[ways[1]]["0"]["right"].value
     data = load(SMOKE_CARD)
-    assert failure_choice.choice_of(data) == (data, "validation")
+    assert choice_of(data) == (data, "validation")
 
 
 @pytest.mark.study
 def test_rows_are_those_of_the_ablation_and_of_unseen_samples(tmp_path: Path):
     places = ["--smoke", "--out", str(tmp_path), "--runs", str(tmp_path / "runs")]
-    ways = ["robust, count, distilled", "robust, mask tokens"]
+    ways = ["robust, count, distilled", "robust, prior where lost", "robust, mask tokens"]
     means = run(failure_training.EXPERIMENT, [*places, "--threads", "1", "--only", *ways])
     assert list(means) == ways
     for rows in means.values():
