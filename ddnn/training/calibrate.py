@@ -92,19 +92,42 @@ def calibrate(
     *,
     prior_class: int,
     split: CalibrationSplit = "validation",
+    prior_lost: Sequence[float] = (),
 ) -> Calibration:
     """Temperatures, then one threshold for all exits but the last.
 
-    prior_class: the commonest in training. split: what the samples are.
+    prior_class: the commonest in training. split: what the samples are. prior_lost: of the rules,
+    see `with_prior`.
     Raises ConfigError for more than one goal, or one that no threshold reaches, naming the
     nearest.
     """
     patterns = loss_patterns(joint, samples, prior_class=prior_class)
-    if joint.topology.skips_absent or goal != Goal():
+    if joint.topology.skips_absent:
         return calibrate_patterns(patterns, goal, split)
-    return calibrate_patterns(
-        patterns, goal, split, lost=lost_patterns(joint, samples, prior_class=prior_class)
+    lost = [] if goal != Goal() else lost_patterns(joint, samples, prior_class=prior_class)
+    found = calibrate_patterns(
+        shifted(patterns, prior_lost),
+        goal,
+        split,
+        lost=[shifted(each, prior_lost) for each in lost],
     )
+    return found._replace(rules=with_prior(found.rules, prior_lost))
+
+
+def shifted(patterns: Patterns, prior_lost: Sequence[float]) -> Patterns:
+    """With the logits that decide."""
+    rule = ExitRule(threshold=None, prior_lost=tuple(prior_lost))
+    lost_N = np.asarray((~patterns.present_NV).sum(axis=1))
+    return patterns._replace(
+        logits={name: rule.shifted(x_NK, lost_N) for name, x_NK in patterns.logits.items()}
+    )
+
+
+def with_prior(rules: Mapping[str, ExitRule], prior_lost: Sequence[float]) -> dict[str, ExitRule]:
+    """The same for networks that weighed rare classes up: where a view has no part, less is seen,
+    and what is common counts again as it did in training."""
+    own = tuple(prior_lost)
+    return {name: rule.model_copy(update={"prior_lost": own}) for name, rule in rules.items()}
 
 
 def calibrate_patterns(

@@ -59,6 +59,7 @@ from ddnn.training.checkpoint import load_weights
 from ddnn.training.epoch import OnEpoch
 from ddnn.training.equality import check_equality, check_exports, is_traced
 from ddnn.training.fit import Training, fit, prepare
+from ddnn.training.loss import prior_lost
 from ddnn.training.parallel import current
 from ddnn.training.payload import fit_tables
 from ddnn.training.reference import write_reference
@@ -225,7 +226,9 @@ def open_run(folder: Path) -> Run:
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
     data = run.load_data()
-    calibration = _calibrate(run.joint, data, goal, prior_class=run.prior_class)
+    calibration = _calibrate(
+        run.joint, data, goal, prior_class=run.prior_class, settings=run.config.settings
+    )
     point: dict[str, Any] = {calibration.split: calibration.point._asdict()}
     write_exits(run.folder / BUNDLE, calibration.rules, point)
     _write_reference(open_run(run.folder), data)
@@ -257,7 +260,7 @@ def _finish(
     joint = fit(training, folder, on_epoch)
     fit_tables(joint, data.part("train"))
     prior_class = int(np.bincount(data.part("train").fused_labels_N).argmax())
-    calibration = _calibrate(joint, data, Goal(), prior_class=prior_class)
+    calibration = _calibrate(joint, data, Goal(), prior_class=prior_class, settings=config.settings)
     write_bundle(
         folder / BUNDLE,
         joint,
@@ -320,10 +323,20 @@ def _with_start(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"start_from": path_to_text(start)})
 
 
-def _calibrate(joint: Joint, data: DataSet, goal: Goal, *, prior_class: int) -> Calibration:
+def _calibrate(
+    joint: Joint, data: DataSet, goal: Goal, *, prior_class: int, settings: Settings
+) -> Calibration:
     """From the validation samples; from the training samples where a card holds none out."""
     split: CalibrationSplit = "validation" if len(data.split.validation) else "train"
-    return calibrate(joint, data.part(split), goal, prior_class=prior_class, split=split)
+    labels_N = torch.from_numpy(data.part("train").fused_labels_N)
+    return calibrate(
+        joint,
+        data.part(split),
+        goal,
+        prior_class=prior_class,
+        split=split,
+        prior_lost=prior_lost(labels_N, len(joint.topology.classes), settings),
+    )
 
 
 def _lasting(card: str | Path) -> str:

@@ -189,4 +189,5 @@ WAYS: Mapping[str, Way] = {
     "robust, not balanced": Way(changes={"class_balance": False}),
     "robust, norms by number": Way(after=norms_by_number),
     "robust, prior where lost": Way(after=prior_where_lost),
+    "robust, views as they are, prior where lost": Way(changes=AS_THEY_ARE, after=prior_where_lost),
 }
