@@ -36,6 +36,10 @@ class Awake:
         self._lost_s = 0.0
         self._looked_s = clock()
 
+    def hurry(self, patience_s: float) -> None:
+        """Somebody else is given up after so long a silence, too."""
+        self._most_s = min(self._most_s, most_of(patience_s))
+
     @property
     def now_s(self) -> float:
         """Seconds since some moment; never goes back."""

@@ -27,10 +27,11 @@ AGAIN_S = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A site's node. weight: of its turns, see Turns."""
+    """A site's node. weight: of its turns, see Turns. patience_s: with which it gives up others."""
 
     packed: Packed
     weight: float = 1.0
+    patience_s: float
 
 
 class Fleet:
@@ -40,25 +41,53 @@ class Fleet:
         self,
         tenants: Mapping[str, Tenant],
         *,
-        patience_s: float,
         say: Callable[[str], None],
         spent_s: Callable[[], float] = time.thread_time,
     ) -> None:
-        """tenants: by site. patience_s: the shortest of theirs. say: told what happens, by site.
-        spent_s: processor time of this thread."""
-        self._members = {site: tenant.packed for site, tenant in tenants.items()}
-        self._sites = {packed: site for site, packed in self._members.items()}
-        self._turns = Turns({site: tenant.weight for site, tenant in tenants.items()})
-        self._awake = Awake.with_patience(patience_s)
-        self._ready = Ready(self._sites, self._awake)
+        """tenants: by site. say: told what happens, by site. spent_s: processor time of this
+        thread."""
+        self._members: dict[str, Packed] = {}
+        self._sites: dict[Packed, str] = {}
+        self._turns = Turns({})
+        self._awake = Awake.with_patience(min((t.patience_s for t in tenants.values()), default=1))
+        self._ready = Ready((), self._awake)
+        self._waiting: dict[str, None] = {}
         self._say = say
         self._spent_s = spent_s
         self._ending_s: dict[str, float] = {}  # when a site whose run is over gets its account
+        for site, tenant in tenants.items():
+            self.add(site, tenant)
 
-    def run(self, should_stop: Callable[[], bool]) -> None:
-        """Turns until should_stop says so; then every site gets its account."""
-        waiting: dict[str, None] = {}
+    def add(self, site: str, tenant: Tenant) -> None:
+        """It takes turns from now on. Between two turns only, as the other changes."""
+        self._members[site] = tenant.packed
+        self._sites[tenant.packed] = site
+        self._turns.put(site, tenant.weight)
+        self._awake.hurry(tenant.patience_s)
+        self._ready.add(tenant.packed)
+
+    def set_weight(self, site: str, weight: float) -> None:
+        """Its share from now on."""
+        self._turns.put(site, weight)
+
+    def remove(self, site: str) -> None:
+        """It gets its account and no turn any more; its sockets are its owner's to close."""
+        member = self._members.pop(site)
+        send_account_so_far(member.node, member.mailbox)
+        del self._sites[member]
+        self._turns.drop(site)
+        self._ready.remove(member)
+        self._waiting.pop(site, None)
+        self._ending_s.pop(site, None)
+
+    def run(
+        self, should_stop: Callable[[], bool], between: Callable[[], None] = lambda: None
+    ) -> None:
+        """Turns until should_stop says so; then every site gets its account. between: called
+        between two turns, may change the sites."""
+        waiting = self._waiting
         while not should_stop():
+            between()
             ready = self._ready.wait(at_once=bool(waiting))
             waiting |= dict.fromkeys(self._sites[member] for member in ready)
             if waiting:

@@ -42,19 +42,27 @@ class Ready:
     """Waits for all of them at once."""
 
     def __init__(self, members: Iterable[Packed], awake: Awake) -> None:
-        self._members = list(members)
+        self._members: list[Packed] = []
         self._awake = awake
-        self._by_descriptor = {d: member for member in self._members for d in member.descriptors}
+        self._by_descriptor: dict[int, Packed] = {}
         self._watched = select.poll()
-        for descriptor in self._by_descriptor:
-            self._watched.register(descriptor, select.POLLIN)
-        self._more: set[Packed] = set(self._members)
+        self._more: set[Packed] = set()
         self._looked_s = awake.now_s
+        for member in members:
+            self.add(member)
+
+    def add(self, member: Packed) -> None:
+        """It comes at once."""
+        self._members.append(member)
+        self._more.add(member)
+        for descriptor in member.descriptors:
+            self._by_descriptor[descriptor] = member
+            self._watched.register(descriptor, select.POLLIN)
 
     def wait(self, *, at_once: bool = False) -> list[Packed]:
         """Those to turn, in order: something came, or something is due. at_once: does not wait."""
         now_s = self._awake.now_s
-        due_s = min(self._looked_s + LOOK_S, *(member.due_s for member in self._members))
+        due_s = min([self._looked_s + LOOK_S, *(member.due_s for member in self._members)])
         wait_s = 0.0 if self._more or at_once else max(0.0, due_s - now_s)
         told = self._watched.poll(1000 * wait_s)
         self._awake.look(wait_s)
@@ -77,4 +85,5 @@ class Ready:
         self._members.remove(member)
         self._more.discard(member)
         for descriptor in member.descriptors:
+            del self._by_descriptor[descriptor]
             self._watched.unregister(descriptor)

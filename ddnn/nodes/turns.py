@@ -20,6 +20,15 @@ class Turns:
         self._used = dict.fromkeys(weights, 0.0)  # for its weight
         self._now = 0.0
 
+    def put(self, name: str, weight: float) -> None:
+        """Somebody new, who has used nothing, or another weight from now on."""
+        self._weights[name] = weight
+        self._used.setdefault(name, 0.0)
+
+    def drop(self, name: str) -> None:
+        """Does not come any more."""
+        del self._weights[name], self._used[name]
+
     def choose(self, waiting: Iterable[str]) -> str:
         """Who is next; of equals, who has waited for longest stands first in `waiting`."""
         name = min(waiting, key=self._stamp)

@@ -7,75 +7,33 @@ another network without a word to the others:
     sites:
       north: {bundle: bundles/north, weight: 2}
       south: {bundle: bundles/south, samples_per_s: 200, keys: keys/south}
+
+SIGHUP reads the file again: sites come and go, and the others are served meanwhile.
 """
 
 from __future__ import annotations
 
 import gc
-import hashlib
-from collections.abc import Callable
-from contextlib import ExitStack
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-from pydantic import Field
-
-from ddnn.blocks import Model
-from ddnn.bundle.load import Bundle, check_files, load_bundle
-from ddnn.bundle.manifest import files_of
 from ddnn.errors import ConfigError, DdnnError
-from ddnn.nodes.build import patience_s
-from ddnn.nodes.engine import Engine
-from ddnn.nodes.fleet import Fleet, Tenant
-from ddnn.nodes.gather import SLOTS
-from ddnn.run.child.config import ChildConfig
+from ddnn.nodes.fleet import Fleet
 from ddnn.run.child.serve import asked_to_stop
-from ddnn.run.child.served import Served, open_node
-from ddnn.run.descriptors import have, needed_descriptors
-from ddnn.run.launcher.start import check_ports
+from ddnn.run.fleet_sites import FleetFile, Site, Sites
 from ddnn.run.sockets import LAST_WORDS_MS
-from ddnn.topology import DEVICE, Name, Topology
-from ddnn.wire.budget import PAGE_BYTES, Bucket
-from ddnn.wire.codec import Codec
-from ddnn.wire.messages import MAX_ROWS
-from ddnn.wire.routes import senders
 from ddnn.wire.zeromq import Shared
 from ddnn.yamlfile import read_yaml
 
-AT_ONCE = 16
-TURN_ROWS = 8
-"""Messages and samples of a site's turn at most: as long as that takes, the others wait."""
-ROWS = 2
-"""So many a sender and sample are within a site's limit: one that matters, and one for the rest."""
-
-
-class Site(Model):
-    """Of a fleet file."""
-
-    bundle: str = Field(description="folder of its bundle, beside the file")
-    keys: str | None = Field(None, description="folder of its keys, where its topology wants some")
-    weight: float = Field(1, gt=0, le=1000, description="of its turns, where time is short")
-    samples_per_s: float | None = Field(
-        None, gt=0, le=1e6, description="what it may send on the average; default: no limit"
-    )
-
-
-class FleetFile(Model):
-    """A checked fleet file."""
-
-    sites: dict[Name, Site] = Field(min_length=1, max_length=4096, description="by name")
-
-
-class _Engines:
-    """Sections and exits, each loaded once whichever site wants it."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Engine] = {}
-
-    def load(self, path: Path) -> Engine:
-        digest = hashlib.sha256(path.read_bytes()).digest()
-        if digest not in self._known:
-            self._known[digest] = Engine(path)
-        return self._known[digest]
+DRAIN_S = 0.05
+"""Between two looks, at the end, whether a change that goes on is over."""
 
 
 def serve_fleet(path: Path, node: str, *, insecure: bool, say: Callable[[str], None]) -> None:
@@ -84,104 +42,121 @@ def serve_fleet(path: Path, node: str, *, insecure: bool, say: Callable[[str], N
     A site that cannot be opened is named, and the others are served.
     Raises ConfigError for a file that is wrong, and for one of which no site can be opened.
     """
-    sites = read_yaml(path, FleetFile).sites
+    wanted = read_yaml(path, FleetFile).sites
     stop = asked_to_stop()
-    engines, served = _Engines(), dict[str, Served]()
-    topologies: dict[str, Topology] = {}
     with ExitStack() as opened:
         shared = Shared()
         opened.callback(shared.close, linger_ms=LAST_WORDS_MS)
-        needed = 0
-        for name, site in sites.items():
-            try:
-                bundle = _bundle(path, name, site, node)
-                needed += needed_descriptors(bundle.topology, node)
-                have(needed, f"{len(served) + 1} sites' {node}")
-                served[name] = _open(
-                    path,
-                    site,
-                    bundle,
-                    node,
-                    insecure,
-                    engines=engines,
-                    shared=shared,
-                    opened=opened,
-                )
-            except DdnnError as error:
-                say(f"{name}: not served: {error}")
-                continue
-            topologies[name] = bundle.topology
-            say(f"{name}: {node} listens at {bundle.topology.endpoint(node)}")
-        if not served:
+        sites = opened.enter_context(Sites(path, node, insecure=insecure, shared=shared, say=say))
+        tenants = {name: sites.begin(name, site) for name, site in wanted.items()}
+        if not any(tenants.values()):
             raise ConfigError(f"{path}: sites: none can be served, want at least one")
-        tenants = {n: Tenant(packed=s.packed, weight=sites[n].weight) for n, s in served.items()}
-        shortest_s = min(map(patience_s, topologies.values()))
+        fleet = Fleet({name: tenant for name, tenant in tenants.items() if tenant}, say=say)
         gc.freeze()
-        Fleet(tenants, patience_s=shortest_s, say=say).run(stop.is_set)
+        changes = opened.enter_context(_Changes(path, sites, fleet, say))
+        with _asked_again(changes.ask):
+            fleet.run(stop.is_set, changes.look)
 
 
-def _bundle(path: Path, name: str, site: Site, node: str) -> Bundle:
-    """Raises DdnnError where it is not the site's, or cannot be used."""
-    where, folder = f"{path}: sites.{name}.bundle", path.parent / site.bundle
-    bundle = load_bundle(folder, [])
-    topology = bundle.topology
-    if topology.name != name:
-        raise ConfigError(
-            f"{where}: is of topology {topology.name!r}, want one with `name: {name}` (see `ddnn "
-            "bundle place`): a site is known by it"
-        )
-    if node not in topology.nodes:
-        raise ConfigError(f"{where}: no node named {node!r} (known: {', '.join(topology.nodes)})")
-    if topology.nodes[node].role == DEVICE:
-        raise ConfigError(f"{where}: {node} is a device, want a node that several sites can share")
-    if topology.security.curve and site.keys is None:
-        raise ConfigError(
-            f"{path}: sites.{name}.keys: got none, and its topology has security.curve; want the "
-            "folder that `ddnn keys` made"
-        )
-    check_files(bundle, files_of(topology, [node]))
-    return bundle
+@contextmanager
+def _asked_again(ask: Callable[[], None]) -> Iterator[None]:
+    """In the block SIGHUP calls `ask`, unless it is ignored (nohup)."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        yield
+        return
+
+    def again(_number: int, _frame: FrameType | None) -> None:
+        ask()
+
+    before = signal.signal(signal.SIGHUP, again)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
-def _open(
-    path: Path,
-    site: Site,
-    bundle: Bundle,
-    node: str,
-    insecure: bool,
-    *,
-    engines: _Engines,
-    shared: Shared,
-    opened: ExitStack,
-) -> Served:
-    topology = bundle.topology
-    check_ports(topology, [node])
-    config = ChildConfig(
-        bundle=str(bundle.folder),
-        node=node,
-        keys=None if site.keys is None else str(path.parent / site.keys),
-        insecure=insecure,
-    )
-    return open_node(
-        node,
-        config,
-        bundle,
-        rules=dict(bundle.manifest.exits),
-        shared=None if topology.security.curve else shared,
-        opened=opened,
-        load_engine=engines.load,
-        together=_limit(bundle, node, site),
-        at_once=AT_ONCE,
-        turn_rows=TURN_ROWS,
-    )
+class _Changes:
+    """Makes the sites those of the file again. What takes time, opening and closing, is done in a
+    thread of its own; the sites' turns are changed between two of them."""
 
+    def __init__(self, path: Path, sites: Sites, fleet: Fleet, say: Callable[[str], None]) -> None:
+        self._path, self._sites, self._fleet, self._say = path, sites, fleet, say
+        self._asked = False
+        self._thread: threading.Thread | None = None
+        self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
-def _limit(bundle: Bundle, node: str, site: Site) -> Bucket | None:
-    """In rows, of which each sender has some for every sample."""
-    topology = bundle.topology
-    if site.samples_per_s is None:
-        return None
-    codec = Codec(topology, bundle.session, bundle.tables)
-    row = 1 + codec.max_bytes // MAX_ROWS // PAGE_BYTES  # see budget.cost_rows
-    rows = row * ROWS * len(senders(topology, node))
-    return Bucket(site.samples_per_s * rows, SLOTS * rows)
+    def ask(self) -> None:
+        """Fit for a signal's handler."""
+        self._asked = True
+
+    def look(self) -> None:
+        """In the loop's thread, between two turns."""
+        while not self._orders.empty():
+            self._orders.get()()
+        if self._asked and not self._goes_on:
+            self._asked = False
+            self._thread = threading.Thread(target=self._change, daemon=True)
+            self._thread.start()
+
+    @property
+    def _goes_on(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def __enter__(self) -> _Changes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A change that goes on is made first: its sockets are closed with the others."""
+        self._asked = False
+        while self._thread is not None and self._goes_on:
+            self.look()
+            self._thread.join(DRAIN_S)
+
+    def _in_loop(self, do: Callable[..., None], *arguments: Any) -> None:
+        """Waits until it is done there."""
+        done: Future[None] = Future()
+
+        def act() -> None:
+            try:
+                do(*arguments)
+                done.set_result(None)
+            except BaseException as error:
+                done.set_exception(error)
+                raise
+
+        self._orders.put(act)
+        done.result()
+
+    def _change(self) -> None:
+        try:
+            wanted = read_yaml(self._path, FleetFile).sites
+        except DdnnError as error:
+            self._say(f"goes on as it was: {error}")
+            return
+        for name in [name for name in self._sites.served if name not in wanted]:
+            self._take_away(name)
+            self._say(f"{name}: not served any more")
+        for name, site in wanted.items():
+            self._change_site(name, site)
+        gc.freeze()
+        self._say(f"serves {', '.join(self._sites.served) or 'no site'}")
+
+    def _change_site(self, name: str, site: Site) -> None:
+        """One that was opened already, and is as it was, is not touched."""
+        if name in self._sites.served:
+            try:
+                is_same = self._sites.is_as_opened(name, site)
+            except DdnnError as error:
+                self._say(f"{name}: goes on as it was: {error}")
+                return
+            if is_same:
+                self._in_loop(self._fleet.set_weight, name, site.weight)
+                return
+            self._take_away(name)
+        tenant = self._sites.begin(name, site)
+        if tenant is not None:
+            self._in_loop(self._fleet.add, name, tenant)
+
+    def _take_away(self, name: str) -> None:
+        self._in_loop(self._fleet.remove, name)
+        self._sites.close(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ddnn.nodes.turns import Turns
 from ddnn.run.failures.plan import plan_of
-from ddnn.run.fleet import AT_ONCE, TURN_ROWS
+from ddnn.run.fleet_sites import AT_ONCE, TURN_ROWS
 from ddnn.simulation.laboratory import Laboratory, Result
 from ddnn.simulation.promises import BrokenPromiseError
 from ddnn.simulation.schedule import Schedule

@@ -71,10 +71,21 @@ class SiteByHand:
         return self.packed.node.run
 
 
-def serve(sites: dict[str, SiteByHand], say: list[str] | None = None, turns: int = 12) -> None:
+def fleet_of(sites: dict[str, SiteByHand], say: list[str] | None = None) -> Fleet:
+    tenants = {name: tenant_of(site) for name, site in sites.items()}
+    return Fleet(tenants, say=(say if say is not None else []).append)
+
+
+def tenant_of(site: SiteByHand) -> Tenant:
+    return Tenant(packed=site.packed, patience_s=1.0)
+
+
+def serve(sites: dict[str, SiteByHand], say: list[str] | None = None) -> None:
+    turn(fleet_of(sites, say))
+
+
+def turn(fleet: Fleet, turns: int = 12) -> None:
     numbers = count()
-    tenants = {name: Tenant(packed=site.packed) for name, site in sites.items()}
-    fleet = Fleet(tenants, patience_s=1.0, say=(say if say is not None else []).append)
     fleet.run(lambda: next(numbers) >= turns)
 
 
@@ -110,3 +121,34 @@ def test_a_site_whose_run_is_over_gets_its_account_and_the_next_run(trained: Tra
     site.collector.send("cloud", Roll(RUN + 1))
     serve({"north": site})
     assert site.run == RUN + 1
+
+
+def test_a_site_that_comes_or_goes_between_two_turns_costs_the_others_nothing(trained: Trained):
+    sites = {"north": SiteByHand(trained), "south": SiteByHand(trained)}
+    north, south = sites.values()
+    fleet = fleet_of({"north": north})
+    for site in sites.values():
+        site.collector.send("cloud", Roll(RUN))
+    turn(fleet)
+    assert [north.run, south.run] == [RUN, NO_RUN]
+    fleet.add("south", tenant_of(south))
+    turn(fleet)
+    assert [north.run, south.run] == [RUN, RUN]
+    south.collector.receive(0)
+    fleet.remove("south")
+    assert any(isinstance(message, Account) for _, message in south.collector.receive(0))
+    for site in sites.values():
+        site.collector.send("cloud", Heartbeat(boot=RUN))
+    turn(fleet)
+    assert [north.part.heard, south.part.heard] == [1, 0]
+
+
+def test_all_sites_may_go_and_one_may_come_again(trained: Trained):
+    site = SiteByHand(trained)
+    fleet = fleet_of({"north": site})
+    fleet.remove("north")
+    turn(fleet, 2)
+    fleet.add("north", tenant_of(site))
+    site.collector.send("cloud", Roll(RUN))
+    turn(fleet)
+    assert site.run == RUN

@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,15 @@ class Sites(Commands):
     def serve(self, **south: Any) -> subprocess.Popen[bytes]:
         """The cloud of both; south: what its line in the fleet file says beside its bundle."""
         lines = "".join(f", {key}: {value}" for key, value in south.items())
-        text = f"sites:\n  north: {{bundle: north{self._keys('north')}}}\n"
-        text += f"  south: {{bundle: south{self._keys('south')}{lines}}}\n"
-        (self.folder / "fleet.yaml").write_text(text)
+        self.write_file(north="", south=lines)
         process = self.start("cloud.log", "-m", "ddnn", "fleet", "fleet.yaml", "cloud")
         wait_until(lambda: self.said().count("cloud listens at") == 2 or process.poll())
         return process
+
+    def write_file(self, **lines: str) -> None:
+        """The fleet's file: these sites, and what is said of each beside bundle and keys."""
+        sites = (f"  {n}: {{bundle: {n}{self._keys(n)}{line}}}\n" for n, line in lines.items())
+        (self.folder / "fleet.yaml").write_text("sites:\n" + "".join(sites))
 
     def _keys(self, name: str) -> str:
         return f", keys: keys-{name}" if (self.folder / f"keys-{name}").exists() else ""
@@ -62,10 +65,19 @@ class Sites(Commands):
     def said(self, log: str = "cloud.log") -> str:
         return super().said(log)
 
-    def launch(self, name: str, **options: Any) -> Outcome:
+    def reload(self, cloud: subprocess.Popen[bytes], said: str) -> None:
+        """Returns once it says that again."""
+        before = self.said().count(said)
+        cloud.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.said().count(said) > before or cloud.poll() is not None)
+
+    def launch(
+        self, name: str, progress: Callable[[int], None] = lambda _: None, **options: Any
+    ) -> Outcome:
         keys = self.folder / f"keys-{name}"
         chosen = Options(host="site", keys=keys if keys.exists() else None, **options)
-        return launch(self.bundles[name], self.trained.samples, chosen, Watcher())
+        watcher = Watcher(progress=progress)
+        return launch(self.bundles[name], self.trained.samples, chosen, watcher)
 
     def check(self, outcome: Outcome, rounds: int = 1) -> None:
         """Every sample was answered, by whom and as one process answers it."""
@@ -174,6 +186,47 @@ def test_each_site_has_keys_of_its_own(tmp_path, train):
         sites.serve()
         for name in sites.bundles:
             sites.check(sites.launch(name))
+    finally:
+        sites.close()
+
+
+def test_sites_come_and_go_by_sighup_while_another_is_served(tmp_path, train):
+    """Each with keys of its own; the one that stays is answered as if nothing happened."""
+    sites = Sites(tmp_path, train, curve=True)
+    try:
+        for name, bundle in sites.bundles.items():
+            names = (COLLECTOR, *bundle.topology.nodes)
+            write_keys(tmp_path / f"keys-{name}", names, make_key_pair)
+        sites.write_file(north="")
+        cloud = sites.start("cloud.log", "-m", "ddnn", "fleet", "fleet.yaml", "cloud")
+        wait_until(lambda: "north: cloud listens at" in sites.said() or cloud.poll())
+        answered: list[int] = []
+        outcomes: list[Outcome] = []
+
+        def run() -> None:
+            outcomes.append(sites.launch("north", answered.append, rounds=100, rate_hz=500))
+
+        north = threading.Thread(target=run)
+        north.start()
+        wait_until(lambda: answered and answered[-1] > SAMPLES)
+        sites.write_file(north="", south="")
+        sites.reload(cloud, "serves north, south")
+        sites.check(sites.launch("south"))
+        sites.write_file(north=", weight: 2", south=", samples_per_s: 300")
+        sites.reload(cloud, "south: cloud listens at")
+        sites.check(sites.launch("south"))
+        (tmp_path / "fleet.yaml").write_text("sites: {north: {bundel: north}}")
+        sites.reload(cloud, "goes on as it was: fleet.yaml: sites.north.bundel")
+        sites.write_file(north="")
+        sites.reload(cloud, "south: not served any more")
+        north.join()
+        sites.check(outcomes[0], 100)
+        assert sites.said().count("north: cloud listens at") == 1
+        sites.write_file(north="", south="")
+        sites.reload(cloud, "south: cloud listens at")
+        sites.check(sites.launch("south"))
+        cloud.send_signal(signal.SIGTERM)
+        assert cloud.wait(10) == 0
     finally:
         sites.close()
 

@@ -7,7 +7,8 @@ from builders import star_topology
 from networks import Trainer
 
 from ddnn.errors import ConfigError
-from ddnn.run.fleet import FleetFile, serve_fleet
+from ddnn.run.fleet import serve_fleet
+from ddnn.run.fleet_sites import FleetFile
 from ddnn.yamlfile import check_values
 
 

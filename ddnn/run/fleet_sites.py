@@ -1,0 +1,205 @@
+"""The sites of a fleet file, each opened and closed by itself: see ddnn.run.fleet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from pydantic import Field
+
+from ddnn.blocks import Model
+from ddnn.bundle.load import Bundle, check_files, load_bundle
+from ddnn.bundle.manifest import files_of
+from ddnn.errors import ConfigError, DdnnError
+from ddnn.nodes.build import patience_s
+from ddnn.nodes.engine import Engine
+from ddnn.nodes.fleet import Tenant
+from ddnn.nodes.gather import SLOTS
+from ddnn.run.child.config import ChildConfig
+from ddnn.run.child.served import Served, open_node
+from ddnn.run.descriptors import have, needed_descriptors
+from ddnn.run.launcher.start import check_ports
+from ddnn.run.sockets import load_keys
+from ddnn.topology import DEVICE, Name
+from ddnn.wire.budget import PAGE_BYTES, Bucket
+from ddnn.wire.codec import Codec
+from ddnn.wire.keys import KeyRing
+from ddnn.wire.messages import MAX_ROWS
+from ddnn.wire.routes import senders
+from ddnn.wire.zeromq import Shared
+
+AT_ONCE = 16
+TURN_ROWS = 8
+"""Messages and samples of a site's turn at most: as long as that takes, the others wait."""
+ROWS = 2
+"""So many a sender and sample are within a site's limit: one that matters, and one for the rest."""
+
+
+class Site(Model):
+    """Of a fleet file."""
+
+    bundle: str = Field(description="folder of its bundle, beside the file")
+    keys: str | None = Field(None, description="folder of its keys, where its topology wants some")
+    weight: float = Field(1, gt=0, le=1000, description="of its turns, where time is short")
+    samples_per_s: float | None = Field(
+        None, gt=0, le=1e6, description="what it may send on the average; default: no limit"
+    )
+
+
+class FleetFile(Model):
+    """A checked fleet file."""
+
+    sites: dict[Name, Site] = Field(min_length=1, max_length=4096, description="by name")
+
+
+class _Engines:
+    """Sections and exits, each loaded once whichever site wants it."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Engine] = {}
+
+    def load(self, path: Path) -> Engine:
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        if digest not in self._known:
+            self._known[digest] = Engine(path)
+        return self._known[digest]
+
+
+class _Known(NamedTuple):
+    """What tells whether a site is as it was opened."""
+
+    site: Site
+    sha256: str
+    keys: KeyRing | None
+
+
+class _Opened(NamedTuple):
+    known: _Known
+    descriptors: int
+    stack: ExitStack
+
+
+class Sites:
+    """Use as a context manager: what is open is closed with it. One thread at a time."""
+
+    def __init__(
+        self,
+        path: Path,
+        node: str,
+        *,
+        insecure: bool,
+        shared: Shared,
+        say: Callable[[str], None],
+    ) -> None:
+        self._path, self._node, self._insecure = path, node, insecure
+        self._shared, self._say = shared, say
+        self._opened: dict[str, _Opened] = {}
+        self._engines = _Engines()
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """Names of those that are open."""
+        return tuple(self._opened)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self.served:
+            self.close(name)
+
+    def begin(self, name: str, site: Site) -> Tenant | None:
+        """Its node; None where that cannot be, which is said."""
+        with ExitStack() as stack:
+            try:
+                bundle = _bundle(self._path, name, site, self._node)
+                descriptors = needed_descriptors(bundle.topology, self._node)
+                others = sum(each.descriptors for each in self._opened.values())
+                have(others + descriptors, f"{len(self._opened) + 1} sites' {self._node}")
+                known = self._known(site, bundle)
+                served = self._served(site, bundle, stack)
+            except DdnnError as error:
+                self._say(f"{name}: not served: {error}")
+                return None
+            self._opened[name] = _Opened(known, descriptors, stack.pop_all())
+        topology = bundle.topology
+        self._say(f"{name}: {self._node} listens at {topology.endpoint(self._node)}")
+        return Tenant(packed=served.packed, weight=site.weight, patience_s=patience_s(topology))
+
+    def is_as_opened(self, name: str, site: Site) -> bool:
+        """Whether nothing but its weight has changed: its line, its bundle, its keys.
+
+        Raises DdnnError where it cannot be used as it is now.
+        """
+        now = self._known(site, _bundle(self._path, name, site, self._node))
+        return now == self._opened[name].known
+
+    def close(self, name: str) -> None:
+        """Its sockets. Nobody may be turning it."""
+        self._opened.pop(name).stack.close()
+
+    def _known(self, site: Site, bundle: Bundle) -> _Known:
+        keys = load_keys(bundle.topology, self._node, self._keys(site))
+        return _Known(site.model_copy(update={"weight": 1.0}), bundle.sha256, keys)
+
+    def _keys(self, site: Site) -> Path | None:
+        return None if site.keys is None else self._path.parent / site.keys
+
+    def _served(self, site: Site, bundle: Bundle, stack: ExitStack) -> Served:
+        topology, keys = bundle.topology, self._keys(site)
+        check_ports(topology, [self._node])
+        config = ChildConfig(
+            bundle=str(bundle.folder),
+            node=self._node,
+            keys=None if keys is None else str(keys),
+            insecure=self._insecure,
+        )
+        return open_node(
+            self._node,
+            config,
+            bundle,
+            rules=dict(bundle.manifest.exits),
+            shared=None if topology.security.curve else self._shared,
+            opened=stack,
+            load_engine=self._engines.load,
+            together=_limit(bundle, self._node, site),
+            at_once=AT_ONCE,
+            turn_rows=TURN_ROWS,
+        )
+
+
+def _bundle(path: Path, name: str, site: Site, node: str) -> Bundle:
+    """Raises DdnnError where it is not the site's, or cannot be used."""
+    where, folder = f"{path}: sites.{name}.bundle", path.parent / site.bundle
+    bundle = load_bundle(folder, [])
+    topology = bundle.topology
+    if topology.name != name:
+        raise ConfigError(
+            f"{where}: is of topology {topology.name!r}, want one with `name: {name}` (see `ddnn "
+            "bundle place`): a site is known by it"
+        )
+    if node not in topology.nodes:
+        raise ConfigError(f"{where}: no node named {node!r} (known: {', '.join(topology.nodes)})")
+    if topology.nodes[node].role == DEVICE:
+        raise ConfigError(f"{where}: {node} is a device, want a node that several sites can share")
+    if topology.security.curve and site.keys is None:
+        raise ConfigError(
+            f"{path}: sites.{name}.keys: got none, and its topology has security.curve; want the "
+            "folder that `ddnn keys` made"
+        )
+    check_files(bundle, files_of(topology, [node]))
+    return bundle
+
+
+def _limit(bundle: Bundle, node: str, site: Site) -> Bucket | None:
+    """In rows, of which each sender has some for every sample."""
+    topology = bundle.topology
+    if site.samples_per_s is None:
+        return None
+    codec = Codec(topology, bundle.session, bundle.tables)
+    row = 1 + codec.max_bytes // MAX_ROWS // PAGE_BYTES  # see budget.cost_rows
+    rows = row * ROWS * len(senders(topology, node))
+    return Bucket(site.samples_per_s * rows, SLOTS * rows)
