@@ -12,11 +12,13 @@ import click
 import numpy as np
 
 from ddnn.cli.options import FiniteRange
-from ddnn.live.objects import Box, Ground, PointsFile, box_of, calibrate, line_of, mapped
+from ddnn.live.objects import Box, Ground, PointsFile, beside, box_of, calibrate, line_of
 from ddnn.report.files import write_json
 from ddnn.yamlfile import read_yaml
 
 _file = click.Path(path_type=Path)
+PIXELS = 10
+"""That a point which was clicked, or a box, may easily be off."""
 
 
 @click.group(name="cameras")
@@ -41,8 +43,8 @@ def calibrate_command(points: Path, *, out: Path, picture: Path | None) -> None:
         for name, camera in read_yaml(points, PointsFile).cameras.items():
             points_N4 = np.array(camera.points, dtype=float)
             homography = np.array(found["cameras"][name]["homography"])
-            drawn[name] = points_N4[:, 2:], mapped(homography, points_N4[:, :2])
-        plot_ground(picture, drawn)
+            drawn[name] = points_N4[:, 2:], beside(homography, points_N4[:, :2], PIXELS)
+        plot_ground(picture, drawn, f"o as said, crosses as mapped: {PIXELS} pixels each way")
 
 
 @command.command(name="join")

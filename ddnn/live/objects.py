@@ -149,6 +149,16 @@ def mapped(homography: NDArray[np.float64], points_N2: NDArray[np.float64]) -> N
     return found
 
 
+def beside(
+    homography: NDArray[np.float64], points_N2: NDArray[np.float64], by: float
+) -> NDArray[np.float64]:
+    """What lies so far left and right of the points, above and below, on the other plane:
+    (N,4,2)."""
+    steps_42 = by * np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
+    around_N42 = points_N2[:, None] + steps_42
+    return mapped(homography, around_N42.reshape(-1, 2)).reshape(-1, 4, 2)
+
+
 def homography_of(
     pixels_N2: NDArray[np.float64], metres_N2: NDArray[np.float64]
 ) -> NDArray[np.float64]:

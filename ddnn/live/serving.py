@@ -23,6 +23,7 @@ from ddnn.live.truth import Truth
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all
+from ddnn.report.tables import OF_CAMERAS
 from ddnn.report.verdicts import Answer
 from ddnn.run.launcher.history import History
 from ddnn.run.launcher.one_launch import LOOK_S, Launch
@@ -35,16 +36,8 @@ from ddnn.topology import Topology
 from ddnn.wire.messages import Account, Message, Roll, Trigger
 from ddnn.wire.transport import Mailbox
 
-TOLD = {
-    "no-view": "no view in time",
-    "black": "black pictures",
-    "frozen": "the same picture again and again",
-    "unreadable": "pictures that cannot be used",
-    "lost-camera": "its camera was lost",
-}
-"""What a device counts of its camera, in words; names are of wire.codec.EVENTS."""
 PASSING = frozenset({"no-view", "black", "frozen", "unreadable"})
-"""Of these, what a view is, and no camera or node that fails or comes back."""
+"""Of troubles with cameras, what a view is, and no camera or node that fails or comes back."""
 ACCOUNT_S = 2.0
 """How often nodes tell what they counted, where nobody else says it."""
 QUIET_S = 10.0
@@ -286,7 +279,7 @@ class Serving(Launch):
                 key = (name, event)
                 grown = count > self._counted.get(key, 0)
                 self._counted[key] = count
-                if event not in TOLD or not grown:
+                if event not in OF_CAMERAS or not grown:
                     continue
                 if now_s >= self._told_s.get(key, -QUIET_S) + QUIET_S:
                     entry = {"node": name, "kind": event, "sample": self._collector.asked}

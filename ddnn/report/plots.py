@@ -145,20 +145,23 @@ def plot_pareto(
 
 
 def plot_ground(
-    path: Path, cameras: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    path: Path, cameras: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]], title: str
 ) -> Figure:
-    """Where points clicked in cameras' pictures lie on the ground: as said, and as mapped.
+    """Where points clicked in cameras' pictures lie on the ground, and what a few pixels are there.
 
-    cameras: by name, both in metres, (N,2). Returns what it has written to `path`.
+    cameras: by name, in metres: where the points are, (N,2), and where those beside them in the
+    picture would be: left, right, above, below, (N,4,2). Returns what it has written to `path`.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6, 6), layout="constrained")
         axes = figure.subplots()
-        for number, (name, (said_N2, mapped_N2)) in enumerate(cameras.items()):
+        for number, (name, (said_N2, beside_N42)) in enumerate(cameras.items()):
             colour = f"C{number % 10}"
-            axes.plot(*said_N2.T, "o", mfc="none", color=colour, label=name)
-            axes.plot(*mapped_N2.T, "x", color=colour)
-        axes.set(xlabel="x, m", ylabel="y, m", title="o as said, x as mapped", aspect="equal")
+            size = 6 + 4 * number  # of one place, none hides another
+            axes.plot(*said_N2.T, "o", mfc="none", ms=size, color=colour, label=name)
+            for one, other in ((0, 1), (2, 3)):
+                axes.plot(*beside_N42[:, (one, other)].transpose(2, 1, 0), color=colour, lw=1.5)
+        axes.set(xlabel="x, m", ylabel="y, m", title=title, aspect="equal")
         axes.legend()
         return _save(figure, path)
 

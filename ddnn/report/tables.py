@@ -61,9 +61,20 @@ def print_launch(report: dict[str, Any], console: Console | None = None) -> None
     )
 
 
+OF_CAMERAS = {
+    "no-view": "no view in time",
+    "black": "black pictures",
+    "frozen": "the same picture again and again",
+    "unreadable": "pictures that cannot be used",
+    "lost-camera": "its camera was lost",
+}
+"""What a device counts of its camera, in words; names are of wire.codec.EVENTS."""
+
+
 def failure_line(failure: dict[str, Any]) -> str:
     """An entry of a report's `failures` in words."""
-    what = f"{failure['node']}: {with_values(failure['kind'], failure.get('values', {}))}"
+    kind = OF_CAMERAS.get(failure["kind"], failure["kind"])
+    what = f"{failure['node']}: {with_values(kind, failure.get('values', {}))}"
     if "sample" in failure:
         applied = failure.get("applied", True)
         not_yet = "" if applied else f" not applied: {failure.get('reason')}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ddnn.cli.cameras import command
 from ddnn.errors import ConfigError
-from ddnn.live.objects import Box, Ground, box_of, homography_of, mapped
+from ddnn.live.objects import Box, Ground, beside, box_of, homography_of, mapped
 
 TILTED = np.array([[0.02, 0.001, -3.0], [0.002, 0.05, -8.0], [0.0001, 0.002, 1.0]])
 SHIFTED = np.array([[0.01, 0.0, 1.0], [0.0, 0.01, 2.0], [0.0, 0.0, 1.0]])
@@ -53,6 +53,14 @@ def test_more_points_even_errors_out(noise):
 def test_what_ties_nothing_is_refused(pixels, wanted):
     with pytest.raises(ConfigError, match=wanted):
         homography_of(pixels, mapped(SHIFTED, pixels))
+
+
+def test_what_some_pixels_are_on_the_ground_is_found_beside_each_point():
+    (left, right, above, below), _ = beside(SHIFTED, CORNERS[:2], 10)
+    place = mapped(SHIFTED, CORNERS[:1])[0]
+    np.testing.assert_allclose(right - place, place - left)
+    np.testing.assert_allclose([right - place, below - place], [[0.1, 0], [0, 0.1]], atol=1e-12)
+    np.testing.assert_allclose(below - place, place - above)
 
 
 def test_boxes_that_stand_together_are_one_object_and_it_says_how_close():

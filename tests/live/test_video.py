@@ -16,7 +16,7 @@ from waiting import wait_until
 
 from ddnn.live.sources.arrivals import Arrivals
 from ddnn.live.sources.file import VideoSource
-from ddnn.live.sources.video import VideoReader
+from ddnn.live.sources.video import VideoReader, unknown_host
 
 
 def film(path: Path, greys: list[int], rate: int = 50, codec: str = "mjpeg") -> Path:
@@ -62,6 +62,20 @@ def test_a_file_that_is_no_film_is_told_and_tried_again(tmp_path):
     (tmp_path / "b.avi").rename(tmp_path / "a.avi")
     wait_until(lambda: said[1:])
     assert said[1] == "views again"
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("rtsp://user:secret@127.0.0.1:9/x", ""),
+        ("http://localhost/x", ""),
+        ("film.mp4", ""),
+        (f"rtsp://user:secret@{'x' * 64}/x", "x" * 64),  # longer than a name can be
+    ],
+)
+def test_a_host_that_has_no_name_here_is_named(url, host):
+    """PyAV says that there was an input/output error."""
+    assert unknown_host(url) == host
 
 
 def test_a_file_without_pictures_is_told_and_tried_again(tmp_path):

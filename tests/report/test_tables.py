@@ -8,7 +8,7 @@ from builders import random_views, star_topology
 from networks import Trainer, random_run
 from rich.console import Console
 
-from ddnn.report.tables import interval, percent, print_launch, print_offline
+from ddnn.report.tables import failure_line, interval, percent, print_launch, print_offline
 from ddnn.report.tally import Tally
 from ddnn.run.failures.orders import Order
 from ddnn.run.failures.plan import parse_failure, plan_of
@@ -176,3 +176,12 @@ def leaves(value: object, path: str = "") -> list[tuple[str, object]]:
 def test_nothing_is_shown_as_a_dash():
     assert (percent(None), interval(None)) == ("–", "–")
     assert (percent(0.985), interval((0.9, 1.0))) == ("98.5%", "90.0% – 100.0%")
+
+
+def test_what_a_camera_lacks_is_said_in_words():
+    assert failure_line({"node": "cam1", "kind": "no-view", "sample": 25}) == (
+        "cam1: no view in time before sample 25"
+    )
+    assert (
+        failure_line({"node": "cam1", "kind": "kill", "sample": 3}) == "cam1: kill before sample 3"
+    )

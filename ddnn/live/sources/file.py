@@ -217,4 +217,7 @@ def _check_source(name: str, source: LiveSource | RecordedSource, path: Path) ->
     if isinstance(source, VideoSource) and is_file(source.url):
         file = path.parent / source.url
         if not file.exists():
-            raise ConfigError(f"{place}.url: {file}: no such file")
+            raise ConfigError(
+                f"{place}.url: {file}: no such file; want rtsp://..., http://..., /dev/video0 or a "
+                "film that is there"
+            )

@@ -6,10 +6,13 @@ hold back pictures; what PyAV's errors say holds the address with its password.
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ddnn.errors import ConfigError, DataError
 from ddnn.live.sources.arrivals import LOST, Arrivals
@@ -68,6 +71,8 @@ class VideoReader(threading.Thread):
         """In words; PyAV's own may hold the password."""
         if isinstance(error, DataError):
             return str(error)
+        if getattr(error, "errno", None) == errno.EIO and (host := unknown_host(self._url)):
+            return f"nobody knows a host named {host}"
         if not isinstance(error, self._av.error.ExitError):  # so PyAV says that time was up
             return getattr(error, "strerror", None) or type(error).__name__
         if self._is_open:
@@ -103,6 +108,19 @@ class VideoReader(threading.Thread):
             options=options,
             timeout=(source.open_s, source.read_s),
         )
+
+
+def unknown_host(url: str) -> str:
+    """The host of an address, if it has no name here: PyAV calls that an input/output error. Empty:
+    it is none of that."""
+    host = urlsplit(url).hostname
+    if host is None:
+        return ""
+    try:
+        socket.getaddrinfo(host, None)
+    except (socket.gaierror, UnicodeError):
+        return host
+    return ""
 
 
 def _pyav() -> Any:
