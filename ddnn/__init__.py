@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         TransportError,
     )
     from ddnn.live.client import ask, push, watch
+    from ddnn.live.sinks import Sinks
     from ddnn.topology import Topology, read_topology
     from ddnn.training.calibrate import Calibration
     from ddnn.training.cuts import Cut
@@ -64,6 +65,7 @@ __all__ = [
     "SearchResult",
     "ShapeError",
     "SimulationResult",
+    "Sinks",
     "StudyResult",
     "Topology",
     "TransportError",
@@ -98,6 +100,7 @@ _HOMES = {
     "Run": "ddnn.training.run",
     "SearchResult": "ddnn.api.studies",
     "SimulationResult": "ddnn.api.results",
+    "Sinks": "ddnn.live.sinks",
     "StudyResult": "ddnn.api.studies",
     "Topology": "ddnn.topology",
     "ask": "ddnn.live.client",

@@ -95,6 +95,7 @@ LAYERS = {
     "live.systemd": set(),
     "live.truth": {"errors", "live.events", "report"},
     "live.pace": {"live.sources"},
+    "live.orders": {"errors", "live.sources"},
     "live.mqtt": {"errors", "live.feed", "live.output", "live.sources"},
     "live.objects": STRUCTURE,
     "live.output": {"errors", "live.events", "live.feed"},
@@ -103,7 +104,10 @@ LAYERS = {
     "live.starting": LIVE,
     "live.serving": LIVE,
     "live.remote": LIVE,
-    "live.service": LIVE,
+    "live.service": LIVE | {"live.orders"},
+    "live.sinks": LIVE | {
+        "live.endpoint", "live.mqtt", "live.output", "live.page", "live.service",
+    },
     "live.page": RUNTIME | {"nodes", "run", "live.events", "live.feed"},
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed", "live.sources"},
     "simulation": RUNTIME | {"nodes", "run", "data"},
@@ -118,14 +122,13 @@ LAYERS = {
     "comparison": RUNTIME | TRAINING | {"training"},
     "study": RUNTIME | TRAINING | {"run", "training"},
     "api": RUNTIME | TRAINING | LIVE | {
-        "training", "comparison", "live.endpoint", "live.mqtt", "live.output", "live.page",
-        "live.service", "simulation", "study",
+        "training", "comparison", "live.service", "live.sinks", "simulation", "study",
     },
     "cli": RUNTIME | TRAINING | LIVE | {
         "bundle.helm", "bundle.kubernetes", "deploy",
         "live.service", "simulation", "training",
         "comparison", "demo", "bench", "bundle.split", "bundle.place", "bundle.compose", "api",
-        "study", "live.page", "live.remote", "live.objects",
+        "study", "live.page", "live.remote", "live.objects", "live.sinks",
     },
     "__main__": {"cli"},
 }  # fmt: skip

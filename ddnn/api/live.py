@@ -13,28 +13,21 @@ from ddnn.api.online import HasFolder, folder_of
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import ConfigError, LaunchError
+from ddnn.errors import LaunchError
 from ddnn.live.bundles import bundle_to_swap
-from ddnn.live.endpoint import Endpoint
 from ddnn.live.events import VerdictEvent
 from ddnn.live.feed import LIMIT
 from ddnn.live.files import ServeFiles
-from ddnn.live.mqtt import MqttVerdicts, check_url
-from ddnn.live.output import Output, RotatedFile, StandardOutput, VerdictLines
-from ddnn.live.page.beside import page_beside
-from ddnn.live.page.options import PageOptions, page_options
 from ddnn.live.service import Service
 from ddnn.live.serving import Live
+from ddnn.live.sinks import Sinks
 from ddnn.live.sources.file import (
     RecordedSource,
     SourcesFile,
-    local_address,
     read_sources,
 )
-from ddnn.report.files import check_writable
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.launcher.start import READY_S, Options, Watcher
-from ddnn.runfolder import is_run
 
 
 def live_of(bundle: Bundle, path: Path, host: str | None = None) -> Live:
@@ -173,6 +166,7 @@ class LiveSystem:
 def serve(
     run: HasFolder | str | Path,
     sources: str | Path,
+    sinks: Sinks | None = None,
     *,
     window: int | None = None,
     free_ports: bool = True,
@@ -181,30 +175,21 @@ def serve(
     keys: Path | None = None,
     insecure: bool = False,
     ipc: bool = False,
-    verdicts: str | Path | None = None,
-    rotate_mb: float = 100,
-    keep: int = 10,
-    listen: str | None = None,
-    mqtt: str | None = None,
-    page: PageOptions | str | None = None,
-    out: str | Path | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> LiveSystem:
     """Runs a run's topology on live sources, until it is left.
 
-    sources: the sources file. window: samples in flight at most. free_ports: listen at ports that
-    the system chooses instead of the topology's. ready_s: seconds that all nodes get to start.
-    host: the collector's, where others run nodes too; then at the topology's ports. keys: folder of
-    key files. insecure: listen to other machines without them. ipc: over sockets of this machine
-    alone. verdicts: a file for them too, `-` for standard output; rotate_mb, keep: it begins anew
-    at so many megabytes, and so many older ones are kept. listen: HOST:PORT for programs on this
-    machine. mqtt: URL of a broker's topic. page: HOST:PORT of the page. out: folder of the report.
-    say: told what happens. Raises ConfigError for a sources file that does not fit, or an address
-    that makes no sense; entering it, LaunchError naming a node that does not start.
+    sources: the sources file. sinks: where all goes that comes of it, beside the iterator. window:
+    samples in flight at most. free_ports: listen at ports that the system chooses instead of the
+    topology's. ready_s: seconds that all nodes get to start. host: the collector's, where others
+    run nodes too; then at the topology's ports. keys: folder of key files. insecure: listen to
+    other machines without them. ipc: over sockets of this machine alone. say: told what happens.
+    Raises ConfigError for a sources file that does not fit, or a sink that cannot be; entering it,
+    LaunchError naming a node that does not start.
     """
     folder = folder_of(run)
     bundle = bundle_to_swap(folder, host)
-    shown = page_options(page) if isinstance(page, str) else page
+    opened = (sinks or Sinks()).checked(folder)
     options = Options(
         window=window,
         free_ports=free_ports and host is None and not ipc,
@@ -213,41 +198,14 @@ def serve(
         keys=keys,
         insecure=insecure,
         ipc=ipc,
-        show_views=shown is not None and shown.show_views,
+        show_views=opened.shows_views,
     )
     live = live_of(bundle, Path(sources), host)
-    files = None if out is None else _files(Path(out))
-    output = None if verdicts is None else _output(verdicts, rotate_mb, keep)
-    here = None if listen is None else local_address("listen", listen)
-    if mqtt is not None:
-        check_url(mqtt)
 
     def begin(stack: ExitStack) -> Service:
-        place = folder if files is None else files.folder
-        beside = page_beside(shown, Watcher(say=say), folder, bundle, total=None, out=place)
-        service = Service(bundle, live, options, stack.enter_context(beside), sink=files)
-        if here is not None:
-            stack.enter_context(Endpoint(here, service))
-        stack.enter_context(service)
-        if output is not None:
-            stack.callback(VerdictLines(service.feed, output, say).close)
-        if mqtt is not None:
-            stack.callback(MqttVerdicts(service.feed, mqtt, say).close)
+        watcher = stack.enter_context(opened.beside(bundle, Watcher(say=say)))
+        service = Service(bundle, live, options, watcher, sink=opened.files)
+        opened.connect(service, stack, say)
         return service
 
-    return LiveSystem(begin, files)
-
-
-def _files(folder: Path) -> ServeFiles:
-    """Raises ConfigError for the folder of a run, DdnnError for one that cannot be written."""
-    if is_run(folder):
-        raise ConfigError(f"{folder}: is a run of ddnn train, want another folder for the report")
-    check_writable(folder)
-    return ServeFiles(folder)
-
-
-def _output(verdicts: str | Path, rotate_mb: float, keep: int) -> Output:
-    """Raises DdnnError for a file that cannot be written."""
-    if str(verdicts) == "-":
-        return StandardOutput()
-    return RotatedFile(Path(verdicts), max_bytes=int(rotate_mb * 1e6), keep=keep)
+    return LiveSystem(begin, opened.files)

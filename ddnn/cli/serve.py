@@ -18,6 +18,7 @@ from ddnn.cli.page import page_options, parse_page
 from ddnn.errors import DdnnError
 from ddnn.live.remote import LiveHost
 from ddnn.live.service import SWAP_S
+from ddnn.live.sinks import Sinks
 from ddnn.live.systemd import READY, STOPPING, notify, unit
 from ddnn.run.interrupt import interruptible, told
 from ddnn.run.launcher.control import request
@@ -43,7 +44,7 @@ from ddnn.run.launcher.start import Options, Watcher
 @click.option("--ipc", is_flag=True, help="Use sockets of this machine, which count no bytes.")
 @click.option(
     "--verdicts",
-    type=click.Path(path_type=Path),
+    default="-",
     metavar="FILE",
     help="Write verdicts there instead of on standard output.",
 )
@@ -109,7 +110,6 @@ def command(
     options = Options(**{name: how[name] for name in _OF_NODES})
     bundle = bundle_for(run, options.host)
     check_hosts(bundle.topology, options, join=join, page=page)
-    del how["show_views"]  # the page's options say it
     say = _say(bundle.topology.name, log_json=log_json)
     is_elsewhere = options.host not in (None, bundle.topology.collector.host)
     if sources is None and (not is_elsewhere or devices_of(bundle, options.host)):
@@ -119,9 +119,10 @@ def command(
         _run(LiveHost(bundle, live, options, Watcher(say=say)))
         return
     assert sources is not None
-    how["verdicts"] = how["verdicts"] or "-"
     folder = out or run / "serve"
-    system = serve(run, sources, page=page, out=folder, say=say, **how)
+    sinks = Sinks(page=page, out=folder, **{name: how[name] for name in _OF_SINKS})
+    nodes = {name: how[name] for name in _OF_NODES if name != "show_views"}  # the page says it
+    system = serve(run, sources, sinks, say=say, **nodes)
     report = _run(system)
     click.echo(f"{report['answered']} samples answered; report: {folder / REPORT}", err=True)
     if system.unwritten:
@@ -130,6 +131,8 @@ def command(
 
 _OF_NODES = ("window", "ready_s", "host", "keys", "insecure", "free_ports", "ipc", "show_views")
 """Options that say how nodes run."""
+_OF_SINKS = ("verdicts", "rotate_mb", "keep", "listen", "mqtt")
+"""Options that say where all goes that comes of it."""
 
 
 def _swap(run: Path | None, swap: Path, pid: int | None) -> None:

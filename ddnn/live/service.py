@@ -6,10 +6,9 @@ source that was to end.
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +20,9 @@ from ddnn.errors import ConfigError, DdnnError, LaunchError
 from ddnn.live.bundles import bundle_to_swap, check_alike, check_reached, new_rules
 from ddnn.live.feed import Feed
 from ddnn.live.files import ServeFiles
+from ddnn.live.orders import Orders
 from ddnn.live.pace import Pace
 from ddnn.live.serving import Live, NoFiles, Serving
-from ddnn.live.sources.camera import Wake
 from ddnn.live.sources.file import PushSource
 from ddnn.live.systemd import ALIVE, notify
 from ddnn.live.truth import Truth
@@ -41,8 +40,6 @@ SWAP_S = 120.0
 """How long somebody waits for another bundle's nodes."""
 ALIVE_S = 5.0
 """Time between two signs of life to systemd."""
-ANSWER_S = 10.0
-"""How long somebody outside waits for the loop."""
 
 
 class Service:
@@ -72,8 +69,7 @@ class Service:
         self._truth = Truth(bundle.topology.classes)
         self._told = -1
         self._accuracy_s = self._alive_s = 0.0
-        self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._wake = Wake()
+        self._orders = Orders()
         self._stops = False
         self._is_swapping = False
         self._system: Serving
@@ -92,7 +88,7 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._control.close()
         self._stack.close()
-        self._wake.close()
+        self._orders.close()
         self.feed.close()
 
     def _started(
@@ -113,7 +109,7 @@ class Service:
         sockets = own_sockets(bundle.topology, workplace.path, options)
         processes = stack.enter_context(Processes(workplace))
         mailbox = stack.enter_context(
-            collector_mailbox(bundle, options, sockets, self._wake.descriptor, self.feed)
+            collector_mailbox(bundle, options, sockets, self._orders.wake.descriptor, self.feed)
         )
         system = Serving(
             bundle,
@@ -171,7 +167,7 @@ class Service:
             collector.want(samples)
             system.ask()
         if not self._is_swapping:  # which turns this too
-            self._take_orders()
+            self._orders.take(self._system.spare)
             system.spare("orders by hand", self._control.poll)
         self._tell_accuracy()
         self._tell_systemd()
@@ -179,10 +175,6 @@ class Service:
     def _about(self) -> dict[str, Any]:
         """Of the system that runs now: a swap puts another in its place."""
         return self._system.about()
-
-    def _take_orders(self) -> None:
-        while not self._orders.empty():
-            self._system.spare("orders", self._orders.get())
 
     def _tell_systemd(self) -> None:
         if time.monotonic() >= self._alive_s:
@@ -194,27 +186,9 @@ class Service:
             self._told, self._accuracy_s = self._truth.known, time.monotonic() + ACCURACY_S
             self.feed.publish(self._truth.event())
 
-    def _do(self, what: Callable[[], Any], within_s: float = ANSWER_S) -> Any:
-        """In the loop's thread, which it cannot end. Raises what it raises, ConfigError where the
-        loop does not turn."""
-        answer: Future[Any] = Future()
-
-        def act() -> None:
-            try:
-                answer.set_result(what())
-            except Exception as error:  # noqa: BLE001  # whoever asked gets it
-                answer.set_exception(error)
-
-        self._orders.put(act)
-        self._wake()
-        try:
-            return answer.result(within_s)
-        except TimeoutError as error:
-            raise ConfigError("the system does not turn just now, try again") from error
-
     def sample(self) -> int:
         """Asks for one now; returns its number. Raises ConfigError where too many wait."""
-        return int(self._do(self._sample))
+        return int(self._orders.do(self._sample))
 
     def _sample(self) -> int:
         if not self._system.collector.room:
@@ -225,11 +199,11 @@ class Service:
 
     def tell(self, sample: int, named: str | int) -> bool:
         """The true class of a sample. Returns whether the verdict was right. Raises ConfigError."""
-        return bool(self._do(lambda: self._truth.tell(sample, named)))
+        return bool(self._orders.do(lambda: self._truth.tell(sample, named)))
 
     def act(self, failure: dict[str, Any]) -> int:
         """Makes a node or link fail, as `ddnn fault` does; returns from which sample on."""
-        return int(self._do(lambda: self._system.act(failure)))
+        return int(self._orders.do(lambda: self._system.act(failure)))
 
     def push_address(self, device: str) -> str:
         """Where a device of `kind: push` takes views, HOST:PORT. Raises ConfigError for another."""
@@ -255,7 +229,7 @@ class Service:
     def swap(self, run: Path) -> int:
         """Goes on with the bundle of another run, without a gap. Returns the first sample that it
         answers. Raises DdnnError where it cannot; then the old one goes on."""
-        return int(self._do(lambda: self._swap(run), SWAP_S))
+        return int(self._orders.do(lambda: self._swap(run), SWAP_S))
 
     def _swap(self, run: Path) -> int:
         host = self._options.host
@@ -314,7 +288,6 @@ class Service:
     def reload(self) -> None:
         """Takes the thresholds that the run's bundle has now. Also from a signal's handler."""
         self._orders.put(self._reload)
-        self._wake()
 
     def _reload(self) -> None:
         say = self._watcher.say
@@ -327,7 +300,7 @@ class Service:
 
     def set_rules(self, rules: Mapping[str, ExitRule]) -> None:
         """Exits decide by these from now on."""
-        self._do(lambda: self._set_rules(rules))
+        self._orders.do(lambda: self._set_rules(rules))
 
     def _set_rules(self, rules: Mapping[str, ExitRule]) -> None:
         sample = self._system.set_rules(rules)
@@ -337,4 +310,4 @@ class Service:
     def stop(self) -> None:
         """Samples that were asked for are still answered. Also from a signal's handler."""
         self._stops = True
-        self._wake()
+        self._orders.wake()

@@ -19,7 +19,7 @@ from ddnn.nodes.engine import Engine
 from ddnn.nodes.fleet import Tenant
 from ddnn.nodes.gather import SLOTS
 from ddnn.run.child.config import ChildConfig
-from ddnn.run.child.served import Served, open_node
+from ddnn.run.child.served import Means, Served, open_node
 from ddnn.run.descriptors import have, needed_descriptors
 from ddnn.run.launcher.start import check_ports
 from ddnn.run.sockets import load_keys
@@ -157,18 +157,15 @@ class Sites:
             keys=None if keys is None else str(keys),
             insecure=self._insecure,
         )
-        return open_node(
-            self._node,
-            config,
-            bundle,
-            rules=dict(bundle.manifest.exits),
-            shared=None if topology.security.curve else self._shared,
+        means = Means(
             opened=stack,
+            shared=None if topology.security.curve else self._shared,
             load_engine=self._engines.load,
             together=_limit(bundle, self._node, site),
             at_once=AT_ONCE,
             turn_rows=TURN_ROWS,
         )
+        return open_node(self._node, config, bundle, dict(bundle.manifest.exits), means)
 
 
 def _bundle(path: Path, name: str, site: Site, node: str) -> Bundle:

@@ -32,7 +32,7 @@ from ddnn.nodes.build import patience_s
 from ddnn.nodes.loop import run_node
 from ddnn.nodes.pack import Pack
 from ddnn.run.child.config import ChildConfig
-from ddnn.run.child.served import Served, open_node
+from ddnn.run.child.served import Means, Served, open_node
 from ddnn.run.sockets import LAST_WORDS_MS
 from ddnn.wire.zeromq import Shared
 
@@ -56,7 +56,7 @@ def serve(config: ChildConfig) -> None:
             shared = Shared()
             opened.callback(shared.close, linger_ms=LAST_WORDS_MS)
         served = {
-            name: open_node(name, config, bundle, rules=rules, shared=shared, opened=opened)
+            name: open_node(name, config, bundle, rules, Means(opened=opened, shared=shared))
             for name in names
         }
         if config.tied:

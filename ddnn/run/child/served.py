@@ -96,58 +96,45 @@ class Served:
         )
 
 
-def open_node(
-    name: str,
-    config: ChildConfig,
-    bundle: Bundle,
-    *,
-    rules: dict[str, ExitRule],
-    shared: Shared | None,
-    opened: ExitStack,
-    load_engine: LoadEngine | None = None,
-    together: Bucket | None = None,
-    at_once: int = DRAIN_MESSAGES,
-    turn_rows: int | None = None,
-) -> Served:
-    """A node ready to be turned; opened: closes its sockets.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What its process gives a node to run with.
 
+    opened: closes its sockets. shared: what several nodes have in common, None: nothing.
     load_engine: in place of one that can be slowed down. together: what all its senders may send.
     at_once, turn_rows: messages of a turn, and samples whose features it takes, at most.
     """
+
+    opened: ExitStack
+    shared: Shared | None = None
+    load_engine: LoadEngine | None = None
+    together: Bucket | None = None
+    at_once: int = DRAIN_MESSAGES
+    turn_rows: int | None = None
+
+
+def open_node(
+    name: str, config: ChildConfig, bundle: Bundle, rules: dict[str, ExitRule], means: Means
+) -> Served:
+    """A node ready to be turned. rules: how its exits decide, asked for each batch."""
     topology = bundle.topology
-    is_device = topology.nodes[name].role == DEVICE
-    views = config.views if name == config.node else config.others[name]
-    camera = _camera(name, config, topology) if is_device and views is None else None
+    views, camera = _eyes(name, config, topology)
     pace = Pace()
+    is_device = topology.nodes[name].role == DEVICE
     identity = Identity(boot=secrets.randbits(64), data=config.data if is_device else 0)
     node = build_node(
         name,
         bundle,
-        _read_views(name, views, is_device=is_device and camera is None),
+        views,
         identity=identity,
-        load_engine=load_engine or pace.load,
+        load_engine=means.load_engine or pace.load,
         camera=camera,
         rules=rules,
-        turn_rows=turn_rows,
+        turn_rows=means.turn_rows,
         shows_views=config.show_views,
     )
     codec = Codec(topology, bundle.session, bundle.tables)
-    sockets = open_sockets(
-        name,
-        topology,
-        codec,
-        keys=None if config.keys is None else Path(config.keys),
-        insecure=config.insecure,
-        folder=None if config.sockets is None else Path(config.sockets),
-        shared=shared,
-        at_once=at_once,
-    )
-    opened.callback(sockets.close, linger_ms=LAST_WORDS_MS)
-    transport = FaultyTransport(
-        sockets, name, seed=config.seed, clock=time.monotonic, head_bytes=codec.head_bytes
-    )
-    for peer, fault in emulated_faults(name, topology):
-        transport.set(peer, fault)
+    sockets, transport = _open_transport(name, config, topology, codec, means)
     mailbox = Mailbox(
         name,
         codec,
@@ -157,20 +144,54 @@ def open_node(
         events=sockets.events,
         clock=time.monotonic,
         patience_s=takeover_s(topology),
-        admits=Budget(len(topology.nodes) + 1, together).admits,
+        admits=Budget(len(topology.nodes) + 1, means.together).admits,
     )
     return Served(
         node=node, mailbox=mailbox, transport=transport, sockets=sockets, pace=pace, camera=camera
     )
 
 
-def _camera(name: str, config: ChildConfig, topology: Topology) -> Camera | None:
-    """What a device without recorded views sees through; None where nobody says so."""
-    if config.sources is None:
-        return None
+def _open_transport(
+    name: str, config: ChildConfig, topology: Topology, codec: Codec, means: Means
+) -> tuple[ZmqTransport, FaultyTransport]:
+    """The sockets, and what stands before them to make them fail."""
+    sockets = open_sockets(
+        name,
+        topology,
+        codec,
+        keys=None if config.keys is None else Path(config.keys),
+        insecure=config.insecure,
+        folder=None if config.sockets is None else Path(config.sockets),
+        shared=means.shared,
+        at_once=means.at_once,
+    )
+    means.opened.callback(sockets.close, linger_ms=LAST_WORDS_MS)
+    transport = FaultyTransport(
+        sockets, name, seed=config.seed, clock=time.monotonic, head_bytes=codec.head_bytes
+    )
+    for peer, fault in emulated_faults(name, topology):
+        transport.set(peer, fault)
+    return sockets, transport
+
+
+def _eyes(
+    name: str, config: ChildConfig, topology: Topology
+) -> tuple[NDArray[Any] | None, Camera | None]:
+    """What a device sees: recorded views, or a camera; others see nothing.
+
+    Raises ConfigError for a device without either, DataError for a file that holds no views.
+    """
+    views = config.views if name == config.node else config.others[name]
+    is_device = topology.nodes[name].role == DEVICE
+    if is_device and views is None and config.sources is not None:
+        return None, _camera(name, config.sources, topology, takes_over=config.takes_over)
+    return _read_views(name, views, is_device=is_device), None
+
+
+def _camera(name: str, sources: str, topology: Topology, *, takes_over: bool) -> Camera:
     from ddnn.live.sources.camera import Camera  # noqa: PLC0415  # others need none of it
 
-    return Camera(Path(config.sources), name, topology, _say, takes_over=config.takes_over)
+    return Camera(Path(sources), name, topology, _say, takes_over=takes_over)
 
 
 def _say(line: str) -> None:
