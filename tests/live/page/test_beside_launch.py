@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from builders import patient, star_topology
-from launched import launched, trained_with_card
+from launched_page import launched, trained_with_card
 from networks import Trainer
 from visitor import At, Visitor
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from launched import launched, trained_with_card
+from launched_page import launched, trained_with_card
 from networks import Trained
 from waiting import wait_until
 

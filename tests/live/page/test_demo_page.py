@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from launched import DEADLINE_S, lines_of
+from launched_page import DEADLINE_S, lines_of
 from visitor import At, Visitor
 
 from ddnn.api.offline import train

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from builders import star_topology
 from events import begin, failure, links, nodes, verdict
-from launched import launched, trained_with_card
+from launched_page import launched, trained_with_card
 from waiting import wait_until
 
 from ddnn.live.page.batch import batches

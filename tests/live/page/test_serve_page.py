@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import star_topology
-from launched import DEADLINE_S, lines_of, trained_with_card
+from launched_page import DEADLINE_S, lines_of, trained_with_card
 from visitor import At, Visitor
 
 pytestmark = pytest.mark.process
