@@ -101,11 +101,13 @@ class ExitPart:
     ) -> tuple[list[int], list[float], list[float], list[bool]]:
         """Class, entropy, probability, and whether that is sure enough."""
         rule = self._rule()
-        lost_N = np.array([self._lost(views) for views in views_N])
-        logits_NK = rule.shifted(logits_NK, lost_N)
+        lost = [self._lost(views) for views in views_N]
+        lost_N = np.array(lost)
+        if any(lost):
+            logits_NK = rule.shifted(logits_NK, lost_N)
         if len(logits_NK) == 1:
             predicted, entropy, probability = decide_one(logits_NK[0].tolist(), rule.temperature)
-            own = rule.threshold_for(int(lost_N[0]))
+            own = rule.threshold_for(lost[0])
             sure = is_sure_of_one(entropy, own if self._deeper else None)
             return [predicted], [entropy], [probability], [sure]
         found = decide(logits_NK, rule.temperature)
