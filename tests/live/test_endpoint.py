@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -106,6 +107,25 @@ def test_a_view_is_handed_on_to_its_device(asked):
 def test_browsers_are_sent_away(asked, header, code):
     _, port = asked
     assert post(port, "/sample", b"", **header)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["Host: localhost", "Content-Length: 0"], 200),
+        (["Host: 127.0.0.1:80", "Host: evil.example", "Content-Length: 0"], 421),
+        (["Host: 127.0.0.1:80, evil.example", "Content-Length: 0"], 421),
+        (["Host: [::1]:80", "Content-Length: 0", "Content-Length: 10"], 400),
+        (["Host: localhost", "Content-Length: " + 5000 * "9"], 400),
+    ],
+    ids=["one of each", "two hosts", "hosts in a line", "two lengths", "a number of thousands"],
+)
+def test_a_request_says_once_whom_it_asks_and_how_much_it_brings(asked, lines, code):
+    _, port = asked
+    with socket.create_connection(("127.0.0.1", port), 10) as sock:
+        sock.sendall("\r\n".join(["POST /sample HTTP/1.1", *lines, "", ""]).encode())
+        answer = sock.makefile("rb").readline()
+    assert int(answer.split()[1]) == code
 
 
 def test_verdicts_are_followed_until_the_end(asked):

@@ -22,6 +22,9 @@ from ddnn.topology import Topology
 
 TICKER = 30
 """Verdicts that are listed."""
+JUMP_S = 60.0
+"""Between two events, of which nodes are one a second: a longer time is that of a clock that was
+set."""
 RATE_S = 5.0
 """Samples a second are counted over so long."""
 
@@ -104,9 +107,13 @@ class State:
         return bool(self._command) and self._ended is None
 
     def _seconds(self, time: float) -> float:
-        """Since the first sample; a clock that is set back does not go back."""
+        """Since the first sample. It never goes back, and goes on from there where the clock is
+        set, back or on."""
         if self._begun is None:
             self._begun = time
+        ahead = time - self._begun - self._now
+        if abs(ahead) > JUMP_S:
+            self._begun += ahead
         self._now = max(self._now, time - self._begun)
         return self._now
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -20,13 +21,16 @@ from ddnn.errors import DataError, DdnnError, TransportError
 
 WAIT_S = 10.0
 """How long a sender may take with its request, or a reader with what it gets."""
+MOST_DIGITS = 12
+"""Of a Content-Length: Python itself takes no number of thousands."""
 MAX_BYTES = 200_000_000
 """Of a request's body: one picture."""
 HELD_BYTES = 2 * MAX_BYTES
 """Of all bodies at once: what a crowd of senders can make this process hold."""
 MAX_THREADS = 64
 """Requests at once; more are sent away."""
-NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+OWN = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
+"""What Host may say."""
 
 
 class LocalServer(ThreadingHTTPServer):
@@ -162,8 +166,8 @@ class LocalHandler(BaseHTTPRequestHandler):
             self.get()
 
     def _is_refused(self) -> bool:
-        host = self.headers.get("Host", "").lower()
-        if host.rpartition(":")[0] not in NAMES and host not in NAMES:
+        host = ", ".join(self.headers.get_all("Host", [])).lower()
+        if not OWN.fullmatch(host):
             self.answer(421, f"Host {host[:60]!r}: not this machine's own name")
         elif "Origin" in self.headers:
             self.answer(403, "not for browsers")
@@ -174,8 +178,9 @@ class LocalHandler(BaseHTTPRequestHandler):
     def _size(self) -> int:
         """Of the body. Raises DataError for too large a one, and where it is not said."""
         is_counted, most = "Transfer-Encoding" not in self.headers, self.max_bytes()
-        length = self.headers.get("Content-Length", "0" if is_counted else "")
-        if not length.isdecimal() or int(length) > most:
+        said = self.headers.get_all("Content-Length", ["0"] if is_counted else [""])
+        length = ", ".join(said)
+        if not length.isdecimal() or len(length) > MOST_DIGITS or int(length) > most:
             raise DataError(f"Content-Length: got {length[:20]!r}, want at most {most}")
         return int(length)
 

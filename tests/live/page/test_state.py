@@ -206,6 +206,18 @@ def test_a_clock_that_is_set_back_does_not_go_back():
     assert found.snapshot()["seconds"] == 50
 
 
+@pytest.mark.parametrize("by_s", [86_400, -86_400, 3.2e8])
+def test_a_clock_that_is_set_moves_nothing_on_the_page(by_s):
+    """Neither does the page stand still for a day, nor do its charts reach over years."""
+    found = state()
+    for number in range(20):
+        give(found, verdict(number))
+    for number in range(20, 40):
+        give(found, verdict(number + by_s))
+    assert found.snapshot()["seconds"] == 38  # the second in which it was set is not there
+    assert len(found.history()["points"]) <= 40
+
+
 def test_a_point_of_the_series_has_a_number_a_column():
     found = state(expected={"111": 0.9})
     for number in range(30):
