@@ -84,7 +84,7 @@ LAYERS = {
     },
     "bundle.samples": STRUCTURE | {"data"},
     "deploy": RUNTIME | {
-        "bundle.samples", "bundle.split", "data", "live.systemd", "run",
+        "bundle.samples", "bundle.split", "data", "live.sources", "live.systemd", "run",
     },
     "nodes": RUNTIME | {"data"},
     "live.events": set(),
