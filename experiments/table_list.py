@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from ddnn.topology import AGGREGATORS
 from experiments.paper import (
-    ablation,
     baselines,
     calibration,
     depth,
-    failure_training,
     image_codes,
     max_clouds,
     tiles,
 )
 from experiments.paper.byte_options import STEPS
 from experiments.paper.failures import SURVIVALS
+from experiments.table_list_failures import LOST, choice, gains, knowing, outage
 from experiments.table_list_images import IMAGE_TABLES
 from experiments.table_shape import Column, Table, exits, of, same
 
-LOST = tuple("012345")
 SENSORS_LOST = (
     "none", "wrist", "ankle", "microphone", "pressure", "wrist and ankle", "wrist and pressure",
     "ankle and pressure", "wrist and ankle and microphone", "wrist and ankle and pressure",
@@ -38,64 +36,6 @@ def thresholds(results: str) -> Table:
         "T",
         of("paper", ("0.1", "0.3", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0", "calibrated")),
         [*exits("local_share", "overall"), Column("bytes", "payload_bytes")],
-    )
-
-
-def outage(results: str) -> Table:
-    """Both presets' curves on one card."""
-    short = {
-        "`paper`": "paper", "`paper`, T = 0.8": "paper_rule", "`paper`, cloud": "paper_cloud",
-        "`robust`": "robust", "`robust`, cloud": "robust_cloud", "gained": "gained_points",
-        "over T = 0.8": "gained_over_rule_points", "in the cloud": "gained_cloud_points",
-        "limit of sight": "sight_limit",
-    }  # fmt: skip
-    columns = [
-        Column(heading, measure, short=not measure.startswith("gained"))
-        for heading, measure in short.items()
-    ]
-    return Table(results, "lost", of("both", LOST), columns)
-
-
-def gains(results: str, measure: str) -> Table:
-    """Each part of `robust` on one card, by devices lost. measure: of which samples."""
-    lost = {"nobody lost": "0", "1 lost": "1", "3 lost": "3", "5 lost": "5"}
-    return Table(
-        results,
-        "training",
-        {f"`{setting}`": (setting, "0") for setting in ablation.SETTINGS},
-        [
-            *(Column(heading, measure, row=row) for heading, row in lost.items()),
-            Column("survival 0.9", measure, row=f"survival {ablation.SURVIVAL}"),
-            *(
-                [
-                    Column("of samples that move, nobody lost", "moving", short=True),
-                    Column("3 lost", "moving", row="3", short=True),
-                    Column("parked car, nobody lost", "still", short=True),
-                ]
-                if measure == "per_object"
-                else []
-            ),
-            Column("seeds", measure, is_count=True),
-        ],
-    )
-
-
-def knowing(results: str, measure: str) -> Table:
-    """Trainings that know of failures, on one card. measure: of which samples."""
-    lost = {"nobody lost": "0", "1 lost": "1", "3 lost": "3", "5 lost": "5"}
-    return Table(
-        results,
-        "training",
-        {f"`{setting}`": (setting, "0") for setting in failure_training.WAYS},
-        [
-            *(Column(heading, measure, row=row) for heading, row in lost.items()),
-            Column("survival 0.9", measure, row=f"survival {ablation.SURVIVAL}"),
-            Column("over one threshold for all losses, points: 3 lost", "rule_points", row="3"),
-            Column("5 lost", "rule_points", row="5"),
-            Column("unseen samples, nobody lost", "right", row="unseen 0", short=True),
-            Column("3 lost", "right", row="unseen 3", short=True),
-            Column("seeds", measure, is_count=True),
-        ],
     )
 
 
@@ -152,6 +92,7 @@ TABLES = {
         ],
     ),
     "calibration": early_exits(),
+    "failure-choice": choice(),
     "failure-training": knowing("failure-training-epfl-by-object", "per_object"),
     "failure-training-rendered": knowing("failure-training-rendered", "overall"),
     "depth": Table(

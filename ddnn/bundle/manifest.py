@@ -49,8 +49,6 @@ def _as_tuple(given: object) -> object:
 class ExitRule(Model):
     """How an exit decides: see ddnn.decision. threshold_lost: where 1, 2 and so on views have no
     part; the last also where more have none. Empty: the threshold. One number is the same for all.
-    prior_lost: added to the logits of the classes where any view has none: see
-    ddnn.training.calibrate. Empty: nothing.
     """
 
     threshold: float | None = Field(ge=0, le=1)
@@ -58,16 +56,6 @@ class ExitRule(Model):
     threshold_lost: Annotated[
         tuple[Annotated[float, Field(ge=0, le=1)], ...], BeforeValidator(_as_tuple)
     ] = Field((), strict=False)
-    prior_lost: tuple[Annotated[float, Field(ge=-100, le=100)], ...] = Field((), strict=False)
-
-    def shifted(
-        self, logits_NK: NDArray[np.float32], lost_N: NDArray[np.integer[Any]]
-    ) -> NDArray[np.float32]:
-        """The logits that decide, of each sample by how many views have no part in it."""
-        if not self.prior_lost:
-            return logits_NK
-        added_K = np.array(self.prior_lost, dtype=np.float32)
-        return np.where((lost_N > 0)[:, None], logits_NK + added_K, logits_NK)
 
     def thresholds(self, lost_N: NDArray[np.integer[Any]]) -> NDArray[np.float32] | None:
         """Of each sample, by how many views have no part in it; None: the exit always answers."""

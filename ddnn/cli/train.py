@@ -75,10 +75,11 @@ class EpochDisplay:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the run.")
 @click.option(
     "--preset",
-    type=click.Choice(["robust", "paper", "images"]),
+    type=click.Choice(["robust", "accurate", "paper", "images"]),
     default="robust",
     show_default=True,
-    help="images: residual networks on many single images.",
+    help="accurate: robust on devices with four times the filters, in 32 bits; images: residual "
+    "networks on many single images.",
 )
 @seed_option
 @click.option("--epochs", type=click.IntRange(min=1), help="In all; the preset's by default.")
@@ -95,7 +96,17 @@ class EpochDisplay:
     type=FiniteRange(0, 100),
     help="Weight of answering without lost devices as with them.",
 )
-@click.option("--view-mixing", type=FiniteRange(0, 1))
+@click.option(
+    "--augment",
+    type=click.Choice(["none", "scene", "crop"]),
+    help="scene: mirror, shift, zoom and re-light all views of a sample alike; crop: each image "
+    "by itself. Not for tiles of one image.",
+)
+@click.option(
+    "--view-mixing",
+    type=FiniteRange(0, 1),
+    help="Share of views taken from another sample of the class.",
+)
 @click.option("--weight-decay", type=FiniteRange(0, 1))
 @click.option(
     "--evaluate-every",

@@ -119,8 +119,8 @@ class Staged:
         }
         logits_NK = fuse(self._run.joint, outputs, present_NV)[name]
         rule = self._run.rules[name]
+        found = decide(logits_NK, rule.temperature)
         lost_N = np.asarray((~present_NV).sum(axis=1))
-        found = decide(rule.shifted(logits_NK, lost_N), rule.temperature)
         threshold = None if name == CLOUD else rule.thresholds(lost_N)
         return Answer(found.predicted_N, is_sure(found.entropy_N, threshold))
 

@@ -101,16 +101,13 @@ class ExitPart:
     ) -> tuple[list[int], list[float], list[float], list[bool]]:
         """Class, entropy, probability, and whether that is sure enough."""
         rule = self._rule()
-        lost = [self._lost(views) for views in views_N]
-        lost_N = np.array(lost)
-        if any(lost):
-            logits_NK = rule.shifted(logits_NK, lost_N)
         if len(logits_NK) == 1:
             predicted, entropy, probability = decide_one(logits_NK[0].tolist(), rule.temperature)
-            own = rule.threshold_for(lost[0])
+            own = rule.threshold_for(self._lost(views_N[0]))
             sure = is_sure_of_one(entropy, own if self._deeper else None)
             return [predicted], [entropy], [probability], [sure]
         found = decide(logits_NK, rule.temperature)
+        lost_N = np.array([self._lost(views) for views in views_N])
         sure_N = is_sure(found.entropy_N, rule.thresholds(lost_N) if self._deeper else None)
         predicted_N, entropy_N, probability_N = (values_N.tolist() for values_N in found)
         return predicted_N, entropy_N, probability_N, sure_N.tolist()

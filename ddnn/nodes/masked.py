@@ -91,10 +91,8 @@ class MaskedModel:
         """What the exit makes of the samples when of each only the parts in views_N count."""
         asked = [(s % self._recorded, views) for s, views in zip(samples_N, views_N, strict=True)]
         place = {key: number for number, key in enumerate(dict.fromkeys(asked))}
-        rule = self._manifest.exits[exit_name]
         logits_NK = self._logits(exit_name, list(place))[[place[key] for key in asked]]
-        logits_NK = rule.shifted(logits_NK, self._lost(views_N))
-        decision = decide(logits_NK, rule.temperature)
+        decision = decide(logits_NK, self._manifest.exits[exit_name].temperature)
         best_N2 = np.sort(logits_NK, axis=1)[:, -2:]
         return Recomputed(*decision[:2], best_N2[:, 1] - best_N2[:, 0])
 
@@ -104,7 +102,8 @@ class MaskedModel:
             names[number], [a.sample for a in answers], [a.views for a in answers]
         )
         is_last = number == len(names) - 1
-        lost_N = self._lost([answer.views for answer in answers])
+        everybody = (1 << self._network.topology.views) - 1
+        lost_N = np.array([(everybody & ~answer.views).bit_count() for answer in answers])
         rule = self._manifest.exits[names[number]]
         threshold = None if is_last else rule.thresholds(lost_N)
         sure_N = is_sure(found.entropy_N - np.float32(NEAR), threshold)
@@ -114,11 +113,6 @@ class MaskedModel:
         equal_N &= np.abs(entropy_N - found.entropy_N) < NEAR
         equal_N &= sure_N | np.array([answer.degraded for answer in answers])
         return [a for a, equal in zip(answers, equal_N.tolist(), strict=True) if not equal]
-
-    def _lost(self, views_N: Sequence[int]) -> NDArray[np.int64]:
-        """How many views have no part, of each sample."""
-        everybody = (1 << self._network.topology.views) - 1
-        return np.array([(everybody & ~views).bit_count() for views in views_N], dtype=np.int64)
 
     def _logits(self, exit_name: str, asked: list[tuple[int, int]]) -> NDArray[np.float32]:
         parts = []

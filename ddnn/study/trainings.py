@@ -45,13 +45,7 @@ def measure(inputs: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, A
     if inputs.get("early_share") is not None:
         goal = Goal(early_share=inputs["early_share"])
         held_out = part_of(data, "validation", card=card)
-        rules = calibrate(
-            run.joint,
-            held_out,
-            goal,
-            prior_class=run.prior_class,
-            prior_lost=next(iter(run.rules.values())).prior_lost,
-        ).rules
+        rules = calibrate(run.joint, held_out, goal, prior_class=run.prior_class).rules
         run = replace(run, rules=rules)
     samples = part_of(data, inputs["split"], card=card)
     devices = perceive(run.joint, samples)

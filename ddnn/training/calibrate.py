@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.manifest import ExitRule
-from ddnn.data.multiview import MultiView
+from ddnn.data.multiview import DataSet, MultiView
 from ddnn.decision import decide
 from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
@@ -92,42 +92,25 @@ def calibrate(
     *,
     prior_class: int,
     split: CalibrationSplit = "validation",
-    prior_lost: Sequence[float] = (),
 ) -> Calibration:
     """Temperatures, then one threshold for all exits but the last.
 
-    prior_class: the commonest in training. split: what the samples are. prior_lost: of the rules,
-    see `with_prior`.
+    prior_class: the commonest in training. split: what the samples are.
     Raises ConfigError for more than one goal, or one that no threshold reaches, naming the
     nearest.
     """
     patterns = loss_patterns(joint, samples, prior_class=prior_class)
-    if joint.topology.skips_absent:
+    if joint.topology.skips_absent or goal != Goal():
         return calibrate_patterns(patterns, goal, split)
-    lost = [] if goal != Goal() else lost_patterns(joint, samples, prior_class=prior_class)
-    found = calibrate_patterns(
-        shifted(patterns, prior_lost),
-        goal,
-        split,
-        lost=[shifted(each, prior_lost) for each in lost],
-    )
-    return found._replace(rules=with_prior(found.rules, prior_lost))
-
-
-def shifted(patterns: Patterns, prior_lost: Sequence[float]) -> Patterns:
-    """With the logits that decide."""
-    rule = ExitRule(threshold=None, prior_lost=tuple(prior_lost))
-    lost_N = np.asarray((~patterns.present_NV).sum(axis=1))
-    return patterns._replace(
-        logits={name: rule.shifted(x_NK, lost_N) for name, x_NK in patterns.logits.items()}
+    return calibrate_patterns(
+        patterns, goal, split, lost=lost_patterns(joint, samples, prior_class=prior_class)
     )
 
 
-def with_prior(rules: Mapping[str, ExitRule], prior_lost: Sequence[float]) -> dict[str, ExitRule]:
-    """The same for networks that weighed rare classes up: where a view has no part, less is seen,
-    and what is common counts again as it did in training."""
-    own = tuple(prior_lost)
-    return {name: rule.model_copy(update={"prior_lost": own}) for name, rule in rules.items()}
+def calibrate_on(joint: Joint, data: DataSet, goal: Goal, *, prior_class: int) -> Calibration:
+    """From the validation samples; from the training samples where a card holds none out."""
+    split: CalibrationSplit = "validation" if len(data.split.validation) else "train"
+    return calibrate(joint, data.part(split), goal, prior_class=prior_class, split=split)
 
 
 def calibrate_patterns(

@@ -93,15 +93,6 @@ class JointLoss:
         return (totals_V / weights_NV.sum(dim=0).clamp_min(1)).sum()
 
 
-def prior_lost(fused_N: Tensor, classes: int, settings: Settings) -> tuple[float, ...]:
-    """What to add to the classes' logits so that they are as common as in training again: minus
-    the logarithm of their weights. Empty where all weigh the same."""
-    weights_K = class_weights(fused_N, classes, settings)
-    if bool((weights_K == weights_K[0]).all()):
-        return ()
-    return tuple((-weights_K.double().log()).tolist())
-
-
 def class_weights(fused_N: Tensor, classes: int, settings: Settings) -> Tensor:
     """(K,): all 1, or what makes a rare class count as much as the commonest, up to 4."""
     if not settings.class_balance:

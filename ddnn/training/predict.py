@@ -131,7 +131,7 @@ def answer(
     degraded_N: NDArray[np.bool_] = np.logical_not(open_N)
     lost_N = np.asarray((~present_NV).sum(axis=1))
     for number, (name, logits_NK) in enumerate(logits.items()):
-        decision = decide(rules[name].shifted(logits_NK, lost_N), rules[name].temperature)
+        decision = decide(logits_NK, rules[name].temperature)
         threshold = rules[name].thresholds(lost_N) if number < len(logits) - 1 else None
         here_N = open_N & is_sure(decision.entropy_N, threshold)
         predicted_N[here_N] = decision.predicted_N[here_N]

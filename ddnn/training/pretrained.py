@@ -1,4 +1,4 @@
-"""Weights that modules begin with: safetensors files, or what torchvision has."""
+"""Weights to begin with: of modules, from safetensors files or torchvision; of a run, another's."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ddnn.errors import ConfigError
+from ddnn.bundle.load import load_bundle
+from ddnn.errors import ConfigError, DdnnError
 from ddnn.model.joint import Joint
 from ddnn.model.onnx_block import OnnxBlock
 from ddnn.model.own_module import ModuleBlock
+from ddnn.paths import path_to_text
 from ddnn.plainfile import read_plain
 from ddnn.topology import TORCHVISION
 from ddnn.training.checkpoint import State
+from ddnn.training.settings import Settings
 
 MAX_BYTES = 1 << 31
 COUNTER = "num_batches_tracked"
@@ -78,3 +81,20 @@ def _of_torchvision(name: str) -> State:
         words = str(error).splitlines() or [type(error).__name__]
         raise ConfigError(f"{name}: {words[0]}") from error
     return state
+
+
+def starting_from(settings: Settings, folder: Path) -> Settings:
+    """What is begun with by its absolute path, so that the run goes on from anywhere.
+
+    It must be there, and not be what is replaced.
+    """
+    if settings.start_from is None:
+        return settings
+    start = Path(settings.start_from).resolve()
+    try:
+        load_bundle(start, nodes=())
+    except DdnnError as error:
+        raise ConfigError(f"--start-from {error}") from error
+    if folder.resolve() in (start, start.parent):
+        raise ConfigError(f"--start-from {start}: is to be replaced itself, want another --out")
+    return settings.model_copy(update={"start_from": path_to_text(start)})

@@ -34,7 +34,7 @@ from ddnn.data.checks import (
 from ddnn.data.loading import load
 from ddnn.data.multiview import DataSet
 from ddnn.data.viewnames import as_trained
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import ConfigError
 from ddnn.model.joint import Joint
 from ddnn.model.measured import measured
 from ddnn.names import spelled
@@ -54,16 +54,17 @@ from ddnn.runfolder import (
     remove,
 )
 from ddnn.topology import Model, Topology
-from ddnn.training.calibrate import Calibration, CalibrationSplit, Goal, calibrate
+from ddnn.training.calibrate import Calibration, Goal, calibrate_on
 from ddnn.training.checkpoint import load_weights
 from ddnn.training.epoch import OnEpoch
 from ddnn.training.equality import check_equality, check_exports, is_traced
 from ddnn.training.fit import Training, fit, prepare
-from ddnn.training.loss import prior_lost
 from ddnn.training.parallel import current
 from ddnn.training.payload import fit_tables
+from ddnn.training.pretrained import starting_from
 from ddnn.training.reference import write_reference
 from ddnn.training.settings import Settings
+from ddnn.training.widened import widened
 from ddnn.yamlfile import check_values, read_json
 
 
@@ -140,9 +141,11 @@ def train_run(
     DataError when the card keeps nothing to test on.
     """
     check_free(folder, overwrite=overwrite)
-    settings = _with_start(settings, folder)
+    settings = starting_from(settings, folder)
     data = load(card) if data is None else data
     check_fits(topology, data.samples, card=card)
+    if settings.preset == "accurate":
+        topology = widened(topology)
     topology = measured(topology, try_out=check_exports)
     part_of(data, "test", card=card)  # what the network is to be tried on
     check_trainable(data, card=card)
@@ -226,9 +229,7 @@ def open_run(folder: Path) -> Run:
 def calibrate_run(run: Run, goal: Goal) -> Calibration:
     """Chooses the rules again and writes them into the bundle's manifest."""
     data = run.load_data()
-    calibration = _calibrate(
-        run.joint, data, goal, prior_class=run.prior_class, settings=run.config.settings
-    )
+    calibration = calibrate_on(run.joint, data, goal, prior_class=run.prior_class)
     point: dict[str, Any] = {calibration.split: calibration.point._asdict()}
     write_exits(run.folder / BUNDLE, calibration.rules, point)
     _write_reference(open_run(run.folder), data)
@@ -260,7 +261,7 @@ def _finish(
     joint = fit(training, folder, on_epoch)
     fit_tables(joint, data.part("train"))
     prior_class = int(np.bincount(data.part("train").fused_labels_N).argmax())
-    calibration = _calibrate(joint, data, Goal(), prior_class=prior_class, settings=config.settings)
+    calibration = calibrate_on(joint, data, Goal(), prior_class=prior_class)
     write_bundle(
         folder / BUNDLE,
         joint,
@@ -304,39 +305,6 @@ def _equality(
     samples = data.part(calibration.split)
     found = check_equality(folder, joint, samples, calibration.rules, prior_class)
     return {"equality": asdict(found)}
-
-
-def _with_start(settings: Settings, folder: Path) -> Settings:
-    """What is begun with by its absolute path, so that the run goes on from anywhere.
-
-    It must be there, and not be what is replaced.
-    """
-    if settings.start_from is None:
-        return settings
-    start = Path(settings.start_from).resolve()
-    try:
-        load_bundle(start, nodes=())
-    except DdnnError as error:
-        raise ConfigError(f"--start-from {error}") from error
-    if folder.resolve() in (start, start.parent):
-        raise ConfigError(f"--start-from {start}: is to be replaced itself, want another --out")
-    return settings.model_copy(update={"start_from": path_to_text(start)})
-
-
-def _calibrate(
-    joint: Joint, data: DataSet, goal: Goal, *, prior_class: int, settings: Settings
-) -> Calibration:
-    """From the validation samples; from the training samples where a card holds none out."""
-    split: CalibrationSplit = "validation" if len(data.split.validation) else "train"
-    labels_N = torch.from_numpy(data.part("train").fused_labels_N)
-    return calibrate(
-        joint,
-        data.part(split),
-        goal,
-        prior_class=prior_class,
-        split=split,
-        prior_lost=prior_lost(labels_N, len(joint.topology.classes), settings),
-    )
 
 
 def _lasting(card: str | Path) -> str:

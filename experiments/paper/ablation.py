@@ -29,11 +29,12 @@ from ddnn.training.settings import PRESETS, PresetName
 from experiments.paper.outage import sight_limit
 from experiments.shared.measures import at_rules
 from experiments.shared.objects import apart
-from experiments.shared.study import Experiment, Means, Rows, Study, main
+from experiments.shared.study import OF_RECORD, Experiment, Means, Rows, Study, main
 from experiments.shared.variants import cameras
 
 BATCHES = {"batch": PRESETS["robust"].batch, "epochs": PRESETS["robust"].epochs}
 COSINE = {"schedule": "cosine", "learning_rate": PRESETS["robust"].learning_rate}
+MIXING = OF_RECORD["robust"]["view_mixing"]
 CONSTANT = {"schedule": "constant", "learning_rate": PRESETS["paper"].learning_rate}
 DROPOUT = {"device_dropout": PRESETS["robust"].device_dropout}
 SETTINGS: Mapping[str, tuple[PresetName, Mapping[str, Any]]] = {
@@ -48,7 +49,7 @@ SETTINGS: Mapping[str, tuple[PresetName, Mapping[str, Any]]] = {
     "robust - dropout": ("robust", {"device_dropout": 0.0}),
     "robust - cosine": ("robust", CONSTANT),
     "batches + cosine": ("paper", BATCHES | COSINE),
-    "batches + mixing": ("paper", BATCHES | {"view_mixing": PRESETS["robust"].view_mixing}),
+    "batches + mixing": ("paper", BATCHES | {"view_mixing": MIXING}),
     "batches + augmentation": ("paper", BATCHES | {"augment": "scene"}),
     "batches + balance": ("paper", BATCHES | {"class_balance": True}),
     "robust - best epoch": ("robust", {"keep": "last"}),

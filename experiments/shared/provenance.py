@@ -20,7 +20,8 @@ from experiments.shared.script import FOLDER
 
 DIGITS = 12
 """Of a sha256 in names and cells."""
-CODE = ("ddnn", "experiments", "topologies", "datasets")
+CODE = ("ddnn", "experiments", "topologies", "datasets", ":(exclude)experiments/results")
+"""What rows follow from; rows are no code."""
 BETWEEN = " | "
 """Networks that differ, in one cell."""
 

@@ -14,6 +14,7 @@ from experiments.shared.rows import ASKED, RowFile, read_csv, read_rows
 from experiments.shared.script import OF_RECORD
 from experiments.tables import README
 
+CHOSEN_START, CHOSEN = "<!-- chosen -->\n", "defaults/chosen.csv"
 START, ROWS = "<!-- defaults -->\n", "defaults/defaults.csv"
 
 
@@ -74,7 +75,23 @@ def test_the_table_has_a_line_a_setting_and_means_over_seeds(tmp_path: Path):
     assert not table.has_row("b", "cars", 0)
 
 
+def test_what_was_chosen_has_a_line_a_set_with_bytes_and_memory(tmp_path: Path):
+    record = dict.fromkeys(ASKED, "") | {"test_samples": "0"}
+    names = list(SETTINGS)[:2]
+    table = RowFile(tmp_path / "rows.csv", names, record)
+    row = {"whole": 80.0, "half_lost": 70.0, "whole_samples": 50, "payload_bytes": 42.4}
+    for name, bits in zip(names, (3244, 80_000), strict=True):
+        table.add(name, 0, {"digits": row | {"device_bits": bits}})
+    table.add("linear", 0, {"digits": {"whole": 90.0, "whole_samples": 50}})
+    assert defaults.chosen_markdown(table.path).splitlines()[2:] == [
+        "| digits (n = 50) | 80.0 / 70.0 | 42 | 406 | 80.0 / 70.0 | 42 | 10,000 |"
+    ]
+
+
 def test_the_table_on_the_page_is_that_of_the_rows_of_record():
     page = README.read_text(encoding="utf-8")
     start = page.index(START) + len(START)
     assert page[start : page.index("<!-- end", start)] == defaults.markdown(OF_RECORD / ROWS)
+    start = page.index(CHOSEN_START) + len(CHOSEN_START)
+    wanted = defaults.chosen_markdown(OF_RECORD / CHOSEN)
+    assert page[start : page.index("<!-- end", start)] == wanted

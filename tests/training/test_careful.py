@@ -23,7 +23,6 @@ from ddnn.training.calibrate import (
     choose,
     curve,
     rules_for,
-    shifted,
     too_few,
 )
 from ddnn.training.patterns import SETS, Patterns, lost_masks
@@ -166,33 +165,6 @@ def test_a_calibration_has_a_threshold_for_losses_where_they_are_known():
     assert (cloud.threshold, cloud.threshold_lost) == (None, ())
     silent = calibrate(Joint(make_topology(absent="skip")), samples, Goal(), prior_class=0)
     assert silent.rules["local"].threshold_lost == ()
-
-
-def test_a_prior_is_added_where_a_view_has_no_part_and_nowhere_else():
-    logits_NK = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], np.float32)
-    lost_N = np.array([0, 1, 3])
-    assert ExitRule(threshold=0.2).shifted(logits_NK, lost_N) is logits_NK
-    rule = ExitRule(threshold=0.2, prior_lost=(-2.0, 0.5))
-    assert rule.shifted(logits_NK, lost_N).tolist() == [[1, 0], [-1, 0.5], [-1, 0.5]]
-    assert ExitRule.model_validate(rule.model_dump(mode="json")) == rule
-
-
-def test_all_exits_get_the_prior_but_where_nobody_knows_who_is_lost():
-    samples, prior = make_samples(96), (0.0, -1.0, -2.0)
-    for topology, wanted in ((make_topology(), prior), (make_topology(absent="skip"), ())):
-        found = calibrate(Joint(topology), samples, Goal(), prior_class=0, prior_lost=prior)
-        assert {rule.prior_lost for rule in found.rules.values()} == {wanted}
-
-
-def test_patterns_are_shifted_where_a_view_has_no_part():
-    labels_N = np.zeros(60, np.int64)
-    whole = patterns_of(
-        logits(labels_N + 2, labels_N + 1), logits(labels_N, labels_N + 1), labels_N
-    )
-    lost = whole._replace(present_NV=np.zeros_like(whole.present_NV))
-    moved = shifted(lost, (9.0, 0.0, 0.0))
-    assert (moved.logits["local"].argmax(axis=1) == 0).all()
-    assert np.array_equal(shifted(whole, (9.0, 0.0, 0.0)).logits["local"], whole.logits["local"])
 
 
 def test_a_goal_of_ones_own_is_one_threshold_for_all():

@@ -197,7 +197,15 @@ def test_a_training_judged_seldom_has_equal_weights_and_a_last_epoch_that_is_jud
 
 
 def test_the_best_of_the_judged_epochs_is_kept(tmp_path, misled, topology):
-    settings = settings_for("robust", epochs=6, batch=8, learning_rate=0.01, evaluate_every=3)
+    settings = settings_for(
+        "robust",
+        epochs=6,
+        batch=8,
+        learning_rate=0.01,
+        evaluate_every=3,
+        augment="scene",
+        view_mixing=0.4,
+    )
     training, kept = prepare(misled, topology, settings, seed=0), []
 
     def look(epoch: Epoch) -> None:
@@ -246,7 +254,9 @@ def test_the_epoch_that_is_to_be_kept_is_the_result(tmp_path, misled, topology, 
 def test_the_best_epoch_is_the_lowest_in_the_running_mean_of_the_validation_loss(
     tmp_path, misled, topology
 ):
-    settings = settings_for("robust", epochs=6, batch=8, learning_rate=0.01)
+    settings = settings_for(
+        "robust", epochs=6, batch=8, learning_rate=0.01, augment="scene", view_mixing=0.4
+    )
     fit(prepare(misled, topology, settings, seed=0), tmp_path)
     lines = [json.loads(line) for line in (tmp_path / HISTORY).read_text().splitlines()]
     losses, trends = ([line[key] for line in lines] for key in ("validation_loss", "trend"))

@@ -1,7 +1,5 @@
 """N samples, V views, K classes."""
 
-import math
-
 import pytest
 import torch
 from tiny import make_topology
@@ -9,7 +7,7 @@ from torch.nn import functional as F
 
 from ddnn.model.joint import Joint
 from ddnn.training.batches import tensors
-from ddnn.training.loss import JointLoss, class_weights, prior_lost
+from ddnn.training.loss import JointLoss, class_weights
 from ddnn.training.settings import settings_for
 
 
@@ -117,7 +115,3 @@ def test_rare_classes_weigh_more_but_never_too_much():
     labels_N = torch.tensor([0] * 30 + [1] * 10 + [2])
     assert class_weights(labels_N, 3, settings_for("robust")).tolist() == [1, 3, 4]
     assert class_weights(labels_N, 3, settings_for("paper")).tolist() == [1, 1, 1]
-    assert prior_lost(labels_N, 3, settings_for("robust")) == pytest.approx(
-        (0, -math.log(3), -math.log(4))
-    )
-    assert prior_lost(labels_N, 3, settings_for("paper")) == ()

@@ -17,6 +17,8 @@ GIVEN: dict[str, tuple[tuple[object, ...], object]] = {
     "device_dropout": ((0.1,), 0.1),
     "dropout_by": (("count",), "count"),
     "distillation": ((0.5,), 0.5),
+    "evaluate_every": ((3,), 3),
+    "augment": (("scene",), "scene"),
     "view_mixing": ((0.2,), 0.2),
     "weight_decay": ((0.01,), 0.01),
     "precision": (("bfloat16",), "bfloat16"),

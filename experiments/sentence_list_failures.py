@@ -1,0 +1,126 @@
+"""Sentences of experiments/README.md about trainings that know of failures, and about defaults."""
+
+from __future__ import annotations
+
+from experiments.defaults.defaults import SETS
+from experiments.sentence_shape import Cell, Rows, Sentence
+
+CHOICE = Rows("failure-choice-epfl-by-object", "right")
+CHOICE_RENDERED = Rows("failure-choice-rendered", "right")
+KNOWING = Rows("failure-training-epfl-by-object", "per_object")
+KNOWING_RENDERED = Rows("failure-training-rendered")
+TRIED, CHOSEN = Rows("defaults", "whole"), Rows("chosen", "whole")
+ABLATION = Rows("ablation-rendered")
+PLAIN, KNOWS = "robust", "robust, views as they are"
+
+
+PRIOR = "robust, prior where lost"
+
+
+def chosen(rows: Rows, lost: int) -> Cell:
+    """What the prior gains on samples to choose by, points."""
+    return rows(PRIOR, lost) - rows(PLAIN, lost)
+
+
+LOSSES = [
+    Sentence(
+        "With three lost, `prior where lost` was {0:.1f} points ahead on EPFL (in {0.ahead:d} of "
+        "{0.seeds:d} seeds) and {1:.1f} on rendered views, with five lost {2:.1f} and {3:.1f}",
+        *(chosen(rows, lost) for lost in (3, 5) for rows in (CHOICE, CHOICE_RENDERED)),
+    ),
+    Sentence(
+        "On the test objects `prior where lost` has {0:.1f} points with three lost ({0.low:.1f} to "
+        "{0.high:.1f}, paired by seed) and {1:.1f} with five ({1.low:.1f} to {1.high:.1f})",
+        KNOWING(PRIOR, 3) - KNOWING(PLAIN, 3),
+        KNOWING(PRIOR, 5) - KNOWING(PLAIN, 5),
+    ),
+    Sentence(
+        "`views as they are` has {0:.1f} points less with three lost ({1.low:.1f} to {1.high:.1f}) "
+        "and {2:.1f} more with nobody lost ({2.low:.1f} to {2.high:.1f})",
+        KNOWING(PLAIN, 3) - KNOWING(KNOWS, 3),
+        KNOWING(KNOWS, 3) - KNOWING(PLAIN, 3),
+        KNOWING(KNOWS, 0) - KNOWING(PLAIN, 0),
+    ),
+    Sentence(
+        "(Not weighing rare classes at all gives EPFL {0:.1f} of the {1:.1f}.)",
+        CHOICE("robust, not balanced", 3) - CHOICE(PLAIN, 3),
+        chosen(CHOICE, 3),
+    ),
+    Sentence(
+        "gains `robust` {0:.1f} points with three lost ({0.low:.1f} to {0.high:.1f}) and **{1:.1f} "
+        "with five** ({1.low:.1f} to {1.high:.1f}; {1.least:.1f} to {1.most:.1f} in all five "
+        "seeds)",
+        KNOWING(PLAIN, 3, "rule_points"),
+        KNOWING(PLAIN, 5, "rule_points"),
+    ),
+    Sentence(
+        "There a threshold for each number of losses gains {0:.1f} points with three lost "
+        "({0.low:.1f} to {0.high:.1f}) and {1:.1f} with five ({1.low:.1f} to {1.high:.1f})",
+        KNOWING_RENDERED(PLAIN, 3, "rule_points"),
+        KNOWING_RENDERED(PLAIN, 5, "rule_points"),
+    ),
+    Sentence(
+        "is ahead by {0:.1f} points with three lost ({0.low:.1f} to {0.high:.1f}) and {1:.1f} with "
+        "nobody lost ({1.low:.1f} to {1.high:.1f}); {2:.1f} at survival 0.9 ({2.low:.1f} to "
+        "{2.high:.1f})",
+        *(
+            KNOWING_RENDERED(KNOWS, row) - KNOWING_RENDERED(PLAIN, row)
+            for row in (3, 0, "survival 0.9")
+        ),
+    ),
+    Sentence(
+        "The limit of sight is {0:.0f} with three lost and 99.8 % expected at survival 0.9, where "
+        "`robust` has {1:.1f}",
+        KNOWING_RENDERED(PLAIN, 3, "sight_limit"),
+        ABLATION(PLAIN, "survival 0.9"),
+    ),
+]
+
+
+OLD, NOW, WIDE = "augmented and mixed", "views as they are", "16 filters, 32 bits"
+
+
+def over_sets(one: str, other: str, measure: str, rows: Rows = TRIED) -> list[float]:
+    """What one setting gains over the other on each of the seven sets, points, of both's seeds."""
+    return [(rows(one, name, measure) - rows(other, name, measure)).value for name in SETS]
+
+
+def told(one: str, other: str, measure: str, rows: Rows = TRIED) -> tuple[int, float, float]:
+    """On how many sets it is ahead, and the least and most that it gains."""
+    gains = over_sets(one, other, measure, rows)
+    return sum(gain > 0 for gain in gains), min(gains), max(gains)
+
+
+def times(measure: str) -> list[float]:
+    """The wide devices' in parts of the narrow ones', by set."""
+    both = ([CHOSEN(setting, name, measure).value for name in SETS] for setting in (WIDE, NOW))
+    return [wide / narrow for wide, narrow in zip(*both, strict=True)]
+
+
+DEFAULTS = [
+    Sentence(
+        "the payload is {0:.1f} to {1:.1f} times that of the narrow devices",
+        min(times("payload_bytes")),
+        max(times("payload_bytes")),
+    ),
+    Sentence(
+        "ahead of views as they are on {0:d} of 7 sets with nobody lost ({1:.1f} to {2:.1f} "
+        "points) and on {3:d} with half of the devices lost ({4:.1f} to {5:.1f})",
+        *told(WIDE, NOW, "whole"),
+        *told(WIDE, NOW, "half_lost"),
+    ),
+    Sentence(
+        "one seed): ahead on {0:d} sets with nobody lost ({1:.1f} to {2:.1f} points) and on {3:d} "
+        "with half of the devices lost ({4:.1f} to {5:.1f})",
+        *told(WIDE, NOW, "whole", CHOSEN),
+        *told(WIDE, NOW, "half_lost", CHOSEN),
+    ),
+    Sentence(
+        "with nobody lost, views as they are have up to {0:.1f} points more, and {1:.1f} in the "
+        "worst case; with half of the devices lost they are ahead on {2:d} sets, and {3:.1f} "
+        "points in the worst case",
+        max(over_sets(NOW, OLD, "whole")),
+        min(over_sets(NOW, OLD, "whole")),
+        *told(NOW, OLD, "half_lost")[:2],
+    ),
+]
