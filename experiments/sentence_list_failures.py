@@ -42,9 +42,8 @@ LOSSES = [
         KNOWING(KNOWS, 0) - KNOWING(PLAIN, 0),
     ),
     Sentence(
-        "(Not weighing rare classes at all gives EPFL {0:.1f} of the {1:.1f}.)",
-        CHOICE("robust, not balanced", 3) - CHOICE(PLAIN, 3),
-        chosen(CHOICE, 3),
+        "was ahead on both, by {0:.1f} and {1:.1f}",
+        *(rows("robust, not balanced", 3) - rows(PLAIN, 3) for rows in (CHOICE, CHOICE_RENDERED)),
     ),
     Sentence(
         "gains `robust` {0:.1f} points with three lost ({0.low:.1f} to {0.high:.1f}) and **{1:.1f} "
@@ -54,7 +53,13 @@ LOSSES = [
         KNOWING(PLAIN, 5, "rule_points"),
     ),
     Sentence(
-        "There a threshold for each number of losses gains {0:.1f} points with three lost "
+        "`prior where lost` has {0:.1f} points more with three lost ({0.low:.1f} to {0.high:.1f}) "
+        "and {1:.1f} with five ({1.low:.1f} to {1.high:.1f})",
+        KNOWING_RENDERED(PRIOR, 3) - KNOWING_RENDERED(PLAIN, 3),
+        KNOWING_RENDERED(PRIOR, 5) - KNOWING_RENDERED(PLAIN, 5),
+    ),
+    Sentence(
+        "A threshold for each number of losses gains `robust` {0:.1f} points with three lost "
         "({0.low:.1f} to {0.high:.1f}) and {1:.1f} with five ({1.low:.1f} to {1.high:.1f})",
         KNOWING_RENDERED(PLAIN, 3, "rule_points"),
         KNOWING_RENDERED(PLAIN, 5, "rule_points"),
@@ -98,6 +103,11 @@ def times(measure: str) -> list[float]:
 
 
 DEFAULTS = [
+    Sentence(
+        "(`all over`) are ahead of that on {0:d} sets and behind on {1:d}",
+        told("16 filters, 32 bits all over", WIDE, "whole")[0],
+        told(WIDE, "16 filters, 32 bits all over", "whole")[0],
+    ),
     Sentence(
         "the payload is {0:.1f} to {1:.1f} times that of the narrow devices",
         min(times("payload_bytes")),

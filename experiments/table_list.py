@@ -265,6 +265,16 @@ TABLES = {
             Column("devices dropped in training", "cloud", setting="dropout"),
         ],
     ),
+    "sensors-lost-watch": Table(
+        "sensors-lost-watch",
+        "bits of the devices",
+        {"1": ("1 bit", "none"), "32": ("32 bits", "none")},
+        [
+            Column("none lost", "overall"),
+            Column("without the accelerometer", "overall", row="accelerometer"),
+            Column("without the gyroscope", "overall", row="gyroscope"),
+        ],
+    ),
     "sensors-lost": Table(
         "sensors-lost-sensors",
         "lost",
