@@ -249,8 +249,8 @@ class Collector(Model):
 class Heartbeat(Model):
     """How fast a silent node is noticed: after interval_ms x patience."""
 
-    interval_ms: float = Field(100, ge=5, le=60_000, description="time between two beats")
-    patience: int = Field(3, ge=2, le=100, description="beats come up to 1.5 intervals apart")
+    interval_ms: float = Field(195, ge=5, le=60_000, description="time between two beats")
+    patience: int = Field(2, ge=2, le=100, description="beats come up to 1.25 intervals apart")
 
 
 class Security(Model):

@@ -23,7 +23,7 @@ import ddnn as public
 from ddnn.cli.main import COMMANDS, ddnn
 from ddnn.live.sources.file import SourcesFile
 from ddnn.topology import Topology
-from ddnn.wire import accounts, codec
+from ddnn.wire import accounts, beats, codec
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
@@ -100,7 +100,7 @@ def commands() -> str:
 
 def wire() -> str:
     """The layout of a message and of an account, as their modules draw it."""
-    drawn = [inspect.cleandoc(module.__doc__ or "") for module in (codec, accounts)]
+    drawn = [inspect.cleandoc(module.__doc__ or "") for module in (codec, beats, accounts)]
     return "\n\n".join(f"```text\n{text}\n```" for text in drawn)
 
 

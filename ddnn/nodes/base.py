@@ -13,12 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+from ddnn.nodes.liveness import Liveness
 from ddnn.nodes.replicas import Replicas
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import NO_RUN, Account, Heartbeat, Hello, Message, Roll, Stop
 
-RARE = 10
-"""Peers that do not watch a node get every tenth heartbeat: it shows whether they are there."""
+_NOBODY: frozenset[str] = frozenset()
+RARE = 5
+"""Every fifth heartbeat goes to all peers. One that does not watch a node gets no others: it shows
+whether they are there. Nor does one that is told of its silence, while the node is idle."""
+HELLO_S = 0.1
+"""Time between two hellos outside a run, and between two calls into one, at most."""
 LEAD_S = 1.0
 """Time between two heartbeats of the collector."""
 LED_S = 3 * LEAD_S
@@ -40,11 +45,14 @@ class Identity:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
     """peers: whom a node sends to. hears: who sends to it. watchers: who among its peers gives it
-    up when it is silent."""
+    up when it is silent. told: who among those learns of its silence from its keepers. kept: whom
+    it keeps itself, see routes.keepers."""
 
     peers: tuple[str, ...]
     hears: tuple[str, ...]
     watchers: frozenset[str]
+    told: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
 
 
 class Outgoing(NamedTuple):
@@ -74,8 +82,12 @@ class Node:
     it as if it had just started: its parts are made anew, and what it counted is forgotten.
 
     Hearts beat at whole multiples of the interval, so that those of one machine beat together:
-    whoever hears them wakes up once for all of them. Who took another message within half of it
-    gets none, as long as everybody is reached.
+    whoever hears them wakes up once for all of them. Who took another message within a quarter of
+    it gets none, as long as everybody is reached.
+
+    A device that has said nothing else for RARE intervals is idle: it beats for its keepers, who
+    say at once when it falls silent, and seldom for those that they tell. It beats for all of them
+    again as soon as it has something to say.
 
     events: what the parts count beside traffic, by a name in wire.codec.EVENTS. run: its id, or
     NO_RUN.
@@ -89,6 +101,7 @@ class Node:
         identity: Identity,
         neighbours: Neighbours,
         heartbeat_s: float,
+        patience_s: float,
         events: Counter[str],
         replicas: Replicas | None = None,
     ) -> None:
@@ -104,9 +117,12 @@ class Node:
         self._identity = identity
         self._neighbours = neighbours
         self._heartbeat_s = heartbeat_s
+        self._patience_s = patience_s
         self._due_s = -math.inf  # of the next heartbeat
-        self._beats_sent = 0
-        self._told_unreached = 0  # by the latest heartbeat
+        self._everyone_due = True
+        self._spoke_s = -math.inf  # when its parts last had something to say, or it joined
+        self._latest = self._often = Heartbeat(boot=identity.boot)  # to those told, and to others
+        self._kept = Liveness(sorted(neighbours.kept), patience_s)
         self._said_s: dict[str, float] = {}  # when a peer took something
         self._now_s = 0.0
         self._unreached: set[str] = set()
@@ -126,6 +142,7 @@ class Node:
             self.stopped = True
         elif isinstance(message, Heartbeat) and self._boots.get(sender) != message.boot:
             self._greet(sender, message.boot)
+        self._kept.hear(sender, now_s)
         if self._replicas is not None:
             sender = self._replicas.hear(sender, now_s)
         for part in self._parts:
@@ -135,7 +152,7 @@ class Node:
         """Joins a run. One whose collector still speaks is not left for another."""
         own = self._identity.data
         if roll.run == self.run:
-            self._beat_to_all()
+            self._beat_to_all(now_s)
         elif own and roll.data and own != roll.data:
             self.events["other-data"] += 1
         elif now_s >= self._led_s + LED_S:
@@ -149,7 +166,9 @@ class Node:
         self._unheard = set(self._neighbours.hears) - {COLLECTOR}
         self._boots = {COLLECTOR: roll.run}
         self._led_s = now_s
-        self._beat_to_all()
+        self._kept = Liveness(self._kept.members, self._patience_s)
+        self._latest = self._often = Heartbeat(boot=self._identity.boot)
+        self._beat_to_all(now_s)
 
     def leave(self) -> None:
         """Its run is over: it says hello until another begins, and nothing of this one is left."""
@@ -166,8 +185,9 @@ class Node:
             self._unreached.add(sender)
             self._due_s = -math.inf
 
-    def _beat_to_all(self) -> None:
-        self._beats_sent = 0
+    def _beat_to_all(self, now_s: float) -> None:
+        """At once; nobody who has just joined, or is asked for, is idle."""
+        self._everyone_due, self._spoke_s = True, now_s
         self._due_s = -math.inf
 
     def tick(self, now_s: float) -> list[Outgoing]:
@@ -187,32 +207,74 @@ class Node:
                     else:
                         spread = self._replicas.spread(out.peer, out.message, now_s)
                         outgoing += [Outgoing(*each) for each in spread]
+        if outgoing:
+            self._spoke_s = now_s
+        if self.run != NO_RUN and self._given_up(now_s) != self._latest.gone:
+            self._beat_to_all(now_s)
         if now_s < self._due_s:
             return outgoing
         return self._beats(now_s) + outgoing  # first: who is greeted must know us for the rest
 
+    def _given_up(self, now_s: float) -> frozenset[str]:
+        """Whom it keeps and does not hear any more."""
+        alive = self._kept.alive(now_s)
+        if alive == (1 << len(self._kept.members)) - 1:
+            return _NOBODY
+        members = enumerate(self._kept.members)
+        return frozenset(name for place, name in members if not alive >> place & 1)
+
     def _beats(self, now_s: float) -> list[Outgoing]:
-        whole_s = (now_s // self._heartbeat_s + 1) * self._heartbeat_s
-        self._due_s = max(whole_s, now_s + self._heartbeat_s / 2)
-        everyone = self._beats_sent % RARE == 0
-        self._beats_sent += 1
+        everyone = self._plan_next(now_s)
         hello = Outgoing(COLLECTOR, Hello(self._identity.boot, self.run, self._identity.data))
         if self.run == NO_RUN:
             return [hello]
-        beat = Heartbeat(len(self._unreached | self._unheard), self._identity.boot)
-        if everyone or beat.unreached or self._told_unreached:
-            watched = self._neighbours.watchers | self._unreached
+        beat = self._beat(now_s, everyone=everyone)
+        seldom = self._neighbours.told if beat.every > 1 else _NOBODY
+        if everyone:
+            peers = frozenset(self._neighbours.peers)
+        elif self._is_news(beat):
+            peers = self._neighbours.watchers | self._unreached
         else:
-            watched = self._neighbours.watchers - self._told_lately(now_s)
-        self._told_unreached = beat.unreached
+            peers = self._neighbours.watchers - seldom - self._told_lately(now_s)
+        if beat is not self._latest:
+            self._latest, self._often = beat, replace(beat, every=1)
         beats = [
-            Outgoing(peer, beat) for peer in self._neighbours.peers if everyone or peer in watched
+            Outgoing(peer, beat if peer in seldom else self._often)
+            for peer in self._neighbours.peers
+            if peer in peers
         ]
         return [hello, *beats] if everyone else beats
 
+    def _plan_next(self, now_s: float) -> bool:
+        """When its heart beats again. Returns whether it beats for everyone now."""
+        beat_s = self._heartbeat_s if self.run != NO_RUN else min(self._heartbeat_s, HELLO_S)
+        number = now_s // beat_s
+        self._due_s = max((number + 1) * beat_s, now_s + beat_s / 2)
+        if self._neighbours.kept:
+            self._kept.look(now_s)
+        everyone, self._everyone_due = self._everyone_due, (number + 1) % RARE == 0
+        return everyone
+
+    def _beat(self, now_s: float, *, everyone: bool) -> Heartbeat:
+        """What its heart says now, to those that are told; that the next one is far, it says to
+        everyone."""
+        is_idle = now_s >= self._spoke_s + RARE * self._heartbeat_s
+        unreached = len(self._unreached | self._unheard)
+        may_rest = self._neighbours.told and (everyone or self._latest.every > 1)
+        every = RARE + 1 if may_rest and is_idle and not unreached else 1
+        gone, latest = self._given_up(now_s), self._latest
+        if (unreached, every, gone) == (latest.unreached, latest.every, latest.gone):
+            return latest
+        return Heartbeat(unreached, self._identity.boot, every, gone)
+
+    def _is_news(self, beat: Heartbeat) -> bool:
+        """Whether those who watch it are to have it, whatever else they took."""
+        latest = self._latest
+        return bool(beat.unreached or latest.unreached) or beat.every < latest.every
+
     def _told_lately(self, now_s: float) -> set[str]:
         """Who took something else so lately that it needs no heartbeat before the next one."""
-        since_s = now_s - self._heartbeat_s / 2
+        since_s = now_s - self._heartbeat_s / 4
         return {peer for peer, said_s in self._said_s.items() if said_s > since_s}
 
     def sent(self, peer: str, *, taken: bool) -> None:
@@ -231,7 +293,8 @@ class Node:
     def due_s(self) -> float:
         """When `tick` is due though no message comes."""
         times = [due for part in self._parts if (due := part.due_s()) is not None]
-        return min([self._due_s, *times])
+        lost_s = self._kept.next_change_s(self._now_s)
+        return min([self._due_s, *times, self._due_s if lost_s is None else lost_s])
 
 
 def merge_events(account: Account, events: Counter[str]) -> Account:

@@ -21,7 +21,7 @@ from ddnn.nodes.section import Destinations, FeatureSource, SectionPart, Source,
 from ddnn.nodes.shown import ShownSource, ShowPart
 from ddnn.topology import DEVICE, GATEWAY, Tier, Topology, exit_name
 from ddnn.wire.messages import Roll
-from ddnn.wire.routes import peers, senders, watchers
+from ddnn.wire.routes import kept, peers, senders, told, watchers
 
 LoadEngine = Callable[[Path], Engine]
 
@@ -47,13 +47,14 @@ def build_node(
     rules: Mapping[str, ExitRule] | None = None,
     turn_rows: int | None = None,
     shows_views: bool = False,
+    counts_scores: bool = False,
 ) -> Node:
     """The node, ready to take messages.
 
     views_NCHW: what a device's camera recorded, of its view's type. camera: what it sees through
     instead. rules: how exits decide, asked for each batch; None: as the bundle says. turn_rows: of
     features, at most so many samples' in a turn. shows_views: a device tells the collector what it
-    sees, see ddnn.nodes.shown.
+    sees, see ddnn.nodes.shown. counts_scores: for whoever looks for drift, see SectionPart.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
     topology = bundle.topology
@@ -70,6 +71,7 @@ def build_node(
                 camera=camera,
                 turn_rows=turn_rows,
                 shows_views=shows_views,
+                counts_scores=counts_scores,
             )
         )
     makers += [
@@ -95,8 +97,11 @@ def build_node(
             peers=peers(topology, name),
             hears=senders(topology, name),
             watchers=watchers(topology, name),
+            told=told(topology, name),
+            kept=kept(topology, name),
         ),
         heartbeat_s=topology.heartbeat.interval_ms / 1000,
+        patience_s=patience_s(topology),
         events=events,
         replicas=_replicas(name, topology),
     )
@@ -115,7 +120,7 @@ def patience_s(topology: Topology) -> float:
 
 def takeover_s(topology: Topology) -> float:
     """Silence after which another start of a node is believed, see ddnn.wire.heard."""
-    return min(3 * topology.heartbeat.interval_ms / 1000, 1.0)
+    return min(2 * topology.heartbeat.interval_ms / 1000, 1.0)
 
 
 def _section_maker(
@@ -128,6 +133,7 @@ def _section_maker(
     camera: Camera | None,
     turn_rows: int | None,
     shows_views: bool,
+    counts_scores: bool,
 ) -> Callable[[Roll], Sequence[Part]]:
     """Makes the section anew for each run; its engine is loaded once."""
     topology = bundle.topology
@@ -155,10 +161,11 @@ def _section_maker(
         else:
             gather = _feature_gather(name, topology, events)
             source = FeatureSource(gather, turn_rows=turn_rows)
-        if not shows_views or node.role != DEVICE:
-            return [SectionPart(source, engine, to, events, behind=behind)]
-        shown = ShownSource(source, events)
-        return [SectionPart(shown, engine, to, events, behind=behind), ShowPart(shown)]
+        shown = ShownSource(source, events) if shows_views and node.role == DEVICE else None
+        section = SectionPart(
+            shown or source, engine, to, events, behind=behind, counts_scores=counts_scores
+        )
+        return [section] if shown is None else [section, ShowPart(shown)]
 
     return make
 

@@ -223,6 +223,7 @@ class Collector:
             case Verdict():
                 self._take_verdict(sender, message, now_s)
             case Heartbeat():
+                self.liveness.hear_beat(sender, message, now_s)
                 if self._roll_call.hear(sender, message):
                     self._lost_all(sender, self.liveness.alive(now_s), now_s)
             case Account() if message.run == self._roll_call.roll.run:

@@ -64,7 +64,7 @@ class ExitPart:
         elif isinstance(message, Expect):
             self._gather.expect(message.samples_N, message.views_N)
         elif isinstance(message, Heartbeat):
-            self._gather.liveness.hear(sender, now_s)
+            self._gather.liveness.hear_beat(sender, message, now_s)
 
     def tick(self, now_s: float) -> list[Outgoing]:
         """See Part."""

@@ -1,9 +1,16 @@
-"""Who is alive: heard from within the patience. Any message counts, heartbeats are just sure."""
+"""Who is alive: heard from within the patience. Any message counts, heartbeats are just sure.
+
+A heartbeat says how many intervals may pass until the next one, and so much longer is it good for.
+Who is heard seldom is watched by another node, its keeper, whose heartbeats name those it has given
+up: from then on the long silence is no longer excused.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+from ddnn.wire.messages import Heartbeat
 
 
 class Liveness:
@@ -19,6 +26,8 @@ class Liveness:
         self._place = {name: place for place, name in enumerate(self.members)}
         self._patience_s = patience_s
         self._heard_s: list[float] = []
+        self._ends_s: list[float] = []  # so long each counts as alive
+        self._gone: dict[str, frozenset[str]] = {}  # by keeper, as it said last
         self._alive = 0
         self._until_s = -math.inf  # so long `_alive` holds, if those who are dead stay silent
 
@@ -28,18 +37,38 @@ class Liveness:
         if place is not None and name != self._own:
             self._begin(now_s)
             self._heard_s[place] = now_s
+            self._ends_s[place] = max(self._ends_s[place], now_s + self._patience_s)
             if not self._alive >> place & 1:
                 self._until_s = -math.inf
+
+    def hear_beat(self, name: str, beat: Heartbeat, now_s: float) -> None:
+        """A heartbeat of `name` came at now_s."""
+        place = self._place.get(name)
+        if place is not None and name != self._own:
+            self.hear(name, now_s)
+            self._end(place, now_s + beat.every * self._patience_s)
+        lost = beat.gone - self._gone.get(name, frozenset())
+        if beat.gone or name in self._gone:
+            self._gone[name] = beat.gone
+        for other in lost & self._place.keys():
+            self._begin(now_s)
+            self._end(self._place[other], self._heard_s[self._place[other]] + self._patience_s)
+
+    def _end(self, place: int, end_s: float) -> None:
+        """Now it is known how long this member counts as alive."""
+        self._ends_s[place] = end_s
+        self._until_s = min(self._until_s, end_s)
 
     def excuse(self, by_s: float) -> None:
         """So long the watching node could not have heard anybody: nobody was silent then."""
         self._heard_s = [heard_s + by_s for heard_s in self._heard_s]
+        self._ends_s = [end_s + by_s for end_s in self._ends_s]
         self._until_s += by_s
 
     def alive(self, now_s: float) -> int:
         """Which members are alive: bit m for the m-th given."""
         if now_s >= self._until_s:
-            self._look(now_s)
+            self.look(now_s)
         return self._alive
 
     def is_alive(self, name: str, now_s: float) -> bool:
@@ -64,12 +93,14 @@ class Liveness:
         self.alive(now_s)
         return None if self._until_s == math.inf else self._until_s
 
-    def _look(self, now_s: float) -> None:
+    def look(self, now_s: float) -> None:
+        """Finds out now, so that until the next change nobody need ask."""
         self._begin(now_s)
-        ends_s = [heard_s + self._patience_s for heard_s in self._heard_s]
-        self._alive = sum(1 << place for place, end_s in enumerate(ends_s) if end_s > now_s)
-        self._until_s = min((end_s for end_s in ends_s if end_s > now_s), default=math.inf)
+        alive = [place for place, end_s in enumerate(self._ends_s) if end_s > now_s]
+        self._alive = sum(1 << place for place in alive)
+        self._until_s = min((self._ends_s[place] for place in alive), default=math.inf)
 
     def _begin(self, now_s: float) -> None:
         if not self._heard_s:
             self._heard_s = [math.inf if n == self._own else now_s for n in self.members]
+            self._ends_s = [heard_s + self._patience_s for heard_s in self._heard_s]

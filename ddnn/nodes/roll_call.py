@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ddnn.nodes.base import LEAD_S, Outgoing
+from ddnn.nodes.base import HELLO_S, LEAD_S, Outgoing
 from ddnn.wire.messages import Heartbeat, Hello, Roll
 
 
@@ -17,12 +17,13 @@ class RollCall:
     """
 
     def __init__(self, nodes: Sequence[str], roll: Roll, heartbeat_s: float) -> None:
-        """roll: what the nodes are called into. heartbeat_s: time between two calls at least."""
+        """roll: what the nodes are called into. heartbeat_s: time between two calls at least,
+        HELLO_S where that is less."""
         self.roll = roll
         self.unreached: dict[str, int] = {}
         self.other_data: dict[str, int] = {}
         self._nodes = tuple(nodes)
-        self._heartbeat_s = heartbeat_s
+        self._call_each_s = min(heartbeat_s, HELLO_S)
         self._boots: dict[str, int] = {}  # of all who ever took part
         self._to_call = set(nodes)
         self._call_s = self._lead_s = -math.inf  # when to, next
@@ -52,7 +53,7 @@ class RollCall:
             missing = {name for name in self._nodes if name not in self._boots}
             outgoing = [Outgoing(name, self.roll) for name in sorted(self._to_call | missing)]
             self._to_call.clear()
-            self._call_s = now_s + self._heartbeat_s
+            self._call_s = now_s + self._call_each_s
         if now_s >= self._lead_s:
             beat = Heartbeat(boot=self.roll.run)
             outgoing += [Outgoing(name, beat) for name in self._nodes if name in self._boots]

@@ -119,7 +119,7 @@ class FeatureSource:
         elif isinstance(message, Expect):
             self._gather.expect(message.samples_N, message.views_N)
         elif isinstance(message, Heartbeat):
-            self._gather.liveness.hear(sender, now_s)
+            self._gather.liveness.hear_beat(sender, message, now_s)
 
     def take(self, now_s: float) -> list[SectionInput]:
         """See Source."""
@@ -174,8 +174,10 @@ class SectionPart:
         events: Counter[str],
         *,
         behind: int = 1,
+        counts_scores: bool = False,
     ) -> None:
-        """behind: bit v for each view v behind the section."""
+        """behind: bit v for each view v behind the section. counts_scores: what scores look like
+        is counted among the events, of one batch in COUNT_EVERY."""
         self._source = source
         self._engine = engine
         self._to = to
@@ -185,6 +187,7 @@ class SectionPart:
         self._parent = Liveness((to.parent,) if to.fallback and to.parent else (), to.patience_s)
         self._unsure: deque[tuple[float, list[int]]] = deque()
         self._now_s = 0.0
+        self._counts_scores = counts_scores
         self._batches = 0
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -228,7 +231,8 @@ class SectionPart:
         if self._to.exit_at is not None:
             scores = Scores(batch.samples_N, batch.views_N, outputs["scores"])
             outgoing.append(Outgoing(self._to.exit_at, scores))
-            self._count(outputs["scores"])
+            if self._counts_scores:
+                self._count(outputs["scores"])
         return outgoing
 
     def _count(self, scores_NK: NDArray[np.float32]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ddnn.errors import WireError
 from ddnn.wire.accounts import AccountCodec
+from ddnn.wire.beats import BeatCodec
 from ddnn.wire.bits import pack_views, unpack_views
 from ddnn.wire.header import HEADER, Header
 from ddnn.wire.messages import (
@@ -45,7 +46,6 @@ from ddnn.wire.payloads import Payloads, every_row, filled, filled_count
 
 START = HEADER.size
 SAMPLE_BYTES = 4
-BEAT = struct.Struct("<BQ")
 _THREE = struct.Struct("<QQQ")
 _NOTHING = struct.Struct("")
 _PICTURE = struct.Struct("<IBBBB")
@@ -73,7 +73,13 @@ class Bodies:
     """
 
     def __init__(
-        self, *, mask_bytes: int, part_bits: int, classes: int, accounts: AccountCodec
+        self,
+        *,
+        mask_bytes: int,
+        part_bits: int,
+        classes: int,
+        accounts: AccountCodec,
+        beats: BeatCodec,
     ) -> None:
         """mask_bytes: of a row's views and bypassed nodes, which are part_bits many."""
         self.head_bytes = SAMPLE_BYTES + mask_bytes
@@ -81,6 +87,7 @@ class Bodies:
         self._part_bits = part_bits
         self._classes = classes
         self._accounts = accounts
+        self._beats = beats
         mask = _MASKS.get(mask_bytes)
         self._heads = [struct.Struct(f"<{n}I{n}{mask}") for n in range(MAX_ROWS + 1) if mask]
 
@@ -103,7 +110,7 @@ class Bodies:
             Features: (Kind.FEATURES, features),
             Expect: (Kind.EXPECT, self._expect),
             Verdict: (Kind.VERDICT, self._verdict),
-            Heartbeat: (Kind.HEARTBEAT, _beat),
+            Heartbeat: (Kind.HEARTBEAT, self._beat),
             Hello: (Kind.HELLO, _hello),
             Roll: (Kind.ROLL, _roll),
             Stop: (Kind.STOP, _nothing),
@@ -139,7 +146,7 @@ class Bodies:
             Kind.FEATURES: features,
             Kind.EXPECT: self._read_expect,
             Kind.VERDICT: self._read_verdict,
-            Kind.HEARTBEAT: lambda _, data: Heartbeat(*_exactly(BEAT, data)),
+            Kind.HEARTBEAT: lambda header, data: self._beats.decode(data[START:], header.sender),
             Kind.HELLO: lambda _, data: Hello(*_exactly(_THREE, data)),
             Kind.ROLL: _read_roll,
             Kind.STOP: lambda _, data: Stop(*_exactly(_NOTHING, data)),
@@ -202,6 +209,9 @@ class Bodies:
         final_N = tuple(map(bool, final_N))
         return Verdict(samples_N, views_N, predicted_N, shares_N[:rows], final_N, shares_N[rows:])
 
+    def _beat(self, message: Heartbeat, _sender: str) -> Body:
+        return 0, self._beats.encode(message)
+
     def _account(self, message: Account, _sender: str) -> Body:
         return 0, self._accounts.encode(message)
 
@@ -226,10 +236,6 @@ def _check_shares(shares_N: Sequence[float]) -> None:
         raise WireError("not-finite", "NaN among entropies and probabilities")
     if min(shares_N) < 0 or max(shares_N) > 1:
         raise WireError("bad-value", "entropy or probability outside [0, 1]")
-
-
-def _beat(message: Heartbeat, _sender: str) -> Body:
-    return 0, BEAT.pack(min(message.unreached, 0xFF), message.boot)
 
 
 def _hello(message: Hello, _sender: str) -> Body:
@@ -277,8 +283,8 @@ def _exactly(layout: struct.Struct, data: bytes) -> tuple[int, ...]:
 
 
 def announced_boot(data: bytes) -> int:
-    """The boot id that a heartbeat brings. Raises WireError for one of another length."""
-    return _exactly(BEAT, data)[1]
+    """The boot id that a heartbeat brings. Raises WireError for one that is too short."""
+    return BeatCodec.boot(data[START:])
 
 
 def _check_length(data: bytes, wanted: int) -> None:

@@ -3,7 +3,7 @@
 One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
 
     offset  size  field
-         0     1  version    3
+         0     1  version    4
          1     1  kind       messages.Kind
          2     1  rows       N, 1 to MAX_ROWS; 0 for a kind that speaks of no sample
          3     1  session    its highest 8 bits
@@ -22,7 +22,7 @@ One message is one ZeroMQ part, little-endian, a header of 16 bytes and a body:
                      or coded values (ddnn.coding)
     VERDICT          samples u32 N, present u8 N x P, predicted u16 N, entropy f32 N,
                      probability f32 N, final u8 N
-    HEARTBEAT        unreached u8, boot u64
+    HEARTBEAT        see beats
     STOP, TRIGGER    nothing
     VIEW             sample u32, state u8, C u8, H u8, W u8, pixels u8 C x H x W
     HELLO            boot u64, run u64, data u64
@@ -46,12 +46,13 @@ from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire import bodies
 from ddnn.wire.accounts import EVENTS as EVENTS
 from ddnn.wire.accounts import AccountCodec
+from ddnn.wire.beats import BeatCodec
 from ddnn.wire.bits import packed_bytes
 from ddnn.wire.bodies import Bodies
 from ddnn.wire.header import CHECKSUM, CHECKSUM_AT, HEADER, VERSION, WHOLE_32, Header
 from ddnn.wire.messages import MAX_ROWS, Kind, Message
 from ddnn.wire.payloads import Payloads
-from ddnn.wire.routes import routes
+from ddnn.wire.routes import kept, routes
 from ddnn.wire.seals import Seal, lobby_seal, run_seal
 
 _KINDS = {int(kind): kind for kind in Kind}
@@ -92,6 +93,7 @@ class Codec:
             part_bits=topology.part_bits,
             classes=len(topology.classes),
             accounts=AccountCodec(self._names, self._routes),
+            beats=BeatCodec(self._names, {n: kept(topology, n) for n in topology.nodes}),
         )
         self.head_bytes = parts.head_bytes
         self._writers = parts.writers(self.payloads)
@@ -159,7 +161,7 @@ class Codec:
 
     @staticmethod
     def announced_boot(data: bytes) -> int:
-        """The boot id that a heartbeat brings. Raises WireError for one of another length."""
+        """The boot id that a heartbeat brings. Raises WireError for one that is too short."""
         return bodies.announced_boot(data)
 
     def decode(self, header: Header, data: bytes, *, receiver: str) -> Message:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ddnn.wire.messages import Kind
 
-VERSION = 3
+VERSION = 4
 HEADER = struct.Struct("<BBBBHHII")
 ROWS_AT = 2
 """Where a header's rows stand."""

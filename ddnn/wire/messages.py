@@ -154,11 +154,14 @@ class Heartbeat:
 
     unreached: how many of its neighbours took nothing last time, or were not heard yet in this
     run; 255 at most. boot: 64 random bits, drawn when the node started; the collector's is the
-    run itself.
+    run itself. every: so many intervals may pass until the next one. gone: who fell silent among
+    those that are idle and beat for the sender alone, see routes.keepers.
     """
 
     unreached: int = 0
     boot: int = 0
+    every: int = 1
+    gone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

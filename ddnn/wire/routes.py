@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddnn.topology import COLLECTOR, Topology
+from ddnn.topology import COLLECTOR, DEVICE, Topology
 from ddnn.wire.messages import Kind
 
 Route = tuple[str, str, Kind]
@@ -27,6 +27,11 @@ class _Index:
         for sender, receiver, _ in self.routes:
             self.peers.setdefault(sender, set()).add(receiver)
             self.senders.setdefault(receiver, set()).add(sender)
+        self.keepers = _all_keepers(topology)
+        self.kept: dict[str, set[str]] = {}
+        for name, keepers in self.keepers.items():
+            for keeper in keepers:
+                self.kept.setdefault(keeper, set()).add(name)
 
 
 _LATEST: list[_Index] = []
@@ -80,6 +85,42 @@ def watchers(topology: Topology, name: str) -> frozenset[str]:
     if _is_replicated(topology, name):
         choosing = {sender for sender, to, _ in sent if to == name}
     return frozenset(data | past | choosing | {COLLECTOR})
+
+
+def keepers(topology: Topology, name: str) -> frozenset[str]:
+    """Whom an idle device beats for, while others hear of it seldom: who takes its scores, or its
+    features where its tier has no exit. Nobody keeps what is no device, or holds an exit."""
+    return _index(topology).keepers.get(name, frozenset())
+
+
+def kept(topology: Topology, name: str) -> frozenset[str]:
+    """The devices that `name` is a keeper of."""
+    return frozenset(_index(topology).kept.get(name, ()))
+
+
+def told(topology: Topology, name: str) -> frozenset[str]:
+    """Who watches `name` and hears of each of its keepers when it has fallen silent."""
+    keeping = keepers(topology, name)
+    if not keeping:
+        return frozenset()
+    found = watchers(topology, name) - keeping
+    return found.intersection(*(peers(topology, keeper) for keeper in keeping))
+
+
+def _all_keepers(topology: Topology) -> dict[str, frozenset[str]]:
+    if not topology.devices:
+        return {}
+    tier = topology.tier(DEVICE)
+    holder = tier.exit.at if tier.exit else None
+    replicas: dict[str, set[str]] = {}
+    for name in topology.nodes:
+        replicas.setdefault(topology.original(name), set()).add(name)
+    holding = {other.exit.at for other in topology.exits.values() if other.exit}
+    return {
+        name: frozenset(replicas[holder or topology.nodes[name].parent or name])
+        for name in topology.devices
+        if name not in holding and (holder or topology.nodes[name].parent)
+    }
 
 
 def _replicated(topology: Topology) -> list[Route]:

@@ -49,8 +49,8 @@ def test_a_machine_that_stands_still_leaves_its_nodes_a_turn_before_they_are_giv
 
 def test_nobody_was_silent_while_the_watching_node_stood_still():
     liveness = Liveness(("a", "b"), 0.3)
-    liveness.hear("a", 1.0)
     liveness.hear("b", 0.9)
+    liveness.hear("a", 1.0)
     liveness.excuse(10)
     assert liveness.alive(11.15) == 0b11
     assert liveness.alive(11.25) == 0b01

@@ -53,6 +53,7 @@ class SiteByHand:
             identity=Identity(boot=1),
             neighbours=Neighbours(peers=(COLLECTOR,), hears=(COLLECTOR,), watchers=frozenset()),
             heartbeat_s=60.0,
+            patience_s=180.0,
             events=Counter(),
         )
         self.collector = Mailbox(COLLECTOR, codec, self._network.join(COLLECTOR), boot=RUN)

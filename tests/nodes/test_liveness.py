@@ -3,6 +3,7 @@ import math
 import pytest
 
 from ddnn.nodes.liveness import Liveness
+from ddnn.wire.messages import Heartbeat
 
 
 def test_all_are_alive_until_the_patience_has_passed_once():
@@ -70,3 +71,43 @@ def test_a_node_that_was_never_started_again_falls_silent_after_the_patience():
     liveness.hear("a", 0)
     assert not liveness.fell_silent("a", 0.9, started_s=-math.inf, start_s=30)
     assert liveness.fell_silent("a", 1, started_s=-math.inf, start_s=30)
+
+
+def test_a_heartbeat_is_good_for_as_many_intervals_as_it_says():
+    liveness = Liveness(["a"], patience_s=1)
+    liveness.hear_beat("a", Heartbeat(every=10), 0)
+    liveness.hear("a", 5)  # something else, which shortens nothing
+    assert liveness.is_alive("a", 9.9)
+    assert not liveness.is_alive("a", 10)
+    liveness.hear_beat("a", Heartbeat(every=10), 20)
+    liveness.hear_beat("a", Heartbeat(), 20.5)
+    assert liveness.next_change_s(20.6) == 21.5
+    assert not liveness.is_alive("a", 21.5)
+
+
+def test_whom_its_keeper_has_given_up_is_alive_no_longer_than_its_last_word_is_good_for():
+    liveness = Liveness(["a", "keeper"], patience_s=1)
+    liveness.hear_beat("a", Heartbeat(every=10), 0)
+    liveness.hear_beat("keeper", Heartbeat(gone=frozenset({"a", "stranger"})), 0.9)
+    assert liveness.is_alive("a", 0.95)
+    assert not liveness.is_alive("a", 1)
+
+
+def test_whom_its_keeper_alone_does_not_hear_is_given_up_once_and_not_at_each_word():
+    """The way from one to the other is cut, and others hear both."""
+    liveness = Liveness(["a", "keeper"], patience_s=1)
+    lost = Heartbeat(gone=frozenset({"a"}))
+    for now_s in range(30):
+        if now_s % 10 == 0:
+            liveness.hear_beat("a", Heartbeat(every=10), now_s)
+        liveness.hear_beat("keeper", lost if now_s > 2 else Heartbeat(), now_s)
+        assert liveness.is_alive("a", now_s) == (not 3 <= now_s < 10)
+
+
+def test_a_keeper_that_hears_of_one_again_may_give_it_up_again():
+    liveness = Liveness(["a", "keeper"], patience_s=1)
+    for start_s in (0, 20):
+        liveness.hear_beat("a", Heartbeat(every=10), start_s)
+        liveness.hear_beat("keeper", Heartbeat(), start_s)
+        liveness.hear_beat("keeper", Heartbeat(gone=frozenset({"a"})), start_s + 2)
+        assert not liveness.is_alive("a", start_s + 2)

@@ -157,15 +157,20 @@ class Echo:
         return None
 
 
-def node_of(*parts: Echo, data: int = 0) -> Node:
+def node_of(*parts: Echo, data: int = 0, told: str = "", kept: str = "") -> Node:
     return Node(
         "me",
         lambda _roll: parts,
         identity=Identity(boot=7, data=data),
         neighbours=Neighbours(
-            peers=("a", "b"), hears=("b", COLLECTOR), watchers=frozenset({"a", "b"})
+            peers=("a", "b"),
+            hears=("b", COLLECTOR),
+            watchers=frozenset({"a", "b"}),
+            told=frozenset(told),
+            kept=frozenset(kept),
         ),
         heartbeat_s=0.1,
+        patience_s=0.3,
         events=Counter(),
     )
 
@@ -218,11 +223,75 @@ def test_a_heart_does_not_beat_for_whoever_has_just_heard_something_else():
     for now_s in (0.0, 0.1):
         for peer, _ in beats(node, now_s):
             node.sent(peer, taken=True)
-    node.tick(0.16)
+    node.tick(0.18)
     node.sent("a", taken=True)
     assert beats(node, 0.2) == [("b", 0)]
     node.sent("b", taken=True)
     assert beats(node, 0.31) == [("a", 0), ("b", 0)]
+
+
+def passed(node: Node, beats_sent: range) -> list[Outgoing]:
+    """What the heart says at these multiples of its interval; everything is taken."""
+    found = []
+    for number in beats_sent:
+        out = [o for o in node.tick(number / 10 + 1e-9) if isinstance(o.message, Heartbeat)]
+        for peer, _ in out:
+            node.sent(peer, taken=True)
+        found += out
+    return found
+
+
+def idle_device() -> Node:
+    """It beats for `a`, its keeper, which tells `b`."""
+    node = node_of(told="b")
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    node.handle("b", Ask([1]), 0.0)
+    passed(node, range(21))
+    return node
+
+
+def test_an_idle_device_beats_for_its_keeper_and_seldom_for_those_that_it_tells():
+    found = passed(idle_device(), range(21, 31))
+    assert [o.message.every for o in found if o.peer == "a"] == 10 * [1]
+    assert [o.message.every for o in found if o.peer == "b"] == 2 * [6]
+
+
+def test_a_device_that_has_something_to_say_beats_for_everybody_at_the_next_beat():
+    node = idle_device()
+    node._parts = (Echo(),)
+    node.handle("other", Ask([1]), 2.15)
+    node.tick(2.15)
+    for peer in "ab":
+        node.sent(peer, taken=True)  # whoever took something is told all the same
+    found = passed(node, range(22, 26))
+    assert [o.message.every for o in found if o.peer == "b"] == 4 * [1]
+
+
+def test_a_device_that_does_not_reach_all_is_not_idle():
+    node = idle_device()
+    node.sent("a", taken=False)
+    assert [(o.peer, o.message.every) for o in passed(node, range(21, 22))] == [("a", 1), ("b", 1)]
+
+
+def test_a_keeper_tells_everybody_at_once_whom_it_has_given_up_and_who_is_back():
+    node = node_of(kept="b")
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    node.handle("b", Ask([1]), 0.0)
+    passed(node, range(1))
+    node.handle("b", Heartbeat(), 0.05)
+    passed(node, range(1, 4))
+    assert node.due_s() == pytest.approx(0.35)
+    gone = [(o.peer, o.message.gone) for o in node.tick(0.35) if o.peer != COLLECTOR]
+    assert gone == [("a", {"b"}), ("b", {"b"})]
+    node.handle("b", Heartbeat(), 0.36)
+    back = [(o.peer, o.message.gone) for o in node.tick(0.36) if o.peer != COLLECTOR]
+    assert back == [("a", set()), ("b", set())]
+
+
+def test_a_keeper_outside_a_run_waits_for_nobody():
+    node = node_of(kept="b")
+    assert len(node.tick(0.0)) == 1  # a hello
+    assert [node.tick(now_s) for now_s in (0.31, 0.32, 0.33)][1:] == [[], []]
 
 
 def test_whoever_does_not_reach_all_says_so_to_everybody():

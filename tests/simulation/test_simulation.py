@@ -162,3 +162,28 @@ def test_links_follow_a_trace_and_promises_hold(laboratory):
     result, free = run(laboratory, plan=plan, samples=200), run(laboratory, samples=200)
     assert result.broken is None
     assert result.virtual_s > free.virtual_s
+
+
+@pytest.mark.parametrize("idle_s", [3, 15])
+def test_a_device_that_dies_while_nothing_is_asked_costs_the_next_sample_no_wait(
+    slow_laboratory, idle_s
+):
+    """It beats for its keeper alone, which tells the others as soon as it is silent."""
+    alone = run(slow_laboratory, samples=2, window=1, rate_hz=1 / idle_s)
+    dies_s = alone.begun_s + idle_s - 0.45
+    death = Trouble(at_s=dies_s, for_s=5.0, kind="kill", node="cam1")
+    result = run(slow_laboratory, samples=2, window=1, rate_hz=1 / idle_s, troubles=(death,))
+    assert result.broken is None
+    (gone,) = [gone for gone in result.collector.gone if not gone.back]
+    assert (gone.node, gone.sample) == ("cam1", 1)  # before the second was asked for
+    assert [answer.views for answer in result.answers] == [0b111, 0b101]
+    assert result.answers[1].latency_s < 0.05
+
+
+def test_storms_while_next_to_nothing_is_asked(slow_laboratory):
+    schedule = Schedule(
+        topology="star", seed=7, samples=25, window=1, rate_hz=0.3, shifted_clocks=True
+    )
+    ran = run_seed(slow_laboratory, schedule, storm_per_s=2)
+    assert ran.broken is None
+    assert len(ran.result.answers) == 25

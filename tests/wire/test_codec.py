@@ -132,7 +132,7 @@ def message_of(
             probability_N = rng.random(rows, dtype=np.float32).tolist()
             return Verdict(samples_N, views_N, predicted_N, entropy_N, final_N, probability_N)
         case Kind.HEARTBEAT:
-            return Heartbeat(rows, 2**64 - rows)
+            return Heartbeat(rows, 2**64 - rows, every=rows)
         case Kind.HELLO:
             return Hello(2**63 + rows, rows, 2**64 - 1)
         case Kind.ROLL:
@@ -178,7 +178,7 @@ def sealed(header: bytes, body: bytes) -> bytes:
 
 
 def header_of(
-    *, version=3, kind=Kind.STOP, rows=0, place=0, session=SEAL.session, sequence=0
+    *, version=4, kind=Kind.STOP, rows=0, place=0, session=SEAL.session, sequence=0
 ) -> bytes:
     high, low = session >> 16, session & 0xFFFF
     return struct.pack("<BBBBHHI", version, kind, rows, high, place, low, sequence)
@@ -378,6 +378,24 @@ IMPOSSIBLE = {
         struct.pack("<QQQ", 0, 1, 1),
     ),
     "short heartbeat": ("bad-length", COLLECTOR, header_of(kind=Kind.HEARTBEAT, place=1), b"\1"),
+    "no next heartbeat": (
+        "bad-value",
+        COLLECTOR,
+        header_of(kind=Kind.HEARTBEAT, place=1),
+        struct.pack("<BQB", 0, 1, 0),
+    ),
+    "heartbeat that names others' devices": (
+        "bad-flag",
+        COLLECTOR,
+        header_of(kind=Kind.HEARTBEAT, place=1),
+        struct.pack("<BQBB", 0, 1, 1, 0b100),
+    ),
+    "heartbeat of more bytes than it names nodes": (
+        "bad-length",
+        COLLECTOR,
+        header_of(kind=Kind.HEARTBEAT, place=1),
+        struct.pack("<BQBB", 0, 1, 1, 0),
+    ),
     "empty account": ("bad-length", COLLECTOR, header_of(kind=Kind.ACCOUNT, place=CAM0), b""),
     "account of event 200": (
         "bad-value",

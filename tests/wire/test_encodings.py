@@ -59,7 +59,7 @@ def plain_body(message: Message, devices: int) -> bytes:
         case Capture() | Ask():
             return b"".join(struct.pack("<I", s) for s in message.samples_N)
         case Heartbeat():
-            return struct.pack("<B", min(message.unreached, 255)) + struct.pack("<Q", message.boot)
+            return struct.pack("<BQB", min(message.unreached, 255), message.boot, message.every)
         case Hello():
             return struct.pack("<QQQ", message.boot, message.run, message.data)
         case Roll():
@@ -92,7 +92,7 @@ def plain(message: Message, codec: Codec, devices: int, sequence: int) -> bytes:
     names = [COLLECTOR, *star_topology(devices).nodes]
     seal = seal_of(message, codec)
     header = struct.pack(
-        "<BBBBHHII", 3, kind_of(message), row_count(message), seal.session >> 16,
+        "<BBBBHHII", 4, kind_of(message), row_count(message), seal.session >> 16,
         names.index(ROUTES[type(message)][0]), seal.session & 0xFFFF, sequence, 0,
     )  # fmt: skip
     body = plain_body(message, devices)

@@ -56,7 +56,12 @@ LAYOUTS: dict[Kind, tuple[str, str, Message, bytes]] = {
         Verdict(SAMPLES, VIEWS, (2, 1), (0.25, 1.0), (True, False), (0.75, 0.5)),
         HEAD + struct.pack("<HHffffBB", 2, 1, 0.25, 1.0, 0.75, 0.5, 1, 0),
     ),
-    Kind.HEARTBEAT: ("cam0", "gateway", Heartbeat(3, BOOT), struct.pack("<BQ", 3, BOOT)),
+    Kind.HEARTBEAT: (
+        "gateway",
+        "cloud",
+        Heartbeat(3, BOOT, 10),
+        struct.pack("<BQB", 3, BOOT, 10),
+    ),
     Kind.HELLO: ("cam0", COLLECTOR, Hello(BOOT, RUN, 7), struct.pack("<QQQ", BOOT, RUN, 7)),
     Kind.ROLL: (COLLECTOR, "cam0", Roll(RUN, 7, 40), struct.pack("<QQQ", RUN, 7, 40)),
     Kind.STOP: (COLLECTOR, "cam0", Stop(), b""),
@@ -74,7 +79,7 @@ def sealed(sender: str, kind: Kind, rows: int, body: bytes, sequence: int = 0) -
     """Put together by hand; the checksum is right, whatever the body."""
     place, session = NODES.index(sender), SEAL.session
     header = struct.pack(
-        "<BBBBHHI", 3, kind, rows, session >> 16, place, session & 0xFFFF, sequence
+        "<BBBBHHI", 4, kind, rows, session >> 16, place, session & 0xFFFF, sequence
     )
     checksum = zlib.crc32(body, zlib.crc32(header + bytes(4), SEAL.key))
     return header + struct.pack("<I", checksum) + body
@@ -108,6 +113,13 @@ def test_a_body_of_another_length_is_refused_though_its_checksum_is_right(kind, 
 def test_more_unreached_peers_than_a_byte_holds_are_told_as_its_most():
     beat = CODEC.encode(Heartbeat(300, BOOT), sender="cam0", sequence=0, seal=SEAL)
     assert beat[16] == 255
+
+
+def test_whom_a_keeper_has_given_up_are_bits_by_their_places():
+    beat = Heartbeat(0, BOOT, 1, frozenset({"cam0", "cam9"}))
+    data = CODEC.encode(beat, sender="gateway", sequence=0, seal=SEAL)
+    assert data[-2:] == bytes([0b10, 0b100])
+    assert CODEC.decode(CODEC.read_header(data), data, receiver="cloud") == beat
 
 
 def test_presence_has_the_lowest_views_in_the_first_byte():

@@ -4,7 +4,7 @@ from builders import MEASURED, star_topology
 from ddnn.topology import COLLECTOR, read_topology
 from ddnn.wire.memory import MemoryNetwork
 from ddnn.wire.messages import Kind
-from ddnn.wire.routes import peers, routes
+from ddnn.wire.routes import keepers, kept, peers, routes, told, watchers
 
 SHIPPED = MEASURED
 
@@ -52,3 +52,23 @@ def test_a_node_that_is_cut_off_neither_sends_nor_receives_until_it_heals():
     assert one.send("other", b"new")
     assert other.receive(0) == [(b"new", None)]
     assert network.is_quiet
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_who_hears_of_an_idle_device_seldom_watches_it_and_hears_its_keepers(name):
+    topology = read_topology(name)
+    for device in topology.devices:
+        seldom, keeping = told(topology, device), keepers(topology, device)
+        assert seldom <= watchers(topology, device) - keeping
+        assert all(seldom <= set(peers(topology, keeper)) for keeper in keeping)
+        assert all(device in kept(topology, keeper) for keeper in keeping)
+
+
+def test_a_devices_keeper_takes_its_scores_or_where_there_is_no_exit_its_features():
+    star, plain = star_topology(2), read_topology("c-devices-cloud")
+    assert keepers(star, "cam0") == {"gateway"}
+    assert told(star, "cam0") == {"cloud", COLLECTOR}
+    assert kept(star, "gateway") == {"cam0", "cam1"}
+    assert kept(star, "cam0") == kept(star, COLLECTOR) == frozenset()
+    assert keepers(star, "gateway") == told(star, "gateway") == frozenset()
+    assert all(keepers(plain, name) for name in plain.devices)

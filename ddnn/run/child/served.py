@@ -132,6 +132,7 @@ def open_node(
         rules=rules,
         turn_rows=means.turn_rows,
         shows_views=config.show_views,
+        counts_scores=config.account_s is not None,
     )
     codec = Codec(topology, bundle.session, bundle.tables)
     sockets, transport = _open_transport(name, config, topology, codec, means)

@@ -260,7 +260,7 @@ class Launch:
                 # right after a turn: time spent elsewhere must not count as the nodes' silence
                 send_all(self._mailbox, collector.tick(time.monotonic()))
                 self._take_answers()
-                if time.monotonic() >= looked_s + LOOK_S:
+                if collector.gone or time.monotonic() >= looked_s + LOOK_S:
                     looked_s = time.monotonic()
                     self._history.spare("orders by hand", control.poll)
                     self._look(looked_s - begun_s)
