@@ -51,9 +51,9 @@ _TYPES: dict[str, type[np.generic]] = {
 """Of inputs and outputs that can be bound; a model with others is run as it is."""
 
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Rows that a run takes at most. ONNX Runtime keeps the memory of its largest run: with all 64 rows
-of a message the default cloud grew by 12.6 MB as batches grew, with 16 by 2.4, and a row costs no
+of a message the default cloud grew by 12.6 MB as batches grew, with 8 by 1.4, and a row costs no
 less there (experiments/runtime/batches.py)."""
 
 
