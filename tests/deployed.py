@@ -114,6 +114,21 @@ class Fleet:
         command = [sys.executable, "-m", "ddnn", *map(str, arguments)]
         return self.run(command, code)
 
+    def ddnn_at_once(self, *commands: tuple[object, ...]) -> list[str]:
+        """What each says, begun at one moment."""
+        card = write_card(self.folder, self.first.samples)
+        place = ["ip", "netns", "exec", self._net.name("site")]
+        started = [
+            subprocess.Popen(
+                [*place, sys.executable, "-m", "ddnn", *map(str, command), *card],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for command in commands
+        ]
+        return [process.communicate(timeout=COMMAND_S)[0] for process in started]
+
     def run(self, command: list[str], code: int | None = 0) -> str:
         done = subprocess.run(
             ["ip", "netns", "exec", self._net.name("site"), *command],

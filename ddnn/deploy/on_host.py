@@ -14,6 +14,7 @@ of whoever listens on its standard input.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import platform
@@ -22,7 +23,7 @@ import shutil
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -101,16 +102,45 @@ class Place:
             shutil.rmtree(self.folder / "versions" / name, ignore_errors=True)
         return {}
 
-    def switch(self, name: str | None, runs: bool = False) -> dict[str, Any]:
+    def switch(self, name: str, was: str | None, runs: bool = False) -> dict[str, Any]:
         """Makes a version the current one, and starts it, in place of what runs, where `runs` says
-        so. None: none is.
+        so. was: the current one as whoever asks knows it.
 
-        Raises DeployError for a version that is not here, or that does not come up.
+        Raises DeployError for a version that is not here, or that does not come up, and where
+        somebody else has made another one the current one, or just does.
         """
-        if name is None:
-            self.service.remove()
-            (self.folder / "current").unlink(missing_ok=True)
-            return {}
+        with self._alone():
+            if self.current != was:
+                raise DeployError(
+                    f"{self.folder}: has version {self.current} by now, was {was or 'none'}: "
+                    "somebody else deploys here; want `ddnn status` first"
+                )
+            self._make_current(name, runs=runs)
+        return {}
+
+    def go_back(self, name: str, before: str | None, runs: bool = False) -> dict[str, Any]:
+        """Makes the version before the current one again, None: there is none, where it is `name`
+        now. Raises DeployError as `switch`."""
+        with self._alone():
+            if self.current == name and before is None:
+                self.service.remove()
+                (self.folder / "current").unlink(missing_ok=True)
+            elif self.current == name and before is not None:
+                self._make_current(before, runs=runs)
+        return {}
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes what is current here meanwhile."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DeployError(f"{self.folder}: somebody else just deploys here") from None
+            yield
+
+    def _make_current(self, name: str, *, runs: bool) -> None:
         if not (self.folder / "versions" / name).is_dir():
             raise DeployError(f"{self.folder}: has no version {name}")
         self._link(name)
@@ -118,7 +148,6 @@ class Place:
         if runs:
             self.service.stop()
             self.start()
-        return {}
 
     def _link(self, name: str) -> None:
         new = self.folder / f".current.{secrets.token_hex(4)}"
@@ -193,8 +222,9 @@ def do(step: dict[str, Any], content: BinaryIO) -> dict[str, Any]:
     if name in {"receive", "follow"}:
         arguments["content"] = content
     steps: dict[str, Callable[..., dict[str, Any]]] = {
-        "look": place.look, "receive": place.receive, "drop": place.drop, "switch": place.switch,
-        "prune": place.prune, "start": place.start, "stop": place.stop, "logs": place.logs,
+        "look": place.look, "receive": place.receive, "drop": place.drop,
+        "switch": place.switch, "go_back": place.go_back, "prune": place.prune,
+        "start": place.start, "stop": place.stop, "logs": place.logs,
         "follow": place.follow,
     }  # fmt: skip
     return steps[name](**arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,12 +47,13 @@ class Deployment(Model):
         return tuple(name for name in self.hosts if name != self.collector)
 
     def next_version(self, bundle_sha256: str, samples: int, there: Iterable[str]) -> Version:
-        """After all that there were, and those that hosts have of tries that broke off."""
+        """After all that there were, and those that hosts have of tries that broke off. No two
+        have one name, also where two are made at once."""
         names = (*(version.name for version in self.versions), *there)
         numbers = (name.partition("-")[0] for name in names)
         number = max((int(number) for number in numbers if number.isdecimal()), default=0)
         return Version(
-            name=f"{number + 1:04}-{bundle_sha256[:12]}",
+            name=f"{number + 1:04}-{bundle_sha256[:12]}-{secrets.token_hex(2)}",
             bundle_sha256=bundle_sha256,
             samples=samples,
             written=datetime.now(UTC).isoformat(timespec="seconds"),

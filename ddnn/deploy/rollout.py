@@ -101,7 +101,8 @@ def rollback(folder: Path) -> Deployment:
 
     async def go() -> None:
         async with reached(folder, known) as hosts:
-            await _switch(hosts, folder, known, changed)
+            looks = await on_each(hosts, lambda host: host.ask("look"))
+            await _switch(hosts, folder, known, changed, looks)
 
     asyncio.run(go())
     return changed
@@ -135,7 +136,7 @@ async def _roll_out(
             )
             await _send(hosts, Path(temporary), version.name)
         changed = known.with_version(version)
-        await _switch(hosts, folder, known, changed)
+        await _switch(hosts, folder, known, changed, looks)
         await _prune(hosts, changed, say)
     return changed
 
@@ -179,26 +180,32 @@ async def _drop(hosts: Sequence[Reach], version: str | None) -> None:
 
 
 async def _switch(
-    hosts: Sequence[Reach], folder: Path, known: Deployment, changed: Deployment
+    hosts: Sequence[Reach],
+    folder: Path,
+    known: Deployment,
+    changed: Deployment,
+    looks: Mapping[str, dict[str, Any]],
 ) -> None:
-    """All from `known.current` to `changed.current`, and the record with them; or none. A version
-    that none had before is taken away then. Where nodes run, they run after it."""
-    looks = await on_each(hosts, lambda host: host.ask("look"))
+    """All to `changed.current`, and the record with them; or all back from it to `known.current`.
+    A version that none had before is taken away then. Where nodes run, they run after it. looks:
+    how the hosts stood when this began."""
+    name, before = changed.current, known.current
 
-    async def switch(host: Reach, version: str | None) -> dict[str, Any]:
+    async def switch(host: Reach) -> dict[str, Any]:
+        was, runs = looks[host.name]["current"], looks[host.name]["service"] == "running"
+        return await host.ask("switch", name=name, was=was, runs=runs)
+
+    async def go_back(host: Reach) -> dict[str, Any]:
         runs = looks[host.name]["service"] == "running"
-        return await host.ask("switch", name=version, runs=runs)
+        return await host.ask("go_back", name=name, before=before, runs=runs)
 
-    done = await asyncio.gather(
-        *(switch(host, changed.current) for host in hosts), return_exceptions=True
-    )
+    done = await asyncio.gather(*map(switch, hosts), return_exceptions=True)
     failed = [each for each in done if isinstance(each, BaseException)] or _written(folder, changed)
     if not failed:
         return
-    before = known.current
-    back = await asyncio.gather(*(switch(host, before) for host in hosts), return_exceptions=True)
+    back = await asyncio.gather(*map(go_back, hosts), return_exceptions=True)
     if len(changed.versions) > len(known.versions):
-        await _drop(hosts, changed.current)
+        await _drop(hosts, name)
     said = [str(each) for each in back if isinstance(each, BaseException)]
     rest = f"; not all are back at {before}: {'; '.join(said)}" if said else "; nothing is changed"
     raise DeployError("; ".join(map(str, failed)) + rest)

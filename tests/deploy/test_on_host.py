@@ -2,7 +2,9 @@
 
 import io
 import os
+import shutil
 import signal
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,15 +67,33 @@ def test_a_file_outside_its_version_is_refused(place):
 def test_versions_are_switched_and_those_that_are_not_kept_go(place):
     for number in range(1, 7):
         place.receive(f"{number:04}-a", 1, tar_of(run=""))
-    place.switch("0001-a")
+    place.switch("0001-a", None)
     assert place.current == "0001-a"
     place.prune(["0004-a", "0006-a"])
     left = {path.name for path in (place.folder / "versions").iterdir()}
     assert left == {"0001-a", "0004-a", "0006-a"}
     with pytest.raises(DeployError, match="no version 0002-a"):
-        place.switch("0002-a")
+        place.switch("0002-a", "0001-a")
     place.drop("0001-a")  # the current one stays
     assert place.look()["current"] == "0001-a"
+
+
+def test_of_two_who_switch_at_once_one_is_refused_and_undoes_nothing(place):
+    """Each by what it knew when it began; whoever came second goes back from its own alone."""
+    for name in ("0001-a", "0001-b", "0002-c"):
+        place.receive(name, 1, tar_of(run=""))
+    place.switch("0001-a", None)
+    with pytest.raises(DeployError, match="has version 0001-a by now, was none"):
+        place.switch("0001-b", None)
+    place.go_back("0001-b", None)
+    assert place.current == "0001-a"
+    with place._alone(), pytest.raises(DeployError, match="somebody else just deploys here"):
+        Place(place.folder, Nobody()).switch("0002-c", "0001-a")
+    place.switch("0002-c", "0001-a")
+    place.go_back("0002-c", "0001-a")
+    assert place.current == "0001-a"
+    place.go_back("0001-a", None)
+    assert place.current is None
 
 
 def test_nothing_can_be_started_where_nothing_is_deployed(place):
@@ -83,7 +103,7 @@ def test_nothing_can_be_started_where_nothing_is_deployed(place):
 
 @pytest.mark.process
 def test_what_ends_is_started_again_until_it_is_stopped(supervised, tmp_path):
-    Place(tmp_path, Nobody()).switch("0001-a")
+    Place(tmp_path, Nobody()).switch("0001-a", None)
     said = tmp_path / "said"
     supervised.start()
     supervised.start()  # which changes nothing
@@ -91,7 +111,7 @@ def test_what_ends_is_started_again_until_it_is_stopped(supervised, tmp_path):
     assert supervised.state() == "running"
     supervisor = int((tmp_path / "supervisor.pid").read_text().split()[0])
     child = int(Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()[0])
-    Place(tmp_path, Nobody()).switch("0002-b")
+    Place(tmp_path, Nobody()).switch("0002-b", "0001-a")
     os.kill(child, signal.SIGKILL)
     wait_until(lambda: said.read_text() == "0001-a\n0002-b\n")
     assert supervised.ends() == 1
@@ -103,7 +123,7 @@ def test_what_ends_is_started_again_until_it_is_stopped(supervised, tmp_path):
 def test_what_never_comes_up_is_stopped_and_says_why(tmp_path):
     place = Place(tmp_path, Supervised(tmp_path))
     place.receive("0001-a", 1, tar_of(run='echo \'{"message": "no such port"}\'; exit 1\n'))
-    place.switch("0001-a")
+    place.switch("0001-a", None)
     with pytest.raises(DeployError, match="does not come up: no such port"):
         place.start()
     assert place.service.state() == "stopped"
@@ -116,6 +136,18 @@ def test_the_unit_starts_the_current_version_again_for_ever():
     assert "StartLimitIntervalSec=0" in unit
     assert "WantedBy=multi-user.target" in unit
     assert "WantedBy=default.target" in host_unit(Path("/srv"), is_user=True)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+@pytest.mark.parametrize("scope", ["--system", "--user"])
+def test_systemd_finds_nothing_to_mend(scope, tmp_path):
+    folder, path = tmp_path / "50% of it", tmp_path / "ddnn-star-cloud.service"
+    folder.mkdir()
+    path.write_text(host_unit(folder, is_user=scope == "--user"))
+    command = ["systemd-analyze", scope, "verify", "--man=no", str(path)]
+    environment = {"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_a_host_without_systemd_is_told_what_to_say(tmp_path, monkeypatch):

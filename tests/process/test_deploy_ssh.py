@@ -191,6 +191,19 @@ def test_a_try_that_broke_off_is_no_hindrance(fleet):
     assert fleet.status()["version"] == fleet.current("cloud").removeprefix("versions/")
 
 
+def test_of_two_upgrades_at_once_all_hosts_have_one_and_the_record_says_which(fleet):
+    """Or neither, where each was first on one host; never one here and the other there."""
+    fleet.deploy()
+    bundles = [fleet.train(topology_of(), SAMPLES + more).bundle.folder for more in (1, 2)]
+    said = fleet.ddnn_at_once(*(("deploy", "upgrade", fleet.out, bundle) for bundle in bundles))
+    assert sum("-> 0002-" in each for each in said) <= 1
+    version = fleet.status(code=1)["version"]
+    assert fleet.current("north") == fleet.current("cloud") == f"versions/{version}"
+    assert os.readlink(fleet.out / "current") == f"versions/{version}"
+    fleet.ddnn("deploy", "start", fleet.out)
+    assert fleet.status()["version"] == version
+
+
 def test_a_host_with_another_key_than_the_known_one_gets_nothing(fleet):
     lines = fleet.known.read_text().splitlines()
     fleet.known.write_text("\n".join([lines[0], lines[0].replace("10.78.0.2", "10.78.0.3")]) + "\n")
