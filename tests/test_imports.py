@@ -152,7 +152,7 @@ OWNERS = {
     "click": ("cli/",),
     "asyncssh": ("deploy/reach.py",),
     "subprocess": ("run/", "deploy/", "study/on_slurm.py", *BENCH),
-    "signal": ("run/", "deploy/", "study/local.py", "study/on_ray.py", "training/parallel.py"),
+    "signal": ("run/", "deploy/", "study/local.py", "training/parallel.py"),
     "matplotlib": ("report/",),
     "av": ("live/sources/video.py",),
     "paho": ("live/mqtt.py",),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from types import FrameType
+from typing import Any
 
 from ddnn.errors import InterruptError
 
@@ -37,8 +39,23 @@ def told(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _put_back(before)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """After the block the signals do what they did before it, whoever takes them in it."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        if current_thread() is main_thread():
+            _put_back(before)
+
+
+def _put_back(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @contextmanager
@@ -80,5 +97,4 @@ def interruptible(said: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = before
-        for number, handler in [*handlers.items(), (signal.SIGALRM, alarm)]:
-            signal.signal(number, handler)
+        _put_back({**handlers, signal.SIGALRM: alarm})

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
-from threading import current_thread, main_thread
 from typing import Any, Self
 
 from ddnn.errors import ConfigError
+from ddnn.run.interrupt import kept
 from ddnn.study.engine import Ended, extra
 from ddnn.study.job import Answer, Job
 from ddnn.study.worker import perform
@@ -20,7 +18,6 @@ from ddnn.study.worker import perform
 RETRIES = 3
 """Of a job whose process or machine is lost."""
 CONNECT_S = 10.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WINDOW = 2000
 """Jobs handed to Ray at a time."""
 
@@ -39,7 +36,7 @@ class RayEngine:
             _check_there(address)
         own = {"include_dashboard": False} if address is None else {}
         try:
-            with _own_signals():
+            with kept():  # else SIGTERM prints a stack and ends it all at once
                 self._ray.init(
                     address=address, log_to_driver=False, logging_level=logging.ERROR, **own
                 )
@@ -78,16 +75,6 @@ class RayEngine:
         except self._ray.exceptions.RayError as error:  # what `perform` itself could not tell
             lines = str(error).splitlines() or [type(error).__name__]
             return Answer(error=f"{type(error).__name__}: {lines[0]}", details=str(error))
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Ray takes signals for itself, with which SIGTERM prints a stack and ends it all at once."""
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    if current_thread() is main_thread():
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def _check_there(address: str) -> None:

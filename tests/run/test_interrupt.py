@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ddnn.errors import InterruptError
-from ddnn.run.interrupt import interruptible
+from ddnn.run.interrupt import interruptible, kept
 
 CODES = {signal.SIGINT: 1, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -62,3 +62,10 @@ def test_closing_is_not_interrupted_by_another_signal(number):
         close_slowly(number, closed)
     assert closed.is_set()
     assert raised.value.exit_code == CODES[number]
+
+
+def test_whoever_takes_signals_in_a_block_has_them_no_longer_after_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with kept():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) == before
