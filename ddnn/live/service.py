@@ -29,9 +29,10 @@ from ddnn.live.truth import Truth
 from ddnn.run.hosts import check_host
 from ddnn.run.launcher.control import ControlServer
 from ddnn.run.launcher.launch import free_endpoints
-from ddnn.run.launcher.one_launch import POLL_S, Sink
+from ddnn.run.launcher.one_launch import POLL_S
 from ddnn.run.launcher.private_folder import own_folder
 from ddnn.run.launcher.processes import TERM_S, Processes
+from ddnn.run.launcher.sink import Sink
 from ddnn.run.launcher.start import Options, Watcher, collector_mailbox, own_sockets
 
 ACCURACY_S = 1.0

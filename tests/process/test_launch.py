@@ -22,7 +22,7 @@ from ddnn.live.feed import Feed
 from ddnn.report.verdicts import columns
 from ddnn.run.failures.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher import one_launch
+from ddnn.run.launcher import confirming
 from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
 from ddnn.run.outcome import Outcome, link_counts, write_outcome
 from ddnn.topology import COLLECTOR, Topology, read_topology
@@ -225,7 +225,7 @@ def test_a_node_comes_back_while_another_cannot_be_heard(train):
 
 def test_a_halt_waits_no_longer_than_its_time_for_a_node_that_hangs(train, monkeypatch):
     """Somebody else stopped it: nothing says that it does not hear."""
-    monkeypatch.setattr(one_launch, "CONFIRM_S", 0.3)
+    monkeypatch.setattr(confirming, "CONFIRM_S", 0.3)
     trained = train(star_topology(2), SAMPLES)
     slow = {"at": {"sample": 150}, "node": "cam0", "kind": "slow"}
     plan = FailurePlan(topology="star", failures=[parse_failure(slow)])

@@ -14,9 +14,10 @@ from ddnn.data.checks import check_fits
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError
 from ddnn.run.hosts import check_host
-from ddnn.run.launcher.one_launch import Launch, Sink
+from ddnn.run.launcher.one_launch import Launch
 from ddnn.run.launcher.private_folder import own_folder
 from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.sink import Sink
 from ddnn.run.launcher.start import Options as Options
 from ddnn.run.launcher.start import Watcher as Watcher
 from ddnn.run.launcher.start import collector_mailbox, own_sockets

@@ -5,36 +5,35 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import LaunchError
-from ddnn.live.events import NodeState as NodeEvent
 from ddnn.live.feed import Feed
 from ddnn.nodes.awake import Awake
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.collector import MOST_SAMPLE, Collector
-from ddnn.nodes.loop import send_all, settled_account
+from ddnn.nodes.loop import send_all
 from ddnn.report.tally import Tally
-from ddnn.report.verdicts import Answer
 from ddnn.run.failures.operator import Operator
-from ddnn.run.failures.orders import NO_ORDER
 from ddnn.run.failures.plan import actions, check_plan, plan_of
 from ddnn.run.hosts import nodes_of_host
 from ddnn.run.launcher.about import about
+from ddnn.run.launcher.closing import take_accounts
+from ddnn.run.launcher.confirming import wait_confirmed
 from ddnn.run.launcher.control import ControlServer
 from ddnn.run.launcher.history import History
-from ddnn.run.launcher.launch_files import Memory
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
 from ddnn.run.launcher.publisher import Publisher
+from ddnn.run.launcher.sink import Sink
+from ddnn.run.launcher.standing import Standing
 from ddnn.run.launcher.start import Options, Watcher, start_nodes
 from ddnn.run.launcher.supervision import Supervision
 from ddnn.run.outcome import NodeState, build_report
 from ddnn.run.readiness import losses, wait_ready
-from ddnn.topology import COLLECTOR, Topology
+from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Account, Roll, Stop
 from ddnn.wire.transport import Mailbox
 
@@ -42,23 +41,8 @@ LOOK_S = 0.02
 """Time between two looks at processes and operators."""
 POLL_S = 0.1
 """How long the launcher waits for a message before it looks at processes and operators."""
-CONFIRM_LOOK_S = 0.01
-CONFIRM_S = 10.0
-"""How long a halt waits for nodes to confirm what they were told; one that hangs never does."""
 REPORT_S = 60.0
 """Time between two reports of a launch that goes on: what is left where nothing can be done."""
-ACCOUNT_S = 3.0
-"""Time stopping nodes get to hand over their accounts."""
-
-
-class Sink(Protocol):
-    """Takes what a launch finds; see LaunchFiles and Kept. None of it raises."""
-
-    def begin(self, topology: Topology) -> None: ...
-    def add(self, answer: Answer, label: int | None) -> None: ...
-    def flush(self) -> None: ...
-    def write_report(self, report: dict[str, Any]) -> None: ...
-    def close(self, report: dict[str, Any], memory: Memory) -> None: ...
 
 
 class Launch:
@@ -94,8 +78,6 @@ class Launch:
         self._remote = tuple(name for name in bundle.topology.nodes if name not in self._local)
         self._has_joined = False
         self._awake = Awake.with_patience(patience_s(bundle.topology))
-        self._heard_s = time.monotonic()
-        """Up to when messages were taken in: time spent elsewhere is no node's silence."""
         self._operator = Operator(processes, bundle.topology, nodes=self._local)
         for failure in plan.failures:
             self._operator.check_reach(failure)
@@ -120,6 +102,9 @@ class Launch:
     def _begin(self, workplace: Workplace) -> None:
         """Until the first sample may be asked for."""
         self._collector = self._make_collector()
+        self._standing = Standing(
+            self._collector, self._processes, self._remote, start_s=self._options.ready_s
+        )
         self._processes.say = self._history.say
         self._supervision = Supervision(
             self._topology,
@@ -227,7 +212,9 @@ class Launch:
 
     def _wait_ready(self) -> None:
         """Until all nodes that can be reached reach all that run, and are reached by us."""
-        silent = {name for name in self._remote if self._has_joined and self._is_silent(name)}
+        silent = {
+            name for name in self._remote if self._has_joined and self._standing.is_silent(name)
+        }
         running = set(self._processes.pids()) | set(self._remote) - silent
         dead = set(self._topology.nodes) - running
         wanted = set(self._topology.nodes) - self._operator.unreachable - silent
@@ -277,7 +264,7 @@ class Launch:
         """At everything beside the samples: nothing of it ends the run."""
         if self._options.seconds is not None and seconds >= self._options.seconds:
             self._collector.ask_no_more()
-        self._supervision.look(seconds, self._fell_silent)
+        self._supervision.look(seconds, self._standing.fell_silent)
         self._history.spare("verdicts", self._sink.flush)
         self._history.spare("report", self._report_so_far)
         self._history.spare("feed", self._publish)
@@ -286,7 +273,7 @@ class Launch:
     def _publish(self) -> None:
         """How nodes and links stand."""
         self._publisher.look(
-            lambda: {name: self._node_event(name) for name in self._topology.nodes},
+            lambda: {name: self._standing.event(name) for name in self._topology.nodes},
             self._accounts_so_far,
         )
 
@@ -294,15 +281,9 @@ class Launch:
         own = self._mailbox.ledger.account(run=self._mailbox.run)
         return {**self._collector.accounts, COLLECTOR: own}
 
-    def _node_event(self, name: str) -> NodeEvent:
-        found = self._state(name)
-        is_silent = found.state == "running" and self._is_silent(name)
-        state = "silent" if is_silent else found.state
-        return {"state": state, "resident_mb": found.resident_mb}
-
     def about(self) -> dict[str, Any]:
         """See launcher.about."""
-        states = {name: self._node_event(name)["state"] for name in self._topology.nodes}
+        states = {name: self._standing.event(name)["state"] for name in self._topology.nodes}
         return about(self._bundle, self._options.host, states, self._history.said)
 
     def _report_so_far(self) -> None:
@@ -310,7 +291,7 @@ class Launch:
         if time.monotonic() < self._report_due_s:
             return
         self._report_due_s = time.monotonic() + REPORT_S
-        states = {name: self._state(name) for name in self._topology.nodes}
+        states = {name: self._standing.of(name) for name in self._topology.nodes}
         report = self._report(states, duration_s=self._duration_s, interrupted="not over yet")
         self._sink.write_report(report)
 
@@ -323,7 +304,7 @@ class Launch:
             self._collector.excuse(lost_s)
         for sender, message in received:
             self._collector.handle(sender, message, time.monotonic())
-        self._heard_s = time.monotonic()
+        self._standing.heard_s = time.monotonic()
 
     def _act_at(self, sample: int) -> None:
         """Everything the plan has for this sample; nodes that come back are waited for, and that
@@ -333,7 +314,13 @@ class Launch:
             self._supervision.act(action)
         if any(action.ends or action.failure.kind == "recover" for action in due):
             self._wait_back()
-        self._wait_confirmed({action.failure.at_node for action in due} & set(self._local))
+        wait_confirmed(
+            {action.failure.at_node for action in due} & set(self._local),
+            self._operator,
+            self._processes,
+            turn=self._turn,
+            say=self._history.say,
+        )
         # it says what silence is planned from here
         self._history.spare("pause", self._supervision.note_pause)
         self._collector.release()
@@ -346,65 +333,17 @@ class Launch:
         except LaunchError as error:
             self._history.say(f"going on without: {error}")
 
-    def _wait_confirmed(self, nodes: set[str]) -> None:
-        """Until what these nodes were told has taken hold, where they can take orders."""
-        deadline_s = time.monotonic() + CONFIRM_S
-        while waiting := {n for n in nodes if self._owes(n)}:
-            if time.monotonic() > deadline_s:
-                names = ", ".join(sorted(waiting))
-                self._history.say(f"going on: {names} {NO_ORDER} within {CONFIRM_S:.0f} s")
-                return
-            self._processes.look_at_orders(CONFIRM_LOOK_S)
-            self._turn(0)
-
-    def _owes(self, node: str) -> bool:
-        """Whether it has yet to confirm something, and can."""
-        return self._operator.takes_orders(node) and not self._processes.confirms(node)
-
-    def _is_silent(self, name: str) -> bool:
-        return not self._collector.liveness.is_alive(name, self._heard_s)
-
-    def _fell_silent(self, name: str, started_s: float) -> bool:
-        return self._collector.liveness.fell_silent(
-            name, self._heard_s, started_s=started_s, start_s=self._options.ready_s
-        )
-
     def _stop_all(self) -> dict[str, NodeState]:
         """Tells all nodes, here and on other hosts, to end, and takes their accounts. Our sockets
         are closed before anybody waits for a process: nobody reads them by then."""
-        states = {name: self._state(name) for name in self._topology.nodes}
+        states = {name: self._standing.of(name) for name in self._topology.nodes}
         running = set(self._processes.pids())
-        running |= {name for name in self._remote if not self._is_silent(name)}
+        running |= {name for name in self._remote if not self._standing.is_silent(name)}
         self._tell_to_stop(running.union(self._remote))  # one that hangs ends when it goes on
-        deadline_s = time.monotonic() + ACCOUNT_S
-        before = dict(self._collector.accounts)
-        while (missing := self._owing(running, before)) and time.monotonic() < deadline_s:
-            self._turn(POLL_S)
-        for name in sorted(missing):
-            self._history.say(f"{name}: no account within {ACCOUNT_S:.0f} s, others' counts hold")
-        self._collector.accounts[COLLECTOR] = settled_account(self._mailbox)
-        return states
-
-    def _owing(self, names: set[str], before: dict[str, Account]) -> set[str]:
-        """Who has yet to say what it counted in all. before: what they said while it went on, of
-        which one more may be on its way: the last has the kernel's count, where there is one."""
-        now = self._collector.accounts
-        has_kernel = self._mailbox.kernel() is not None
-        done = {
-            name
-            for name, account in now.items()
-            if account is not before.get(name) and (account.kernel is not None or not has_kernel)
-        }
-        return names - done
-
-    def _state(self, name: str) -> NodeState:
-        if name in self._remote:
-            return NodeState(state="silent" if self._is_silent(name) else "running")
-        return NodeState(
-            state=self._processes.state(name),
-            resident_mb=self._processes.resident_mb(name),
-            limits={key: asdict(limit) for key, limit in self._processes.limits(name).items()},
+        take_accounts(
+            self._collector, self._mailbox, running, turn=self._turn, say=self._history.say
         )
+        return states
 
     def _tell_to_stop(self, names: Iterable[str]) -> None:
         for name in names:
