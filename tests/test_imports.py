@@ -35,8 +35,8 @@ TRAINING = STRUCTURE | {
     "bundle.graph", "bundle.write",
 }  # fmt: skip
 LIVE = RUNTIME | {
-    "nodes", "run", "live.bundles", "live.events", "live.feed", "live.files", "live.pace",
-    "live.serving", "live.sources", "live.starting", "live.systemd", "live.truth",
+    "nodes", "run", "live.bundles", "live.collector", "live.events", "live.feed", "live.files",
+    "live.pace", "live.serving", "live.sources", "live.starting", "live.systemd", "live.truth",
 }  # fmt: skip
 LAYERS = {
     "errors": set(),
@@ -84,12 +84,13 @@ LAYERS = {
     },
     "bundle.samples": STRUCTURE | {"data"},
     "deploy": RUNTIME | {
-        "bundle.samples", "bundle.split", "data", "live.systemd", "run",
+        "bundle.samples", "bundle.split", "data", "live.sources", "live.systemd", "run",
     },
     "nodes": RUNTIME | {"data"},
     "live.events": set(),
     "live.feed": {"live.events"},
     "live.bundles": RUNTIME | {"run"},
+    "live.collector": {"nodes", "report", "wire"},
     "live.client": {"errors"},
     "live.sources": STRUCTURE | {"nodes", "wire"},
     "live.systemd": set(),

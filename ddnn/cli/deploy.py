@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from ddnn.api.samples import samples_of
 from ddnn.bundle.compose import COMPOSE, compose_folder
@@ -18,6 +19,7 @@ from ddnn.bundle.kubernetes import kubernetes_folder
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.cli.options import F, data_options, run_argument
 from ddnn.data.multiview import MultiView
+from ddnn.deploy.hostsfile import read_hosts
 from ddnn.deploy.parts import RUN
 from ddnn.deploy.record import Deployment, read_record
 from ddnn.deploy.rollout import deploy, rollback
@@ -113,14 +115,32 @@ def ssh(run: Path, *, hosts: Path, out: Path, **chosen: Any) -> None:
     """Copy to each host of RUN's topology its part of the bundle, its keys and its views.
 
     Nothing is started: `ddnn deploy start OUT`. The collector's host may be missing in the hosts
-    file: it is this machine then, and its part is in OUT.
+    file: it is this machine then, and its part is in OUT. With `sources` in the hosts file it is
+    served live, and no samples are copied.
     """
     bundle = load_bundle(run)
-    part = _chosen(bundle, **chosen)
-    found = deploy(bundle, part, hosts=hosts, out=out, make_pair=make_key_pair, say=_say)
-    click.echo(f"{', '.join(found.names)}: have version {found.current}, {len(part)} samples")
+    reached = read_hosts(hosts, bundle.topology)
+    part = _recorded(bundle, chosen, is_live=bool(reached.sources))
+    found = deploy(bundle, part, hosts=reached, out=out, make_pair=make_key_pair, say=_say)
+    click.echo(f"{', '.join(found.names)}: have version {found.current}, {_what(part)}")
     click.echo(f"start the nodes: ddnn deploy start {out}")
-    click.echo(f"then run the samples: {_by_hand(out, found)}")
+    then = "serve" if part is None else "run the samples"
+    click.echo(f"then {then}: {_by_hand(out, found)}")
+
+
+def _recorded(bundle: Bundle, chosen: dict[str, Any], *, is_live: bool) -> MultiView | None:
+    """The samples to copy; None where cameras give them, and no option may choose some."""
+    if not is_live:
+        return _chosen(bundle, **chosen)
+    for name in chosen:
+        source = click.get_current_context().get_parameter_source(name)
+        if source is ParameterSource.COMMANDLINE:
+            raise click.UsageError("with `sources` in the hosts file cameras give the samples")
+    return None
+
+
+def _what(part: MultiView | None) -> str:
+    return "served live" if part is None else f"{len(part)} samples"
 
 
 def _by_hand(folder: Path, found: Deployment) -> str:
@@ -167,10 +187,10 @@ def upgrade(folder: Path, run: Path, **chosen: Any) -> None:
     Nodes that run are started again with it. A host that cannot be reached, or where it does not
     come up, leaves all hosts as they were.
     """
-    before, bundle = read_record(folder).current, load_bundle(run)
-    part = _chosen(bundle, **chosen)
+    known, bundle = read_record(folder), load_bundle(run)
+    part = _recorded(bundle, chosen, is_live=bool(known.sources))
     found = upgrade_all(folder, bundle, part, make_pair=make_key_pair, say=_say)
-    click.echo(f"{', '.join(found.names)}: {before} -> {found.current}, {len(part)} samples")
+    click.echo(f"{', '.join(found.names)}: {known.current} -> {found.current}, {_what(part)}")
 
 
 @command.command(name="rollback")

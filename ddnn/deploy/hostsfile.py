@@ -4,11 +4,15 @@ all: {user: ddnn, key: ~/.ssh/fleet, python: /opt/ddnn/bin/python}
 hosts:
   site: {address: 10.0.1.2}
   cloud: {address: 10.0.2.2, port: 2222, service: process}
+sources: {site: site-cameras.yaml}
+
+With `sources` what is deployed is served live: each host with devices has a sources file, here.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +20,7 @@ from pydantic import Field, model_validator
 
 from ddnn.blocks import Model
 from ddnn.errors import ConfigError
+from ddnn.live.sources.file import read_sources
 from ddnn.topology import Topology
 from ddnn.topology_parts import Name
 from ddnn.yamlfile import read_yaml
@@ -48,6 +53,9 @@ class Hosts(Model):
     """All hosts of a deployment."""
 
     hosts: dict[Name, Host] = Field(min_length=1)
+    sources: dict[Name, str] = Field(
+        {}, description="by host, the sources file here of its devices: served live"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -69,23 +77,48 @@ class Hosts(Model):
         return rest
 
 
-def read_hosts(path: Path, topology: Topology) -> dict[str, Host]:
-    """How the topology's hosts are reached, paths made absolute. The collector's may be missing:
-    then it is this machine.
+def read_hosts(path: Path, topology: Topology) -> Hosts:
+    """How the topology's hosts are reached, and what their devices see through; paths made
+    absolute. The collector's may be missing: then it is this machine.
 
     Raises ConfigError naming file, key path, the value got and what was wanted.
     """
-    found = read_yaml(path, Hosts).hosts
+    found = read_yaml(path, Hosts)
     known = ", ".join(topology.hosts)
-    for name in found:
+    for name in found.hosts:
         if name not in topology.hosts:
             raise ConfigError(
                 f"{path}: hosts.{name}: topology {topology.name} has no such host (known: {known})"
             )
     for name in topology.hosts:
-        if name not in found and name != topology.collector.host:
+        if name not in found.hosts and name != topology.collector.host:
             raise ConfigError(f"{path}: hosts: no {name}, want each of {known}")
-    return {name: _placed(host, name, path, topology) for name, host in found.items()}
+    hosts = {name: _placed(host, name, path, topology) for name, host in found.hosts.items()}
+    sources = {name: _absolute(file, path) for name, file in found.sources.items()}
+    if sources:
+        try:
+            check_sources(sources, topology)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+    return Hosts(hosts=hosts, sources=sources)
+
+
+def check_sources(sources: Mapping[str, str], topology: Topology) -> None:
+    """Raises ConfigError unless each host that needs a sources file has one, which fits."""
+    first = topology.collector.host
+    devices = {
+        host: tuple(name for name in topology.devices if topology.host(name) == host)
+        for host in topology.hosts
+    }
+    for host in sources:
+        if host != first and not devices.get(host):
+            raise ConfigError(f"sources.{host}: no host with devices, want none")
+    for host, own in devices.items():
+        if host not in sources and (own or host == first):
+            why = "has devices" if own else "has the collector: samples are taken there"
+            raise ConfigError(f"sources: no {host}, which {why}; want its sources file")
+    for host, file in sources.items():
+        read_sources(Path(file), topology, devices[host], is_here=False)
 
 
 def _placed(host: Host, name: str, file: Path, topology: Topology) -> Host:

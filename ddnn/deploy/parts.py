@@ -7,6 +7,7 @@ HOST/
   keys/           with CURVE: their .key files and public.json; mode 0700 and 0600
   views/          NAME.npy, what each device sees, and the digest of all samples
   data/           where the collector is: all samples, as a data card
+  sources.yaml    of a live one, in place of views and data: what its devices see through
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ddnn.run.launcher.seen import write_seen
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.keys import PUBLIC, KeyPair, write_keys
 
-RUN, VERSION = "run", "version.json"
+RUN, VERSION, SOURCES = "run", "version.json", "sources.yaml"
 _RUN = """\
 #!/bin/sh
 # Starts what {host} runs of {topology}, until it is told to stop. Arguments are added.
@@ -37,21 +38,22 @@ cd -P "$(dirname "$0")" || exit 1
 umask 077
 export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 XDG_RUNTIME_DIR="$PWD/../../control"
 mkdir -p "$XDG_RUNTIME_DIR"
-exec {python} -m ddnn launch "$PWD/bundle" {options} "$@"
+exec {ddnn} "$PWD/bundle" {options} "$@"
 """
 
 
 def write_version(
     folder: Path,
     bundle: Bundle,
-    samples: MultiView,
+    seen: MultiView | Mapping[str, str],
     *,
     version: str,
     pythons: Mapping[str, str],
     make_pair: Callable[[], KeyPair],
 ) -> None:
-    """Writes FOLDER/HOST for each host of the topology. pythons: by host, what runs ddnn there.
-    make_pair: makes keys, new ones for each version, where the topology wants them.
+    """Writes FOLDER/HOST for each host of the topology. seen: recorded samples, or the sources
+    files by host of what is served live. pythons: by host, what runs ddnn there. make_pair: makes
+    keys, new ones for each version, where the topology wants them.
 
     Raises BundleError for a damaged bundle.
     """
@@ -66,11 +68,9 @@ def write_version(
             split_bundle(bundle.folder, nodes, own / "bundle")
             if topology.security.curve:
                 _copy_keys(keys, own / "keys", _keepers(topology, host))
-            if host == topology.collector.host:
-                write_card(own / "data", samples)
-            elif not set(nodes).isdisjoint(topology.devices):
-                write_seen(own / "views", topology, samples, nodes)
-            _write_run(own / RUN, topology, host, pythons[host])
+            options = _options(topology, host) + _write_seen(own, topology, host, seen)
+            command = ["launch" if isinstance(seen, MultiView) else "serve", *options]
+            _write_run(own / RUN, topology, host, [pythons[host], "-m", "ddnn", *command])
             about = {"version": version, "bundle_sha256": bundle.sha256, "ddnn": __version__}
             write_json(own / VERSION, about)
 
@@ -86,19 +86,40 @@ def _copy_keys(keys: Path, own: Path, names: tuple[str, ...]) -> None:
         shutil.copy(keys / file, own / file)
 
 
-def _write_run(path: Path, topology: Topology, host: str, python: str) -> None:
+def _options(topology: Topology, host: str) -> list[str]:
+    """Of what the host runs."""
     options = ["--host", host]
     options += ["--keys", "keys"] if topology.security.curve else []
     if host == topology.collector.host:
         options += ["--join"] if len(topology.hosts) > 1 else []
-        options += ["--data", "data/card.yaml", "--split", "all", "--out", "../../report"]
-    elif any(topology.host(device) == host for device in topology.devices):
-        options += ["--views", "views"]
+        options += ["--out", "../../report"]
+    return options
+
+
+def _write_seen(
+    own: Path, topology: Topology, host: str, seen: MultiView | Mapping[str, str]
+) -> list[str]:
+    """What the host's devices see, and the options that say where it is."""
+    if not isinstance(seen, MultiView):
+        if host not in seen:
+            return []
+        shutil.copyfile(seen[host], own / SOURCES)
+        return ["--sources", SOURCES]
+    if host == topology.collector.host:
+        write_card(own / "data", seen)
+        return ["--data", "data/card.yaml", "--split", "all"]
+    nodes = nodes_of_host(topology, host)
+    if set(nodes).isdisjoint(topology.devices):
+        return []
+    write_seen(own / "views", topology, seen, nodes)
+    return ["--views", "views"]
+
+
+def _write_run(path: Path, topology: Topology, host: str, command: list[str]) -> None:
+    """command: python, -m, ddnn, what it does, and options."""
+    first, options = command[:4], command[4:]
     text = _RUN.format(
-        host=host,
-        topology=topology.name,
-        python=shlex.quote(python),
-        options=shlex.join(options),
+        host=host, topology=topology.name, ddnn=shlex.join(first), options=shlex.join(options)
     )
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o777), "wb") as file:
         file.write(text.encode())

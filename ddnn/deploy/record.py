@@ -33,6 +33,7 @@ class Deployment(Model):
     topology: str
     collector: str = Field(description="the host where the collector is")
     hosts: dict[str, Host]
+    sources: dict[str, str] = Field({}, description="of a live one: sources files, by host")
     versions: tuple[Version, ...] = Field((), strict=False)
     current: str | None = None
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.deploy.hostsfile import read_hosts
+from ddnn.deploy.hostsfile import Hosts, check_sources
 from ddnn.deploy.parts import write_version
 from ddnn.deploy.reach import Reach
 from ddnn.deploy.record import FILE, Deployment, read_record, write_record
@@ -34,18 +34,19 @@ KEPT = 3
 
 def deploy(
     bundle: Bundle,
-    samples: MultiView,
+    samples: MultiView | None,
     *,
-    hosts: Path,
+    hosts: Hosts,
     out: Path,
     make_pair: Callable[[], KeyPair],
     say: Callable[[str], None],
 ) -> Deployment:
-    """Copies the bundle's parts to all hosts of a hosts file; starts nothing. out: a new folder
-    for what is known of the deployment. say: told what does not hold it up.
+    """Copies the bundle's parts to all hosts of a hosts file; starts nothing. samples: None where
+    it has sources. out: a new folder for what is known of the deployment. say: told what does not
+    hold it up.
 
-    Raises ConfigError for a hosts file that does not fit, or a host that has a deployment already,
-    DeployError naming hosts that cannot be reached.
+    Raises ConfigError for a host that has a deployment already, DeployError naming hosts that
+    cannot be reached.
     """
     topology = bundle.topology
     check_new(out)
@@ -54,7 +55,8 @@ def deploy(
     new = Deployment(
         topology=topology.name,
         collector=topology.collector.host,
-        hosts=read_hosts(hosts, topology),
+        hosts=hosts.hosts,
+        sources=hosts.sources,
     )
     try:
         return asyncio.run(_roll_out(out, new, bundle, samples, make_pair=make_pair, say=say))
@@ -67,18 +69,21 @@ def deploy(
 def upgrade(
     folder: Path,
     bundle: Bundle,
-    samples: MultiView,
+    samples: MultiView | None,
     *,
     make_pair: Callable[[], KeyPair],
     say: Callable[[str], None],
 ) -> Deployment:
-    """Replaces what runs on all hosts by another bundle's parts, or on none.
+    """Replaces what runs on all hosts by another bundle's parts, or on none. samples: None where
+    what is deployed is served live; its sources files are read again.
 
     Raises ConfigError for a bundle with other hosts; else as `deploy`.
     """
     known = read_record(folder)
     check_exposure(bundle.topology, insecure=False)
     _check_hosts(known, bundle.topology)
+    if known.sources:
+        check_sources(known.sources, bundle.topology)
     return asyncio.run(_roll_out(folder, known, bundle, samples, make_pair=make_pair, say=say))
 
 
@@ -112,7 +117,7 @@ async def _roll_out(
     folder: Path,
     known: Deployment,
     bundle: Bundle,
-    samples: MultiView,
+    samples: MultiView | None,
     *,
     make_pair: Callable[[], KeyPair],
     say: Callable[[str], None],
@@ -122,14 +127,14 @@ async def _roll_out(
         if known.current is None:
             _check_empty(looks)
         there = [name for look in looks.values() for name in look["versions"]]
-        version = known.next_version(bundle.sha256, len(samples), there)
+        version = known.next_version(bundle.sha256, len(samples or ()), there)
         with tempfile.TemporaryDirectory(prefix="ddnn-deploy-") as temporary:
             here = {known.collector: sys.executable}
             pythons = here | {name: host.python for name, host in known.hosts.items()}
             write_version(
                 Path(temporary),
                 bundle,
-                samples,
+                known.sources if samples is None else samples,
                 version=version.name,
                 pythons=pythons,
                 make_pair=make_pair,

@@ -16,30 +16,32 @@ from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
 from ddnn.bundle.manifest import ExitRule
+from ddnn.live.collector import LiveCollector
 from ddnn.live.feed import Feed
 from ddnn.live.sources.file import RecordedSource, SourcesFile
 from ddnn.live.starting import start_live_nodes
 from ddnn.live.truth import Truth
 from ddnn.nodes.build import patience_s
-from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all
 from ddnn.report.tables import OF_CAMERAS
 from ddnn.report.verdicts import Answer
 from ddnn.run.launcher.history import History
-from ddnn.run.launcher.one_launch import LOOK_S, Launch
+from ddnn.run.launcher.one_launch import LOOK_S, POLL_S, Launch
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
 from ddnn.run.launcher.publisher import Publisher
 from ddnn.run.launcher.start import Options, Watcher
 from ddnn.run.outcome import NodeState
 from ddnn.topology import Topology
-from ddnn.wire.messages import Account, Message, Roll, Trigger
+from ddnn.wire.messages import Account, Roll
 from ddnn.wire.transport import Mailbox
 
 PASSING = frozenset({"no-view", "black", "frozen", "unreadable"})
 """Of troubles with cameras, what a view is, and no camera or node that fails or comes back."""
 ACCOUNT_S = 2.0
 """How often nodes tell what they counted, where nobody else says it."""
+CALLED_S = 5.0
+"""How long nodes of other hosts may take to hear that they are not needed."""
 QUIET_S = 10.0
 """A camera's trouble that was told is told again after so long without it."""
 
@@ -55,55 +57,6 @@ class Live:
     recorded: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     labels: tuple[int, ...] = ()
     end: int | None = None
-
-
-class LiveCollector(Collector):
-    """See Collector: asks for a sample whenever one is wanted. triggered: events since the last
-    look at it."""
-
-    triggered = 0
-
-    def want(self, samples: int) -> int:
-        """So many more samples. Returns the number of the first."""
-        first, self._samples = self._samples, self._samples + samples
-        return first
-
-    def start_at(self, sample: int) -> None:
-        """The number of its first sample, before it has asked for any."""
-        self._first = self._next = self._samples = sample
-
-    def close(self) -> int:
-        """Asks for nothing more, also not for what waited; returns the next sample's number."""
-        self._samples = self._next
-        return self._next
-
-    @property
-    def wanted(self) -> int:
-        """Samples wanted so far: the next one's number."""
-        return self._samples
-
-    @property
-    def waiting_answers(self) -> list[Answer]:
-        """What `take_answers` will hand out."""
-        return self._answers
-
-    @property
-    def room(self) -> int:
-        """How many may be asked for before others are answered."""
-        return max(0, self._window - len(self._open) - (self._samples - self._next))
-
-    @property
-    def is_idle(self) -> bool:
-        """All that was wanted is answered."""
-        return self.is_done
-
-    def handle(self, sender: str, message: Message, now_s: float) -> None:
-        """Takes one message in."""
-        if isinstance(message, Trigger):
-            self.triggered += 1
-            self.liveness.hear(sender, now_s)
-            return
-        super().handle(sender, message, now_s)
 
 
 class NoFiles:
@@ -182,6 +135,21 @@ class Serving(Launch):
         """Until its nodes are ready. Raises DdnnError where they do not get so."""
         self._begin(workplace)
         self._beside = None
+
+    def abandon(self) -> None:
+        """See Launch. Nodes of other hosts that wait for it, to take the place of those that run,
+        are called into its run first: else they would not believe that they are to end."""
+        end_s = time.monotonic() + CALLED_S
+        try:
+            while self._takes_over and self._uncalled and time.monotonic() < end_s:
+                self._turn(POLL_S)
+        finally:
+            super().abandon()
+
+    @property
+    def _uncalled(self) -> set[str]:
+        """Nodes of other hosts that do not take part yet."""
+        return set(self._remote) - self._collector.unreached.keys()
 
     def is_left(self) -> bool:
         """Whether a process of it still runs."""

@@ -7,10 +7,11 @@ this machine, the devices and gateway of each in one process, and `ddnn fleet` a
 `simulated`: the same nodes in virtual time, in which only the cloud's process is shared and each
 site's own nodes have cores enough, with this machine's times, measured first. Where both are for
 the same number of sites, what the simulator says is held against what a launch does. --thousand:
-1,000 simulated sites on so many processes, each with its share of the sites.
+1,000 sites in one simulation, spread over so many processes.
 Prints and writes CSV. thread: the share of a core that the thread used in which a cloud's process
 takes its turns, of the busiest replica, while all sites ran; cores: all threads, launched only.
-Messages and bytes (ZMTP) are those that the cloud receives and sends, a site and second.
+Messages and bytes (ZMTP) are those that the cloud receives and sends, a site and second; took_s:
+processor time of the simulation itself.
 """
 
 from __future__ import annotations
@@ -50,7 +51,15 @@ from experiments.shared.script import add_places, command, results_folder
 
 COLUMNS = (
     *("how", "sites", "replicas", "rate_hz", "samples", "degraded", "local_p50_ms", "local_p99_ms"),
-    *("cloud_p50_ms", "cloud_p99_ms", "thread", "cores", "messages_site_s", "bytes_site_s"),
+    *(
+        "cloud_p50_ms",
+        "cloud_p99_ms",
+        "thread",
+        "cores",
+        "messages_site_s",
+        "bytes_site_s",
+        "took_s",
+    ),
 )
 ON_PAPER = (
     *("devices", "sites", "sites_a_process", "processes", "cores", "cloud_p99_ms"),
@@ -149,6 +158,7 @@ def launched_row(
         *(f"{share:.3f}" for share in shares),
         f"{sum(link['messages'] for link in links) / seconds:.0f}",
         f"{sum(link['zmtp'] for link in links) / seconds:.0f}",
+        "",
     ]
 
 
@@ -210,22 +220,17 @@ def simulated(
     *,
     processes: int = 1,
 ) -> list[object]:
-    """A row: as many sites in virtual time, spread over as many processes that share nothing."""
+    """A row: as many sites in one virtual time, spread over processes that share nothing."""
     clouds = [n for n in laboratory.bundle.topology.nodes if n.startswith("cloud")]
-    found = [
-        simulate_fleet(
-            chosen_sites(laboratory, profile, range(first, sites, processes), rate_hz, samples),
-            clouds,
-        )
-        for first in range(processes)
-    ]
-    for each in found:
-        if each.broken is not None:
-            raise each.broken
-    results = {name: result for each in found for name, result in each.results.items()}
+    chosen = chosen_sites(laboratory, profile, sites, rate_hz, samples, processes=processes)
+    begun_s = time.process_time()
+    found = simulate_fleet(chosen, clouds)
+    took_s = time.process_time() - begun_s
+    if found.broken is not None:
+        raise found.broken
     counting = [
         answer
-        for result in results.values()
+        for result in found.results.values()
         for answer in result.answers
         if answer.sample >= WARM * rate_hz
     ]
@@ -236,11 +241,11 @@ def simulated(
 
     seconds = sum(
         result.begun_s + result.virtual_s - start_s(int(name.removeprefix("site")))
-        for name, result in results.items()
+        for name, result in found.results.items()
     )
     counts = [
         each
-        for result in results.values()
+        for result in found.results.values()
         for each in link_counts(result.collector.accounts)
         if not set(clouds).isdisjoint(each.link)
     ]
@@ -248,21 +253,29 @@ def simulated(
         *("simulated", sites, len(clouds), rate_hz, len(counting)),
         sum(answer.degraded for answer in counting),
         *(latency(place, q) for place in (0, 1) for q in (50, 99)),
-        f"{max(busy_s / each.virtual_s for each in found for busy_s in each.busy_s.values()):.3f}",
+        f"{max(found.busy_s.values()) / found.virtual_s:.3f}",
         "",
         f"{sum(each.messages for each in counts) / seconds:.0f}",
         f"{sum(each.zmtp for each in counts) / seconds:.0f}",
+        f"{took_s:.1f}",
     ]
 
 
 def chosen_sites(
-    laboratory: Laboratory, profile: Profile, numbers: range, rate_hz: float, samples: int
+    laboratory: Laboratory,
+    profile: Profile,
+    sites: int,
+    rate_hz: float,
+    samples: int,
+    *,
+    processes: int,
 ) -> dict[str, SimulatedSite]:
-    """Each with a phase and clocks of its own."""
+    """Each with a phase and clocks of its own, one process after the other with its share."""
     return {
         f"site{number}": SimulatedSite(
             laboratory=laboratory,
             starts_s=start_s(number),
+            process=number % processes,
             schedule=Schedule(
                 topology=laboratory.bundle.topology.name,
                 samples=round(WARM * rate_hz) + samples,
@@ -272,7 +285,7 @@ def chosen_sites(
                 profile=profile,
             ),
         )
-        for number in numbers
+        for number in range(sites)
     }
 
 
@@ -324,6 +337,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=20, help="a simulated site")
     parser.add_argument("--name", default="fleets", help="of the CSV")
     parser.add_argument("--thousand", type=int, nargs="*", default=[20, 14, 10])
+    parser.add_argument("--grown", type=int, nargs="*", default=[], help="sites, 50 a process")
     add_places(parser, smoke="one launched site, two simulated")
     arguments = parser.parse_args()
     if arguments.smoke:
@@ -355,10 +369,11 @@ def main() -> None:
             for rate_hz in arguments.rates:
                 for sites in many:
                     add(simulated(laboratory, profile, sites, rate_hz, arguments.samples))
-        for processes in arguments.thousand:
+        grown = [(sites, -(-sites // 50)) for sites in arguments.grown]
+        for sites, processes in (*grown, *((SITES, number) for number in arguments.thousand)):
             laboratory = Laboratory(bundle, views.views, profile)
             rate_hz, samples = arguments.rates[0], arguments.samples
-            row = simulated(laboratory, profile, SITES, rate_hz, samples, processes=processes)
+            row = simulated(laboratory, profile, sites, rate_hz, samples, processes=processes)
             add(row, processes)
     results, columns = results_folder(arguments), ("processes", *COLUMNS)
     write_measured(results / f"{arguments.name}.csv", columns, rows)

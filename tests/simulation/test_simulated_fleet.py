@@ -1,5 +1,7 @@
 """Sites that share a cloud in virtual time: weights, floods and storms of one, verdicts of all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from ddnn.simulation.fleet import FleetResult, SimulatedSite, simulate_fleet
 from ddnn.simulation.profile import Cost, Profile
 from ddnn.simulation.schedule import Schedule, Trouble
 from ddnn.simulation.simulation import Laboratory, Result
+from ddnn.topology import COLLECTOR
 
 CLOUD = ("cloud",)
 
@@ -100,3 +103,22 @@ def test_a_fleet_is_the_same_again(busy):
     one, two = once(), once()
     assert one.busy_s == two.busy_s
     assert one.results["s3"].answers == two.results["s3"].answers
+
+
+def test_sites_of_two_processes_share_nothing_but_time(busy):
+    """To the last microsecond: a flood on the other process moves no answer."""
+    alone = simulate_fleet({"north": calm(busy)}, CLOUD)
+    flood = replace(site(busy, samples=2000, window=256, seed=2), process=1)
+    beside = simulate_fleet({"north": calm(busy), "south": flood}, CLOUD)
+    assert answers(beside, "north") == answers(alone, "north")
+    assert longest_ms(beside.results["north"]) == longest_ms(alone.results["north"])
+    assert degraded(beside.results["south"]) == 0
+
+
+def test_all_sites_hand_over_their_accounts_at_one_end(busy):
+    sites = {
+        name: site(busy, samples=20, rate_hz=50, seed=seed, starts_s=seed / 100)
+        for seed, name in enumerate(("north", "south", "east", "west"))
+    }
+    for result in simulate_fleet(sites, CLOUD).results.values():
+        assert set(result.collector.accounts) == {COLLECTOR, *busy.bundle.topology.nodes}

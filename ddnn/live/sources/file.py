@@ -134,8 +134,11 @@ class SourcesFile(Model):
     devices: dict[str, Source] = Field({}, description="each of this host, by name: its source")
 
 
-def read_sources(path: Path, topology: Topology, devices: tuple[str, ...]) -> SourcesFile:
-    """The file, checked against the topology. devices: those that run here.
+def read_sources(
+    path: Path, topology: Topology, devices: tuple[str, ...], *, is_here: bool = True
+) -> SourcesFile:
+    """The file, checked against the topology. devices: those that run where it is used. is_here:
+    that is this machine; on another its folders, films and secrets cannot be looked at.
 
     Raises ConfigError naming file, key, what was found and what is wanted; never a password.
     """
@@ -144,10 +147,12 @@ def read_sources(path: Path, topology: Topology, devices: tuple[str, ...]) -> So
         _check_devices(found, topology, devices)
         _check_sampling(found, topology)
         for name, source in found.devices.items():
-            _check_source(name, source, path)
+            _check_crop(name, source)
             _check_view(name, source, topology)
-        urls = {n: s.url for n, s in found.devices.items() if isinstance(s, VideoSource)}
-        check_secrets({name: names_in(url) for name, url in urls.items()}, secrets_of(path, found))
+        if is_here:
+            _check_places(found, path)
+        else:
+            _check_absolute(found)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return found
@@ -206,18 +211,37 @@ def _check_view(name: str, source: LiveSource | RecordedSource, topology: Topolo
         )
 
 
-def _check_source(name: str, source: LiveSource | RecordedSource, path: Path) -> None:
-    place = f"devices.{name}"
-    if isinstance(source, RecordedSource):
-        return
-    if source.crop is not None and (min(source.crop) < 0 or 0 in source.crop[2:]):
-        raise ConfigError(f"{place}.crop: got {list(source.crop)}, want [x, y, width, height]")
-    if isinstance(source, FolderSource) and not folder_of(path, source).is_dir():
-        raise ConfigError(f"{place}.path: {folder_of(path, source)}: no such folder")
-    if isinstance(source, VideoSource) and is_file(source.url):
-        file = path.parent / source.url
-        if not file.exists():
-            raise ConfigError(
-                f"{place}.url: {file}: no such file; want rtsp://..., http://..., /dev/video0 or a "
-                "film that is there"
-            )
+def _check_crop(name: str, source: LiveSource | RecordedSource) -> None:
+    crop = None if isinstance(source, RecordedSource) else source.crop
+    if crop is not None and (min(crop) < 0 or 0 in crop[2:]):
+        raise ConfigError(f"devices.{name}.crop: got {list(crop)}, want [x, y, width, height]")
+
+
+def _check_places(found: SourcesFile, path: Path) -> None:
+    """Folders, films and secrets are there."""
+    for name, source in found.devices.items():
+        place = f"devices.{name}"
+        if isinstance(source, FolderSource) and not folder_of(path, source).is_dir():
+            raise ConfigError(f"{place}.path: {folder_of(path, source)}: no such folder")
+        if isinstance(source, VideoSource) and is_file(source.url):
+            file = path.parent / source.url
+            if not file.exists():
+                raise ConfigError(
+                    f"{place}.url: {file}: no such file; want rtsp://..., http://..., /dev/video0 "
+                    "or a film that is there"
+                )
+    urls = {n: s.url for n, s in found.devices.items() if isinstance(s, VideoSource)}
+    check_secrets({name: names_in(url) for name, url in urls.items()}, secrets_of(path, found))
+
+
+def _check_absolute(found: SourcesFile) -> None:
+    """Files of another machine are named by whole paths: nobody is to guess from where."""
+    named = {"secrets": found.secrets}
+    for name, source in found.devices.items():
+        if isinstance(source, FolderSource):
+            named[f"devices.{name}.path"] = source.path
+        if isinstance(source, VideoSource) and is_file(source.url):
+            named[f"devices.{name}.url"] = source.url
+    for key, file in named.items():
+        if file is not None and not file.startswith("/"):
+            raise ConfigError(f"{key}: got {file!r}, want a whole path on that host")
