@@ -20,6 +20,8 @@ from ddnn.wire.messages import MAX_SIDE, Message, View, ViewState
 
 SHOW_S = 1.0
 """Time between two views that are shown, at least."""
+DARK = 4
+"""Grey levels: a picture whose mean is below is black, a camera's noise aside."""
 NO_PICTURE = np.zeros((0, 0, 0), np.uint8)
 
 
@@ -37,7 +39,7 @@ class ShownSource:
         self._latest: SectionInput | None = None
         self._next_s = -math.inf
         self._frozen = events["frozen"]
-        self._lacks_view = self._is_black = False
+        self._lacks_view = False
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """See Source."""
@@ -45,12 +47,11 @@ class ShownSource:
 
     def take(self, now_s: float) -> list[SectionInput]:
         """See Source."""
-        missing, black = self._events["no-view"], self._events["black"]
+        missing = self._events["no-view"]
         batches = self._source.take(now_s)
         if batches:
             self._latest = batches[-1]
             self._lacks_view = self._events["no-view"] > missing and not self._latest.views_N[-1]
-            self._is_black = self._events["black"] > black
         return batches
 
     def due_s(self) -> float | None:
@@ -74,10 +75,10 @@ class ShownSource:
         was_frozen, self._frozen = self._frozen, self._events["frozen"]
         if self._lacks_view:
             return ViewState.NO_VIEW, NO_PICTURE
-        if self._is_black or not view.any():
-            return ViewState.BLACK, small(view)
-        is_frozen = self._frozen > was_frozen
-        return ViewState.FROZEN if is_frozen else ViewState.SEEN, small(view)
+        picture = small(view)
+        if not view.any() or (picture.size and picture.mean() < DARK):
+            return ViewState.BLACK, picture
+        return ViewState.FROZEN if self._frozen > was_frozen else ViewState.SEEN, picture
 
 
 class ShowPart:

@@ -47,7 +47,8 @@ class Counted:
     [
         (1, LIT, {}, ViewState.SEEN),
         (1, LIT, {"frozen": 2}, ViewState.FROZEN),
-        (1, LIT, {"black": 1}, ViewState.BLACK),
+        (1, DARK + 3, {}, ViewState.BLACK),  # a camera's noise
+        (1, LIT, {"black": 1}, ViewState.SEEN),  # another picture was
         (0, DARK, {}, ViewState.BLACK),
         (0, DARK, {"no-view": 1}, ViewState.NO_VIEW),
     ],

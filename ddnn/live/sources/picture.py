@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from ddnn.blocks import Shape
 from ddnn.errors import ConfigError, DataError
+from ddnn.nodes.shown import DARK
 
 Crop = tuple[int, int, int, int]
 BILINEAR = 2
 """Of Pillow's `Resampling`, as ddnn.data.imagefile resizes: antialiased."""
-DARK = 4
-"""Grey levels: a picture whose mean is below is black."""
 EVERY = 4
 """Every so many rows and columns tell whether a picture is black, or equals the one before."""
 
