@@ -185,6 +185,7 @@ def test_views_are_shown_where_that_is_asked_for_and_nowhere_else(browser, six):
         np.testing.assert_array_equal(np.array(drawn), wanted_HWC.transpose(1, 2, 0).ravel())
         wide.press("cam3", "kill")
         wide.page.wait_for_selector(".seen[data-device=cam3][data-state=failed]")
+        assert wide.page.locator(".seen.old").count() == 1  # faint: it is the view before
         wide.picture("views-1440")
         narrow.picture("views-390")
         assert wide.wrong == narrow.wrong == []

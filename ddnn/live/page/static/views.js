@@ -60,7 +60,8 @@ class Views {
     for (const [name, { place, said, seen }] of this.places) {
       const node = state.nodes[name].state, isGone = node !== "alive";
       const trouble = isGone ? node : seen && SAID[seen.state];
-      place.className = `seen${trouble ? " bad" : ""}${isGone ? ` ${node}` : ""}`;
+      const isOld = isGone || (seen && seen.state === "no-view");
+      place.className = `seen${trouble ? " trouble" : ""}${isOld ? " old" : ""}${isGone ? ` ${node}` : ""}`;
       place.dataset.state = isGone ? node : seen ? seen.state : "";
       const picture = seen && !seen.channels && !trouble ? "no picture" : null;
       said.textContent = trouble || picture || (seen ? seen.sample.toLocaleString("en") : "nothing yet");
