@@ -4,6 +4,7 @@ out of reach at times. All in namespaces that the test makes and takes away; nee
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -202,6 +203,23 @@ def test_of_two_upgrades_at_once_all_hosts_have_one_and_the_record_says_which(fl
     assert os.readlink(fleet.out / "current") == f"versions/{version}"
     fleet.ddnn("deploy", "start", fleet.out)
     assert fleet.status()["version"] == version
+
+
+def test_a_full_disk_on_one_host_is_named_and_leaves_all_as_they_were(net, tmp_path):
+    place = tmp_path / "on/cloud"
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", place], check=True)
+    try:
+        fleet = Fleet(net, tmp_path)  # whose sshd sees what is mounted by then
+        said = fleet.deploy(code=1)
+        assert said.startswith("ddnn: host cloud: ")
+        assert "No space left on device" in said
+        assert said.count("\n") == 1
+        assert list((place / "versions").iterdir()) == []
+        assert list((fleet.place("north") / "versions").iterdir()) == []
+        assert not fleet.out.exists()
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def test_a_host_with_another_key_than_the_known_one_gets_nothing(fleet):
