@@ -90,3 +90,21 @@ def test_what_one_machine_cannot_play_is_not_measured(run, tmp_path):
     assert "has hosts site, far" in refused("bench", "runtime", run)
     local = Trainer(tmp_path)(two_hosts(), 8).bundle.folder
     assert refused("bench", "runtime", local).endswith("has security.curve, want one without")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("launch", "RUN", "--host", "site", "--join"),
+        ("serve", "RUN", "--host", "site", "--join", "--sources", "none.yaml"),
+        ("demo", "--out", "none"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_views_are_shown_to_nobody_without_a_page(run, command):
+    """On a host without the collector the option alone says that its devices may show theirs."""
+    words = [run if word == "RUN" else word for word in command]
+    message = refused(*words, "--show-views")
+    assert message == "--show-views: there is no page, want --page HOST:PORT"
+    if command[0] != "demo":
+        assert "--show-views" not in refused("launch", run, "--host", "far", "--show-views")
