@@ -172,6 +172,19 @@ EARLY_EXIT = [
         loss("WebP 50", WHOLE),
     ),
     Sentence(
+        "The device answers {0:.0f} %, and the link counts {1:.0f} bytes of payload a sample, two "
+        "of each file's its length, {2:.0f} with the framing of ZMTP; {3:.0f} were computed for "
+        "all test samples. {4:.0f} % of the verdicts are `evaluate`'s, and {5:.1f} points are lost "
+        "({5.low:.1f} to {5.high:.1f})",
+        *(
+            IMAGES("JPEG 75, launched", EARLY, measure)
+            for measure in ("local_share", "payload_bytes", "zmtp_bytes")
+        ),
+        IMAGES("JPEG 75", EARLY),
+        IMAGES("JPEG 75, launched", EARLY, "equal_verdicts"),
+        loss("JPEG 75, launched", EARLY),
+    ),
+    Sentence(
         "meet both**: {0:,.0f} bytes and {1:.1f} points ({2:.1f} to {1.high:.1f})",
         BITS(*CODED),
         BITS(*CODED, "loss_points"),

@@ -168,7 +168,7 @@ def draw(figure: Figure, means: Means) -> None:
             color = BLUE if setting == NARROW else ORANGE if name == EARLY else GRAY
             place = (row["payload_bytes"].value, row["accuracy"].value)
             axes.plot(*place, "o", color=color)
-            if name != EARLY:
+            if name != EARLY or setting == SENT:
                 text = name if setting == NARROW else setting
                 axes.annotate(f" {text}", place, color=color, fontsize=7)
     axes.set(xscale="log", xlabel="bytes a sample, all links", ylabel="% right")
