@@ -10,7 +10,7 @@ from ddnn.nodes.awake import Awake
 from ddnn.nodes.base import Node
 from ddnn.wire.transport import Mailbox
 
-LOOK_S = 0.1
+LOOK_S = 1.0
 """Every mailbox is looked at so often, whether or not its descriptors say that something came."""
 
 

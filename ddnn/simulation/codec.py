@@ -15,7 +15,7 @@ from ddnn.simulation.references import Store
 from ddnn.topology import Topology
 from ddnn.wire.codec import Codec
 from ddnn.wire.header import Header
-from ddnn.wire.messages import Features, Message, Scores
+from ddnn.wire.messages import Features, Heartbeat, Message, Scores
 from ddnn.wire.payloads import every_row, filled
 
 
@@ -66,7 +66,10 @@ class ParcelCodec(Codec):
 
 
 def as_received(message: Message) -> Message:
-    """A row in which no view has a part brings nothing but zeros."""
+    """A row in which no view has a part brings nothing but zeros. A heartbeat that its sender says
+    again and again is another one each time."""
+    if isinstance(message, Heartbeat):
+        return replace(message)
     if isinstance(message, Scores) and 0 in message.views_N:
         scores_NK = every_row(filled(message.scores_NK, message.views_N), message.views_N)
         return replace(message, scores_NK=scores_NK)

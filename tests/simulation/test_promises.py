@@ -1,16 +1,19 @@
 """Each promise is found broken where the system is made to break it, and shown by few troubles."""
 
+import re
 from collections import Counter
 
 from ddnn.nodes.base import Node
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.gather import Gather
 from ddnn.nodes.kept_features import KeptFeatures
+from ddnn.simulation.codec import as_received
 from ddnn.simulation.schedule import Schedule, Trouble
 from ddnn.simulation.simulation import Laboratory, simulate
 from ddnn.simulation.study import run_seed
 from ddnn.wire.heard import Heard
 from ddnn.wire.ledger import Ledger
+from ddnn.wire.messages import Heartbeat
 from ddnn.wire.transport import Mailbox
 
 
@@ -54,15 +57,29 @@ def test_a_window_that_ignores_its_deadline_is_found(slow_laboratory, monkeypatc
 
 
 def test_a_collector_that_waits_though_devices_live_is_found(slow_laboratory, monkeypatch):
-    """Its pauses excuse late answers, but only where no device is heard."""
-    tick = Collector.tick
+    """Its pauses excuse late answers, but only where no device is heard: for five seconds it takes
+    nothing in, too short a time for that no answer comes to be noticed."""
+    tick, take = Collector.tick, Collector._take_verdict
+    begun_s: list[float] = []
 
     def pausing(self, now_s):
-        self._device_bits = 0 if self.asked >= 20 else self._device_bits
-        return tick(self, now_s)
+        begun_s.extend([now_s] if self.asked >= 100 and not begun_s else [])
+        devices, waits = self._device_bits, begun_s and now_s < begun_s[0] + 5
+        self._device_bits = 0 if waits else devices
+        out = tick(self, now_s)
+        self._device_bits = devices
+        return out
+
+    def deaf(self, sender, verdict, now_s):
+        if not self.is_paused:
+            take(self, sender, verdict, now_s)
 
     monkeypatch.setattr(Collector, "tick", pausing)
-    assert broken_by(slow_laboratory, samples=60) == "answered once"
+    monkeypatch.setattr(Collector, "_take_verdict", deaf)
+    schedule = Schedule(topology="star", samples=150, window=1)
+    broken = simulate(slow_laboratory, schedule).broken
+    assert broken is not None
+    assert re.search(r"answered once: sample \d+ took [\d.]+ s, want 0\.", str(broken))
 
 
 def test_a_wrong_presence_bit_is_found(slow_laboratory, monkeypatch):
@@ -177,3 +194,10 @@ def test_a_new_run_that_keeps_the_parts_of_the_old_one_is_found(slow_laboratory,
     monkeypatch.setattr(Node, "_join", keeping)
     crash = Trouble(at_s=1.0, for_s=0.2, kind="crash")
     assert broken_by(slow_laboratory, crash) == "answered once"
+
+
+def test_a_heartbeat_that_is_said_again_is_told_from_the_one_before():
+    """A node says the same object many times; one that is repeated by somebody must be known."""
+    beat = Heartbeat(boot=1)
+    assert as_received(beat) == beat
+    assert as_received(beat) is not beat
