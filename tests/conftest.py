@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,12 @@ from hypothesis import settings
 
 settings.register_profile("ddnn", deadline=None, max_examples=50)
 settings.load_profile("ddnn")
+
+# `nohup make test &` ignores both, and so would all that the tests start and then send them to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 WANTING = "Skipped: needs "
 """How the reason of a skip begins that installing something would mend."""
