@@ -156,7 +156,7 @@ def _answer(name: str, said: bytes, errors: bytes) -> dict[str, Any]:
 
 
 async def connect(name: str, host: Host) -> asyncssh.SSHClientConnection:
-    """Raises DeployError, one line that names the host, where it lets us not in, or has another
+    """Raises DeployError, one line that names the host, where it does not let us in, or has another
     key than the known one; ConfigError without asyncssh."""
     try:
         import asyncssh  # noqa: PLC0415  # of the extra
@@ -181,7 +181,9 @@ async def connect(name: str, host: Host) -> asyncssh.SSHClientConnection:
     except asyncssh.HostKeyNotVerifiable as error:
         raise DeployError(f"{place}: {error.reason} by {host.known_hosts}; {remedy}") from error
     except asyncssh.PermissionDenied as error:
-        raise DeployError(f"{place}: lets {host.user or 'you'} not in, {error.reason}") from error
+        raise DeployError(
+            f"{place}: does not let {host.user or 'you'} in: {error.reason}"
+        ) from error
     except TimeoutError as error:
         raise DeployError(f"{place}: no answer") from error
     except (OSError, ValueError, asyncssh.Error) as error:
