@@ -128,6 +128,7 @@ class Node:
         self._unreached: set[str] = set()
         self._unheard: set[str] = set()
         self._boots: dict[str, int] = {}
+        self._renewed = _NOBODY  # of those it keeps, whose new start nobody was told of yet
         self._led_s = -math.inf  # when the run's collector was heard last
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -164,7 +165,7 @@ class Node:
         self._parts = self._make_parts(roll)
         self._unreached = set(self._neighbours.peers)
         self._unheard = set(self._neighbours.hears) - {COLLECTOR}
-        self._boots = {COLLECTOR: roll.run}
+        self._boots, self._renewed = {COLLECTOR: roll.run}, _NOBODY
         self._led_s = now_s
         self._kept = Liveness(self._kept.members, self._patience_s)
         self._latest = self._often = Heartbeat(boot=self._identity.boot)
@@ -179,7 +180,10 @@ class Node:
         self._led_s = -math.inf
 
     def _greet(self, sender: str, boot: int) -> None:
-        """Another start of a node knows nobody: it hears from us at once."""
+        """Another start of a node knows nobody: it hears from us at once. Of one that it keeps,
+        others wait for the start before until they are told that it is gone."""
+        if sender in self._boots and sender in self._neighbours.kept:
+            self._renewed |= {sender}
         self._boots[sender] = boot
         if sender in self._neighbours.peers:
             self._unreached.add(sender)
@@ -216,12 +220,12 @@ class Node:
         return self._beats(now_s) + outgoing  # first: who is greeted must know us for the rest
 
     def _given_up(self, now_s: float) -> frozenset[str]:
-        """Whom it keeps and does not hear any more."""
+        """Whom it keeps and does not hear any more, or only as another start of itself."""
         alive = self._kept.alive(now_s)
         if alive == (1 << len(self._kept.members)) - 1:
-            return _NOBODY
+            return self._renewed
         members = enumerate(self._kept.members)
-        return frozenset(name for place, name in members if not alive >> place & 1)
+        return self._renewed.union(name for place, name in members if not alive >> place & 1)
 
     def _beats(self, now_s: float) -> list[Outgoing]:
         everyone = self._plan_next(now_s)
@@ -243,7 +247,10 @@ class Node:
             for peer in self._neighbours.peers
             if peer in peers
         ]
-        return [hello, *beats] if everyone else beats
+        if not everyone:
+            return beats
+        self._renewed = _NOBODY
+        return [hello, *beats]
 
     def _plan_next(self, now_s: float) -> bool:
         """When its heart beats again. Returns whether it beats for everyone now."""

@@ -27,6 +27,7 @@ from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.ledger import Ledger
 from ddnn.wire.messages import Features, Kind, Message, Scores, kind_of, row_count
 from ddnn.wire.payloads import filled_count
+from ddnn.wire.routes import keepers
 
 ENTROPY = 1e-3
 """Entropies that differ by less are equal: sums of another order."""
@@ -271,7 +272,8 @@ class Promises:
         author, since_s = parcel.author, self._now_s - self._grace_s
         if since_s < 0 or parcel.taken_by or author.run != self._run or not self._is_even:
             return
-        if self._health.are_well(frozenset({node, author.node, COLLECTOR}), since_s):
+        keeping = keepers(self._topology, author.node)  # say that an earlier start is gone
+        if self._health.are_well(keeping | {node, author.node, COLLECTOR}, since_s):
             kind = kind_of(parcel.message).name
             self._break("nobody out", f"{node} refuses {kind} of {author.node}, both are well")
 

@@ -65,7 +65,8 @@ _NO_CHECKSUM = bytes(CHECKSUM.size)
 class Codec:
     """Encodes and decodes for one topology and one bundle.
 
-    head_bytes: of a row of scores or features before its payload: sample and views.
+    head_bytes: of a row of scores or features before its payload: sample and views. kept: the
+    devices that each name is a keeper of, see routes.
     """
 
     def __init__(
@@ -88,12 +89,13 @@ class Codec:
         self._place = {name: place for place, name in enumerate(self._names)}
         self._routes = routes(topology)
         self.payloads = payloads or Payloads(topology, tables)
+        self.kept = {name: kept(topology, name) for name in self._names}
         parts = Bodies(
             mask_bytes=packed_bytes(topology.part_bits, 1),
             part_bits=topology.part_bits,
             classes=len(topology.classes),
             accounts=AccountCodec(self._names, self._routes),
-            beats=BeatCodec(self._names, {n: kept(topology, n) for n in topology.nodes}),
+            beats=BeatCodec(self._names, self.kept),
         )
         self.head_bytes = parts.head_bytes
         self._writers = parts.writers(self.payloads)

@@ -7,7 +7,7 @@ one process or in many, so that bytes are counted alike.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from ddnn.errors import WireError
@@ -17,7 +17,7 @@ from ddnn.wire.header import Header
 from ddnn.wire.heard import Heard
 from ddnn.wire.kernel import Traffic
 from ddnn.wire.ledger import Ledger
-from ddnn.wire.messages import KINDS, LOBBY, NO_RUN, KernelCount, Kind, Message
+from ddnn.wire.messages import KINDS, LOBBY, NO_RUN, Heartbeat, KernelCount, Kind, Message
 from ddnn.wire.seals import Seal
 
 _REPEATED = frozenset({Kind.HEARTBEAT, Kind.HELLO, Kind.ROLL})
@@ -69,7 +69,8 @@ class Mailbox:
     ) -> None:
         """boot: 64 random bits, drawn at this start. traffic: what the kernel counted so far,
         None where it does not. events: what the transport counts itself. patience_s: a sender
-        that was heard within it has not started anew elsewhere. admits: see budget.Budget.
+        that was heard within it has not started anew elsewhere, nor within so much for each
+        interval that its heartbeat is good for. admits: see budget.Budget.
         """
         self.name = name
         self.ledger = Ledger(codec)
@@ -165,9 +166,19 @@ class Mailbox:
             self._check_whole(header, data, heard.seal)
             boot = heard.boot
         message = self._codec.decode(header, data, receiver=self.name)
+        before = heard.boot
         heard.take(boot, header.sequence, now_s, self._patience_s)
         self._heard[sender] = heard
+        if isinstance(message, Heartbeat):
+            heard.hold(message, self._patience_s)
+            self._let_go(self._codec.kept[sender] if boot != before else message.gone)
         return message
+
+    def _let_go(self, names: Iterable[str]) -> None:
+        """Their keeper has given them up, or is another start of itself, which knows nobody."""
+        for name in names:
+            if name in self._heard:
+                self._heard[name].let_go(self._patience_s)
 
     def _check_whole(self, header: Header, data: bytes, seal: Seal) -> None:
         if not self._codec.is_whole(header, data, seal):

@@ -288,6 +288,17 @@ def test_a_keeper_tells_everybody_at_once_whom_it_has_given_up_and_who_is_back()
     assert back == [("a", set()), ("b", set())]
 
 
+def test_a_keeper_tells_everybody_at_once_that_another_start_has_taken_the_place_of_one_it_keeps():
+    node = node_of(kept="b")
+    node.handle(COLLECTOR, Roll(1), 0.0)
+    node.handle("b", Heartbeat(boot=1), 0.0)
+    assert [o.message.gone for o in node.tick(0.0) if o.peer != COLLECTOR] == [set(), set()]
+    node.handle("b", Heartbeat(boot=2), 0.05)
+    gone = [(o.peer, o.message.gone) for o in node.tick(0.05) if o.peer != COLLECTOR]
+    assert gone == [("a", {"b"}), ("b", {"b"})]
+    assert [o.message.gone for o in node.tick(0.1) if o.peer != COLLECTOR] == [set(), set()]
+
+
 def test_a_keeper_outside_a_run_waits_for_nobody():
     node = node_of(kept="b")
     assert len(node.tick(0.0)) == 1  # a hello

@@ -123,6 +123,52 @@ def test_another_start_is_believed_once_the_one_before_is_silent_and_its_past_is
     assert asking.events == {"replayed": 2, "checksum": 4}
 
 
+class Idling:
+    """What the cloud hears of two starts of cam0, the first of which idles, and of their keeper."""
+
+    def __init__(self) -> None:
+        self.now_s, self._wire = 0.0, Wire()
+        self._cloud = joined("cloud", self._wire, clock=lambda: self.now_s, patience_s=0.3)
+        self._keepers = {boot: Speaker(CODEC, "gateway", boot=boot) for boot in (1, 2)}
+        self._second = Speaker(CODEC, "cam0", boot=2)
+        assert self._takes(Speaker(CODEC, "cam0", boot=1).says(Heartbeat(boot=1, every=6)))
+        self.keeper_says(Heartbeat(boot=1))
+
+    def _takes(self, data: bytes) -> bool:
+        self._wire.arriving = [data]
+        return bool(self._cloud.receive(0))
+
+    def keeper_says(self, beat: Heartbeat) -> None:
+        assert self._takes(self._keepers[beat.boot].says(beat))
+
+    def takes_the_second_at(self, now_s: float) -> bool:
+        self.now_s = now_s
+        return self._takes(self._second.announces())
+
+
+def test_another_start_waits_for_as_long_as_the_latest_heartbeat_of_the_present_one_is_good_for():
+    idling = Idling()
+    assert not idling.takes_the_second_at(0.31)
+    assert not idling.takes_the_second_at(1.79)
+    assert idling.takes_the_second_at(1.81)
+
+
+def test_another_start_waits_no_longer_for_one_that_its_keeper_has_given_up():
+    idling = Idling()
+    idling.now_s = 0.25
+    idling.keeper_says(Heartbeat(boot=1, gone=frozenset({"cam0"})))
+    assert not idling.takes_the_second_at(0.29)
+    assert idling.takes_the_second_at(0.31)
+
+
+def test_another_start_waits_no_longer_where_the_keeper_has_started_anew_too():
+    idling = Idling()
+    idling.now_s = 0.31
+    assert not idling.takes_the_second_at(0.31)
+    idling.keeper_says(Heartbeat(boot=2))
+    assert idling.takes_the_second_at(0.31)
+
+
 def test_a_start_that_was_heard_before_goes_on_however_often_others_spoke():
     asking = Asking()
     honest = Speaker(CODEC, "gateway", boot=1)
