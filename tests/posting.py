@@ -1,13 +1,6 @@
 """Asking by HTTP, as a program beside a live system does."""
 
 import http.client
-import socket
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:

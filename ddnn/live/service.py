@@ -105,7 +105,7 @@ class Service:
         """
         check_host(bundle.topology, options.host)
         if options.free_ports:
-            bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
+            bundle = bundle.with_endpoints(free_endpoints(bundle.topology, stack))
         workplace = stack.enter_context(own_folder())
         sockets = own_sockets(bundle.topology, workplace.path, options)
         processes = stack.enter_context(Processes(workplace))

@@ -23,8 +23,8 @@ PEER = 5
 SENDER = 2
 CROWD = HALF_OPEN + 2 * STRANGERS
 """Of those who connect and have no business here; see `wire.guard`."""
-CHILD = 3
-"""Pipes to a child process."""
+CHILD = 4
+"""Pipes to a child process, and its port where the system chose it."""
 
 
 def needed_descriptors(topology: Topology, name: str) -> int:

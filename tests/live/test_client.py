@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from posting import free_port
+from ports import free_port
 from test_arrivals import SHAPE
 from test_push import PIXELS, png
 

@@ -6,7 +6,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from posting import free_port, post
+from ports import free_port
+from posting import post
 from test_arrivals import SHAPE
 from test_feed import verdict
 from test_push import PIXELS, png

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from posting import free_port
+from ports import free_port
 from test_feed import verdict
 from waiting import is_free, wait_until
 

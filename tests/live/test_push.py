@@ -113,7 +113,7 @@ def test_who_drips_a_request_is_cut_off(serving):
     with socket.create_connection(("127.0.0.1", server.port), 10) as dripping:
         dripping.sendall(b"POST /push/cam0 HTTP/1.1\r\nContent-Length: 360\r\n\r\nab")
         wait_until(lambda: server._asking)
-        for sock in server._asking:
+        for sock in list(server._asking):
             server._asking[sock] = 0.0  # its time is up
         assert dripping.recv(1) == b""
 

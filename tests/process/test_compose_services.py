@@ -12,11 +12,11 @@ import pytest
 import yaml
 from builders import patient, star_topology
 from networks import Trainer
+from ports import free_endpoints
 from waiting import node_processes
 
 from ddnn.bundle.compose import MOUNT, compose_folder
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher.launch import free_endpoints
 from ddnn.wire.zeromq import make_key_pair
 
 SAMPLES = 40

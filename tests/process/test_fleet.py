@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from launched import Commands, on_two_hosts, write_card
 from networks import Trained, Trainer
+from ports import free_endpoints
 from waiting import wait_until
 
 from ddnn.bundle.load import Bundle, load_bundle
 from ddnn.bundle.place import place_bundle
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
+from ddnn.run.launcher.launch import Options, Watcher, launch
 from ddnn.run.outcome import Outcome, link_counts
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.keys import write_keys

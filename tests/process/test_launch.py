@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from builders import patient, star_topology, unattended
 from networks import PRIOR_CLASS, Trained, Trainer, offline
+from ports import free_endpoints
 from waiting import assert_nothing_is_left, node_processes
 
 from ddnn.bundle.load import load_bundle
@@ -23,7 +24,7 @@ from ddnn.report.verdicts import columns
 from ddnn.run.failures.plan import FailurePlan, parse_failure, plan_of, presence
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher import confirming
-from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
+from ddnn.run.launcher.launch import Options, Watcher, launch
 from ddnn.run.outcome import Outcome, link_counts, write_outcome
 from ddnn.topology import COLLECTOR, Topology, read_topology
 from ddnn.wire.keys import write_keys

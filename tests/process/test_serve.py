@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from builders import patient, star_topology
 from networks import Trained, Trainer, offline
-from posting import free_port, post
+from ports import free_endpoints, free_port
+from posting import post
 from waiting import node_processes, wait_until
 
 import ddnn
@@ -35,7 +36,7 @@ from ddnn.live.serving import Live
 from ddnn.live.sources.file import read_sources
 from ddnn.live.sources.push import RAW
 from ddnn.run.inprocess import run_inprocess
-from ddnn.run.launcher.launch import Options, Watcher, free_endpoints
+from ddnn.run.launcher.launch import Options, Watcher
 from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from builders import patient, star_topology
 from networks import Trainer
+from ports import free_endpoints
 
 from ddnn.live.feed import Feed
-from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
+from ddnn.run.launcher.launch import Options, Watcher, launch
 from ddnn.run.launcher.remote_host import serve_host
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.keys import write_keys

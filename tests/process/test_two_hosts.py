@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from launched import Commands, on_two_hosts, write_card
 from networks import Trained, Trainer
+from ports import free_endpoints
 from waiting import assert_nothing_is_left, is_free, node_processes, wait_until
 
 from ddnn.bundle.split import split_bundle
@@ -16,7 +17,7 @@ from ddnn.errors import LaunchError
 from ddnn.run.failures.plan import plan_of
 from ddnn.run.inprocess import run_inprocess
 from ddnn.run.launcher.control import request
-from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
+from ddnn.run.launcher.launch import Options, Watcher, launch
 from ddnn.run.outcome import Outcome
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.keys import write_keys

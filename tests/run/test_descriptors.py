@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import star_topology
+from ports import free_port
 from waiting import wait_until
 
 from ddnn.run.descriptors import needed_descriptors
@@ -55,14 +56,6 @@ ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1])}
 NEEDED = needed_descriptors(star_topology(2), "gateway")
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-
-
 def limited(soft: int, hard: int, *command: str) -> list[str]:
     limits = f"ulimit -S -n {soft}; ulimit -H -n {hard}"
     return ["sh", "-c", f'{limits}; exec "$@"', "sh", sys.executable, *command]
@@ -108,7 +101,7 @@ def test_the_soft_limit_is_raised_to_the_hard_one_and_that_is_enough():
 
 def test_a_node_without_a_descriptor_left_makes_room_and_goes_on():
     """More connections than it may have descriptors, while it does not look."""
-    port, other_port = free_ports(2)
+    port, other_port = free_port(), free_port()
     with ExitStack() as stack:
         node = stack.enter_context(started(60, LISTENER, f"tcp://127.0.0.1:{port}"))
         stack.callback(node.kill)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from builders import star_topology
 from networks import Trainer
+from ports import free_endpoints
 from waiting import wait_until
 
 from ddnn.errors import LaunchError
 from ddnn.run.child.config import ChildConfig
 from ddnn.run.launcher.private_folder import own_folder
 from ddnn.run.launcher.processes import Processes
-from ddnn.run.launcher.start import free_endpoints, save_views
+from ddnn.run.launcher.start import save_views
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 

@@ -1,6 +1,8 @@
 """Before anything starts."""
 
 import socket
+import sys
+from contextlib import ExitStack
 
 import pytest
 from builders import star_topology
@@ -48,3 +50,16 @@ def test_two_names_of_one_address_are_told_once_they_are_resolved():
     said = f"^cam1: {name}:{port} is {address}:{port} here, and so is cam0's {address}:{port}; want"
     with pytest.raises(TransportError, match=said):
         check_ports(topology, topology.nodes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone keeps a port for who comes later")
+def test_free_ports_are_kept_from_others_until_their_launch_is_over():
+    """A node can listen there all the while; the system finds them free for nobody else."""
+    with ExitStack() as stack:
+        port = parse_endpoint(free_endpoints(star_topology(2), stack)["cam0"]).port
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ports import free_port
 from waiting import wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
@@ -67,14 +68,9 @@ def _write_config(folder: Path) -> Path:
     key = folder / "munge.key"
     key.touch(mode=0o600)
     key.write_bytes(bytes(range(256)) * 4)
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as two,
-    ):
-        ports = one.getsockname()[1], two.getsockname()[1]
     path = folder / "slurm.conf"
     values = {"host": socket.gethostname().partition(".")[0], "folder": folder}
-    path.write_text(CONFIG.format(controller=ports[0], worker=ports[1], **values))
+    path.write_text(CONFIG.format(controller=free_port(), worker=free_port(), **values))
     return path
 
 

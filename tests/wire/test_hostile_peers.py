@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 from builders import star_topology
+from ports import free_port
 from speaker import RUN, Speaker
 from waiting import wait_until
 
@@ -42,10 +43,7 @@ class Street:
 
     def __init__(self) -> None:
         self.open = ExitStack()
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            other.bind(("127.0.0.1", 0))
-            self.port, self.other_port = one.getsockname()[1], other.getsockname()[1]
+        self.port, self.other_port = free_port(), free_port()
         self.cam0 = self.mailbox("cam0", self.port)
         self.collector = self.mailbox(COLLECTOR, self.other_port, to="cam0")
 

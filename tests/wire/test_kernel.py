@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 from builders import star_topology
+from ports import free_port
 from speaker import RUN
 from waiting import wait_until
 
@@ -22,12 +23,6 @@ pytestmark = pytest.mark.skipif(not IS_COUNTED, reason="the system counts no byt
 CODEC = Codec(star_topology(), 1)
 LONGEST = Capture(range(64))  # framed with 9 bytes, the others with 2
 MESSAGES = [Heartbeat(boot=RUN), Capture(range(3)), LONGEST] * 40
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def came(descriptor: int) -> Event:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zmq
 from builders import star_topology
+from ports import free_port
 from speaker import BOOT, RUN
 from waiting import wait_until
 
@@ -26,12 +27,6 @@ TOPOLOGY = star_topology(2, security={"curve": True})
 CODEC = Codec(TOPOLOGY, 1)
 NAMES = (COLLECTOR, *TOPOLOGY.nodes)
 ASKED = Capture(range(64))
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Street:

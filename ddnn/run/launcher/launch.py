@@ -64,7 +64,7 @@ def launch_into(
     check_host(bundle.topology, options.host)
     with ExitStack() as stack:
         if options.free_ports:
-            bundle = bundle.with_endpoints(free_endpoints(bundle.topology))
+            bundle = bundle.with_endpoints(free_endpoints(bundle.topology, stack))
         workplace = stack.enter_context(own_folder())
         sockets = own_sockets(bundle.topology, workplace.path, options)
         feed = None if watcher is None else watcher.feed

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -85,14 +86,21 @@ class Options:
     show_views: bool = False
 
 
-def free_endpoints(topology: Topology) -> dict[str, str]:
-    """Loopback addresses with ports that the system has just found free."""
+def free_endpoints(topology: Topology, held: ExitStack | None = None) -> dict[str, str]:
+    """Loopback addresses with ports that the system has just found free.
+
+    held: until it is closed, the system gives these ports to nobody else who asks for a free one,
+    while a node can listen there. Linux alone lets two sockets have a port of which one listens.
+    """
     names = (COLLECTOR, *topology.nodes)
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in names]
         for sock in sockets:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", 0))
         ports = [sock.getsockname()[1] for sock in sockets]
+        if held is not None and sys.platform == "linux":
+            held.push(stack.pop_all())
     return {name: f"tcp://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
 
 

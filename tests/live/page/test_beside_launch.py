@@ -9,12 +9,13 @@ import pytest
 from builders import patient, star_topology
 from launched_page import launched, trained_with_card
 from networks import Trainer
+from ports import free_endpoints
 from visitor import At, Visitor
 
 from ddnn.live.feed import Feed
 from ddnn.live.page.options import PageOptions
 from ddnn.live.page.server import Page
-from ddnn.run.launcher.launch import Options, Watcher, free_endpoints, launch
+from ddnn.run.launcher.launch import Options, Watcher, launch
 from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process

@@ -4,7 +4,6 @@ import json
 import math
 import re
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -20,6 +19,7 @@ import yaml
 from builders import star_topology
 from events import begin, failure, links, nodes, verdict
 from launched_page import launched, trained_with_card
+from ports import free_port
 from waiting import wait_until
 
 from ddnn.live.page.batch import batches
@@ -117,8 +117,7 @@ def test_every_metric_that_is_asked_for_is_told(tmp_path):
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[str]:
     """A real one that scrapes the page, with rules that fire at once; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     scrape = {"job_name": "ddnn", "scrape_interval": "1s", "scrape_timeout": "1s"}
     config = {
         "scrape_configs": [scrape | {"static_configs": [{"targets": [target]}]}],
