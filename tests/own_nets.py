@@ -49,6 +49,31 @@ class Differs(nn.Module):
         return self.second(self.first(x + shift))
 
 
+class Level(nn.Module):
+    """Gives a single number, or three, however many samples there are."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.numbers = numbers
+
+    def forward(self, x: Tensor) -> Tensor:
+        level = 1 + 0 * x.mean()
+        return level.expand(self.numbers) if self.numbers > 1 else level
+
+
+class Levelled(nn.Module):
+    """Gives something else once it is exported, after a layer that gives no row a sample."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.level = Level(numbers)
+        self.first = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shift = 5.0 if torch.compiler.is_exporting() else 0.0
+        return self.first(x * self.level(x).mean() + shift)
+
+
 class Nudged(nn.Module):
     """Gives slightly more once it is exported."""
 

@@ -6,7 +6,7 @@ Axes: N is the batch of every array.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,15 +111,18 @@ class Engine:
                 raise BundleError(f"{self._path}: {verb} {found}, want {wanted}")
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        """The outputs by name."""
+        """The outputs by name, a row for each of the inputs' rows. An inner value of a graph that
+        has none, such as a constant, comes as it is."""
         rows = len(inputs[self.inputs[0]])
         if rows <= AT_ONCE:
             return self._run(inputs)
+        starts = range(0, rows, AT_ONCE)
         parts = [
             self._run({name: values[at : at + AT_ONCE] for name, values in inputs.items()})
-            for at in range(0, rows, AT_ONCE)
+            for at in starts
         ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
+        counts = [min(AT_ONCE, rows - at) for at in starts]
+        return {name: _joined([part[name] for part in parts], counts) for name in self.outputs}
 
     def _run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         if self._binds and len(inputs[self.inputs[0]]) == 1:
@@ -131,8 +134,17 @@ class Engine:
 
 
 def _can_be_bound(value: Any) -> bool:
-    sizes = value.shape[1:]
-    return value.type in _TYPES and all(isinstance(size, int) for size in sizes)
+    has_rows = bool(value.shape) and not isinstance(value.shape[0], int)
+    return (
+        value.type in _TYPES and has_rows and all(isinstance(size, int) for size in value.shape[1:])
+    )
+
+
+def _joined(parts: Sequence[NDArray[np.float32]], rows: Sequence[int]) -> NDArray[np.float32]:
+    """What several runs gave for so many rows each; where that is no row each, the first one's."""
+    if [part.shape[:1] for part in parts] != [(count,) for count in rows]:
+        return parts[0]
+    return np.concatenate(parts)
 
 
 class _BatchOfOne:

@@ -230,7 +230,7 @@ def _partings(
         inputs = _inputs(joint, name, samples, features, seen.presence)
         for layer, given in _layers_of(folder / section_file(name), inputs).items():
             own = seen.layers[name].get(layer)
-            if own is None or own.size != given.size:
+            if own is None or own.size != given.size or not _has_rows(len(samples), own, given):
                 continue
             new_N = open_N & (_apart(own, given) > TOLERANCE)
             bits = _bits_of(joint.sections[name].get_submodule(layer))
@@ -240,6 +240,11 @@ def _partings(
             if (new_N & ~crossing_N).any():
                 wrong.append(f"nodes.{name}: {layer}")
     return crossed_N, wrong[0] if wrong else "an exit"
+
+
+def _has_rows(count: int, *values: NDArray[np.float32]) -> bool:
+    """Whether these are a row a sample: a layer may give a table or a single number for all."""
+    return all(value.shape[:1] == (count,) for value in values)
 
 
 def _bits_of(layer: nn.Module) -> int:

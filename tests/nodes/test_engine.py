@@ -1,10 +1,12 @@
 """A batch of one in bound buffers beside the same rows in a batch. N samples."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from builders import star_topology
 from networks import Trained, Trainer
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from ddnn.nodes.engine import AT_ONCE, Engine
 
@@ -45,22 +47,46 @@ def test_engines_of_one_file_share_no_buffer(trained):
     np.testing.assert_array_equal(one.run({"views": views_NCHW[:1]})["scores"], wanted["scores"])
 
 
+def made(nodes: list[NodeProto], folder: Path, **outputs: list[str | int]) -> Engine:
+    """A model of one input x (N, 1)."""
+    shapes = {"x": ["N", 1]} | outputs
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, s) for name, s in shapes.items()
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", values[:1], values[1:]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    (folder / "made.onnx").write_bytes(model.SerializeToString())
+    return Engine(folder / "made.onnx")
+
+
+@pytest.mark.parametrize("rows", [1, AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 3])
+def test_what_has_no_row_a_sample_comes_as_it_is(rows, tmp_path):
+    """A single number and a table of three, beside the rows."""
+    nodes = [
+        helper.make_node("Constant", [], ["one"], value_float=1.0),
+        helper.make_node("Constant", [], ["table"], value_floats=[1.0, 2.0, 3.0]),
+        helper.make_node("Add", ["x", "one"], ["y"]),
+    ]
+    engine = made(nodes, tmp_path, y=["N", 1], one=[], table=[3])
+    found = engine.run({"x": np.zeros((rows, 1), np.float32)})
+    assert {name: values.shape for name, values in found.items()} == {
+        "y": (rows, 1), "one": (), "table": (3,),
+    }  # fmt: skip
+    np.testing.assert_array_equal(found["table"], [1, 2, 3])
+
+
 def test_however_many_rows_come_no_run_takes_more_than_a_few(tmp_path):
     """What ONNX Runtime takes for its largest run it keeps. The model tells each row how many there
     were."""
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 1]) for name in "xy")
     nodes = [
         helper.make_node("Shape", ["x"], ["rows"], start=0, end=1),
         helper.make_node("Cast", ["rows"], ["count"], to=TensorProto.FLOAT),
         helper.make_node("Add", ["x", "count"], ["y"]),
     ]
-    model = helper.make_model(
-        helper.make_graph(nodes, "g", [x], [y]),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=8,
-    )
-    (tmp_path / "rows.onnx").write_bytes(model.SerializeToString())
-    engine = Engine(tmp_path / "rows.onnx")
+    engine = made(nodes, tmp_path, y=["N", 1])
     for rows in (1, AT_ONCE, AT_ONCE + 1, 64):
         told = engine.run({"x": np.zeros((rows, 1), np.float32)})["y"]
         assert (len(told), told.max()) == (rows, min(rows, AT_ONCE))

@@ -100,6 +100,13 @@ def test_a_graph_that_parts_from_the_network_is_refused_with_the_layer(card, tmp
     assert not (tmp_path / "run" / "bundle").exists()
 
 
+@pytest.mark.parametrize("numbers", [1, 3])
+def test_layers_that_give_no_row_a_sample_are_not_compared(numbers, card, tmp_path):
+    topology = with_module("own_nets:Levelled", numbers=numbers)
+    with pytest.raises(BundleError, match=r"they part at nodes.cam0: .*net.first"):
+        train_run(tmp_path / "run", topology, card, SETTINGS)
+
+
 @pytest.fixture
 def noise(tmp_path) -> Path:
     """A card whose pixels take all values, so that some come to lie next to any step."""
