@@ -17,7 +17,7 @@ import gc
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any
 
 from ddnn.errors import ConfigError, DdnnError
-from ddnn.nodes.fleet import Fleet
+from ddnn.nodes.fleet import Fleet, Tenant
 from ddnn.run.child.serve import asked_to_stop
 from ddnn.run.fleet_sites import FleetFile, Site, Sites
 from ddnn.run.sockets import LAST_WORDS_MS
@@ -48,14 +48,25 @@ def serve_fleet(path: Path, node: str, *, insecure: bool, say: Callable[[str], N
         shared = Shared()
         opened.callback(shared.close, linger_ms=LAST_WORDS_MS)
         sites = opened.enter_context(Sites(path, node, insecure=insecure, shared=shared, say=say))
-        tenants = {name: sites.begin(name, site) for name, site in wanted.items()}
-        if not any(tenants.values()):
+        tenants = dict(_begin_all(sites, wanted, say))
+        if not tenants:
             raise ConfigError(f"{path}: sites: none can be served, want at least one")
-        fleet = Fleet({name: tenant for name, tenant in tenants.items() if tenant}, say=say)
+        fleet = Fleet(tenants, say=say)
         gc.freeze()
         changes = opened.enter_context(_Changes(path, sites, fleet, say))
         with _asked_again(changes.ask):
             fleet.run(stop.is_set, changes.look)
+
+
+def _begin_all(
+    sites: Sites, wanted: Mapping[str, Site], say: Callable[[str], None]
+) -> Iterator[tuple[str, Tenant]]:
+    """Those that can be served; of the others it is said why not."""
+    for name, site in wanted.items():
+        try:
+            yield name, sites.begin(sites.load(name, site))
+        except DdnnError as error:
+            say(f"{name}: not served: {error}")
 
 
 @contextmanager
@@ -143,19 +154,17 @@ class _Changes:
 
     def _change_site(self, name: str, site: Site) -> None:
         """One that was opened already, and is as it was, is not touched."""
-        if name in self._sites.served:
-            try:
-                is_same = self._sites.is_as_opened(name, site)
-            except DdnnError as error:
-                self._say(f"{name}: goes on as it was: {error}")
-                return
-            if is_same:
-                self._in_loop(self._fleet.set_weight, name, site.weight)
-                return
-            self._take_away(name)
-        tenant = self._sites.begin(name, site)
-        if tenant is not None:
-            self._in_loop(self._fleet.add, name, tenant)
+        try:
+            loaded = self._sites.load(name, site)
+            if name in self._sites.served:
+                if self._sites.is_as_opened(loaded):
+                    self._in_loop(self._fleet.set_weight, name, site.weight)
+                    return
+                self._take_away(name)
+            self._in_loop(self._fleet.add, name, self._sites.begin(loaded))
+        except DdnnError as error:
+            stays = "goes on as it was" if name in self._sites.served else "not served"
+            self._say(f"{name}: {stays}: {error}")
 
     def _take_away(self, name: str) -> None:
         self._in_loop(self._fleet.remove, name)

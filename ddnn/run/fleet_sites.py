@@ -7,13 +7,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self
+from weakref import WeakValueDictionary
 
 from pydantic import Field
 
 from ddnn.blocks import Model
 from ddnn.bundle.load import Bundle, check_files, load_bundle
 from ddnn.bundle.manifest import files_of
-from ddnn.errors import ConfigError, DdnnError
+from ddnn.errors import ConfigError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.fleet import Tenant
@@ -56,16 +57,17 @@ class FleetFile(Model):
 
 
 class _Engines:
-    """Sections and exits, each loaded once whichever site wants it."""
+    """Sections and exits, each loaded once whichever site wants it, and let go with the last."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Engine] = {}
+        self._known: WeakValueDictionary[bytes, Engine] = WeakValueDictionary()
 
     def load(self, path: Path) -> Engine:
         digest = hashlib.sha256(path.read_bytes()).digest()
-        if digest not in self._known:
-            self._known[digest] = Engine(path)
-        return self._known[digest]
+        engine = self._known.get(digest)
+        if engine is None:
+            engine = self._known[digest] = Engine(path)
+        return engine
 
 
 class _Known(NamedTuple):
@@ -74,6 +76,20 @@ class _Known(NamedTuple):
     site: Site
     sha256: str
     keys: KeyRing | None
+
+
+class Loaded(NamedTuple):
+    """A site as file, bundle and keys are now; not open yet."""
+
+    name: str
+    site: Site
+    bundle: Bundle
+    keys: KeyRing | None
+
+    @property
+    def known(self) -> _Known:
+        """For a comparison."""
+        return _Known(self.site.model_copy(update={"weight": 1.0}), self.bundle.sha256, self.keys)
 
 
 class _Opened(NamedTuple):
@@ -111,39 +127,31 @@ class Sites:
         for name in self.served:
             self.close(name)
 
-    def begin(self, name: str, site: Site) -> Tenant | None:
-        """Its node; None where that cannot be, which is said."""
+    def load(self, name: str, site: Site) -> Loaded:
+        """Its bundle, checked, and its keys. Raises DdnnError where it cannot be used."""
+        bundle = _bundle(self._path, name, site, self._node)
+        return Loaded(name, site, bundle, load_keys(bundle.topology, self._node, self._keys(site)))
+
+    def begin(self, loaded: Loaded) -> Tenant:
+        """Its node, which listens. Raises DdnnError where that cannot be."""
+        name, topology = loaded.name, loaded.bundle.topology
         with ExitStack() as stack:
-            try:
-                bundle = _bundle(self._path, name, site, self._node)
-                descriptors = needed_descriptors(bundle.topology, self._node)
-                others = sum(each.descriptors for each in self._opened.values())
-                have(others + descriptors, f"{len(self._opened) + 1} sites' {self._node}")
-                known = self._known(site, bundle)
-                served = self._served(site, bundle, stack)
-            except DdnnError as error:
-                self._say(f"{name}: not served: {error}")
-                return None
-            self._opened[name] = _Opened(known, descriptors, stack.pop_all())
-        topology = bundle.topology
+            descriptors = needed_descriptors(topology, self._node)
+            others = sum(each.descriptors for each in self._opened.values())
+            have(others + descriptors, f"{len(self._opened) + 1} sites' {self._node}")
+            served = self._served(loaded.site, loaded.bundle, stack)
+            self._opened[name] = _Opened(loaded.known, descriptors, stack.pop_all())
         self._say(f"{name}: {self._node} listens at {topology.endpoint(self._node)}")
-        return Tenant(packed=served.packed, weight=site.weight, patience_s=patience_s(topology))
+        weight, patience = loaded.site.weight, patience_s(topology)
+        return Tenant(packed=served.packed, weight=weight, patience_s=patience)
 
-    def is_as_opened(self, name: str, site: Site) -> bool:
-        """Whether nothing but its weight has changed: its line, its bundle, its keys.
-
-        Raises DdnnError where it cannot be used as it is now.
-        """
-        now = self._known(site, _bundle(self._path, name, site, self._node))
-        return now == self._opened[name].known
+    def is_as_opened(self, loaded: Loaded) -> bool:
+        """Whether nothing but its weight has changed: its line, its bundle, its keys."""
+        return loaded.known == self._opened[loaded.name].known
 
     def close(self, name: str) -> None:
         """Its sockets. Nobody may be turning it."""
         self._opened.pop(name).stack.close()
-
-    def _known(self, site: Site, bundle: Bundle) -> _Known:
-        keys = load_keys(bundle.topology, self._node, self._keys(site))
-        return _Known(site.model_copy(update={"weight": 1.0}), bundle.sha256, keys)
 
     def _keys(self, site: Site) -> Path | None:
         return None if site.keys is None else self._path.parent / site.keys
