@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import Field
 from ddnn.blocks import Model
 from ddnn.bundle.load import Bundle, check_files, load_bundle
 from ddnn.bundle.manifest import files_of
-from ddnn.errors import ConfigError
+from ddnn.errors import ConfigError, TransportError
 from ddnn.nodes.build import patience_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.fleet import Tenant
@@ -24,7 +25,7 @@ from ddnn.run.child.served import Means, Served, open_node
 from ddnn.run.descriptors import have, needed_descriptors
 from ddnn.run.launcher.start import check_ports
 from ddnn.run.sockets import load_keys
-from ddnn.topology import DEVICE, Name
+from ddnn.topology import DEVICE, Name, Topology
 from ddnn.wire.budget import PAGE_BYTES, Bucket
 from ddnn.wire.codec import Codec
 from ddnn.wire.keys import KeyRing
@@ -37,6 +38,10 @@ TURN_ROWS = 8
 """Messages and samples of a site's turn at most: as long as that takes, the others wait."""
 ROWS = 2
 """So many a sender and sample are within a site's limit: one that matters, and one for the rest."""
+
+CLOSE_S, LOOK_S = 1.0, 0.002
+"""How long an address may stay taken after its socket was closed, which ZeroMQ does when its thread
+comes to it; and between two looks."""
 
 
 class Site(Model):
@@ -94,6 +99,7 @@ class Loaded(NamedTuple):
 
 class _Opened(NamedTuple):
     known: _Known
+    topology: Topology
     descriptors: int
     stack: ExitStack
 
@@ -124,8 +130,8 @@ class Sites:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in self.served:
-            self.close(name)
+        for opened in self._opened.values():
+            opened.stack.close()
 
     def load(self, name: str, site: Site) -> Loaded:
         """Its bundle, checked, and its keys. Raises DdnnError where it cannot be used."""
@@ -140,7 +146,7 @@ class Sites:
             others = sum(each.descriptors for each in self._opened.values())
             have(others + descriptors, f"{len(self._opened) + 1} sites' {self._node}")
             served = self._served(loaded.site, loaded.bundle, stack)
-            self._opened[name] = _Opened(loaded.known, descriptors, stack.pop_all())
+            self._opened[name] = _Opened(loaded.known, topology, descriptors, stack.pop_all())
         self._say(f"{name}: {self._node} listens at {topology.endpoint(self._node)}")
         weight, patience = loaded.site.weight, patience_s(topology)
         return Tenant(packed=served.packed, weight=weight, patience_s=patience)
@@ -150,8 +156,12 @@ class Sites:
         return loaded.known == self._opened[loaded.name].known
 
     def close(self, name: str) -> None:
-        """Its sockets. Nobody may be turning it."""
-        self._opened.pop(name).stack.close()
+        """Its sockets. Nobody may be turning it. Returns when its address can be had again."""
+        opened = self._opened.pop(name)
+        opened.stack.close()
+        end_s = time.monotonic() + CLOSE_S
+        while not _is_free(opened.topology, self._node) and time.monotonic() < end_s:
+            time.sleep(LOOK_S)
 
     def _keys(self, site: Site) -> Path | None:
         return None if site.keys is None else self._path.parent / site.keys
@@ -174,6 +184,14 @@ class Sites:
             turn_rows=TURN_ROWS,
         )
         return open_node(self._node, config, bundle, dict(bundle.manifest.exits), means)
+
+
+def _is_free(topology: Topology, node: str) -> bool:
+    try:
+        check_ports(topology, [node])
+    except TransportError:
+        return False
+    return True
 
 
 def _bundle(path: Path, name: str, site: Site, node: str) -> Bundle:

@@ -120,3 +120,11 @@ def test_what_was_loaded_to_compare_it_is_what_is_opened(fleet: FleetByHand):
     assert fleet.sites.served == ("north",)
     assert fleet.sites.is_as_opened(loaded)
     fleet.sites.close("north")
+
+
+def test_a_site_that_is_closed_can_be_opened_at_the_same_address_at_once(fleet: FleetByHand):
+    site = fleet.write("north")
+    for _ in range(30):
+        fleet.open("north", site)
+        fleet.close("north")
+    assert len(fleet.said) == 30
