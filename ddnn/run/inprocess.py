@@ -1,7 +1,10 @@
 """Runs a whole topology in one process: same nodes, same bytes, a clock that jumps.
 
 The reference that launched runs are compared with, and the double of a launch in tests. Failures
-are those of a plan, carried out by the same Operator as on real processes.
+are those of a plan, carried out by the same Operator as on real processes. Beside the simulator,
+which looks sections up, takes time for everything and holds its own answers against an oracle,
+this runs each section on the bytes that arrived, bit flips included, and takes no time: it is what
+the oracle, and what a section takes, are themselves checked with.
 
 Axes: N samples, V views, C image channels, H, W.
 """

@@ -50,10 +50,13 @@ def test_what_comes_later_is_taken_in_its_order(looked):
     assert looked.greys == [20, 30]
 
 
-def test_files_of_one_moment_are_all_taken(looked):
-    looked.put("b.png", 30, at_s=7)
+@pytest.mark.parametrize(
+    ("first_s", "then_s"), [(7, 7), (10_000, 6)], ids=["of one moment", "the clock was set back"]
+)
+def test_a_file_that_comes_later_is_taken_whatever_its_time(looked, first_s, then_s):
+    looked.put("b.png", 30, at_s=first_s)
     looked.look()
-    looked.put("a.png", 20, at_s=7)
+    looked.put("a.png", 20, at_s=then_s)
     looked.look()
     looked.look()
     assert looked.greys == [30, 20]
@@ -69,15 +72,6 @@ def test_a_file_that_is_not_whole_yet_is_waited_for_but_not_for_ever(looked):
     looked.look()
     assert looked.greys == [30]
     assert looked.arrivals.take_events() == {"unreadable": 1}
-
-
-def test_a_clock_that_is_set_back_hides_no_file(looked):
-    looked.put("a.png", 20, at_s=10_000)
-    looked.look()
-    looked.put("b.png", 30, at_s=6)
-    looked.look()
-    looked.look()
-    assert looked.greys == [20, 30]
 
 
 def test_a_file_that_is_gone_is_forgotten_and_its_name_may_come_again(looked):
