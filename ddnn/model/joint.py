@@ -5,7 +5,7 @@ Axes: N samples, V views, K classes, C image channels, F filters, H, W.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,7 +16,7 @@ from ddnn.errors import ShapeError
 from ddnn.model.blocks import Layer, Norm1d, Norm2d
 from ddnn.model.exits import ExitFusion
 from ddnn.model.sections import Section, SectionOutput
-from ddnn.model.together import run_together
+from ddnn.model.together import Together, are_alike, can_learn_together
 from ddnn.topology import DEVICE, Topology
 
 M = TypeVar("M", bound=nn.Module)
@@ -53,8 +53,8 @@ class Joint(nn.Module):
     def __init__(self, topology: Topology) -> None:
         super().__init__()
         self.topology = topology
-        self.together = False
-        """Whether devices run in one pass in training: faster, equal up to the order of sums."""
+        self.together: Together | None = None
+        """Devices that run in one pass in training: faster, equal up to the order of sums."""
         self.sections = ByName({name: Section(topology, name) for name in topology.section_nodes})
         self.exits = ByName(
             {
@@ -72,6 +72,26 @@ class Joint(nn.Module):
         self.layers_and_norms = [
             module for module in self.modules() if isinstance(module, Layer | Norm1d | Norm2d)
         ]
+
+    def learn_together(self) -> None:
+        """From now on devices train in one pass, where they are alike and none is frozen.
+
+        Before the optimizer is made: what it moves are the `weights_to_learn` then.
+        """
+        sections = [self.sections[name] for name in self.topology.devices]
+        if are_alike(self.topology) and can_learn_together(sections):
+            self.together = Together(sections)
+
+    def weights_to_learn(self) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+        """Each with its name; what all devices have in one tensor (V, ...) with that of each."""
+        devices = self.topology.devices if self.together is not None else ()
+        prefixes = tuple(f"sections.{name}." for name in devices)
+        if self.together is not None:
+            for name, weight in self.together.weights.items():
+                yield tuple(prefix + name for prefix in prefixes), weight
+        for name, weight in self.named_parameters():
+            if weight.requires_grad and not name.startswith(prefixes):
+                yield (name,), weight
 
     def forward(
         self,
@@ -99,8 +119,8 @@ class Joint(nn.Module):
         for name, view in zip(devices, views, strict=True):
             self._check_view(name, view)
         sections = [self.sections[name] for name in devices]
-        if self.training and self.together:
-            return dict(zip(devices, run_together(sections, views), strict=True))
+        if self.training and self.together is not None:
+            return dict(zip(devices, self.together.run(views), strict=True))
         found = [section(view) for section, view in zip(sections, views, strict=True)]
         return dict(zip(devices, found, strict=True))
 

@@ -2,7 +2,8 @@
 
 Each device keeps its own weights and statistics, and what is computed is what each would compute
 by itself, up to the order of sums. In channels-last memory the maps of all devices stand side by
-side, so that pool and norm take many filters at a time in place of a handful.
+side, so that pool and norm take many filters at a time in place of a handful. Weights of the same
+name lie in one tensor, so that an update handles one for all devices in place of one for each.
 
 Axes: N samples, V devices, C image channels, K classes, F filters, H, W.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddnn import blocks as described
@@ -46,77 +47,105 @@ def _is_small(block: described.Block) -> bool:
     return isinstance(block, described.ConvP | described.Conv) and block.filters <= MOST_FILTERS
 
 
-def can_train_together(sections: Sequence[Section]) -> bool:
+class Together:
+    """Sections of equal make, which share the memory of their weights and statistics.
+
+    weights: by name within a section, of all V in one tensor (V, ...): what learns in place of the
+        sections' own, which are views of it. statistics: the same of the norms' buffers.
+    """
+
+    def __init__(self, sections: Sequence[Section]) -> None:
+        self._sections = tuple(sections)
+        self.weights: dict[str, nn.Parameter] = {}
+        self.statistics: dict[str, Tensor] = {}
+        for name, _ in sections[0].named_parameters():
+            own = [section.get_parameter(name) for section in sections]
+            whole = nn.Parameter(torch.stack([weight.detach() for weight in own]))
+            for weight, part in zip(own, whole.detach(), strict=True):
+                weight.data = part
+            self.weights[name] = whole
+        for path, module in sections[0].named_modules():
+            if isinstance(module, Norm1d | Norm2d):
+                for name, _ in module.named_buffers():
+                    self.statistics[f"{path}.{name}"] = self._shared(path, name)
+
+    def _shared(self, path: str, name: str) -> Tensor:
+        norms = [section.get_submodule(path) for section in self._sections]
+        whole = torch.stack([norm.get_buffer(name) for norm in norms])
+        for norm, part in zip(norms, whole, strict=True):
+            setattr(norm, name, part)
+        return whole
+
+    def run(self, views: Sequence[Tensor]) -> list[SectionOutput]:
+        """What each section, in training, makes of its view (N, C, H, W)."""
+        first, count = self._sections[0], len(self._sections)
+        seen: list[Tensor | None] = [None] * count
+        if first.skips_absent:
+            seen = [view.flatten(1).any(dim=1) for view in views]
+        if first.scaling is None:
+            raise TypeError("a section without scaling is no device")
+        x = first.scaling(torch.cat(list(views), dim=1))  # (N, V C, H, W)
+        for number, block in enumerate(first.blocks):
+            if isinstance(block, ConvPBlock | ConvBlock):
+                x = self._block(f"blocks.{number}", block, x)
+        maps = x.chunk(count, dim=1)  # of each device (N, F, H, W)
+        features: Sequence[Tensor | None] = maps if first.sends_features else [None] * count
+        scores: Sequence[Tensor | None] = [None] * count
+        if first.head is not None:
+            scores = self._scores(first.head, maps)
+        return [SectionOutput(*each) for each in zip(features, scores, seen, strict=True)]
+
+    def _block(self, path: str, block: ConvPBlock | ConvBlock, x: Tensor) -> Tensor:
+        """(N, V C, H, W) -> (N, V F, H, W)."""
+        x = self._convolve(f"{path}.conv", block.conv, x)
+        if isinstance(block, ConvPBlock):
+            x = F.max_pool2d(x, block.pool, block.pool_stride, block.pool_padding)
+        return activate(self._norm(f"{path}.norm", x), block.output_bits)
+
+    def _convolve(self, path: str, first: Convolution, x: Tensor) -> Tensor:
+        weight = self._flat(f"{path}.weight")
+        used = grid_weight(weight) if first.sums_pixels else quantize_weight(weight, first.bits)
+        if first.bits in FEW_BITS:
+            x = x * whole_steps(first.bits)
+        count = len(self._sections)
+        return F.conv2d(x, used, stride=first.stride, padding=first.padding, groups=count)
+
+    def _norm(self, path: str, x: Tensor) -> Tensor:
+        """The channels of all norms side by side; each norm gets its statistics."""
+        mean, variance = (self.statistics[f"{path}.running_{name}"] for name in ("mean", "var"))
+        self.statistics[f"{path}.num_batches_tracked"].add_(1)
+        return F.batch_norm(
+            x,
+            mean.view(-1),
+            variance.view(-1),
+            self._flat(f"{path}.weight"),
+            self._flat(f"{path}.bias"),
+            training=True,
+            momentum=MOMENTUM,
+            eps=EPSILON,
+        )
+
+    def _scores(self, first: Head, maps: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Of each device (N, K)."""
+        count = len(self._sections)
+        weight = quantize_weight(self._flat("head.linear.weight"), first.linear.bits)
+        if first.pool != (1, 1):
+            maps = [F.avg_pool2d(each, first.pool) for each in maps]
+        found = [
+            F.linear(each.flatten(1), own)
+            for each, own in zip(maps, weight.chunk(count), strict=True)
+        ]
+        scores = self._norm("head.norm", torch.cat(found, dim=1))
+        return round_scores(scores, first.score_type).chunk(count, dim=1)
+
+    def _flat(self, name: str) -> Tensor:
+        """(V, F, ...) as (V F, ...)."""
+        return self.weights[name].flatten(0, 1)
+
+
+def can_learn_together(sections: Sequence[Section]) -> bool:
     """Whether none of these devices, which are alike, is frozen or rounds its features anew."""
     return all(
-        section.quantizer is None
-        and all(module.training for module in section.modules())
-        and all(weight.requires_grad for weight in section.parameters())
+        section.quantizer is None and all(weight.requires_grad for weight in section.parameters())
         for section in sections
     )
-
-
-def run_together(sections: Sequence[Section], views: Sequence[Tensor]) -> list[SectionOutput]:
-    """What each section, in training, makes of its view (N, C, H, W)."""
-    first, count = sections[0], len(sections)
-    seen: list[Tensor | None] = [None] * count
-    if first.skips_absent:
-        seen = [view.flatten(1).any(dim=1) for view in views]
-    if first.scaling is None:
-        raise TypeError("a section without scaling is no device")
-    x = first.scaling(torch.cat(list(views), dim=1))  # (N, V C, H, W)
-    for blocks in zip(*(section.blocks for section in sections), strict=True):
-        x = _block([b for b in blocks if isinstance(b, ConvPBlock | ConvBlock)], x)
-    maps = x.chunk(count, dim=1)  # of each device (N, F, H, W)
-    features: Sequence[Tensor | None] = maps if first.sends_features else [None] * count
-    heads = [section.head for section in sections if section.head is not None]
-    scores: Sequence[Tensor | None] = _scores(heads, maps) if heads else [None] * count
-    return [SectionOutput(*each) for each in zip(features, scores, seen, strict=True)]
-
-
-def _block(blocks: Sequence[ConvPBlock | ConvBlock], x: Tensor) -> Tensor:
-    """(N, V C, H, W) -> (N, V F, H, W)."""
-    first = blocks[0]
-    x = _convolve([block.conv for block in blocks], x)
-    if isinstance(first, ConvPBlock):
-        x = F.max_pool2d(x, first.pool, first.pool_stride, first.pool_padding)
-    return activate(_norm([block.norm for block in blocks], x), first.output_bits)
-
-
-def _convolve(convolutions: Sequence[Convolution], x: Tensor) -> Tensor:
-    first, count = convolutions[0], len(convolutions)
-    weight = torch.cat([convolution.weight for convolution in convolutions])
-    used = grid_weight(weight) if first.sums_pixels else quantize_weight(weight, first.bits)
-    if first.bits in FEW_BITS:
-        x = x * whole_steps(first.bits)
-    return F.conv2d(x, used, stride=first.stride, padding=first.padding, groups=count)
-
-
-def _norm(norms: Sequence[Norm1d | Norm2d], x: Tensor) -> Tensor:
-    """All norms' channels side by side; each norm gets its statistics."""
-    means = [norm.get_buffer("running_mean") for norm in norms]
-    variances = [norm.get_buffer("running_var") for norm in norms]
-    mean, variance = torch.cat(means), torch.cat(variances)
-    weight, bias = torch.cat([norm.weight for norm in norms]), torch.cat([n.bias for n in norms])
-    x = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=MOMENTUM, eps=EPSILON)
-    size = norms[0].num_features
-    for own, found in zip(means, torch.split(mean, size), strict=True):
-        own.copy_(found)
-    for own, found in zip(variances, torch.split(variance, size), strict=True):
-        own.copy_(found)
-    for norm in norms:
-        norm.get_buffer("num_batches_tracked").add_(1)
-    return x
-
-
-def _scores(heads: Sequence[Head], maps: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Of each device (N, K)."""
-    first, count = heads[0], len(heads)
-    weight = quantize_weight(torch.cat([head.linear.weight for head in heads]), first.linear.bits)
-    if first.pool != (1, 1):
-        maps = [F.avg_pool2d(each, first.pool) for each in maps]
-    found = [
-        F.linear(each.flatten(1), own) for each, own in zip(maps, weight.chunk(count), strict=True)
-    ]
-    scores = _norm([head.norm for head in heads], torch.cat(found, dim=1))
-    return round_scores(scores, first.score_type).chunk(count, dim=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ddnn.errors import DdnnError
+from ddnn.model.joint import Joint
 from ddnn.plainfile import check_plain
 from ddnn.report.files import write_bytes
 
@@ -60,20 +61,18 @@ def load_known_weights(content: bytes, module: nn.Module, *, source: Path) -> No
 
 
 def save_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    path: Path, joint: Joint, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """All that is needed to go on."""
-    tensors = {WEIGHTS + key: value for key, value in state_of(module).items()}
+    """All that is needed to go on, also on another number of processes."""
+    tensors = {WEIGHTS + key: value for key, value in state_of(joint).items()}
     tensors |= {CHOSEN + key: value for key, value in progress.chosen.items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
-            tensors[f"{OPTIMIZER}{number}/{key}"] = torch.as_tensor(value).cpu().contiguous()
+    tensors |= {OPTIMIZER + key: value for key, value in _optimizer_state(joint, optimizer)}
     history = json.dumps(progress.history)
     metadata = {"history": history, "sha256": _sha256(tensors, history)}
     write_bytes(path, safetensors.torch.save(tensors, metadata))
 
 
-def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(path: Path, joint: Joint, optimizer: torch.optim.Optimizer) -> Progress:
     """Restores both and gives the progress back.
 
     Raises DdnnError naming the file when it is missing, damaged or of another network.
@@ -84,15 +83,54 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
         raise DdnnError(f"{path}: damaged, sha256 {found[:12]}…, want {wanted[:12]}…")
     weights, chosen = _part(tensors, WEIGHTS), _part(tensors, CHOSEN)
     for state in (weights, chosen):
-        _check(path, module, state)
-    states: dict[int, dict[str, Tensor]] = {}
-    for key, value in _part(tensors, OPTIMIZER).items():
-        number, name = key.split("/")
-        states.setdefault(int(number), {})[name] = value
+        _check(path, joint, state)
+    states = _optimizer_states(path, joint, optimizer, _part(tensors, OPTIMIZER))
     groups = optimizer.state_dict()["param_groups"]
-    module.load_state_dict(weights)
+    joint.load_state_dict(weights)
     optimizer.load_state_dict({"state": states, "param_groups": groups})
     return Progress(chosen, json.loads(history))
+
+
+def _optimizer_state(
+    joint: Joint, optimizer: torch.optim.Optimizer
+) -> Iterator[tuple[str, Tensor]]:
+    """As WEIGHT/KEY, each device's apart where all devices' weights are one tensor."""
+    for names, weight in joint.weights_to_learn():
+        for key, value in optimizer.state.get(weight, {}).items():
+            found = torch.as_tensor(value).cpu()
+            is_shared = len(names) > 1 and found.shape == weight.shape
+            parts = found if is_shared else [found] * len(names)
+            for name, part in zip(names, parts, strict=True):
+                yield f"{name}/{key}", part.clone()
+
+
+def _optimizer_states(
+    path: Path, joint: Joint, optimizer: torch.optim.Optimizer, saved: State
+) -> dict[int, dict[str, Tensor]]:
+    """By the number of the weight in the optimizer. Takes what `_optimizer_state` gives."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    numbers = {id(weight): number for number, weight in enumerate(weights)}
+    left, states = dict(saved), dict[int, dict[str, Tensor]]()
+    for names, weight in joint.weights_to_learn():
+        state = states.setdefault(numbers[id(weight)], {})
+        for key in [key for key in saved if key.startswith(f"{names[0]}/")]:
+            _, kind = key.split("/")
+            parts = [left.pop(f"{name}/{kind}", None) for name in names]
+            found = [part for part in parts if part is not None]
+            value = torch.stack(found) if _are_all(found, names, weight) else found[0]
+            if value.dim() > 0 and value.shape != weight.shape:
+                got, wanted = tuple(value.shape), tuple(weight.shape)
+                raise DdnnError(f"{path}: {kind} of {names[0]} has shape {got}, want {wanted}")
+            state[kind] = value
+    for key in left:
+        raise DdnnError(f"{path}: optimizer state {key} is unknown, want the weights' of this run")
+    return states
+
+
+def _are_all(parts: Sequence[Tensor], names: Sequence[str], weight: Tensor) -> bool:
+    """Whether these are each device's part of a value like the weight that all of them share."""
+    each = weight.shape[1:]
+    return len(names) > 1 and len(parts) == len(names) and all(p.shape == each for p in parts)
 
 
 def _sha256(tensors: State, history: str) -> str:

@@ -22,7 +22,6 @@ from ddnn.data.checks import check_fits
 from ddnn.data.multiview import DataSet, MultiView
 from ddnn.errors import DataError
 from ddnn.model.joint import Joint
-from ddnn.model.together import are_alike, can_train_together
 from ddnn.paths import text_to_path
 from ddnn.report.files import write_bytes
 from ddnn.runfolder import CHECKPOINT, HISTORY
@@ -88,6 +87,8 @@ def prepare(
     fit_scaling(joint, train)
     freeze(joint, settings.freeze)
     current().adopt(joint)
+    if current().world == 1:  # of several processes, norms are synchronised one by one
+        joint.learn_together()
     optimizer = make_optimizer(joint, settings)
     progress = Progress({}, [])
     if checkpoint is not None:
@@ -158,20 +159,12 @@ def _save(folder: Path, training: Training, progress: Progress) -> None:
 
 
 def train_mode(joint: Joint) -> None:
-    """Batch norms take statistics of the batch, except where all weights are frozen.
-
-    Devices that are alike run in one pass, but not on several processes: norms are synchronised
-    one by one.
-    """
+    """Batch norms take statistics of the batch, except where all weights are frozen."""
     joint.train()
     for module in joint.modules():
         weights = list(module.parameters())
         if weights and not any(weight.requires_grad for weight in weights):
             module.eval()
-    devices = [joint.sections[name] for name in joint.topology.devices]
-    joint.together = (
-        current().world == 1 and are_alike(joint.topology) and can_train_together(devices)
-    )
 
 
 def run_epoch(training: Training, number: int) -> float:

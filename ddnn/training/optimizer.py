@@ -50,12 +50,11 @@ def _groups(joint: Joint, settings: Settings) -> list[dict[str, Any]]:
         if tier not in known:
             raise ConfigError(f"training: tier_rates: got {tier!r}, want any of {', '.join(known)}")
     by_share: dict[float, list[Tensor]] = {}
-    for name, weight in joint.named_parameters():
+    for (name, *_), weight in joint.weights_to_learn():
         kind, owner, _ = name.split(".", 2)
         topology = joint.topology
         tier = topology.nodes[owner].role if kind == "sections" else topology.exits[owner].name
-        if weight.requires_grad:
-            by_share.setdefault(settings.tier_rates.get(tier, 1.0), []).append(weight)
+        by_share.setdefault(settings.tier_rates.get(tier, 1.0), []).append(weight)
     return [
         {"params": weights, "share": share, "lr": share * settings.learning_rate}
         for share, weights in by_share.items()

@@ -4,11 +4,13 @@ import copy
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ddnn.model.joint import Joint
 from ddnn.model.together import are_alike
 from ddnn.topology import Topology, read_topology
 from ddnn.training.batches import Batch
+from ddnn.training.checkpoint import Progress, load_checkpoint, save_checkpoint, state_of
 from ddnn.training.fit import train_mode, train_step
 from ddnn.training.loss import JointLoss
 from ddnn.training.optimizer import freeze, make_optimizer
@@ -48,11 +50,12 @@ def updated(joint: Joint, batches: list[Batch], *, together: bool) -> dict[str, 
     """Weights and statistics after an update with each batch, in proportion to the gradient: Adam
     would make whole steps of rounding errors where a gradient is 0."""
     settings = settings_for("robust", device_dropout=0.0, optimizer="sgd", learning_rate=0.01)
+    if together:
+        joint.learn_together()
+        assert joint.together is not None
     optimizer = make_optimizer(joint, settings)
     loss_of = JointLoss(joint.topology, settings, batches[0].fused_N)
     train_mode(joint)
-    assert joint.together
-    joint.together = together
     for batch in batches:
         train_step(joint, optimizer, batch, loss_of)
     return joint.state_dict()
@@ -90,13 +93,42 @@ def test_updates_in_one_pass_give_the_weights_of_devices_that_run_by_themselves(
 def test_one_pass_gives_the_features_and_scores_of_each_device(topology):
     torch.manual_seed(0)
     joint = Joint(topology)
+    joint.learn_together()
     train_mode(joint)
     (batch,) = make_batches(topology, 1)
     found = joint.perceive(batch.views)
-    joint.together = False
+    joint.together = None
     for name, wanted in joint.perceive(batch.views).items():
         torch.testing.assert_close(found[name].features, wanted.features)
         torch.testing.assert_close(found[name].scores, wanted.scores)
+
+
+def test_what_is_saved_of_devices_in_one_pass_goes_on_with_each_by_itself(topology, tmp_path):
+    """As where a training is resumed on several processes; and back."""
+    settings = settings_for("robust", device_dropout=0.0)
+    one, other, again = (Joint(topology) for _ in range(3))
+    one.learn_together()
+    again.learn_together()
+    optimizers = [make_optimizer(joint, settings) for joint in (one, other, again)]
+    batches = make_batches(topology, 2)
+    train_mode(one)
+    for batch in batches:
+        train_step(one, optimizers[0], batch, JointLoss(topology, settings, batch.fused_N))
+    places = [tmp_path / name for name in ("one", "other", "again")]
+    save_checkpoint(places[0], one, optimizers[0], Progress(state_of(one), []))
+    for number, joint in ((1, other), (2, again)):
+        load_checkpoint(places[number - 1], joint, optimizers[number])
+        save_checkpoint(places[number], joint, optimizers[number], Progress(state_of(joint), []))
+    saved, *loaded = (load_file(place) for place in places)
+    assert any(name.startswith("optimizer/sections.cam5.") for name in saved)
+    for found in loaded:
+        assert found.keys() == saved.keys()
+        assert all(torch.equal(found[name], value) for name, value in saved.items())
+    weight = other.sections["cam3"].head.linear.weight
+    moments = optimizers[1].state[weight]["exp_avg"]
+    shared = optimizers[0].state[one.together.weights["head.linear.weight"]]["exp_avg"]
+    assert torch.equal(moments, shared[3])
+    assert moments.abs().sum() > 0
 
 
 def test_devices_that_are_not_alike_run_by_themselves():
@@ -114,8 +146,9 @@ def test_frozen_devices_run_by_themselves_and_stay_as_they_are():
     topology = six_cameras()
     joint = Joint(topology)
     freeze(joint, ("device.trunk",))
+    joint.learn_together()
+    assert joint.together is None
     train_mode(joint)
-    assert not joint.together
     before = {k: v.clone() for k, v in joint.sections["cam0"].blocks.state_dict().items()}
     (batch,) = make_batches(topology, 1)
     joint(batch.views)

@@ -78,7 +78,7 @@ def test_bfloat16_is_what_layers_compute_in_and_not_the_loss(data, topology):
     settings = settings_for("robust", precision="bfloat16")
     training = prepare(data, topology, settings, seed=0)
     convolved = []
-    first = training.joint.sections["cam0"].blocks[0].conv
+    first = training.joint.sections["cloud"].blocks[0].conv
     first.register_forward_hook(lambda *call: convolved.append(call[-1].dtype))
     loss = train_step(training.joint, training.optimizer, training.train, training.loss_of)
     assert (convolved, loss.dtype) == ([torch.bfloat16], torch.float32)
