@@ -32,7 +32,7 @@ RUNTIME = STRUCTURE | {
 }  # fmt: skip
 TRAINING = STRUCTURE | {
     "coding", "decision", "report", "data", "model", "bundle.manifest", "bundle.load",
-    "bundle.graph", "bundle.write",
+    "bundle.graph", "bundle.onnx_graph", "bundle.write",
 }  # fmt: skip
 LIVE = RUNTIME | {
     "nodes", "run", "live.bundles", "live.collector", "live.events", "live.feed", "live.files",
@@ -113,7 +113,9 @@ LAYERS = {
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed", "live.sources"},
     "simulation": RUNTIME | {"nodes", "run", "data"},
     "model": STRUCTURE | {"bundle.external", "coding", "extensions", "nodes"},
-    "bundle.graph": STRUCTURE | {"bundle.traced", "model"},
+    "bundle.graph": STRUCTURE | {"bundle.onnx_graph", "bundle.operators", "bundle.traced", "model"},
+    "bundle.onnx_graph": STRUCTURE,
+    "bundle.operators": STRUCTURE | {"bundle.onnx_graph", "model"},
     "bundle.traced": STRUCTURE,
     "bundle.layers": set(),
     "bundle.write": TRAINING - {"data", "bundle.write"} | {"bundle.split"},
@@ -164,11 +166,18 @@ OWNERS = {
         "model/",
         "training/",
         "bundle/graph.py",
+        "bundle/operators.py",
         "bundle/traced.py",
         "bundle/write.py",
         *BENCH,
     ),
-    "onnx": ("bundle/graph.py", "bundle/layers.py", "bundle/traced.py"),
+    "onnx": (
+        "bundle/graph.py",
+        "bundle/layers.py",
+        "bundle/onnx_graph.py",
+        "bundle/operators.py",
+        "bundle/traced.py",
+    ),
 }
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 NAIVE = "bench/naive.py"  # the naive way that is measured: pickles to itself

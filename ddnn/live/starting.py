@@ -6,6 +6,7 @@ Axes: N samples, C image channels, H, W.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,33 +48,40 @@ def start_live_nodes(
         check_ports(topology, nodes)
     for name in nodes:
         load_keys(topology, name, options.keys)
-    endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
-    snapshot = put_bundle(workplace, bundle, nodes)
+    same = ChildConfig(  # of all processes, none of which has this name
+        bundle=str(put_bundle(workplace, bundle, nodes)),
+        origin=str(bundle.folder),
+        node="",
+        endpoints={name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)},
+        keys=str(options.keys) if options.keys else None,
+        insecure=options.insecure,
+        sockets=None if folder is None else str(folder),
+        account_s=account_s,
+        takes_over=takes_over,
+        show_views=options.show_views,
+    )
     for pack in dict.fromkeys(topology.pack(name) for name in nodes):
-        name, *others = pack
-        views = {
-            each: str(workplace.put(f"{each}.npy", _writer(recorded[each])))
-            for each in pack
-            if each in recorded
-        }
         has_camera = any(each in topology.devices and each not in recorded for each in pack)
-        config = ChildConfig(
-            bundle=str(snapshot),
-            origin=str(bundle.folder),
-            node=name,
-            views=views.get(name),
-            endpoints=endpoints,
-            keys=str(options.keys) if options.keys else None,
-            insecure=options.insecure,
-            sockets=None if folder is None else str(folder),
-            account_s=account_s,
+        config = replace(
+            same,
+            node=pack[0],
             sources=str(sources.absolute()) if sources is not None and has_camera else None,
-            takes_over=takes_over,
-            show_views=options.show_views,
-            others={other: views.get(other) for other in others},
+            **_views_of(pack, workplace, recorded),
         )
-        processes.start(config, topology.nodes[name].limits)
+        processes.start(config, topology.nodes[pack[0]].limits)
         beside()
+
+
+def _views_of(
+    pack: Sequence[str], workplace: Workplace, recorded: Mapping[str, NDArray[Any]]
+) -> dict[str, Any]:
+    """What ChildConfig says of what the devices of one process see that have no camera."""
+    views = {
+        name: str(workplace.put(f"{name}.npy", _writer(recorded[name])))
+        for name in pack
+        if name in recorded
+    }
+    return {"views": views.get(pack[0]), "others": {name: views.get(name) for name in pack[1:]}}
 
 
 def _writer(views_NCHW: NDArray[Any]) -> Callable[[Path], object]:

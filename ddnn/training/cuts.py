@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from ddnn.blocks import Bits, Module
-from ddnn.bundle.graph import OPSET
 from ddnn.bundle.layers import ends_of, up_to
+from ddnn.bundle.onnx_graph import OPSET
 from ddnn.bundle.traced import traced
 from ddnn.coding.entropy import MapCoder, fit_table
 from ddnn.errors import ConfigError, DataError

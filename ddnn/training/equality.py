@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ddnn.bundle.graph import OPSET
 from ddnn.bundle.layers import with_layers
 from ddnn.bundle.manifest import ExitRule, exit_file, section_file
+from ddnn.bundle.onnx_graph import OPSET
 from ddnn.bundle.traced import traced
 from ddnn.data.multiview import MultiView
 from ddnn.decision import decide

@@ -10,8 +10,8 @@ import pytest
 from networks import offline
 from tiny import make_samples, make_topology
 
-from ddnn.bundle.graph import OPSET
 from ddnn.bundle.load import load_bundle
+from ddnn.bundle.onnx_graph import OPSET
 from ddnn.bundle.place import place_bundle
 from ddnn.bundle.traced import traced
 from ddnn.errors import BundleError, ConfigError

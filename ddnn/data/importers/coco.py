@@ -11,8 +11,9 @@ Pictures lie beside the file, or in a folder `images` beside it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ddnn.data.importers.found import Box, Found, Picture, Sample, entry, read_json_file
 from ddnn.errors import DataError
@@ -34,6 +35,46 @@ def read(source: Path) -> Found:
         entry(f"{source}: image {n}", record, "id", int): _image(source, n, record)
         for n, record in enumerate(entry(source, document, "images", list))
     }
+    sightings = _sightings(source, document, images, names)
+    used = in_order({each.name for each in sightings})
+    views = in_order({camera for camera, _, _ in images.values()})
+    samples: dict[tuple[int, int], Sample] = {}
+    for each in sightings:
+        camera, frame, file = images[each.image]
+        sample = samples.setdefault(
+            (frame, each.object),
+            Sample(label=used.index(each.name), frame=frame, object=each.object),
+        )
+        if used[sample.label] != each.name:
+            raise DataError(
+                f"{source}: frame {frame}: object {each.object} is {used[sample.label]} and "
+                f"{each.name}, want one class"
+            )
+        if each.box.is_one:
+            sample.pictures[views.index(camera)] = Picture(file, each.box)
+    return Found(
+        classes=tuple(used),
+        views=tuple(views),
+        samples=[samples[key] for key in sorted(samples) if samples[key].pictures],
+        split_by="frame",
+    )
+
+
+class _Sighting(NamedTuple):
+    """An object on one image. name: of its class."""
+
+    image: int
+    name: str
+    object: int
+    box: Box
+
+
+def _sightings(
+    source: Path,
+    document: Any,
+    images: Mapping[int, tuple[str, int, Path]],
+    names: Mapping[int, str],
+) -> list[_Sighting]:
     records = entry(source, document, "annotations", list)
     found = [_sighting(f"{source}: annotation {n}", each) for n, each in enumerate(records)]
     for n, (image, category, _, _) in enumerate(found):
@@ -41,28 +82,9 @@ def read(source: Path) -> Found:
             raise DataError(
                 f"{source}: annotation {n}: image_id {image}, category_id {category}, want known"
             )
-    used = in_order({names[category] for _, category, _, _ in found})
-    views = in_order({camera for camera, _, _ in images.values()})
-    samples: dict[tuple[int, int], Sample] = {}
-    for image, category, number, box in found:
-        camera, frame, file = images[image]
-        label = used.index(names[category])
-        sample = samples.setdefault(
-            (frame, number), Sample(label=label, frame=frame, object=number)
-        )
-        if sample.label != label:
-            raise DataError(
-                f"{source}: frame {frame}: object {number} is {used[sample.label]} and "
-                f"{names[category]}, want one class"
-            )
-        if box.is_one:
-            sample.pictures[views.index(camera)] = Picture(file, box)
-    return Found(
-        classes=tuple(used),
-        views=tuple(views),
-        samples=[samples[key] for key in sorted(samples) if samples[key].pictures],
-        split_by="frame",
-    )
+    return [
+        _Sighting(image, names[category], number, box) for image, category, number, box in found
+    ]
 
 
 def _image(source: Path, number: int, record: Any) -> tuple[str, int, Path]:

@@ -80,11 +80,21 @@ class Metrics:
         self._degraded = self._labelled = self._right = 0
         self._entropy = {name: _Buckets(ENTROPY) for name in exits}
         self._latency = {name: _Buckets(LATENCY_S) for name in exits}
-        registry = self._registry = CollectorRegistry()
+        self._failures: Counts[tuple[str, str]] = Counts()
+        self._lost = 0
+        self._registry = CollectorRegistry()
+        self._make_gauges()
+        if reference is not None:
+            self._show_reference(reference)
+        self._registry.register(self)
+        self._show_nodes()
 
-        def gauge(name: str, says: str, *labels: str) -> Gauge:
-            return Gauge(name, says, labels, registry=registry)
+    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
+        return Gauge(name, says, labels, registry=self._registry)
 
+    def _make_gauges(self) -> None:
+        """Of the run, its exits and its nodes."""
+        gauge = self._gauge
         self._info = gauge("ddnn_run_info", "The run that is watched.", "topology", "bundle_sha256")
         self._running = gauge("ddnn_running", "1 while samples are answered.")
         self._threshold = gauge(
@@ -98,16 +108,13 @@ class Metrics:
             "ddnn_node_incarnation", "Which start of the node this is, from 1 on.", "node"
         )
         self._memory = gauge("ddnn_node_resident_bytes", "Memory of the node's process.", "node")
-        self._failures: Counts[tuple[str, str]] = Counts()
-        self._lost = 0
-        if reference is not None:
-            mean = gauge("ddnn_validation_entropy", "Mean entropy of validation samples.")
-            mean.set(reference.mean_entropy)
-            share = gauge("ddnn_validation_exit_share", "Of validation samples.", "exit")
-            for name, samples in reference.exits.items():
-                share.labels(name).set(samples / max(1, reference.samples))
-        registry.register(self)
-        self._show_nodes()
+
+    def _show_reference(self, reference: Reference) -> None:
+        mean = self._gauge("ddnn_validation_entropy", "Mean entropy of validation samples.")
+        mean.set(reference.mean_entropy)
+        share = self._gauge("ddnn_validation_exit_share", "Of validation samples.", "exit")
+        for name, samples in reference.exits.items():
+            share.labels(name).set(samples / max(1, reference.samples))
 
     def take(self, event: Batch | Event) -> None:
         """One more event, or verdicts that came together."""
