@@ -22,10 +22,12 @@ def command() -> None:
 @command.command()
 @run_argument
 @click.option("--samples", type=click.IntRange(500), default=2000, help="For each latency.")
-@click.option("--rounds", type=click.IntRange(1), default=60, help="Of 500 samples, throughput.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=60, help="Of 500 samples, for throughput."
+)
 @click.option("--compare", metavar="COMMIT", help="Another version, in turns with this one.")
 @click.option("--turns", type=click.IntRange(1), default=5, help="Of --compare; medians are given.")
-@click.option("--record", type=click.Path(path_type=Path), help="CSV that gets one row more.")
+@click.option("--record", type=click.Path(path_type=Path), help="CSV file to append a row to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def runtime(
     *,

@@ -47,23 +47,28 @@ class JsonObject(click.ParamType[dict[str, Any]]):
 @click.option("--args", type=JsonObject(), default="{}", help="What MODEL is called with.")
 @click.option("--weights", metavar="NAME", help="A safetensors file, or torchvision:NAME.")
 @click.option("--imagenet", is_flag=True, help="Scale pixels as torchvision's weights want.")
-@click.option("--samples", type=click.IntRange(min=9), default=32, show_default=True)
+@click.option(
+    "--samples", type=click.IntRange(min=9), default=32, show_default=True, help="Measured.",
+)  # fmt: skip
 @click.option(
     "--bits", type=click.Choice(["1", "2", "4", "8", "32"]), default="8", show_default=True,
     help="Of a value sent.",
 )  # fmt: skip
 @click.option(
     "--link", "link_kbps", type=FiniteRange(min=0, min_open=True), default=1000, show_default=True,
-    metavar="KBPS",
+    metavar="KBPS", help="Between device and server.",
 )  # fmt: skip
 @click.option(
     "--server", "server_speed", type=FiniteRange(min=0, min_open=True), default=10,
-    show_default=True, metavar="TIMES", help="As fast as this machine.",
+    show_default=True, metavar="TIMES", help="How many times as fast as this machine it is.",
 )  # fmt: skip
 @click.option(
-    "--run", type=click.Path(path_type=Path), help="A run whose thresholds give early shares: T."
+    "--run", type=click.Path(path_type=Path), help="Run whose T gives as many early answers."
 )
-@click.option("--out", type=click.Path(path_type=Path), default="cut", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="cut", show_default=True,
+    help="Folder for the table.",
+)  # fmt: skip
 @json_option
 def command(
     model: str, *, run: Path | None, out: Path, bits: str, link_kbps: float, as_json: bool,

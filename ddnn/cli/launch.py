@@ -66,7 +66,9 @@ ready_option = click.option(
     help="What this --host's devices see in place of data: NAME.npy each, and the digest.",
 )
 @click.option("--samples", type=click.IntRange(min=1), help="Run only the first N samples.")
-@click.option("--rounds", type=click.IntRange(min=1), default=1, help="Run the samples so often.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=1, help="Repeat the samples this often."
+)
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
 @plan_option
 @click.option("--kill", "kills", multiple=True, metavar="NODE@SAMPLE", help="Kill before SAMPLE.")

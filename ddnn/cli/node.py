@@ -29,7 +29,7 @@ from ddnn.run.launcher.start import save_views
 @click.argument("name")
 @data_options
 @click.option(
-    "--views", type=click.Path(), help="What a device sees in place of data: .npy, uint8 (N,C,H,W)."
+    "--views", type=click.Path(), help="A .npy file (N,C,H,W) of the view's type, in place of data."
 )
 @keys_option
 @insecure_option

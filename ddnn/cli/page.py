@@ -24,7 +24,7 @@ _OPTIONS = (
         "token_file",
         type=_file,
         metavar="FILE",
-        help="Who reads the page knows it.",
+        help="File with the token that browsers must give.",
     ),
     click.option("--page-cert", "cert", type=_file, metavar="FILE", help="TLS certificate, PEM."),
     click.option("--page-key", "key", type=_file, metavar="FILE", help="The certificate's key."),

@@ -52,7 +52,7 @@ class Seeds(click.ParamType[range]):
     type=click.IntRange(1, 10**8),
     default=SAMPLES,
     show_default=True,
-    help="As many; recorded ones come again and again.",
+    help="Samples to run; recorded ones are repeated.",
 )
 @click.option("--window", type=click.IntRange(1, 256), help="Samples in flight at most.")
 @plan_option
@@ -71,12 +71,19 @@ class Seeds(click.ParamType[range]):
     help="Grow to as many, with an edge for each ten, and made-up sections above.",
 )
 @click.option("--schedule", "schedule_file", metavar="FILE", help="Replay what a run has written.")
-@click.option("--latency", "latency_ms", type=FiniteRange(0, 60_000), default=0, metavar="MS")
+@click.option(
+    "--latency",
+    "latency_ms",
+    type=FiniteRange(0, 60_000),
+    default=0,
+    metavar="MS",
+    help="Of each link.",
+)
 @click.option("--jitter", "jitter_ms", type=FiniteRange(0, 60_000), default=0, metavar="MS")
 @click.option("--loss", type=FiniteRange(0, 0.99), default=0, metavar="SHARE")
 @click.option("--reorder", type=FiniteRange(0, 0.99), default=0, metavar="SHARE")
 @click.option("--bandwidth", "bandwidth_kbps", type=FiniteRange(min=0.001), metavar="KBPS")
-@click.option("--profile", "profile_name", metavar="FILE", help="Times, or `measured`: take them.")
+@click.option("--profile", "profile_name", metavar="FILE", help="Section times, or `measured`.")
 @click.option("--wire", is_flag=True, help="Parse every message, run every section.")
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder [RUN/simulate].")
 @json_option

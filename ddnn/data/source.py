@@ -66,5 +66,6 @@ def require(module: str, purpose: str, *, extra: str = "train") -> Any:
         return import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"{purpose} needs {module.partition('.')[0]}: pip install 'ddnn[{extra}]' ({error})"
+            f"{purpose} needs {module.partition('.')[0]}: want the extra `{extra}`, pip install "
+            f"'.[{extra}]' in a checkout of ddnn ({error})"
         ) from error

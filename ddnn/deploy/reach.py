@@ -126,7 +126,7 @@ class OverSsh:
         if b"No module named" in errors:
             raise DeployError(
                 f"host {self.name}: {self._python} has no ddnn of this version, want it there "
-                "(`pip install ddnn`), or `python:` in the hosts file"
+                "(`pip install .` in a checkout), or `python:` in the hosts file"
             )
         return _answer(self.name, said, errors)
 
@@ -162,7 +162,8 @@ async def connect(name: str, host: Host) -> asyncssh.SSHClientConnection:
         import asyncssh  # noqa: PLC0415  # of the extra
     except ImportError as error:
         raise ConfigError(
-            "deploy ssh: asyncssh is missing, want pip install 'ddnn[ssh]'"
+            "deploy ssh: asyncssh is not installed, want the extra `ssh`: pip install '.[ssh]' in "
+            "a checkout of ddnn"
         ) from error
     place = f"host {name} ({host.address}:{host.port})"
     remedy = f"compare its key there and add it (ssh-keyscan -p {host.port} {host.address})"

@@ -66,7 +66,10 @@ def extra(module: str, *, name: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ConfigError(f"{module} is not installed, want pip install 'ddnn[{name}]'") from error
+        raise ConfigError(
+            f"{module} is not installed, want the extra `{name}`: pip install '.[{name}]' in a "
+            "checkout of ddnn"
+        ) from error
 
 
 def _workers(text: str, rest: str) -> int | None:

@@ -124,8 +124,8 @@ class Tracking:
                 self._trackers[name] = _TRACKERS[name](folder)
             except ImportError as error:
                 raise ConfigError(
-                    f"--tracker {name}: {error.name} is not installed, want pip install "
-                    f"'ddnn[{name}]'"
+                    f"--tracker {name}: {error.name} is not installed, want the extra `{name}`: "
+                    f"pip install '.[{name}]' in a checkout of ddnn"
                 ) from error
 
     def __enter__(self) -> Tracking:

@@ -60,7 +60,9 @@ def test_an_engine_that_is_none_is_refused(name, tmp_path):
 
 
 def test_what_is_not_installed_is_named_with_its_extra():
-    with pytest.raises(ConfigError, match=r"nowhere is not installed, want pip install 'ddnn\[x\]"):
+    with pytest.raises(
+        ConfigError, match=r"nowhere is not installed, want the extra `x`: pip install '\.\[x\]' in"
+    ):
         extra("nowhere", name="x")
 
 
