@@ -109,7 +109,7 @@ LAYERS = {
     "live.sinks": LIVE | {
         "live.endpoint", "live.mqtt", "live.output", "live.page", "live.service",
     },
-    "live.page": RUNTIME | {"nodes", "run", "live.events", "live.feed"},
+    "live.page": RUNTIME | {"nodes", "run", "live.events", "live.feed", "live.sources"},
     "run": RUNTIME | {"nodes", "data", "live.events", "live.feed", "live.sources"},
     "simulation": RUNTIME | {"nodes", "run", "data"},
     "model": STRUCTURE | {"bundle.external", "coding", "extensions", "nodes"},

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ddnn.deploy.reach import Here, OverSsh, Reach, connect
+from ddnn.deploy.reach import Here, OverSsh, Reach, close, connect
 from ddnn.deploy.record import Deployment, read_record
 from ddnn.errors import DeployError
 
@@ -78,9 +78,7 @@ async def reached(
             )
         yield hosts
     finally:
-        for connection in connections:
-            connection.close()
-        await asyncio.gather(*(c.wait_closed() for c in connections), return_exceptions=True)
+        await asyncio.gather(*map(close, connections), return_exceptions=True)
 
 
 def _raise(tried: Sequence[object]) -> None:

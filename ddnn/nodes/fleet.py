@@ -10,6 +10,7 @@ A node that was told to stop goes on waiting for its site's next run.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from ddnn.nodes.loop import SETTLE_S, send_account_so_far, step
 from ddnn.nodes.ready import Packed, Ready
 from ddnn.nodes.turns import Turns
 from ddnn.topology import COLLECTOR
-from ddnn.wire.messages import NO_RUN
+from ddnn.wire.messages import NO_RUN, LinkCount
 
 AGAIN_S = 0.01
 """Time between two looks whether the kernel has counted what a mailbox did."""
@@ -32,6 +33,18 @@ class Tenant:
     packed: Packed
     weight: float = 1.0
     patience_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteStanding:
+    """How a site's node stands. used_s: processor time of its turns since it was opened. links,
+    events: what it sent and received, and counted beside that, in the run in which it takes part or
+    took part last; information is left out."""
+
+    is_running: bool
+    used_s: float
+    links: list[LinkCount]
+    events: Mapping[str, int]
 
 
 class Fleet:
@@ -55,6 +68,8 @@ class Fleet:
         self._say = say
         self._spent_s = spent_s
         self._ending_s: dict[str, float] = {}  # when a site whose run is over gets its account
+        self._used_s: dict[str, float] = {}
+        self.looked_s = time.monotonic()  # when it last came to its next turn
         for site, tenant in tenants.items():
             self.add(site, tenant)
 
@@ -62,6 +77,7 @@ class Fleet:
         """It takes turns from now on. Between two turns only, as the other changes."""
         self._members[site] = tenant.packed
         self._sites[tenant.packed] = site
+        self._used_s[site] = 0.0
         self._turns.put(site, tenant.weight)
         self._awake.hurry(tenant.patience_s)
         self._ready.add(tenant.packed)
@@ -79,6 +95,19 @@ class Fleet:
         self._ready.remove(member)
         self._waiting.pop(site, None)
         self._ending_s.pop(site, None)
+        del self._used_s[site]
+
+    def standing(self) -> dict[str, SiteStanding]:
+        """Of each site. Any thread may ask."""
+        return {site: self._stands(site, member) for site, member in list(self._members.items())}
+
+    def _stands(self, site: str, member: Packed) -> SiteStanding:
+        return SiteStanding(
+            is_running=member.node.run != NO_RUN,
+            used_s=self._used_s.get(site, 0.0),
+            links=member.mailbox.ledger.counts(),
+            events=Counter(dict(member.mailbox.ledger.events)) + Counter(dict(member.node.events)),
+        )
 
     def run(
         self, should_stop: Callable[[], bool], between: Callable[[], None] = lambda: None
@@ -87,6 +116,7 @@ class Fleet:
         between two turns, may change the sites."""
         waiting = self._waiting
         while not should_stop():
+            self.looked_s = time.monotonic()
             between()
             ready = self._ready.wait(at_once=bool(waiting))
             waiting |= dict.fromkeys(self._sites[member] for member in ready)
@@ -113,7 +143,9 @@ class Fleet:
             member.due_s = min(member.due_s, self._awake.now_s + AGAIN_S)
         if member.node.run not in (run, NO_RUN):
             self._say(f"{site}: takes part in a run")
-        self._turns.charge(site, self._spent_s() - begun_s)
+        used_s = self._spent_s() - begun_s
+        self._used_s[site] += used_s
+        self._turns.charge(site, used_s)
 
     def _end(self, site: str) -> None:
         """Its account goes out as soon as kernel and mailbox agree; nobody waits for that."""

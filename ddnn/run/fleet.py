@@ -17,15 +17,16 @@ import gc
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ddnn.errors import ConfigError, DdnnError
-from ddnn.nodes.fleet import Fleet, Tenant
+from ddnn.nodes.fleet import Fleet, SiteStanding, Tenant
 from ddnn.run.child.serve import asked_to_stop
 from ddnn.run.fleet_sites import FleetFile, Site, Sites
 from ddnn.run.sockets import LAST_WORDS_MS
@@ -36,8 +37,28 @@ DRAIN_S = 0.05
 """Between two looks, at the end, whether a change that goes on is over."""
 
 
-def serve_fleet(path: Path, node: str, *, insecure: bool, say: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the process stands. digests: of the bundles, by site. missing: of the file, and not
+    served. looked_s: when the loop last came to its next turn, by the monotonic clock."""
+
+    node: str
+    sites: Mapping[str, SiteStanding]
+    digests: Mapping[str, str]
+    missing: tuple[str, ...]
+    looked_s: float
+
+
+def serve_fleet(
+    path: Path,
+    node: str,
+    *,
+    insecure: bool,
+    say: Callable[[str], None],
+    shows: Callable[[Callable[[], Standing]], None] = lambda _look: None,
+) -> None:
     """Runs `node` of every site in the fleet file until SIGTERM or SIGINT. say: told what happens.
+    shows: is given what tells any thread how it stands, once sites are served.
 
     A site that cannot be opened is named, and the others are served.
     Raises ConfigError for a file that is wrong, and for one of which no site can be opened.
@@ -54,8 +75,21 @@ def serve_fleet(path: Path, node: str, *, insecure: bool, say: Callable[[str], N
         fleet = Fleet(tenants, say=say)
         gc.freeze()
         changes = opened.enter_context(_Changes(path, sites, fleet, say))
+        changes.wanted = tuple(wanted)
+        shows(lambda: _standing(node, changes.wanted, sites, fleet))
         with _asked_again(changes.ask):
             fleet.run(stop.is_set, changes.look)
+
+
+def _standing(node: str, wanted: Sequence[str], sites: Sites, fleet: Fleet) -> Standing:
+    served, digests = fleet.standing(), sites.digests
+    return Standing(
+        node=node,
+        sites=served,
+        digests=digests,
+        missing=tuple(name for name in wanted if name not in served),
+        looked_s=fleet.looked_s,
+    )
 
 
 def _begin_all(
@@ -88,10 +122,11 @@ def _asked_again(ask: Callable[[], None]) -> Iterator[None]:
 
 class _Changes:
     """Makes the sites those of the file again. What takes time, opening and closing, is done in a
-    thread of its own; the sites' turns are changed between two of them."""
+    thread of its own; the sites' turns are changed between two of them. wanted: the file's."""
 
     def __init__(self, path: Path, sites: Sites, fleet: Fleet, say: Callable[[str], None]) -> None:
         self._path, self._sites, self._fleet, self._say = path, sites, fleet, say
+        self.wanted: tuple[str, ...] = ()
         self._asked = False
         self._thread: threading.Thread | None = None
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -144,6 +179,7 @@ class _Changes:
         except DdnnError as error:
             self._say(f"goes on as it was: {error}")
             return
+        self.wanted = tuple(wanted)
         for name in [name for name in self._sites.served if name not in wanted]:
             self._take_away(name)
             self._say(f"{name}: not served any more")

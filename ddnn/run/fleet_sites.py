@@ -126,6 +126,11 @@ class Sites:
         """Names of those that are open."""
         return tuple(self._opened)
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the bundles of those that are open. Any thread may ask."""
+        return {name: opened.known.sha256 for name, opened in list(self._opened.items())}
+
     def __enter__(self) -> Self:
         return self
 

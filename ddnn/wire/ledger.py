@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,10 @@ def ip_bytes(part_bytes: int) -> int:
     return framed + -(-framed // SEGMENT_BYTES) * PACKET_HEADER_BYTES
 
 
+def _total(parts: Mapping[int, int], cost: Callable[[int], int]) -> int:
+    return sum(count * cost(size) for size, count in parts.items())
+
+
 @dataclass(slots=True)
 class _Tally:
     parts: Counter[int] = field(default_factory=Counter)  # how many, by size
@@ -51,7 +55,7 @@ class _Tally:
 
     def total(self, cost: Callable[[int], int]) -> int:
         """Sum over all parts of what one of its size costs."""
-        return sum(count * cost(size) for size, count in self.parts.items())
+        return _total(self.parts, cost)
 
     def settle(self) -> None:
         """Counts the symbols of what is pending: many messages at once cost what one would."""
@@ -122,6 +126,17 @@ class Ledger:
         found = (tally for key, tally in self._tallies.items() if key[2] == sent)
         counted = self._past_zmtp[sent] + sum(tally.total(zmtp_bytes) for tally in found)
         return counted + (0 if sent else self._refused_zmtp)
+
+    def counts(self) -> list[LinkCount]:
+        """As in `account`, but for `information`, which takes time. Any thread may ask."""
+        return [
+            LinkCount(
+                link=link, kind=kind, sent=sent, messages=sum(parts.values()), rows=t.rows,
+                payload=t.payload, zmtp=_total(parts, zmtp_bytes), ip=_total(parts, ip_bytes),
+            )
+            for (link, kind, sent), t in list(self._tallies.items())
+            for parts in (dict(t.parts),)
+        ]  # fmt: skip
 
     def account(self, kernel: KernelCount | None = None, *, run: int = 0) -> Account:
         """All counts of the run, as the message that carries them."""

@@ -188,13 +188,18 @@ class LocalHandler(BaseHTTPRequestHandler):
         """What is no request, in a line, as all else that is wrong."""
         self.answer(code, message or HTTPStatus(code).phrase)
 
-    def answer(self, code: int, what: str | dict[str, Any] = "") -> None:
-        """A line, or JSON. A code of 400 and more ends the connection."""
+    def answer(
+        self,
+        code: int,
+        what: str | dict[str, Any] = "",
+        *,
+        kind: str = "text/plain; charset=utf-8",
+    ) -> None:
+        """A line, or several, of the kind; or JSON. A code of 400 and more ends the connection."""
         is_line = isinstance(what, str)
         body = f"{what if is_line else json.dumps(what)}\n".encode() if what else b""
         self.send_response(code)
-        kind = "text/plain; charset=utf-8" if is_line else "application/json"
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", kind if is_line else "application/json")
         if code != 204:
             self.send_header("Content-Length", str(len(body)))
         if code >= 400:
