@@ -13,7 +13,7 @@ from ddnn.api.online import HasFolder, folder_of
 from ddnn.api.samples import samples_of
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import LaunchError
+from ddnn.errors import ConfigError, DdnnError, LaunchError
 from ddnn.live.bundles import bundle_to_swap
 from ddnn.live.events import VerdictEvent
 from ddnn.live.feed import LIMIT
@@ -33,12 +33,12 @@ from ddnn.run.launcher.start import READY_S, Options, Watcher
 def live_of(bundle: Bundle, path: Path, host: str | None = None) -> Live:
     """What the devices of a host see, by their sources file.
 
-    Raises ConfigError for a file that does not fit, DataError for a data set that does not.
+    Raises ConfigError for a file, or a data set that it names, that does not fit.
     """
     topology = bundle.topology
     devices = devices_of(bundle, host)
     sources = read_sources(path, topology, devices)
-    cards = _cards(bundle, sources)
+    cards = _cards(bundle, sources, path)
     recorded = {
         name: cards[source.card, source.split].views.arrays[topology.view_number(name)]
         for name, source in sources.devices.items()
@@ -61,13 +61,18 @@ def devices_of(bundle: Bundle, host: str | None) -> tuple[str, ...]:
     return tuple(name for name in bundle.topology.devices if name in nodes)
 
 
-def _cards(bundle: Bundle, sources: SourcesFile) -> dict[tuple[str | None, str], MultiView]:
-    """By card and split, each read once."""
+def _cards(
+    bundle: Bundle, sources: SourcesFile, path: Path
+) -> dict[tuple[str | None, str], MultiView]:
+    """By card and split, each read once. path: of the sources file, for a message."""
     found: dict[tuple[str | None, str], MultiView] = {}
-    for source in sources.devices.values():
+    for name, source in sources.devices.items():
         if isinstance(source, RecordedSource) and (source.card, source.split) not in found:
-            key = (source.card, source.split)
-            found[key] = samples_of(bundle, source.card, source.split)
+            try:
+                part = samples_of(bundle, source.card, source.split)
+            except DdnnError as error:
+                raise ConfigError(f"{path}: devices.{name}.card: {error}") from error
+            found[source.card, source.split] = part
     return found
 
 

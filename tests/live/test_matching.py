@@ -95,6 +95,10 @@ def test_a_view_that_is_for_one_sample_is_used_up_and_none_is_waited_for():
     assert bench.rows() == {4: (0b10, 50)}
     bench.ask(5)
     assert bench.rows() == {5: (0, 0)}
+    bench.arrivals.put(picture(60))
+    bench.clock.now_s += 1  # it is of another object by now
+    bench.ask(6)
+    assert bench.rows() == {6: (0, 0)}
 
 
 def test_an_instant_lies_before_the_question():

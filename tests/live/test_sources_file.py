@@ -77,9 +77,10 @@ def test_a_password_comes_from_the_environment_or_a_file_that_nobody_else_reads(
     monkeypatch.setenv("CAM_B", "two words")
     url = "rtsp://me:${CAM_A}@cam/${CAM_B}"
     assert filled_in(url, secrets) == "rtsp://me:a%2Fb%40c@cam/two%20words"
-    secrets.chmod(0o644)
-    with pytest.raises(ConfigError, match="of mode 0644, want 0600"):
-        filled_in(url, secrets)
+    for mode in ("0644", "0640", "0604"):
+        secrets.chmod(int(mode, 8))
+        with pytest.raises(ConfigError, match=f"of mode {mode}, want 0600"):
+            filled_in(url, secrets)
 
 
 def test_an_address_is_shown_without_who_asks_and_what_for():

@@ -84,3 +84,11 @@ def test_memory_does_not_grow_with_the_number_of_samples(tmp_path: Path):
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert after - before < 10_000
+
+
+def test_a_sample_whose_class_nobody_knows_counts_for_no_class_and_is_not_right():
+    tally = Tally(EXITS, CLASSES)
+    tally.add(Answer(0, 0, 1, 0.5, 3, False, 0.1), None)
+    found = tally.summary()
+    assert (found["samples"], found["answered"], found["accuracy"]) == (1, 1, 0.0)
+    assert all(each == {"samples": 0, "correct": 0} for each in found["classes"].values())

@@ -84,3 +84,12 @@ def test_a_job_that_succeeds_at_last_has_failed_no_more(tmp_path):
     assert folder.answer(one) is None
     assert results(folder, [one], Here()) == [4]
     assert list((tmp_path / "failed").iterdir()) == []
+
+
+def test_a_result_of_other_code_is_none(tmp_path):
+    folder, engine, one = JobsFolder(tmp_path), Here(), job("square", n=3)
+    assert results(folder, [one], engine) == [9]
+    path = folder.path(one)
+    path.write_text(path.read_text().replace(one.code, "ddnn 0"))
+    assert results(folder, [one], engine) == [9]
+    assert engine.ran == [one, one]

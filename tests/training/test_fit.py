@@ -325,3 +325,16 @@ def test_what_cannot_be_frozen_or_started_from_is_named(tmp_path, data, topology
     wrong = settings.model_copy(update={"start_from": str(tmp_path / "nowhere")})
     with pytest.raises(DdnnError, match=r"nowhere.*No such file"):
         trained(data, topology, wrong, seed=0, folder=tmp_path)
+
+
+def test_each_epoch_of_each_seed_draws_anew_and_the_same_again(tmp_path, data, topology):
+    settings, seeds = settings_for("robust", epochs=3, batch=8), []
+    for seed in (0, 1, 0):
+        drawn: list[int] = []
+        trained(
+            data, topology, settings, seed=seed, folder=tmp_path,
+            on_epoch=lambda _, drawn=drawn: drawn.append(torch.initial_seed()),
+        )  # fmt: skip
+        seeds.append(drawn)
+    assert len({*seeds[0], *seeds[1]}) == 6
+    assert seeds[2] == seeds[0]

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from ddnn.wire.bits import entropy_bytes, pack, packed_bytes, symbol_counts, unpack
+from ddnn.topology import INT8_STEPS
+from ddnn.wire.bits import (
+    entropy_bytes,
+    pack,
+    pack_scores,
+    packed_bytes,
+    symbol_counts,
+    unpack,
+    unpack_scores,
+)
 
 WIDTHS = (1, 2, 4, 8, 32)
 
@@ -74,3 +83,9 @@ def test_symbols_are_counted_whole(bits, data):
 )
 def test_information_is_the_entropy_of_the_symbols(counts, wanted):
     assert entropy_bytes(np.array(counts, dtype=np.int64)) == pytest.approx(wanted)
+
+
+def test_scores_beyond_the_steps_of_int8_stay_at_the_last_one():
+    scores_NK = np.array([[1e4, -1e4, 0.0]], np.float32)
+    found_NK = unpack_scores(memoryview(pack_scores(scores_NK, "int8")), 3, "int8")
+    np.testing.assert_array_equal(found_NK * INT8_STEPS, [[127, -128, 0]])

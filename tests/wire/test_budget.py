@@ -91,3 +91,10 @@ def test_what_the_limit_of_all_refuses_costs_its_sender_nothing():
     for _ in range(2 * BURST_ROWS // MAX_ROWS):
         assert not budget.admits(full, None, float(MAX_ROWS * 399))
     assert budget.admits(full, None, float(MAX_ROWS * 400))
+
+
+def test_what_all_together_may_not_have_costs_its_sender_nothing():
+    budget = Budget(NAMES, Bucket(1e6, 10))
+    taken = sum(budget.admits(message(1), None, 0.0) for _ in range(BURST_ROWS + 10))
+    assert taken == 10
+    assert budget.admits(message(1), None, 1e-5)  # ten more for all, no row more for one
