@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ddnn.nodes.collector import Collector
-from ddnn.report.verdicts import Answer
+from ddnn.nodes.collector import Collector, Draft
+from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.wire.messages import Message, Trigger
 
 
@@ -26,6 +26,18 @@ class LiveCollector(Collector):
         """Asks for nothing more, also not for what waited; returns the next sample's number."""
         self._samples = self._next
         return self._next
+
+    def give_up(self, now_s: float) -> None:
+        """Answers all that was wanted and is not answered with what is known of it now."""
+        for sample in range(self._next, self._samples):
+            self._drafts[sample], self._open[sample] = Draft(now_s), now_s
+        self._next = self._samples
+        for sample in list(self._open):
+            if self._drafts[sample].exit == NO_EXIT:
+                self._give_up(sample, now_s)
+            else:
+                self._drafts[sample].degraded = True
+                self._answer(sample, now_s)
 
     @property
     def wanted(self) -> int:

@@ -79,12 +79,15 @@ class _Handler(LocalHandler):
     def _verdict(self) -> None:
         with self.live.feed.subscribe(WAITING) as reader:
             number, end_s = self.live.sample(), time.monotonic() + VERDICT_S
-            while time.monotonic() < end_s:
+            is_over = False
+            while not is_over and time.monotonic() < end_s:
+                is_over = reader.is_over  # what came before is still told
                 for event in reader.take(1.0):
                     if event["kind"] == "verdict" and event["sample"] == number:
                         self.answer(200, json.loads(line_of(event) or "{}"))
                         return
-        self.answer(504, f"sample {number}: no verdict within {VERDICT_S:.0f} s")
+        why = "the system has ended" if is_over else f"no verdict within {VERDICT_S:.0f} s"
+        self.answer(504, f"sample {number}: {why}")
 
     def _pushed(self, device: str, body: bytes) -> tuple[int, str]:
         """Handed on to the device, whose process has the view alone."""
@@ -119,7 +122,7 @@ class _Handler(LocalHandler):
         self.wfile.write(b": here\n\n")
         is_over = False
         while not is_over:
-            is_over = self.live.feed.is_closed  # what came before is still told
+            is_over = reader.is_over  # what came before is still told
             lines = [line for event in reader.take(QUIET_S) if (line := line_of(event))]
             told = "".join(f"data: {line}\n\n" for line in lines) or ": here\n\n"
             self.wfile.write(told.encode())

@@ -26,14 +26,20 @@ class Subscription:
         self._queue: deque[Event] = deque(maxlen=limit)
         self._lost = 0
         self._news = threading.Condition()
+        self._is_closed = False
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more comes, though something may still wait: this is closed, or the feed is."""
+        return self._is_closed or self._feed.is_closed
 
     def take(self, timeout_s: float | None = 0.0) -> list[Event]:
         """All events that wait, oldest first; where some were lost, `lost` says so before them.
 
-        timeout_s: how long to wait for the first; None: for ever, or until the feed is closed.
+        timeout_s: how long to wait for the first; None: for ever, or until nothing more comes.
         """
         with self._news:
-            if not self._queue and not self._feed.is_closed:
+            if not self._queue and not self.is_over:
                 self._news.wait(timeout_s)
             events: list[Event] = list(self._queue)
             self._queue.clear()
@@ -53,6 +59,7 @@ class Subscription:
     def close(self) -> None:
         """Takes it off the feed; whoever waits goes on."""
         self._feed.forget(self)
+        self._is_closed = True
         self.put(())
 
     def __enter__(self) -> Subscription:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from ddnn.errors import DdnnError
 from ddnn.report.files import write_json
 from ddnn.report.newest import set_number
 from ddnn.report.verdicts import Answer
-from ddnn.run.launcher.launch_files import REPORT, Memory, write_tables
+from ddnn.run.launcher.launch_files import REPORT, Memory, write_links, write_memory
 from ddnn.topology import Topology
 
 
@@ -40,9 +41,15 @@ class ServeFiles:
         write_json(self.folder / REPORT, report)
 
     def close(self, report: dict[str, Any], memory: Memory) -> None:
-        """Writes everything."""
+        """Writes everything that can be written."""
+        self._try(lambda: write_links(self.folder, report))
+        self._try(lambda: write_memory(self.folder, memory))
+        if self.unwritten:
+            report["unwritten"] = list(self.unwritten)
+        self._try(lambda: self.write_report(report))
+
+    def _try(self, write: Callable[[], None]) -> None:
         try:
-            write_tables(self.folder, report, memory)
-            self.write_report(report)
+            write()
         except DdnnError as error:
             self.unwritten.append(str(error))

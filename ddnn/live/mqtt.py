@@ -18,7 +18,6 @@ from ddnn.live.output import WAITING, line_of
 from ddnn.live.sources.secrets import filled_in, has_password, shown
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
-QUIET_S = 1.0
 AGAIN_S = 10
 """Between two attempts to connect, at most."""
 
@@ -55,13 +54,12 @@ class MqttVerdicts:
             self._say(f"{self._shown}: cannot be reached; tried again")
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        while not self._reader.is_over:
             self._publish()
         self._publish()
 
     def _publish(self) -> None:
-        timeout_s = 0.0 if self._closing.is_set() else QUIET_S
-        for event in self._reader.take(timeout_s):
+        for event in self._reader.take(None):
             line = line_of(event)
             if line is None:
                 continue

@@ -28,10 +28,12 @@ class Orders:
 
     def do(self, what: Callable[[], Any], within_s: float = ANSWER_S) -> Any:
         """In the loop's thread, which it cannot end. Raises what it raises, ConfigError where the
-        loop does not turn."""
+        loop has not come to it in time, which then leaves it out, or has not come to its end."""
         answer: Future[Any] = Future()
 
         def act() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return  # nobody waits for it any more
             try:
                 answer.set_result(what())
             except Exception as error:  # noqa: BLE001  # whoever asked gets it
@@ -41,7 +43,11 @@ class Orders:
         try:
             return answer.result(within_s)
         except TimeoutError as error:
-            raise ConfigError("the system does not turn just now, try again") from error
+            if answer.done():
+                raise  # of what was done
+            if answer.cancel():
+                raise ConfigError("the system does not turn just now, try again") from error
+            raise ConfigError(f"not done within {within_s:g} s, it may still be done") from error
 
     def take(self, spare: Callable[[str, Callable[[], object]], None]) -> None:
         """Called by the loop. spare: see launcher.history."""

@@ -68,12 +68,12 @@ class RotatedFile:
         """Raises DdnnError where it cannot be written."""
         self._path, self._max_bytes, self._keep = path, max_bytes, keep
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._open()
         except OSError as error:
             raise DdnnError(f"{path}: cannot be written, {error.strerror}") from error
 
     def _open(self) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
     def write(self, text: str) -> None:
@@ -92,8 +92,7 @@ class RotatedFile:
     def _ready(self, wanted: int) -> int:
         """Opens another file where this one is full, or gone. Returns the file's size."""
         if not self._is_there():
-            os.close(self._file)
-            self._file = self._open()
+            self._begin_anew()
         size = os.fstat(self._file).st_size
         if size and size + wanted > self._max_bytes:
             self._rotate()
@@ -113,8 +112,14 @@ class RotatedFile:
                 os.replace(newer, older)
         if self._keep == 0:
             os.unlink(self._path)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """The one that is open is closed once there is another: a number that was closed is soon
+        that of somebody else's file."""
+        opened = self._open()
         os.close(self._file)
-        self._file = self._open()
+        self._file = opened
 
     def close(self) -> None:
         """No more is written."""
@@ -135,8 +140,8 @@ class VerdictLines:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._write(self._reader.take(timeout_s=RETRY_S))
+        while not self._reader.is_over:
+            self._write(self._reader.take(None))
         self._write(self._reader.take())
 
     def _write(self, events: list[Event]) -> None:

@@ -138,8 +138,7 @@ class Service:
         try:
             while not self._stops and not self._is_over:
                 self._turn()
-            while not self._system.collector.is_idle:  # who was asked for is answered
-                self._system.turn(POLL_S)
+            self._system.drain(self._tell_systemd)
         except BaseException as error:
             why = str(error) or type(error).__name__
             raise
@@ -167,9 +166,8 @@ class Service:
         if samples := pace.take(time.monotonic(), room):
             collector.want(samples)
             system.ask()
-        if not self._is_swapping:  # which turns this too
-            self._orders.take(self._system.spare)
-            system.spare("orders by hand", self._control.poll)
+        self._orders.take(system.spare)
+        system.spare("orders by hand", self._control.poll)
         self._tell_accuracy()
         self._tell_systemd()
 
@@ -233,6 +231,8 @@ class Service:
         return int(self._orders.do(lambda: self._swap(run), SWAP_S))
 
     def _swap(self, run: Path) -> int:
+        if self._is_swapping:
+            raise LaunchError("another bundle is taking over just now, want that first")
         host = self._options.host
         bundle = bundle_to_swap(run, host)
         check_alike(self._bundle.topology, bundle.topology, host)
@@ -276,8 +276,7 @@ class Service:
         try:
             sink = self._sink.until(first) if isinstance(self._sink, ServeFiles) else NoFiles()
             old.make_room(sink, self._turn)
-            while not old.collector.is_idle:
-                old.turn(0)
+            old.drain()
             old.finish()
             deadline_s = time.monotonic() + TERM_S
             while old.is_left() and time.monotonic() < deadline_s:

@@ -199,6 +199,18 @@ class Serving(Launch):
             self._looked_s = time.monotonic()
             self._look(self._looked_s - self._begun_s)
 
+    def drain(self, alive: Callable[[], None] = lambda: None) -> None:
+        """What was asked for is answered: by the exits, as long as each may take, and then by what
+        is known. It waits for no camera, nor node, that may come back. alive: called in each turn.
+        """
+        exits = len(self._topology.exits)
+        end_s = time.monotonic() + (exits + 1) * self._topology.collector.answer_ms / 1000
+        while not self._collector.is_idle and time.monotonic() < end_s:
+            self.turn(POLL_S if self._beside is None else 0)
+            alive()
+        self._collector.give_up(time.monotonic())
+        self._take_answers()
+
     def ask(self) -> None:
         """Asks for what is wanted, settles what cannot wait."""
         send_all(self._mailbox, self._collector.tick(time.monotonic()))
@@ -232,7 +244,7 @@ class Serving(Launch):
 
     def _take_answers(self) -> None:
         for answer in self._collector.waiting_answers:
-            self._truth.answered(answer.sample, answer.predicted, self._label(answer.sample))
+            self._truth.answered(answer, self._label(answer.sample), self._tally)
         super()._take_answers()
 
     def _look(self, seconds: float) -> None:
@@ -264,10 +276,7 @@ class Serving(Launch):
         self, states: dict[str, NodeState], *, duration_s: float, interrupted: str = ""
     ) -> dict[str, Any]:
         report = super()._report(states, duration_s=duration_s, interrupted=interrupted)
-        truth = self._truth.event()
-        report["accuracy"] = truth["all"]["accuracy"]
-        report["accuracy_interval"] = truth["all"]["interval"]
-        report["known"] = truth["all"]["samples"]
+        report["known"] = self._tally.counts.known
         report["missed"] = self.missed
         report["views_missing"] = missing_views(self._collector.accounts, self._topology)
         return report

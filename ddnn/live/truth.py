@@ -10,7 +10,8 @@ from collections import OrderedDict, deque
 
 from ddnn.errors import ConfigError
 from ddnn.live.events import AccuracyEvent, Share
-from ddnn.report.verdicts import ratio, wilson_interval
+from ddnn.report.tally import Tally
+from ddnn.report.verdicts import Answer, ratio, wilson_interval
 
 KEPT = 100_000
 """Verdicts that wait for their truth."""
@@ -23,7 +24,8 @@ class Truth:
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self._classes = classes
-        self._waiting: OrderedDict[int, int] = OrderedDict()  # sample -> predicted class
+        self._waiting: OrderedDict[int, tuple[int, int, Tally]] = OrderedDict()  # by sample:
+        # its exit, the class it said, and where its label is counted
         self._known = self._right = 0
         self._recent: deque[bool] = deque(maxlen=RECENT)
         self._since: list[int] = [0, 0]  # right, known
@@ -35,12 +37,12 @@ class Truth:
         """Verdicts whose truth is known."""
         return self._known
 
-    def answered(self, sample: int, predicted: int, label: int | None) -> None:
-        """A verdict; label: where the truth is known already."""
+    def answered(self, answer: Answer, label: int | None, tally: Tally) -> None:
+        """A verdict. label: where the truth is known already; tally: counts it else, when told."""
         if label is not None:
-            self._count(sample, predicted == label)
+            self._count(answer.sample, answer.predicted == label)
             return
-        self._waiting[sample] = predicted
+        self._waiting[answer.sample] = answer.exit, answer.predicted, tally
         if len(self._waiting) > KEPT:
             self._waiting.popitem(last=False)
 
@@ -54,7 +56,9 @@ class Truth:
             raise ConfigError(
                 f"sample {sample}: waits for no truth, want one of the last {KEPT} verdicts, once"
             )
-        right = self._waiting.pop(sample) == label
+        exit_number, predicted, tally = self._waiting.pop(sample)
+        tally.learn(exit_number, predicted, label)
+        right = predicted == label
         self._count(sample, right)
         return right
 

@@ -72,7 +72,7 @@ _NOTHING = _Found(NO_EXIT, UNANSWERED, 1.0, 0, is_final=False)
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
     """What is known of a sample that is not answered yet. doubtful: past a node that lives."""
 
     sent_s: float
@@ -123,7 +123,7 @@ class Collector:
         self._roll_call = RollCall(self._nodes, roll, heartbeat_s)
         self.lead = self._roll_call.lead
         self._first, self._samples = first, first + samples
-        self._drafts: dict[int, _Draft] = {}  # of the samples in `_open`
+        self._drafts: dict[int, Draft] = {}  # of the samples in `_open`
         self._answers: list[Answer] = []
         self.accounts: dict[str, Account] = {}
         self.gone: list[Gone] = []
@@ -309,7 +309,7 @@ class Collector:
         self._next += count
         self._rate.take(count)
         for sample in samples:
-            self._drafts[sample] = _Draft(now_s)
+            self._drafts[sample] = Draft(now_s)
             self._open[sample] = now_s
         return self._captures(samples)
 

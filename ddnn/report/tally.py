@@ -27,21 +27,29 @@ class Tally:
         self._taken_s = [Percentiles() for _ in exits]
 
     def add(self, answer: Answer, label: int | None) -> None:
-        """One more. label: None where it is not known, which is not right."""
-        counts, right = self.counts, answer.predicted == label
+        """One more. label: None where it is not known; `learn` may tell it later."""
+        counts = self.counts
         counts.samples += 1
         counts.answered += answer.predicted != UNANSWERED
-        counts.correct += right
         counts.degraded += answer.degraded
         if label is not None:
-            counts.class_samples[label] += 1
-            counts.class_correct[label] += right
+            self.learn(answer.exit, answer.predicted, label)
         if answer.exit == NO_EXIT:
             self.prior_answers += 1
             return
         counts.exit_samples[answer.exit] += 1
-        counts.exit_correct[answer.exit] += right
         self._taken_s[answer.exit].add(answer.latency_s)
+
+    def learn(self, exit_number: int, predicted: int, label: int) -> None:
+        """The label of an answer: which exit gave it, and the class that it said."""
+        counts, right = self.counts, predicted == label
+        counts.known += 1
+        counts.correct += right
+        counts.class_samples[label] += 1
+        counts.class_correct[label] += right
+        if exit_number != NO_EXIT:
+            counts.exit_known[exit_number] += 1
+            counts.exit_correct[exit_number] += right
 
     def summary(self) -> dict[str, Any]:
         """As verdicts.summarize of the same answers."""

@@ -85,13 +85,16 @@ class Verdicts:
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """Of verdicts: all, and by exit and by class in the order of their names."""
+    """Of verdicts: all, and by exit and by class in the order of their names. known: those whose
+    label is known, of which `correct` are right."""
 
     samples: int
     answered: int
+    known: int
     correct: int
     degraded: int
     exit_samples: list[int]
+    exit_known: list[int]
     exit_correct: list[int]
     class_samples: list[int]
     class_correct: list[int]
@@ -100,8 +103,8 @@ class Counts:
     def zero(cls, exits: int, classes: int) -> Counts:
         """Of no verdicts."""
         return cls(
-            samples=0, answered=0, correct=0, degraded=0,
-            exit_samples=[0] * exits, exit_correct=[0] * exits,
+            samples=0, answered=0, known=0, correct=0, degraded=0,
+            exit_samples=[0] * exits, exit_known=[0] * exits, exit_correct=[0] * exits,
             class_samples=[0] * classes, class_correct=[0] * classes,
         )  # fmt: skip
 
@@ -110,12 +113,15 @@ def summarize(verdicts: Verdicts) -> dict[str, Any]:
     """The part of `report.json` that follows from the verdicts alone. Shares are of 1."""
     correct_N = verdicts.correct_N
     exits, classes = range(len(verdicts.exits)), range(len(verdicts.classes))
+    exit_samples = [int((verdicts.exit_N == e).sum()) for e in exits]
     counts = Counts(
         samples=len(correct_N),
+        known=len(correct_N),
         answered=int((verdicts.predicted_N != UNANSWERED).sum()),
         correct=int(correct_N.sum()),
         degraded=int(verdicts.degraded_N.sum()),
-        exit_samples=[int((verdicts.exit_N == e).sum()) for e in exits],
+        exit_samples=exit_samples,
+        exit_known=exit_samples,
         exit_correct=[int(correct_N[verdicts.exit_N == e].sum()) for e in exits],
         class_samples=[int((verdicts.labels_N == k).sum()) for k in classes],
         class_correct=[int(correct_N[verdicts.labels_N == k].sum()) for k in classes],
@@ -128,13 +134,13 @@ def summary(counts: Counts, exits: Sequence[str], classes: Sequence[str]) -> dic
     return {
         "samples": counts.samples,
         "answered": counts.answered,
-        "accuracy": ratio(counts.correct, counts.samples),
-        "accuracy_interval": wilson_interval(counts.correct, counts.samples),
+        "accuracy": ratio(counts.correct, counts.known),
+        "accuracy_interval": wilson_interval(counts.correct, counts.known),
         "exits": {
             name: {
                 "samples": counts.exit_samples[e],
                 "share": ratio(counts.exit_samples[e], counts.samples),
-                "accuracy": ratio(counts.exit_correct[e], counts.exit_samples[e]),
+                "accuracy": ratio(counts.exit_correct[e], counts.exit_known[e]),
             }
             for e, name in enumerate(exits)
         },

@@ -139,6 +139,14 @@ def test_verdicts_are_followed_until_the_end(asked):
     assert [v["sample"] for v in verdicts] == [2]
 
 
+def test_a_verdict_that_cannot_come_any_more_is_not_waited_for(asked):
+    """The system ends while somebody asks."""
+    system, port = asked
+    system.feed.close()
+    status, said = post(port, "/verdict", b"")
+    assert (status, said) == (504, "sample 7: the system has ended")
+
+
 def test_many_readers_cost_no_more_than_their_places(asked):
     system, port = asked
     readers = []

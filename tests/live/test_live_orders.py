@@ -51,8 +51,31 @@ def test_what_goes_wrong_is_told_to_whoever_asked_and_ends_no_loop():
 
 def test_a_loop_that_does_not_turn_is_told():
     orders = Orders()
+    done: list[int] = []
     with pytest.raises(ConfigError, match="does not turn"):
-        orders.do(list, 0.0)
+        orders.do(lambda: done.append(1), 0.0)
+    orders.take(do)
+    assert done == []  # whoever asked was told that it is not
+    orders.close()
+
+
+def test_what_takes_longer_than_anybody_waits_may_still_be_done():
+    orders, begun, may_end = Orders(), threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        may_end.wait(60)
+
+    def turn() -> None:
+        select.select([orders.wake.descriptor], [], [], 60)
+        orders.take(do)
+
+    turning = threading.Thread(target=turn)
+    turning.start()
+    with pytest.raises(ConfigError, match=r"not done within 0\.5 s, it may still be done"):
+        orders.do(slow, 0.5)
+    may_end.set()
+    turning.join(60)
     orders.close()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -55,10 +56,41 @@ def test_a_file_that_somebody_rotated_is_made_anew(tmp_path):
     file.close()
 
 
+def test_a_folder_that_vanishes_is_made_anew_or_costs_lines_and_no_descriptor(tmp_path):
+    folder = tmp_path / "out"
+    file = RotatedFile(folder / "v", max_bytes=100, keep=1)
+    shutil.rmtree(folder)
+    file.write("a\n")
+    assert (folder / "v").read_text() == "a\n"
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    for _ in range(3):
+        with pytest.raises(OSError, match=r"File exists|Not a directory"):
+            file.write("b\n")
+        with (tmp_path / "of others").open("w") as others:  # the number of one that was closed
+            with pytest.raises(OSError, match=r"File exists|Not a directory"):
+                file.write("c\n")
+            others.write("here")
+    folder.unlink()
+    file.write("d\n")
+    assert (folder / "v").read_text() == "d\n"
+    file.close()
+
+
 def test_a_place_that_cannot_be_written_is_told_at_the_start(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DdnnError, match="cannot be written"):
         RotatedFile(tmp_path / "file" / "v", max_bytes=100, keep=1)
+
+
+def test_a_writer_stands_still_once_the_feed_is_over(tmp_path):
+    feed, path = Feed(), tmp_path / "verdicts.jsonl"
+    writer = VerdictLines(feed, RotatedFile(path, max_bytes=10**6, keep=1), lambda _line: None)
+    feed.publish(verdict(0))
+    feed.close()
+    wait_until(lambda: "verdicts" not in {thread.name for thread in threading.enumerate()})
+    assert [line["sample"] for line in lines(path)] == [0]
+    writer.close()
 
 
 class Disk:

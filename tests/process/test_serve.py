@@ -322,6 +322,61 @@ def test_who_stops_the_system_waits_for_no_other_bundle(train: Trainer, tmp_path
     assert node_processes(other.bundle.folder) == []
 
 
+def test_others_are_served_while_another_bundle_gets_ready(train: Trainer, tmp_path):
+    """Only a second bundle is refused meanwhile."""
+    topology = patient(star_topology(2))
+    one = train(topology, SAMPLES)
+    other = Trainer(tmp_path / "other")(topology, SAMPLES + 1)
+    live, _ = pushing(topology, tmp_path, "match_ms: 5")
+    told: list[str] = []
+    service = Service(one.bundle, live, Options(free_ports=True), Watcher(say=told.append))
+    has_swapped = threading.Event()
+
+    def ask() -> None:
+        while not has_swapped.is_set():
+            try:
+                told.append(f"sample {service.sample()}")
+                service.swap(other.bundle.folder)
+            except (ConfigError, LaunchError) as error:
+                told.append(str(error))
+
+    with Running(service) as running:
+        asking = threading.Thread(target=ask)
+        swapping = threading.Thread(target=service.swap, args=(other.bundle.folder,))
+        swapping.start()
+        wait_until(lambda: any("start beside" in line for line in told))
+        asking.start()
+        swapping.join(60)
+        has_swapped.set()
+        asking.join(60)
+    begin, end = (
+        next(n for n, line in enumerate(told) if words in line)
+        for words in ("start beside", "answers from sample")
+    )
+    meanwhile = told[begin:end]
+    assert any(line.startswith("sample ") for line in meanwhile)
+    assert "another bundle is taking over just now, want that first" in meanwhile
+    numbers = sorted(v["sample"] for v in running.verdicts)
+    assert numbers == list(range(len(numbers)))
+
+
+def test_who_stops_the_system_waits_for_no_device_that_may_come_back(train: Trainer, tmp_path):
+    document = patient(star_topology(2), seconds=1).model_dump(mode="json")
+    for node in document["nodes"].values():
+        node["restart"] = "always"
+    trained = train(Topology.model_validate(document), SAMPLES)
+    live, _ = pushing(trained.bundle.topology, tmp_path, "sample: {every_ms: 20}\nmatch_ms: 5")
+    service = Service(trained.bundle, live, Options(free_ports=True), Watcher())
+    with Running(service) as running:
+        running.until(lambda r: r.verdicts)
+        for name in trained.bundle.topology.devices:
+            os.kill(service.pids[name], signal.SIGSTOP)
+        running.until(lambda r: any(e.get("what") == "all-silent, paused" for e in r.others))
+    assert running.report["answered"] == running.report["samples"] == len(running.verdicts)
+    numbers = sorted(v["sample"] for v in running.verdicts)
+    assert numbers == list(range(len(numbers)))
+
+
 def test_other_devices_are_refused(train: Trainer, tmp_path):
     one, other = (train(patient(star_topology(n)), SAMPLES) for n in (2, 3))
     live = recorded(one, tmp_path, "{every_ms: 5}")

@@ -170,3 +170,23 @@ def test_where_no_socket_can_be_the_launch_says_so_and_goes_on(tmp_path, monkeyp
     server.close()
     (line,) = said
     assert line.startswith("takes no orders from ddnn kill and ddnn fault: ")
+
+
+def test_what_one_asks_may_serve_the_others_meanwhile(tmp_path, monkeypatch):
+    """Each is answered once."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    asked: list[str] = []
+
+    def act(request: dict[str, Any]) -> int:
+        asked.append(request["node"])
+        if len(asked) == 1:
+            wait_until(lambda: (server.poll(), len(asked))[1] == 2)
+        return len(asked)
+
+    server = ControlServer(act, print)
+    with ThreadPoolExecutor(2) as others:
+        answers = [others.submit(request, REQUEST | {"node": name}) for name in ("cam0", "cam1")]
+        wait_until(lambda: (server.poll(), all(each.done() for each in answers))[1])
+    server.close()
+    assert sorted(asked) == ["cam0", "cam1"]
+    assert [each.result() for each in answers] == [2, 2]

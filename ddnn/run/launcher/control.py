@@ -100,12 +100,15 @@ class ControlServer:
             say(f"takes no orders from ddnn kill and ddnn fault: {error}")
 
     def poll(self) -> None:
-        """Lets one more in and serves those who have said all. Raises OSError where the system lets
-        nobody in."""
+        """Lets one more in and serves those who have said all; what one of them wants may poll for
+        the others. Raises OSError where the system lets nobody in."""
         try:
             self._let_in()
         finally:
-            self._visitors = [visitor for visitor in self._visitors if self._serve(visitor)]
+            for _ in range(len(self._visitors)):
+                if self._visitors:
+                    visitor = self._visitors.pop(0)
+                    self._visitors += [visitor] if self._serve(visitor) else []
 
     def _let_in(self) -> None:
         if self._socket is None or len(self._visitors) >= MAX_VISITORS:

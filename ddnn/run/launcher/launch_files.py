@@ -76,8 +76,8 @@ class LaunchFiles:
                 self.unwritten.append(
                     f"{place}: {self._verdicts.lost} lines not written, {self._verdicts.why}"
                 )
-        self._try(lambda: _write_memory(self.folder, memory))
-        self._try(lambda: _write_links(self.folder, report))
+        self._try(lambda: write_memory(self.folder, memory))
+        self._try(lambda: write_links(self.folder, report))
         if self.unwritten:
             report["unwritten"] = list(self.unwritten)
         self.write_report(report)
@@ -96,15 +96,17 @@ class LaunchFiles:
 
 def write_tables(folder: Path, report: dict[str, Any], memory: Memory) -> None:
     """`links.csv` and `memory.csv`. Raises DdnnError where one cannot be written."""
-    _write_memory(folder, memory)
-    _write_links(folder, report)
+    write_memory(folder, memory)
+    write_links(folder, report)
 
 
-def _write_memory(folder: Path, memory: Memory) -> None:
+def write_memory(folder: Path, memory: Memory) -> None:
+    """`memory.csv`. Raises DdnnError where it cannot be written."""
     rows = ((f"{seconds:.1f}", name, f"{mb:.1f}") for seconds, name, mb in memory)
     write_csv(folder / MEMORY, MEMORY_COLUMNS, rows)
 
 
-def _write_links(folder: Path, report: dict[str, Any]) -> None:
+def write_links(folder: Path, report: dict[str, Any]) -> None:
+    """`links.csv`. Raises DdnnError where it cannot be written."""
     links = report["bytes"]["links"]
     write_csv(folder / LINKS, LINK_COLUMNS, ([e[c] for c in LINK_COLUMNS] for e in links))
