@@ -29,6 +29,7 @@ from ddnn.wire.keys import PUBLIC, KeyPair, write_keys
 from ddnn.yamlfile import to_yaml
 
 VALUES = {"registry": "", "tag": "latest"}
+_REGISTRY = '{{ with .Values.registry }}{{ trimSuffix "/" . }}/{{ end }}'
 _APPLY = "kubectl apply -k THIS_FOLDER/overlays/SITE"
 _INSTALL = "helm install SITE THIS_FOLDER/chart --namespace SITE --create-namespace"
 _SECRET = """\
@@ -73,7 +74,7 @@ def templates(topology: Topology) -> dict[str, str]:
     found = {}
     for name in (COLLECTOR, *topology.nodes):
         plain = IMAGE.format(name=name)
-        chosen = f"'{{{{ .Values.registry }}}}{plain}:{{{{ .Values.tag }}}}'"
+        chosen = f"'{_REGISTRY}{plain}:{{{{ .Values.tag }}}}'"
         texts = [to_yaml(document) for document in node_documents(topology, name)]
         if topology.security.curve:
             texts.append(_SECRET.format(name=name, public=PUBLIC))

@@ -25,6 +25,7 @@ class Version(Model):
     bundle_sha256: str
     samples: int
     written: str
+    before: str | None = Field(None, description="the version that was current when it was made")
 
 
 class Deployment(Model):
@@ -58,6 +59,7 @@ class Deployment(Model):
             bundle_sha256=bundle_sha256,
             samples=samples,
             written=datetime.now(UTC).isoformat(timespec="seconds"),
+            before=self.current,
         )
 
     def with_version(self, version: Version) -> Deployment:
@@ -66,12 +68,25 @@ class Deployment(Model):
         return self.model_copy(update={"versions": versions, "current": version.name})
 
     def before_current(self) -> str:
-        """The version before the current one. Raises ConfigError where there is none."""
-        names = [version.name for version in self.versions]
-        place = names.index(self.current) if self.current in names else 0
-        if place == 0:
+        """The version that the current one took the place of, never one that was rolled back from.
+
+        Raises ConfigError where there is none.
+        """
+        (found,) = [each.before for each in self.versions if each.name == self.current] or [None]
+        if found is None:
             raise ConfigError(f"{self.topology}: no version before {self.current}, want an upgrade")
-        return names[place - 1]
+        return found
+
+    def kept_versions(self, newest: int) -> list[str]:
+        """The newest versions, and those that `rollback` goes to from the current one on."""
+        names = [version.name for version in self.versions]
+        befores = {version.name: version.before for version in self.versions}
+        kept, name = set(names[-newest:]), self.current
+        for _ in range(newest):
+            if name is not None:
+                kept.add(name)
+                name = befores.get(name)
+        return [name for name in names if name in kept]
 
 
 def read_record(folder: Path) -> Deployment:

@@ -230,7 +230,7 @@ async def _prune(
     hosts: Sequence[Reach], deployment: Deployment, say: Callable[[str], None]
 ) -> None:
     """Old versions go, where they can: they cost a host nothing but room."""
-    kept = [version.name for version in deployment.versions[-KEPT:]]
+    kept = deployment.kept_versions(KEPT)
     pruned = (host.ask("prune", kept=kept) for host in hosts)
     for each in await asyncio.gather(*pruned, return_exceptions=True):
         if isinstance(each, BaseException):

@@ -29,6 +29,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(descriptor)  # else a power cut may leave the name without the content
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)

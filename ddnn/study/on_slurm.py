@@ -1,7 +1,7 @@
 """Engine `slurm`: arrays of tasks by submitit; needs a folder that all machines see.
 
 A cluster without accounting cannot tell what became of a task, so the queue is asked: what is in
-it no more and has left no answer is lost.
+it no more and has left no answer is lost. A queue that does not answer says nothing of any task.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,10 @@ ARRAY = 500
 MINUTES = 24 * 60
 """Of a task, at most."""
 POLL_S = 0.5
+"""Between two looks for answers in the folder."""
+QUEUE_S, QUEUE_SHARE = 10.0, 0.1
+"""Between two looks into the queue: so long, or so much of the time since the tasks were submitted
+where that is less."""
 ATTEMPTS = 2
 """Of the jobs of a task that is lost."""
 SURE = 3
@@ -64,7 +69,9 @@ class SlurmEngine:
                 answers = _answers(task)
                 if answers is not None:
                     yield from map(Ended, group, answers)
-                elif attempt < ATTEMPTS:
+                    continue
+                task.cancel(check=False)  # should it run after all, somewhere out of sight
+                if attempt < ATTEMPTS:
                     lost += group
                 else:
                     why = f"its task {task.job_id} was lost, {attempt} times: {_last_line(task)}"
@@ -85,17 +92,21 @@ class SlurmEngine:
             raise ConfigError(f"--engine slurm: cannot be submitted, {line}") from error
         self._tasks = dict(zip(tasks, groups, strict=True))
         missed = dict.fromkeys(tasks, 0)
+        submitted_s = looked_s = time.monotonic()
         while self._tasks:
-            queued = _queued(tasks[0].job_id.partition("_")[0])
+            now_s, queued = time.monotonic(), None
+            if now_s - looked_s >= min(QUEUE_S, QUEUE_SHARE * (now_s - submitted_s)):
+                looked_s, queued = now_s, _queued(tasks[0].job_id.partition("_")[0])
             for task in list(self._tasks):
-                missed[task] = 0 if task.job_id in queued else missed[task] + 1
+                if queued is not None:
+                    missed[task] = 0 if task.job_id in queued else missed[task] + 1
                 if task.paths.result_pickle.exists() or missed[task] >= SURE:
                     yield task, self._tasks.pop(task)
             threading.Event().wait(POLL_S)
 
 
-def _queued(array: str) -> set[str]:
-    """The tasks of an array that wait or run: `7_0`, `7_1`."""
+def _queued(array: str) -> set[str] | None:
+    """The tasks of an array that wait or run: `7_0`, `7_1`; None: the queue does not answer."""
     done = subprocess.run(
         ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={array}"],
         capture_output=True,
@@ -103,6 +114,8 @@ def _queued(array: str) -> set[str]:
         encoding="utf-8",
         check=False,
     )
+    if done.returncode and "Invalid job id" not in done.stderr:  # which all have ended long ago
+        return None
     return set(done.stdout.split())
 
 

@@ -30,9 +30,10 @@ def test_helm_finds_nothing_wrong_with_the_chart(chart):
     assert [said["error"] for said in found["messages"]] == ["icon is recommended"]
 
 
-def test_the_manifests_are_valid_and_those_of_kustomize_but_for_their_images(chart):
+@pytest.mark.parametrize("registry", ["registry.example", "registry.example/"])
+def test_the_manifests_are_valid_and_those_of_kustomize_but_for_their_images(chart, registry):
     placed = in_containers(topology())
-    release = helm.Chart.load(str(chart)).render({"registry": "registry.example/", "tag": "7"})
+    release = helm.Chart.load(str(chart)).render({"registry": registry, "tag": "7"})
     assert len(release) == len(NODES) + 2  # collector, and who may speak to whom
     for name in ("collector", *NODES):
         text = next(text for path, text in release.items() if path.endswith(f"/{name}.yaml"))

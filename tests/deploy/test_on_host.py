@@ -120,6 +120,26 @@ def test_what_ends_is_started_again_until_it_is_stopped(supervised, tmp_path):
 
 
 @pytest.mark.process
+def test_a_log_is_begun_anew_while_it_runs_and_loses_no_line(tmp_path):
+    """Of what runs for months: 10 MB, and as much of before."""
+    says = "yes 'a line of eighty characters, or nearly so, of something that runs for months'"
+    place = Place(tmp_path, Supervised(tmp_path))
+    run = f"#!/bin/sh\n{says} | head -n 300000\necho the end\nexec sleep 1000 > /dev/null 2>&1\n"
+    place.receive("0001-a", 1, tar_of(run=run))
+    place.switch("0001-a", None)
+    place.service.start()
+    try:
+        wait_until(lambda: place.service.logs(1) == ["the end"])
+        sizes = [(tmp_path / name).stat().st_size for name in ("log", "log.1")]
+        assert all(size < 10_200_000 for size in sizes)
+        kept = [(tmp_path / name).read_text().splitlines() for name in ("log.1", "log")]
+        assert {*kept[0], *kept[1][:-1]} == {says[5:-1]}
+    finally:
+        place.service.stop()  # although its output is closed
+    assert place.service.state() == "stopped"
+
+
+@pytest.mark.process
 def test_what_never_comes_up_is_stopped_and_says_why(tmp_path):
     place = Place(tmp_path, Supervised(tmp_path))
     place.receive("0001-a", 1, tar_of(run='echo \'{"message": "no such port"}\'; exit 1\n'))

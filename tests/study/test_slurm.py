@@ -64,6 +64,21 @@ def test_closing_the_engine_ends_what_runs(tmp_path):
     wait_until(lambda: not queued())
 
 
+def test_a_queue_that_does_not_answer_loses_no_task(tmp_path, monkeypatch):
+    """As where the controller is started again: a task that runs is neither counted as lost nor
+    submitted once more."""
+    tools, asked, starts = tmp_path / "tools", tmp_path / "asked", tmp_path / "starts"
+    tools.mkdir()
+    says = "echo 'slurm_load_jobs error: Socket timed out' >&2"
+    (tools / "squeue").write_text(f"#!/bin/sh\necho >> {asked}\n{says}\nexit 1\n")
+    (tools / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    until = {"asked": str(asked), "starts": str(starts)}
+    with open_engine("slurm", tmp_path / "work") as engine:
+        (ended,) = engine.run([job("wait_for_looks", places=until, looks=8)])
+    assert (ended.answer.result, starts.read_text()) == (8, "started\n")
+
+
 def queued() -> bytes:
     """Slurm's jobs, a line each."""
     return subprocess.run(["squeue", "--noheader"], capture_output=True, check=True).stdout

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,16 @@ def hang(_inputs: Inputs, places: Places) -> None:
     """Says who it is, then never ends by itself."""
     Path(places["mark"]).write_text(str(os.getpid()))
     signal.pause()
+
+
+def wait_for_looks(inputs: Inputs, places: Places) -> int:
+    """Ends once the queue was looked at so often."""
+    with Path(places["starts"]).open("a", encoding="utf-8") as starts:
+        starts.write("started\n")
+    asked = Path(places["asked"])
+    while not asked.exists() or len(asked.read_text()) < inputs["looks"]:
+        time.sleep(0.02)
+    return int(inputs["looks"])
 
 
 def measure_held(inputs: Inputs, places: Places) -> dict[str, Any]:
