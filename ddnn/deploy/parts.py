@@ -36,7 +36,8 @@ _RUN = """\
 # Starts what {host} runs of {topology}, until it is told to stop. Arguments are added.
 cd -P "$(dirname "$0")" || exit 1
 umask 077
-export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 XDG_RUNTIME_DIR="$PWD/../../control"
+folder="$(cd -P ../.. && pwd)"
+export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 XDG_RUNTIME_DIR="$folder/control"
 mkdir -p "$XDG_RUNTIME_DIR"
 exec {ddnn} "$PWD/bundle" {options} "$@"
 """
@@ -70,7 +71,8 @@ def write_version(
                 _copy_keys(keys, own / "keys", _keepers(topology, host))
             options = _options(topology, host) + _write_seen(own, topology, host, seen)
             command = ["launch" if isinstance(seen, MultiView) else "serve", *options]
-            _write_run(own / RUN, topology, host, [pythons[host], "-m", "ddnn", *command])
+            run = [pythons[host], "-m", "ddnn", *command]
+            _write_run(own / RUN, topology, host, run, has_report=host == topology.collector.host)
             about = {"version": version, "bundle_sha256": bundle.sha256, "ddnn": __version__}
             write_json(own / VERSION, about)
 
@@ -92,7 +94,6 @@ def _options(topology: Topology, host: str) -> list[str]:
     options += ["--keys", "keys"] if topology.security.curve else []
     if host == topology.collector.host:
         options += ["--join"] if len(topology.hosts) > 1 else []
-        options += ["--out", "../../report"]
     return options
 
 
@@ -115,11 +116,13 @@ def _write_seen(
     return ["--views", "views"]
 
 
-def _write_run(path: Path, topology: Topology, host: str, command: list[str]) -> None:
-    """command: python, -m, ddnn, what it does, and options."""
-    first, options = command[:4], command[4:]
-    text = _RUN.format(
-        host=host, topology=topology.name, ddnn=shlex.join(first), options=shlex.join(options)
-    )
+def _write_run(
+    path: Path, topology: Topology, host: str, command: list[str], *, has_report: bool
+) -> None:
+    """command: python, -m, ddnn, what it does, and options. has_report: it goes to the host's
+    folder, and is named from the root: nobody knows from where the script is called."""
+    first, options = shlex.join(command[:4]), shlex.join(command[4:])
+    options += ' --out "$folder/report"' if has_report else ""
+    text = _RUN.format(host=host, topology=topology.name, ddnn=first, options=options)
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o777), "wb") as file:
         file.write(text.encode())

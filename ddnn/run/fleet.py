@@ -196,6 +196,7 @@ class _Changes:
                 if self._sites.is_as_opened(loaded):
                     self._in_loop(self._fleet.set_weight, name, site.weight)
                     return
+                self._sites.check_address(loaded)
                 self._take_away(name)
             self._in_loop(self._fleet.add, name, self._sites.begin(loaded))
         except DdnnError as error:

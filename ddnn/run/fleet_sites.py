@@ -143,10 +143,23 @@ class Sites:
         bundle = _bundle(self._path, name, site, self._node)
         return Loaded(name, site, bundle, load_keys(bundle.topology, self._node, self._keys(site)))
 
+    def check_address(self, loaded: Loaded) -> None:
+        """Raises TransportError where it is another's. One that is open has its own already."""
+        endpoint = loaded.bundle.topology.endpoint(self._node)
+        taken = {opened.topology.endpoint(self._node): n for n, opened in self._opened.items()}
+        other = taken.get(endpoint)
+        if other is None:
+            check_ports(loaded.bundle.topology, [self._node])
+        elif other != loaded.name:
+            raise TransportError(
+                f"{self._node} is at {endpoint}, as site {other}'s is; want a port of its own"
+            )
+
     def begin(self, loaded: Loaded) -> Tenant:
         """Its node, which listens. Raises DdnnError where that cannot be."""
         name, topology = loaded.name, loaded.bundle.topology
         with ExitStack() as stack:
+            self.check_address(loaded)
             descriptors = needed_descriptors(topology, self._node)
             others = sum(each.descriptors for each in self._opened.values())
             have(others + descriptors, f"{len(self._opened) + 1} sites' {self._node}")
@@ -173,7 +186,6 @@ class Sites:
 
     def _served(self, site: Site, bundle: Bundle, stack: ExitStack) -> Served:
         topology, keys = bundle.topology, self._keys(site)
-        check_ports(topology, [self._node])
         config = ChildConfig(
             bundle=str(bundle.folder),
             node=self._node,

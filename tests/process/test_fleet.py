@@ -5,6 +5,7 @@ Axes: N samples, V views.
 
 import json
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -230,6 +231,21 @@ def test_sites_come_and_go_by_sighup_while_another_is_served(tmp_path, train):
         assert cloud.wait(10) == 0
     finally:
         sites.close()
+
+
+def test_a_site_whose_new_address_is_taken_is_served_at_the_one_it_has(sites):
+    sites.write_file(north="")
+    cloud = sites.start("cloud.log", "-m", "ddnn", "fleet", "fleet.yaml", "cloud")
+    wait_until(lambda: "north: cloud listens at" in sites.said() or cloud.poll())
+    north = sites.bundles["north"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        moved = north.topology.with_endpoints({"cloud": taken})
+        place_bundle(north.folder, moved, sites.folder / "moved")
+        lines = "sites:\n  north: {bundle: moved}\n"
+        (sites.folder / "fleet.yaml").write_text(lines, encoding="utf-8")
+        sites.reload(cloud, "north: goes on as it was: cloud: port")
+    sites.check(sites.launch("north"))
 
 
 def test_replicas_of_a_cloud_are_processes_of_their_own(tmp_path, train):

@@ -1,6 +1,7 @@
 """A fleet keeps what it needs of a site while it serves it, and nothing after that."""
 
 import gc
+import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from builders import random_views, star_topology
 from networks import random_bundle, random_joint
 
+from ddnn.bundle.place import place_bundle
+from ddnn.errors import TransportError
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.fleet import Fleet
 from ddnn.run.fleet_sites import Site, Sites
@@ -120,6 +123,18 @@ def test_what_was_loaded_to_compare_it_is_what_is_opened(fleet: FleetByHand):
     assert fleet.sites.served == ("north",)
     assert fleet.sites.is_as_opened(loaded)
     fleet.sites.close("north")
+
+
+def test_two_sites_at_one_address_are_told_apart_by_name(fleet: FleetByHand):
+    fleet.open("north", fleet.write("north"))
+    manifest = (fleet.folder / "north" / "manifest.json").read_text(encoding="utf-8")
+    taken = json.loads(manifest)["topology"]["nodes"]["cloud"]["endpoint"]
+    south = star_topology(2, name="south")
+    south = south.with_endpoints(free_endpoints(south) | {"cloud": taken})
+    place_bundle(fleet.folder / "north", south, fleet.folder / "south")
+    with pytest.raises(TransportError, match=f"^cloud is at {taken}, as site north's is; want a"):
+        fleet.open("south", Site(bundle="south"))
+    assert fleet.sites.served == ("north",)
 
 
 def test_a_site_that_is_closed_can_be_opened_at_the_same_address_at_once(fleet: FleetByHand):

@@ -5,6 +5,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from interrupted import interrupted
@@ -13,7 +14,8 @@ from waiting import wait_until
 
 import ddnn
 from ddnn.data.multiview import DataSet
-from ddnn.errors import ConfigError
+from ddnn.errors import ConfigError, InterruptError
+from ddnn.run.interrupt import SIGNALS, interruptible
 from ddnn.study.engine import open_engine
 from ddnn.study.job import Job
 from ddnn.study.subsets import OnEngine
@@ -103,6 +105,27 @@ def test_a_study_that_is_interrupted_takes_its_jobs_from_the_cluster(tmp_path, c
     wait_until(lambda: not hangs.exists())
     with open_engine(f"ray:{cluster.address}", tmp_path) as engine:  # which goes on
         assert [ended.answer.result for ended in engine.run([job("square", n=3)])] == [9]
+
+
+def test_an_interrupted_study_leaves_signals_to_who_had_them(tmp_path, cluster):
+    """While Ray is there and after it, Ctrl-C and the others do what they did before: Ray takes
+    SIGTERM for itself as it begins."""
+
+    def handlers() -> dict[signal.Signals, Any]:
+        return {number: signal.getsignal(number) for number in SIGNALS}
+
+    def study() -> None:
+        with interruptible("stopped"):
+            outside = handlers()
+            with open_engine(f"ray:{cluster.address}", tmp_path) as engine:
+                assert handlers() == outside != before
+                for _ in engine.run([job("square", n=n) for n in range(3)]):
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+    before = handlers()
+    with pytest.raises(InterruptError, match=r"^stopped$"):
+        study()
+    assert handlers() == before
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path):

@@ -9,7 +9,6 @@ from typing import Any
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
-from ddnn.errors import LaunchError
 from ddnn.live.feed import Feed
 from ddnn.nodes.awake import Awake
 from ddnn.nodes.build import patience_s
@@ -24,6 +23,7 @@ from ddnn.run.launcher.closing import take_accounts
 from ddnn.run.launcher.confirming import wait_confirmed
 from ddnn.run.launcher.control import ControlServer
 from ddnn.run.launcher.history import History
+from ddnn.run.launcher.joining import Joining
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
 from ddnn.run.launcher.publisher import Publisher
@@ -32,7 +32,6 @@ from ddnn.run.launcher.standing import Standing
 from ddnn.run.launcher.start import Options, Watcher, start_nodes
 from ddnn.run.launcher.supervision import Supervision
 from ddnn.run.outcome import NodeState, build_report
-from ddnn.run.readiness import losses, wait_ready
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Account, Roll, Stop
 from ddnn.wire.transport import Mailbox
@@ -76,7 +75,6 @@ class Launch:
         self._processes = processes
         self._local = nodes_of_host(bundle.topology, options.host)
         self._remote = tuple(name for name in bundle.topology.nodes if name not in self._local)
-        self._has_joined = False
         self._awake = Awake.with_patience(patience_s(bundle.topology))
         self._operator = Operator(processes, bundle.topology, nodes=self._local)
         for failure in plan.failures:
@@ -105,6 +103,7 @@ class Launch:
         self._standing = Standing(
             self._collector, self._processes, self._remote, start_s=self._options.ready_s
         )
+        self._joining = self._make_joining()
         self._processes.say = self._history.say
         self._supervision = Supervision(
             self._topology,
@@ -117,7 +116,7 @@ class Launch:
         )
         begun_s = time.monotonic()
         self._start_nodes(workplace)
-        self._wait_ready()
+        self._joining.wait()
         self._ready_s = time.monotonic() - begun_s
         self._history.say(f"{len(self._topology.nodes)} nodes ready in {self._ready_s:.1f} s")
         self._idle_share = self._idle(self._options.idle_s) if self._options.idle_s else None
@@ -137,6 +136,20 @@ class Launch:
             window=self._options.window,
             rate_hz=self._options.rate_hz,
             halts=[sample for sample in samples if sample < self._total],
+        )
+
+    def _make_joining(self) -> Joining:
+        return Joining(
+            self._topology,
+            self._collector,
+            self._mailbox,
+            processes=self._processes,
+            operator=self._operator,
+            standing=self._standing,
+            remote=self._remote,
+            timeout_s=self._options.ready_s,
+            turn=lambda: self._turn(POLL_S),
+            say=self._history.say,
         )
 
     def _start_nodes(self, workplace: Workplace) -> None:
@@ -209,31 +222,6 @@ class Launch:
             self._turn(POLL_S)
         used_s = self._processes.cpu_s() + time.process_time() - used_s
         return used_s / (time.monotonic() - begun_s)
-
-    def _wait_ready(self) -> None:
-        """Until all nodes that can be reached reach all that run, and are reached by us."""
-        silent = {
-            name for name in self._remote if self._has_joined and self._standing.is_silent(name)
-        }
-        running = set(self._processes.pids()) | set(self._remote) - silent
-        dead = set(self._topology.nodes) - running
-        wanted = set(self._topology.nodes) - self._operator.unreachable - silent
-        self._collector.unreached.clear()
-        wait_ready(
-            self._collector,
-            self._mailbox,
-            self._topology,
-            losses(self._topology, wanted, dead | self._operator.unreachable),
-            turn=lambda: self._turn_unless_ended(wanted),
-            timeout_s=self._options.ready_s,
-            say=self._history.say,
-        )
-        self._has_joined = True
-
-    def _turn_unless_ended(self, wanted: set[str]) -> None:
-        self._turn(POLL_S)
-        for name in wanted & set(self._processes.stopped()):
-            raise LaunchError(f"{name} did not start: {self._processes.last_words(name)}")
 
     def _run_samples(self) -> None:
         """From the first capture to the last answer."""
@@ -313,7 +301,7 @@ class Launch:
         for action in due:
             self._supervision.act(action)
         if any(action.ends or action.failure.kind == "recover" for action in due):
-            self._wait_back()
+            self._joining.wait_back()
         wait_confirmed(
             {action.failure.at_node for action in due} & set(self._local),
             self._operator,
@@ -324,14 +312,6 @@ class Launch:
         # it says what silence is planned from here
         self._history.spare("pause", self._supervision.note_pause)
         self._collector.release()
-
-    def _wait_back(self) -> None:
-        """As `_wait_ready`, for nodes that come back: one that does not ends no run, since silence
-        is what deadlines are for."""
-        try:
-            self._wait_ready()
-        except LaunchError as error:
-            self._history.say(f"going on without: {error}")
 
     def _stop_all(self) -> dict[str, NodeState]:
         """Tells all nodes, here and on other hosts, to end, and takes their accounts. Our sockets
