@@ -39,9 +39,9 @@ def command(study: Path, *, out: Path, engine: str | None, as_json: bool) -> Non
 
 def _table(lines: tuple[dict[str, Any], ...]) -> Table:
     names = list(dict.fromkeys(name for line in lines for name in line))
-    chosen = names[: names.index(FIXED[0])]
+    chosen, seeds = names[: names.index(FIXED[0])], lines[0]["seeds"]
     made = table(
-        f"{lines[0]['seeds']} seeds, {lines[0]['samples']} samples",
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {lines[0]['samples']} samples",
         *(name.rpartition(".")[2] for name in chosen),
         *("lost", "overall", "95 % over seeds", "worst set", "bytes"),
     )

@@ -80,12 +80,19 @@ after that does not count, so that latencies are those of sites that all run."""
 
 
 def site_topology(
-    name: str, place: int = 0, *, pack: bool = False, replicas: int = 1, beat_ms: float = 100
+    name: str,
+    place: int = 0,
+    *,
+    pack: bool = False,
+    replicas: int = 1,
+    beat_ms: float | None = None,
 ) -> Topology:
     """Six cameras and a gateway on one host, the cloud on another. place: of its ports. beat_ms:
-    time between two heartbeats."""
+    time between two heartbeats; None: as every topology has it."""
     document = read_topology("six-cameras").model_dump(mode="json")
-    document |= {"name": name, "heartbeat": {"interval_ms": beat_ms, "patience": 3}}
+    document["name"] = name
+    if beat_ms is not None:
+        document["heartbeat"]["interval_ms"] = beat_ms
     ports = count(FIRST_PORT + place * PORTS)
     document["collector"] |= {"host": "site", "endpoint": f"tcp://127.0.0.1:{next(ports)}"}
     for node in document["nodes"].values():
@@ -333,7 +340,7 @@ def main() -> None:
     parser.add_argument("--simulated", type=int, nargs="*", default=[1, 4, 8, 16, 25, 50, 75, 100])
     parser.add_argument("--replicated", type=int, nargs="*", default=[16, 50])
     parser.add_argument("--rates", type=float, nargs="+", default=[10.0])
-    parser.add_argument("--beat-ms", type=float, default=100, help="of simulated heartbeats")
+    parser.add_argument("--beat-ms", type=float, help="of simulated heartbeats")
     parser.add_argument("--samples", type=int, default=20, help="a simulated site")
     parser.add_argument("--name", default="fleets", help="of the CSV")
     parser.add_argument("--thousand", type=int, nargs="*", default=[20, 14, 10])

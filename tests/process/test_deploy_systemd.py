@@ -23,7 +23,7 @@ set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
 mount -t proc proc /proc
-mount -t tmpfs tmpfs /etc/systemd/system
+mount --bind "$3" /etc/systemd/system
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
 else
@@ -36,11 +36,13 @@ for unit in systemd-udevd.service systemd-tmpfiles-setup-dev.service \
     systemd-tmpfiles-setup.service systemd-journal-flush.service systemd-sysctl.service \
     systemd-modules-load.service \
     systemd-random-seed.service systemd-machine-id-commit.service systemd-sysusers.service \
-    systemd-update-utmp.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
+    systemd-update-utmp.service systemd-update-utmp-runlevel.service getty.target \
+    systemd-ask-password-wall.path dbus.service systemd-logind.service \
+    dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
     sys-kernel-tracing.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount; do
-    ln -s /dev/null /etc/systemd/system/$unit
+    ln -sf /dev/null /etc/systemd/system/$unit
 done
-printf '[Unit]\\nRequires=basic.target reach.service\\n' > /etc/systemd/system/host.target
+printf '[Unit]\\nRequires=multi-user.target reach.service\\n' > /etc/systemd/system/host.target
 printf '[Service]\\nExecStart=%s\\nStandardError=append:%s\\n' "$1" "$2" \
     > /etc/systemd/system/reach.service
 export container=other
@@ -67,10 +69,25 @@ class Booted(Fleet):
         config = self._write_sshd_config(host)
         log = self.folder / "sshd-cloud.log"
         log.touch()
-        self._group = self._net.name(host)
+        self._group, self._units = self._net.name(host), self.folder / "units"
+        self._units.mkdir()
+        self._boots = self._boot(config, log)
+        self.boot()
+
+    def boot(self) -> None:
+        """Returns once sshd listens."""
+        log = self.folder / "sshd-cloud.log"
+        before = log.read_text(encoding="utf-8").count("Server listening")
         with (self.folder / "systemd.log").open("wb") as said:
-            self._machine = subprocess.Popen(self._boot(config, log), stdout=said, stderr=said)
-        wait_until(lambda: "Server listening" in log.read_text(), 60)
+            self._machine = subprocess.Popen(self._boots, stdout=said, stderr=said)
+        wait_until(lambda: log.read_text(encoding="utf-8").count("Server listening") > before, 60)
+
+    def lose_power(self) -> None:
+        """Every process of it is gone at once; its disk stays."""
+        self._machine.kill()
+        self._machine.wait()
+        for root in Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"):
+            wait_until(lambda group=root / self._group: is_gone(group))
 
     def _boot(self, config: Path, log: Path) -> list[str]:
         """The command that becomes systemd, which starts sshd."""
@@ -79,7 +96,7 @@ class Booted(Fleet):
         return [
             *("nsenter", f"--net=/run/netns/{self._net.name('cloud')}"),
             *("sh", "-c", GROUP, "sh", self._group),
-            *("unshare", *spaces, "sh", "-c", BOOT, "sh", sshd, str(log)),
+            *("unshare", *spaces, "sh", "-c", BOOT, "sh", sshd, str(log), str(self._units)),
         ]
 
     def _write_hosts(self) -> Path:
@@ -96,11 +113,8 @@ class Booted(Fleet):
         return self.run(found).strip()
 
     def close(self) -> None:
-        self._machine.kill()
-        self._machine.wait()
+        self.lose_power()
         super().close()
-        for root in Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"):
-            wait_until(lambda group=root / self._group: is_gone(group))
 
 
 def is_gone(group: Path) -> bool:
@@ -143,3 +157,16 @@ def test_a_unit_keeps_the_nodes_of_a_host_until_they_are_told_to_stop(fleet):
     fleet.ddnn("deploy", "stop", fleet.out)
     assert fleet.there(f"systemctl is-active {unit}") == "inactive"
     assert fleet.there(f"systemctl is-enabled {unit}") == "disabled"
+
+
+def test_a_host_that_loses_its_power_has_its_nodes_back_when_it_boots(fleet):
+    fleet.deploy()
+    fleet.ddnn("deploy", "start", fleet.out)
+    wait_until(fleet.is_up)
+    fleet.lose_power()
+    (said,) = fleet.status(code=1)["differs"]
+    assert said.startswith("host cloud (10.78.0.3:22): ")
+    fleet.boot()
+    wait_until(fleet.is_up)
+    assert fleet.status()["nodes"]["cloud"]["state"] == "running"
+    fleet.assert_a_run_answers_as(fleet.first)
