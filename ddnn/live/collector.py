@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ddnn.nodes.collector import Collector, Draft
+from ddnn.nodes.collector import Collector
+from ddnn.nodes.drafts import Draft
 from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.wire.messages import Message, Trigger
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ from ddnn.wire.messages import Roll
 from ddnn.wire.routes import kept, peers, senders, told, watchers
 
 LoadEngine = Callable[[Path], Engine]
+Maker = Callable[[Roll], Sequence[Part]]
+"""Gives parts of a node anew for each run."""
 
 
 class Camera(Protocol):
@@ -36,74 +39,69 @@ class Camera(Protocol):
         """What else the node does in a run."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What a node is given beside its part of the bundle.
+
+    identity: which start of the node it is. load_engine: opens its ONNX files. camera: what a
+    device sees through, in place of recorded views. rules: how exits decide, asked for each batch;
+    None: as the bundle says. turn_rows: of features, at most so many samples' in a turn.
+    shows_views: a device tells the collector what it sees, see ddnn.nodes.shown. counts_scores: for
+    whoever looks for drift, see SectionPart.
+    """
+
+    identity: Identity = field(default_factory=Identity)
+    load_engine: LoadEngine = Engine
+    camera: Camera | None = None
+    rules: Mapping[str, ExitRule] | None = None
+    turn_rows: int | None = None
+    shows_views: bool = False
+    counts_scores: bool = False
+
+
 def build_node(
     name: str,
     bundle: Bundle,
     views_NCHW: NDArray[Any] | None,
-    *,
-    identity: Identity | None = None,
-    load_engine: LoadEngine = Engine,
-    camera: Camera | None = None,
-    rules: Mapping[str, ExitRule] | None = None,
-    turn_rows: int | None = None,
-    shows_views: bool = False,
-    counts_scores: bool = False,
+    equipment: Equipment | None = None,
 ) -> Node:
     """The node, ready to take messages.
 
-    views_NCHW: what a device's camera recorded, of its view's type. camera: what it sees through
-    instead. rules: how exits decide, asked for each batch; None: as the bundle says. turn_rows: of
-    features, at most so many samples' in a turn. shows_views: a device tells the collector what it
-    sees, see ddnn.nodes.shown. counts_scores: for whoever looks for drift, see SectionPart.
+    views_NCHW: what a device's camera recorded, of its view's type.
     Raises BundleError for a damaged model file, DataError for views that do not fit.
     """
-    topology = bundle.topology
-    events: Counter[str] = Counter()
-    makers: list[Callable[[Roll], Sequence[Part]]] = []
-    if topology.nodes[name].role != GATEWAY:
-        makers.append(
-            _section_maker(
-                name,
-                bundle,
-                views_NCHW,
-                events=events,
-                load_engine=load_engine,
-                camera=camera,
-                turn_rows=turn_rows,
-                shows_views=shows_views,
-                counts_scores=counts_scores,
-            )
-        )
-    makers += [
-        _exit_maker(
-            number,
-            tier,
-            bundle,
-            rules=bundle.manifest.exits if rules is None else rules,
-            events=events,
-            load_engine=load_engine,
-        )
+    topology, events = bundle.topology, Counter[str]()
+    equipment = equipment or Equipment()
+    camera = equipment.camera
+    makers = [
+        _exit_maker(number, tier, bundle, events, equipment)
         for number, tier in enumerate(topology.tiers)
         if tier.exit is not None and tier.exit.at == topology.original(name)
     ]
+    if topology.nodes[name].role != GATEWAY:
+        makers.insert(0, _section_maker(name, bundle, views_NCHW, events, equipment))
     return Node(
         name,
         lambda roll: [
             *(part for make in makers for part in make(roll)),
             *(camera.parts() if camera else []),
         ],
-        identity=identity or Identity(),
-        neighbours=Neighbours(
-            peers=peers(topology, name),
-            hears=senders(topology, name),
-            watchers=watchers(topology, name),
-            told=told(topology, name),
-            kept=kept(topology, name),
-        ),
+        identity=equipment.identity,
+        neighbours=_neighbours(name, topology),
         heartbeat_s=topology.heartbeat.interval_ms / 1000,
         patience_s=patience_s(topology),
         events=events,
         replicas=_replicas(name, topology),
+    )
+
+
+def _neighbours(name: str, topology: Topology) -> Neighbours:
+    return Neighbours(
+        peers=peers(topology, name),
+        hears=senders(topology, name),
+        watchers=watchers(topology, name),
+        told=told(topology, name),
+        kept=kept(topology, name),
     )
 
 
@@ -127,50 +125,60 @@ def _section_maker(
     name: str,
     bundle: Bundle,
     views_NCHW: NDArray[Any] | None,
-    *,
     events: Counter[str],
-    load_engine: LoadEngine,
-    camera: Camera | None,
-    turn_rows: int | None,
-    shows_views: bool,
-    counts_scores: bool,
-) -> Callable[[Roll], Sequence[Part]]:
+    equipment: Equipment,
+) -> Maker:
     """Makes the section anew for each run; its engine is loaded once."""
     topology = bundle.topology
-    node = topology.nodes[name]
-    tier = topology.tier(node.role)
-    to = Destinations(
-        exit_at=tier.exit.at if tier.exit else None,
-        parent=node.parent,
-        fallback=node.fallback,
-        patience_s=patience_s(topology),
-    )
-    engine = load_engine(bundle.section_path(name))
+    is_device = topology.nodes[name].role == DEVICE
+    engine = equipment.load_engine(bundle.section_path(name))
     engine.check(inputs=_section_inputs(name, topology), outputs=_section_outputs(name, topology))
     behind = sum(1 << view for view in topology.views_below(name))
-    if node.role == DEVICE and camera is None:
+    if is_device and equipment.camera is None:
         check_views(name, topology, views_NCHW)
 
     def make(roll: Roll) -> Sequence[Part]:
-        source: Source
-        if camera is not None:
-            source = camera.source(events)
-        elif views_NCHW is not None:
-            recorded = views_NCHW[: roll.samples] if roll.samples else views_NCHW
-            source = _view_source(name, topology, recorded)
-        else:
-            gather = _feature_gather(name, topology, events)
-            source = FeatureSource(gather, turn_rows=turn_rows)
-        shown = ShownSource(source, events) if shows_views and node.role == DEVICE else None
+        recorded = views_NCHW
+        if recorded is not None and roll.samples:
+            recorded = recorded[: roll.samples]
+        source = _source(name, topology, recorded, events, equipment)
+        shown = ShownSource(source, events) if equipment.shows_views and is_device else None
         section = SectionPart(
-            shown or source, engine, to, events, behind=behind, counts_scores=counts_scores
+            shown or source,
+            engine,
+            _destinations(name, topology),
+            events,
+            behind=behind,
+            counts_scores=equipment.counts_scores,
         )
         return [section] if shown is None else [section, ShowPart(shown)]
 
     return make
 
 
-def _view_source(name: str, topology: Topology, views_NCHW: NDArray[Any]) -> Source:
+def _destinations(name: str, topology: Topology) -> Destinations:
+    node = topology.nodes[name]
+    tier = topology.tier(node.role)
+    return Destinations(
+        exit_at=tier.exit.at if tier.exit else None,
+        parent=node.parent,
+        fallback=node.fallback,
+        patience_s=patience_s(topology),
+    )
+
+
+def _source(
+    name: str,
+    topology: Topology,
+    views_NCHW: NDArray[Any] | None,
+    events: Counter[str],
+    equipment: Equipment,
+) -> Source:
+    if equipment.camera is not None:
+        return equipment.camera.source(events)
+    if views_NCHW is None:
+        gather = _feature_gather(name, topology, events)
+        return FeatureSource(gather, turn_rows=equipment.turn_rows)
     return ViewSource(
         views_NCHW, view=topology.devices.index(name), skip_absent=topology.skips_absent
     )
@@ -225,14 +233,8 @@ def _feature_gather(name: str, topology: Topology, events: Counter[str]) -> Gath
 
 
 def _exit_maker(
-    number: int,
-    tier: Tier,
-    bundle: Bundle,
-    *,
-    rules: Mapping[str, ExitRule],
-    events: Counter[str],
-    load_engine: LoadEngine,
-) -> Callable[[Roll], Sequence[Part]]:
+    number: int, tier: Tier, bundle: Bundle, events: Counter[str], equipment: Equipment
+) -> Maker:
     """Makes the exit anew for each run; its engine is loaded once."""
     topology = bundle.topology
     members = tuple(n for n in topology.section_nodes if topology.nodes[n].role == tier.name)
@@ -243,7 +245,8 @@ def _exit_maker(
         else Deeper(members=members, above=topology.members(topology.tiers[number + 1].name))
     )
     name = exit_name(tier.name)
-    classes, engine = len(topology.classes), load_engine(bundle.exit_path(name))
+    rules = bundle.manifest.exits if equipment.rules is None else equipment.rules
+    classes, engine = len(topology.classes), equipment.load_engine(bundle.exit_path(name))
     engine.check(
         inputs={"scores": (len(members), classes), "present": (len(members),)},
         outputs={"logits": (classes,)},

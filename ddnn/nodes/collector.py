@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ddnn.nodes.base import Outgoing
+from ddnn.nodes.drafts import Draft, Found, found_by
 from ddnn.nodes.gather import SLOTS
+from ddnn.nodes.holders import Holders
 from ddnn.nodes.liveness import Liveness
+from ddnn.nodes.noticed import Gone, Noticed
 from ddnn.nodes.rate import Rate
-from ddnn.nodes.replicas import Shares
 from ddnn.nodes.roll_call import RollCall
-from ddnn.report.verdicts import NO_EXIT, UNANSWERED, Answer
-from ddnn.topology import Tier, Topology
+from ddnn.report.verdicts import NO_EXIT, Answer
+from ddnn.topology import Topology
 from ddnn.wire.messages import (
     MAX_ROWS,
     Account,
@@ -42,48 +42,6 @@ ASK_AGAIN_S = 0.2
 """Time between two captures of a sample that the restarted first exit has not answered yet."""
 PAUSE_S = 30.0
 """How long capture waits for a device to be heard again while none is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A node fell silent (or came back) while `sample` was the next to be asked for.
-
-    silent_s: how long nothing had come from it when that was noticed.
-    """
-
-    node: str
-    sample: int
-    back: bool
-    silent_s: float = field(default=0.0, compare=False)
-
-
-class _Found(NamedTuple):
-    """What an exit found. views: who had a part in it."""
-
-    exit: int
-    predicted: int
-    entropy: float
-    views: int
-    is_final: bool
-    probability: float = math.nan
-
-
-_NOTHING = _Found(NO_EXIT, UNANSWERED, 1.0, 0, is_final=False)
-
-
-@dataclass(slots=True)
-class Draft:
-    """What is known of a sample that is not answered yet. doubtful: past a node that lives."""
-
-    sent_s: float
-    found: _Found = _NOTHING
-    doubtful: _Found | None = None
-    degraded: bool = False
-
-    @property
-    def exit(self) -> int:
-        """The deepest that answered."""
-        return self.found.exit
 
 
 class Collector:
@@ -135,16 +93,12 @@ class Collector:
         self._looked_s = 0.0
         self.liveness = Liveness(tuple(topology.nodes), patience_s)
         self._devices = topology.devices
-        self._shares = Shares(topology, self.liveness)
+        self._holders = Holders(topology, self.liveness)
         self._asks = topology.asked_devices if asks is None else tuple(asks)
         self._views = (1 << topology.views) - 1
-        self._bypassable = [(name, topology.bypass_bit(name)) for name in topology.bypassable]
         self._device_bits = sum(
             1 << place for place, name in enumerate(topology.nodes) if name in self._devices
         )
-        self._holders = [tier.exit.at for tier in topology.exits.values() if tier.exit]
-        self._beyond = [self._next_holders(topology, tier) for tier in topology.exits.values()]
-        self._exit_number = {holder: number for number, holder in enumerate(self._holders)}
         self._window = window or topology.collector.window
         self._answer_s = topology.collector.answer_ms / 1000
         self._prior_class = prior_class
@@ -155,7 +109,7 @@ class Collector:
         self._again: set[int] = set()
         self._again_s = 0.0
         self._everyone = (1 << len(topology.nodes)) - 1
-        self._alive = self._everyone  # at the last look
+        self._noticed = Noticed(self.liveness)
 
     def take_answers(self) -> list[Answer]:
         """The samples answered since the last call, in the order in which they were."""
@@ -335,11 +289,11 @@ class Collector:
 
         alive: who was when it got them.
         """
-        number = self._exit_number.get(self._shares.original(node))
+        number = self._holders.exit_of(node)
         if number is None:
             return
         waiting = [s for s, draft in self._drafts.items() if draft.exit == number - 1]
-        for sample in [s for s in waiting if self._shares.had(s, node, alive)]:
+        for sample in [s for s in waiting if self._holders.shares.had(s, node, alive)]:
             self._drafts[sample].degraded = True
             if number == 0:
                 self._again.add(sample)
@@ -347,82 +301,30 @@ class Collector:
                 self._answer(sample, now_s)
 
     def _take_verdict(self, sender: str, verdict: Verdict, now_s: float) -> None:
-        number = self._exit_number[self._shares.original(sender)]
-        rows = zip(
-            verdict.samples_N,
-            verdict.views_N,
-            verdict.predicted_N,
-            verdict.entropy_N,
-            verdict.final_N,
-            verdict.probability_N,
-            strict=True,
-        )
-        is_last = number == len(self._holders) - 1
-        for low, views, predicted, entropy, final, probability in rows:
+        number = self._holders.exit_of(sender)
+        assert number is not None  # others have no way to send one
+        for low, found in found_by(number, verdict, is_last=self._holders.is_last(number)):
             sample = self._next - ((self._next - low) & MOST_SAMPLE)  # the latest of this number
             draft = self._drafts.get(sample)
             if draft is None:
-                self.late_verdicts += final or is_last
-                continue
-            if number < draft.exit:
+                self.late_verdicts += found.is_final
+            elif number < draft.exit:
                 continue  # a provisional answer, overtaken by a deeper exit's
-            found = _Found(
-                number if views else NO_EXIT,
-                predicted,
-                entropy,
-                views,
-                final or is_last,
-                probability if views else math.nan,
-            )
-            if self._is_doubtful(found, draft.found, now_s):
+            elif self._holders.is_doubtful(found, draft.found, now_s):
                 draft.doubtful = found
             else:
                 self._take(sample, found, now_s)
 
-    def _is_doubtful(self, found: _Found, before: _Found, now_s: float) -> bool:
-        wanted = self._views if before.exit == NO_EXIT else before.views & self._views
-        return bool(wanted & ~found.views) and self._went_past_a_live_node(found, now_s)
-
-    def _went_past_a_live_node(self, found: _Found, now_s: float) -> bool:
-        return any(
-            found.views >> bit & 1 and self._shares.is_alive(name, now_s)
-            for name, bit in self._bypassable
-        )
-
-    def _take(self, sample: int, found: _Found, now_s: float) -> None:
-        draft = self._drafts[sample]
-        draft.found, draft.doubtful = found, None
-        draft.degraded |= not found.views
+    def _take(self, sample: int, found: Found, now_s: float) -> None:
+        self._drafts[sample].take(found)
         if found.is_final:
             self._answer(sample, now_s)
         else:
             self._open[sample] = now_s
 
-    def _next_holders(self, topology: Topology, tier: Tier) -> set[str]:
-        """Who may answer once this tier's exit was unsure: the next exit, and, where the tier's
-        nodes have a fallback, the exit of the fallback's tier."""
-        number = [t.name for t in topology.exits.values()].index(tier.name)
-        fallbacks = {topology.nodes[name].fallback for name in topology.members(tier.name)}
-        roles = {topology.nodes[name].role for name in fallbacks if name is not None}
-        beyond = {t.exit.at for t in topology.tiers if t.exit and t.name in roles}
-        return beyond | set(self._holders[number + 1 : number + 2])
-
     def _answer(self, sample: int, now_s: float) -> None:
         del self._open[sample]
-        draft = self._drafts.pop(sample)
-        found = draft.found
-        self._answers.append(
-            Answer(
-                sample=sample,
-                exit=found.exit,
-                predicted=found.predicted,
-                entropy=found.entropy,
-                views=found.views,
-                degraded=draft.degraded or found.views > self._views,
-                latency_s=now_s - draft.sent_s,
-                probability=found.probability,
-            )
-        )
+        self._answers.append(self._drafts.pop(sample).answer(sample, now_s, self._views))
 
     def _settle(self, now_s: float) -> None:
         """Answers with what there is where nothing deeper can come or none came in time."""
@@ -430,34 +332,27 @@ class Collector:
         if alive == self._everyone and now_s < min(self._open.values()) + self._answer_s:
             return
         nobody = not alive & self._device_bits
-        dead = {h for h in self._holders if not self._shares.is_alive(h, now_s)}
+        dead = self._holders.dead(now_s)
         for sample, news_s in list(self._open.items()):
             draft, overdue = self._drafts[sample], now_s >= news_s + self._answer_s
             doubtful = draft.doubtful
-            if doubtful is not None and not self._went_past_a_live_node(doubtful, now_s):
+            if doubtful is not None and not self._holders.went_past_a_live_node(doubtful, now_s):
                 self._take(sample, doubtful, now_s)
             elif draft.exit == NO_EXIT:
                 if not self.is_paused and (overdue or nobody):
                     self._give_up(sample, now_s)
-            elif overdue or self._beyond[draft.exit] <= dead:
+            elif overdue or self._holders.nobody_beyond(draft.exit, dead):
                 draft.degraded = True
                 self._answer(sample, now_s)
 
     def _give_up(self, sample: int, now_s: float) -> None:
-        """No exit answered: what is in doubt is better than the commonest class."""
-        draft = self._drafts[sample]
-        prior = draft.found._replace(predicted=self._prior_class, probability=math.nan)
-        draft.found, draft.degraded = draft.doubtful or prior, True
+        self._drafts[sample].give_up(self._prior_class)
         self._answer(sample, now_s)
 
     def _watch(self, now_s: float) -> None:
         """Notes who fell silent and who came back."""
-        alive = self.liveness.alive(now_s)
-        before, changed, self._alive = self._alive, alive ^ self._alive, alive
-        for place, name in enumerate(self.liveness.members if changed else ()):
-            if not changed >> place & 1:
-                continue
-            back = bool(alive >> place & 1)
-            self.gone.append(Gone(name, self._next, back, self.liveness.silence_s(name, now_s)))
-            if back == self._shares.is_alone(name):  # where others take over, they do so at once
-                self._lost_all(name, before, now_s)
+        for gone in self._noticed.look(now_s, self._next):
+            self.gone.append(gone)
+            if gone.back == self._holders.shares.is_alone(gone.node):
+                # where others take over, they do so at once
+                self._lost_all(gone.node, self._noticed.before, now_s)

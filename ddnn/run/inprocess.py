@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ddnn.bundle.load import Bundle
 from ddnn.data.views import Views
 from ddnn.nodes.base import Identity, Node
-from ddnn.nodes.build import LoadEngine, build_node, patience_s, takeover_s
+from ddnn.nodes.build import Equipment, LoadEngine, build_node, patience_s, takeover_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import send_account, send_all, step
 from ddnn.nodes.recorder import Recorder
@@ -124,8 +124,7 @@ class _Members:
             name,
             self._bundle,
             views,
-            identity=Identity(boot=boot),
-            load_engine=self._load_engine,
+            Equipment(identity=Identity(boot=boot), load_engine=self._load_engine),
         )
         transport = FaultyTransport(
             self._network.join(name),

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ddnn.bundle.load import Bundle
-from ddnn.nodes.collector import Collector, Gone
+from ddnn.nodes.collector import Collector
+from ddnn.nodes.noticed import Gone
 from ddnn.report.files import write_json
 from ddnn.report.newest import set_number
 from ddnn.report.tally import Tally

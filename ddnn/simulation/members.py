@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ddnn.bundle.load import Bundle
 from ddnn.nodes.awake import Awake, most_of
 from ddnn.nodes.base import Identity, Node
-from ddnn.nodes.build import build_node, patience_s, takeover_s
+from ddnn.nodes.build import Equipment, build_node, patience_s, takeover_s
 from ddnn.nodes.loop import send_account, step
 from ddnn.run.failures.orders import Order
 from ddnn.simulation.codec import Author, Parcel, ParcelCodec
@@ -218,9 +218,11 @@ class Members:
                 name,
                 self._bundle,
                 self._recorded.get(name),
-                identity=Identity(boot=boot, data=DATA if name in self._recorded else 0),
-                load_engine=self._engines.load,
-                turn_rows=host.turn_rows if host else None,
+                Equipment(
+                    identity=Identity(boot=boot, data=DATA if name in self._recorded else 0),
+                    load_engine=self._engines.load,
+                    turn_rows=host.turn_rows if host else None,
+                ),
             ),
             Watched(
                 name,

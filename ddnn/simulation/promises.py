@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from ddnn.bundle.manifest import ExitRule
@@ -21,12 +20,12 @@ from ddnn.nodes.masked import NEAR
 from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.simulation.codec import Parcel
 from ddnn.simulation.health import Health
+from ddnn.simulation.moved import Moved
 from ddnn.simulation.oracle import Answers
 from ddnn.simulation.state import size_of
 from ddnn.topology import COLLECTOR, Topology
 from ddnn.wire.ledger import Ledger
-from ddnn.wire.messages import Features, Kind, Message, Scores, kind_of, row_count
-from ddnn.wire.payloads import filled_count
+from ddnn.wire.messages import Message, kind_of
 from ddnn.wire.routes import keepers
 
 ENTROPY = 1e-3
@@ -44,13 +43,6 @@ class BrokenPromiseError(DdnnError):
         self.time_s = time_s
 
 
-@dataclass(slots=True)
-class _Moved:
-    messages: int = 0
-    rows: int = 0
-    payload: int = 0
-
-
 class Promises:
     """Watches one simulation."""
 
@@ -66,23 +58,25 @@ class Promises:
         slack_s: float,
         coded: Collection[str],
         is_even: bool,
+        pace_s: float,
     ) -> None:
         """recorded: sample s is recording s modulo this. grace_s: nobody who is well is left out
         for longer. slack_s: what an answer may take beside its deadlines. coded: nodes whose
-        features are coded. is_even: all links are alike and lose nothing by themselves."""
+        features are coded. is_even: all links are alike and lose nothing by themselves. pace_s:
+        time between two samples that are asked for, 0: as soon as others are answered."""
         self._topology = topology
         self._oracle = oracle
         self._health = health
         self._prior_class = prior_class
         self._recorded = recorded
         self._grace_s = grace_s
-        self._coded = set(coded)
         self._is_even = is_even
         self._slack_s = slack_s
         self._due_s = _deadlines_s(topology)
         upper = {COLLECTOR, *(n for n in topology.nodes if n not in topology.devices)}
         self._some_device = [frozenset({device, *upper}) for device in topology.devices]
-        self._progress = (0, 0.0)  # samples answered, and since when no more
+        self._progress = (0, 0, 0.0)  # samples asked for and answered, and since when no more
+        self._pace_s = pace_s
         self._exits = tuple(topology.exits)
         self._rules: tuple[ExitRule, ...] = ()
         self._exit_s = topology.collector.answer_ms / 1000 * len(self._exits)
@@ -92,8 +86,7 @@ class Promises:
         self._ways: dict[tuple[str, int], frozenset[str]] = {}
         self._run = 0
         self._answered: set[int] = set()
-        self._moved: dict[str, dict[tuple[str, str, Kind], _Moved]] = {}
-        self._ledgers: dict[str, Ledger] = {}
+        self._moved = Moved(topology, coded)
         self._sizes: dict[str, int] = {}
         self.checked: Counter[str] = Counter()
         self.ties = 0
@@ -147,12 +140,15 @@ class Promises:
                 f"sample {answer.sample} took {answer.latency_s:.3f} s, want {due_s:.3f} s",
             )
 
-    def check_progress(self, answered: int) -> None:
-        """While a collector runs, answers come."""
-        if answered > self._progress[0]:
-            self._progress = (answered, self._now_s)
-        elif self._now_s > self._progress[1] + self._answer_s + STALL_S:
-            self._break("answered once", f"no answer for {STALL_S:g} s, {answered} before")
+    def check_progress(self, *, asked: int, answered: int) -> None:
+        """While a collector runs, samples are asked for as they are to be, and answers come."""
+        *before, since_s = self._progress
+        if before != [asked, answered]:
+            self._progress = (asked, answered, self._now_s)
+            return
+        longest_s = self._answer_s + STALL_S + (self._pace_s if asked == answered else 0)
+        if self._now_s > since_s + longest_s:
+            self._break("answered once", f"no answer for {longest_s:g} s, {answered} before")
 
     def ended(self, asked: int) -> None:
         """The run is over, and every sample that was asked for must have its answer."""
@@ -236,7 +232,7 @@ class Promises:
 
     def started(self, node: str, boot: int) -> None:
         """A new process: it has counted nothing yet."""
-        self._moved[node] = {}
+        self._moved.begin(node)
         self._sizes.pop(node, None)
         self._health.started(node)
 
@@ -244,16 +240,16 @@ class Promises:
         """A node takes part in another run, and counts anew."""
         if run != self._run and node == COLLECTOR:
             return
-        self._moved[node] = {}
+        self._moved.begin(node)
         self._sizes.pop(node, None)
 
     def sent(self, node: str, peer: str, message: Message) -> None:
         """A message was taken by the network."""
-        self._count(node, (node, peer, kind_of(message)), message)
+        self._moved.count(node, (node, peer, kind_of(message)), message)
 
     def received(self, sender: str, node: str, message: Message) -> None:
         """A mailbox took in what came as bytes alone: nobody knows where it is from."""
-        self._count(node, (sender, node, kind_of(message)), message)
+        self._moved.count(node, (sender, node, kind_of(message)), message)
 
     def believed(self, node: str, *, boot: int, run: int, parcel: Parcel) -> None:
         """A mailbox took a message in."""
@@ -265,7 +261,7 @@ class Promises:
                 self._break("one run", f"{node} takes {kind.name} of {author.node}, another run's")
         parcel.taken_by = boot
         self.checked["one run"] += 1
-        self._count(node, (author.node, node, kind), parcel.message)
+        self._moved.count(node, (author.node, node, kind), parcel.message)
 
     def refused(self, node: str, parcel: Parcel) -> None:
         """A mailbox refused a message."""
@@ -277,43 +273,12 @@ class Promises:
             kind = kind_of(parcel.message).name
             self._break("nobody out", f"{node} refuses {kind} of {author.node}, both are well")
 
-    def _count(self, node: str, key: tuple[str, str, Kind], message: Message) -> None:
-        moved = self._moved[node].get(key)
-        if moved is None:
-            moved = self._moved[node][key] = _Moved()
-        moved.messages += 1
-        if isinstance(message, Scores | Features):
-            rows = filled_count(message.views_N)
-            moved.rows += rows
-            moved.payload += rows * self._row_bytes(key[0], key[2])
-        else:
-            moved.rows += row_count(message)
-
-    def _row_bytes(self, node: str, kind: Kind) -> int:
-        """Of the paper's equation 1."""
-        if kind is Kind.SCORES:
-            return self._topology.score_bytes(node)
-        return self._topology.feature_bytes(node)
-
     def check_ledger(self, node: str, ledger: Ledger) -> None:
         """What it counted is what was moved."""
         self.checked["bytes"] += 1
-        moved, seen = self._moved[node], set()
-        for count in ledger.account().links:
-            key = (*count.link, count.kind)
-            seen.add(key)
-            want = moved.get(key, _Moved())
-            payload = count.payload if count.link[0] in self._coded else want.payload
-            if (count.messages, count.rows, count.payload) != (want.messages, want.rows, payload):
-                self._break(
-                    "bytes",
-                    f"{node} counts {count.messages} {count.kind.name} {count.link[0]} to "
-                    f"{count.link[1]} of {count.rows} rows and {count.payload} B, want "
-                    f"{want.messages} of {want.rows} and {want.payload} B",
-                )
-        missing = [key for key in moved if key not in seen]
-        if missing:
-            self._break("bytes", f"{node} does not count {missing[0]}")
+        wrong = self._moved.wrong(node, ledger)
+        if wrong is not None:
+            self._break("bytes", wrong)
 
     def stopped(self, node: str, mailbox: Any) -> None:
         """A process is gone: what it counted is looked at a last time."""

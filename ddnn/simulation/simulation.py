@@ -124,6 +124,7 @@ class Simulation:
             coded=self._bundle.tables,
             is_even=is_even(self.topology, conditions),
             slack_s=SLACK_S + 4e-3 * conditions.latency_ms,
+            pace_s=1 / self._schedule.rate_hz if self._schedule.rate_hz else 0.0,
         )
 
     def _make_members(self, seed: int) -> Members:

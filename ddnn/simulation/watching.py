@@ -46,7 +46,7 @@ def _look(simulation: Simulation, turn: int) -> None:
     if lead.is_over:
         return
     if not simulation.crashed:
-        promises.check_progress(simulation.answered)
+        promises.check_progress(asked=simulation.sample, answered=simulation.answered)
         promises.check_ledger(COLLECTOR, lead.mailbox.ledger)
     members = sorted(simulation.members.running.items())
     for name, member in members:

@@ -31,16 +31,22 @@ HANDSHAKE_BYTES = 512
 Context = zmq.Context[zmq.Socket[bytes]]
 
 
+def _socket(context: Context, kind: int, address: str, max_bytes: int) -> zmq.Socket[bytes]:
+    """What both have in common. max_bytes: of a message that comes in."""
+    socket: zmq.Socket[bytes] = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IPV6, "[" in address)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes + HANDSHAKE_BYTES)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    return socket
+
+
 def inbox_socket(
     context: Context, endpoint: str, max_bytes: int, keys: KeyRing | None
 ) -> zmq.Socket[bytes]:
     """What others send to `endpoint`, once it is bound. max_bytes: of a message."""
-    socket: zmq.Socket[bytes] = context.socket(zmq.PULL)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.IPV6, "[" in endpoint)
+    socket = _socket(context, zmq.PULL, endpoint, max_bytes)
     socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
-    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes + HANDSHAKE_BYTES)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
@@ -55,14 +61,10 @@ def outbox_socket(
     context: Context, peer: str, address: str, keys: KeyRing | None
 ) -> zmq.Socket[bytes]:
     """Nothing but a handshake comes back: the other side gets no memory of this one."""
-    socket: zmq.Socket[bytes] = context.socket(zmq.PUSH)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.IPV6, "[" in address)
+    socket = _socket(context, zmq.PUSH, address, 0)
     socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES)
     socket.setsockopt(zmq.RCVHWM, 1)
-    socket.setsockopt(zmq.MAXMSGSIZE, HANDSHAKE_BYTES)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS)
     socket.setsockopt(zmq.TCP_MAXRT, LINK_MS)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddnn.nodes.base import LEAD_S, Outgoing
-from ddnn.nodes.collector import Collector, Gone
+from ddnn.nodes.collector import Collector
 from ddnn.nodes.gather import SLOTS
+from ddnn.nodes.noticed import Gone
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.topology import Topology

@@ -7,7 +7,7 @@ from by_hand import joined, sent
 from networks import Trained, Trainer
 
 from ddnn.nodes.base import Node
-from ddnn.nodes.build import build_node, patience_s
+from ddnn.nodes.build import Equipment, build_node, patience_s
 from ddnn.topology import COLLECTOR, read_topology
 from ddnn.wire.messages import Ask, Capture, Features, Heartbeat, Roll, Scores, Verdict
 
@@ -98,7 +98,7 @@ def test_a_device_wakes_by_itself_when_its_parent_has_to_be_given_up(trained):
 def test_a_turn_runs_so_many_samples_and_the_rest_is_due_at_once(tmp_path):
     topology = star_topology(2)
     bundle = Trainer(tmp_path)(topology, 8).bundle
-    node = build_node("cloud", bundle, None, turn_rows=3)
+    node = build_node("cloud", bundle, None, Equipment(turn_rows=3))
     node.handle(COLLECTOR, Roll(1), 0.0)
     for view, device in enumerate(topology.devices):
         features_NFHW = np.zeros((8, *topology.feature_shape(device)), np.float32)

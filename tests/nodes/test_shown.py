@@ -10,7 +10,7 @@ import pytest
 from builders import star_topology
 from networks import Trainer
 
-from ddnn.nodes.build import build_node
+from ddnn.nodes.build import Equipment, build_node
 from ddnn.nodes.section import SectionInput, ViewSource
 from ddnn.nodes.shown import SHOW_S, ShownSource, small
 from ddnn.topology import COLLECTOR
@@ -116,7 +116,7 @@ def test_a_device_shows_what_it_sees_only_where_it_is_asked_to(shows_views, tmp_
     """And after its scores, which a sample waits for."""
     trained = Trainer(tmp_path)(star_topology(), 8)
     views_NCHW = trained.samples.views.arrays[0]
-    node = build_node("cam0", trained.bundle, views_NCHW, shows_views=shows_views)
+    node = build_node("cam0", trained.bundle, views_NCHW, Equipment(shows_views=shows_views))
     node.handle(COLLECTOR, Roll(7), 0.0)
     node.tick(0.0)
     node.handle(COLLECTOR, Capture([3]), 0.1)

@@ -5,7 +5,7 @@ from builders import star_topology
 from networks import Trained, Trainer
 
 from ddnn.nodes.base import Identity, Node
-from ddnn.nodes.build import build_node, takeover_s
+from ddnn.nodes.build import Equipment, build_node, takeover_s
 from ddnn.nodes.loop import step
 from ddnn.topology import COLLECTOR
 from ddnn.wire.codec import Codec
@@ -56,7 +56,7 @@ class Place:
         bundle, views = self._star.bundle, None
         if name in bundle.topology.devices:
             views = self._star.samples.views.arrays[bundle.topology.view_number(name)]
-        node = build_node(name, bundle, views, identity=Identity(boot=boot))
+        node = build_node(name, bundle, views, Equipment(identity=Identity(boot=boot)))
         node.handle(COLLECTOR, Roll(RUN), self._now_s)
         self.running[boot] = node, self._mailbox(name, boot)
 

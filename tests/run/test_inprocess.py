@@ -7,7 +7,7 @@ import pytest
 from builders import MEASURED, random_views, star_topology, unattended
 from networks import PRIOR_CLASS, offline, random_bundle, random_joint
 
-from ddnn.nodes.collector import Gone
+from ddnn.nodes.noticed import Gone
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.verdicts import NO_EXIT
 from ddnn.run.failures.plan import FailurePlan, parse_failure, plan_of, presence

@@ -6,7 +6,7 @@ import pytest
 from builders import patient, star_topology
 from networks import Trained
 
-from ddnn.nodes.collector import Gone
+from ddnn.nodes.noticed import Gone
 from ddnn.nodes.recorder import Recorder
 from ddnn.report.tally import Tally
 from ddnn.run.failures.plan import plan_of

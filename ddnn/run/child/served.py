@@ -18,7 +18,7 @@ from ddnn.bundle.load import Bundle
 from ddnn.bundle.manifest import ExitRule
 from ddnn.errors import ConfigError, DataError
 from ddnn.nodes.base import Identity, Node
-from ddnn.nodes.build import LoadEngine, build_node, takeover_s
+from ddnn.nodes.build import Equipment, LoadEngine, build_node, takeover_s
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.loop import send_account
 from ddnn.nodes.ready import Packed
@@ -126,13 +126,15 @@ def open_node(
         name,
         bundle,
         views,
-        identity=identity,
-        load_engine=means.load_engine or pace.load,
-        camera=camera,
-        rules=rules,
-        turn_rows=means.turn_rows,
-        shows_views=config.show_views,
-        counts_scores=config.account_s is not None,
+        Equipment(
+            identity=identity,
+            load_engine=means.load_engine or pace.load,
+            camera=camera,
+            rules=rules,
+            turn_rows=means.turn_rows,
+            shows_views=config.show_views,
+            counts_scores=config.account_s is not None,
+        ),
     )
     codec = Codec(topology, bundle.session, bundle.tables)
     sockets, transport = _open_transport(name, config, topology, codec, means)
