@@ -38,8 +38,9 @@ from ddnn.wire.transport import Mailbox
 
 LOOK_S = 0.02
 """Time between two looks at processes and operators."""
-POLL_S = 0.1
-"""How long the launcher waits for a message before it looks at processes and operators."""
+POLL_S = 0.2
+"""How long the launcher waits for a message before it looks at processes and operators: no shorter
+than heartbeats are apart, so that an idle one wakes for nothing else."""
 REPORT_S = 60.0
 """Time between two reports of a launch that goes on: what is left where nothing can be done."""
 
