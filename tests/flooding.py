@@ -34,7 +34,7 @@ def main(folder: Path, most: float) -> None:
         camera = Mailbox("cam0", codec, sockets, boot=BOOT)
         camera.join(collector.run)
         while not camera.send("cloud", Heartbeat(0, BOOT)):
-            sockets._news.poll()  # until something has become of a connection
+            sockets._news.poll(100)  # milliseconds, or until something has become of a connection
             sockets._look_after()
         say("joined")
         features_NFHW = np.ones((MAX_ROWS, *bundle.topology.feature_shape("cam0")), np.float32)
