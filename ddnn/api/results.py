@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import html
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,17 +210,8 @@ def read_frame(path: Path) -> pd.DataFrame:
     return _frame(rows, header)
 
 
-_NUMBERS = {
-    "sample",
-    "entropy",
-    "degraded",
-    "count",
-    "local_share",
-    "samples",
-    "overall",
-    "payload_bytes",
-    "seed",
-}
+_TEXT = {"label", "predicted", "exit", "present", "past", "lost", "topology", "data"}
+"""Columns whose cells are text, also where they look like numbers: `011111`."""
 
 
 def _frame(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> pd.DataFrame:
@@ -230,7 +222,7 @@ def _frame(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> pd.DataFram
             "to_pandas: pandas is not installed, want `pip install pandas`"
         ) from error
     frame = pd.DataFrame(list(rows), columns=list(columns))
-    for name in frame.columns:
-        if name in _NUMBERS or name in ("local", "edge", "cloud"):
+    for name in frame.columns.difference(sorted(_TEXT)):
+        with suppress(ValueError):  # what is text all the same stays so
             frame[name] = pd.to_numeric(frame[name])
     return frame

@@ -36,6 +36,8 @@ def test_every_set_of_lost_devices_has_a_row(run):
     table = found.to_pandas()
     assert len(table) == 63
     assert sorted(found.lost) == [0, 1, 2, 3, 4, 5]
+    figures = table.select_dtypes("float").columns
+    assert set(figures) == {"local", "cloud", "overall", "local_share"}
     three = table[table["count"] == 3].overall
     assert three.mean() == pytest.approx(found.lost[3]["mean"], abs=1e-5)
     assert three.min() == pytest.approx(found.lost[3]["worst"], abs=1e-5)

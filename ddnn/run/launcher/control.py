@@ -158,12 +158,17 @@ def _line(answer: dict[str, object]) -> bytes:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Raises OSError. The socket's own descriptor is not waited for."""
+    """Raises OSError. The socket's own descriptor is not waited for.
+
+    It gets its name once it listens: one that does not is taken for a killed launch's.
+    """
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made = path.with_suffix(".new")
     try:
-        with _short(path) as name:
+        with _short(made) as name:
             server.bind(name)
         server.listen()
+        made.replace(path)
         server.setblocking(False)
     except BaseException:
         server.close()

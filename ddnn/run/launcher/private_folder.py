@@ -107,6 +107,7 @@ def _new() -> Workplace:
         lock = _hold(path)
         if lock is not None:
             return Workplace(path, lock)
+        shutil.rmtree(path, ignore_errors=True)
     return Workplace(Path(tempfile.mkdtemp(prefix=PREFIX)), None)
 
 
