@@ -14,7 +14,7 @@ from ddnn.deploy.record import Deployment, read_record
 from ddnn.deploy.status import launches_here
 from ddnn.deploy.together import reached, tried_on_all
 from ddnn.errors import ConfigError, DeployError
-from ddnn.run.launcher.control import about_launches
+from ddnn.run.launcher.control import LastWords, about_launches
 
 AGAIN_S = 2.0
 """After a host went away, until it is tried again."""
@@ -90,16 +90,20 @@ def follow_local(lines: int, tell: Tell) -> None:
     Raises ConfigError where nothing runs.
     """
     told = {launch["pid"]: launch for launch in launches_here()}
+    last = LastWords()
+    last.ask(told)
     for line in _by_time(line for launch in told.values() for line in _said(launch)[-lines:]):
         tell(line)
     while told:
         time.sleep(LOOK_S)
         now = {launch["pid"]: launch for launch in about_launches()}
-        for pid, launch in now.items():
+        last.ask(now)
+        gone = told.keys() - now.keys()
+        for pid, launch in (now | {pid: last.of(pid) or told[pid] for pid in gone}).items():
             before = _said(told[pid]) if pid in told else []
             for line in newer(before[-1:], _said(launch)):
                 tell(line)
-        for pid in told.keys() - now.keys():
+        for pid in gone:
             tell(_line_now(_name(told[pid]), "runs no more"))
         told = now
 

@@ -3,12 +3,14 @@
 import io
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from ddnn.deploy.logs import Line, _Host, _parsed, _Together, newer
+from ddnn.deploy.logs import Line, _Host, _parsed, _Together, follow_local, newer
 from ddnn.deploy.tail import tail, tell_lines
+from ddnn.run.launcher.control import ControlServer
 
 
 def said(at: int, message: str) -> str:
@@ -106,3 +108,21 @@ def test_nothing_is_told_to_nobody(how, tmp_path):
         tell_lines(lines, listener, out, quiet_s=60 if how == "leaves" else 0)
     assert json.loads(out.getvalue()) == {"lines": ["a"]}
     assert list(lines) == []  # is closed
+
+
+def test_what_a_launch_says_in_its_last_moment_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    said, told = [("1", "begins")], list[str]()
+    server = ControlServer(
+        lambda _failure: None,
+        told.append,
+        lambda: {"pid": os.getpid(), "host": "site", "said": said},
+    )
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(follow_local, 10, lambda line: told.append(line.message))
+        while not told:
+            server.poll()
+        said.append(("2", "ends"))
+        server.close()
+        following.result(30)
+    assert told == ["begins", "ends", "runs no more"]

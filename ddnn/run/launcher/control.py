@@ -1,7 +1,8 @@
 """The way into a running launch from another terminal: a socket in the user's own folder.
 
 One line of JSON each way: the fields of a plan's failure, and {"error": ...} or {"sample": ...};
-or {"about": true}, and {"about": ...}, what the launch says of itself.
+or {"about": true}, and {"about": ...}, what the launch says of itself; or {"last": true}, which is
+answered like that when the launch ends.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ MAX_NAME_BYTES = 107
 VISITOR_S = 5.0
 """How long a visitor may take to say what it wants; nobody waits for it."""
 MAX_VISITORS = 16
+LAST_S = 0.5
+"""How long one who waits for its last words may take to take them in."""
 
 Act = Callable[[dict[str, Any]], int | None]
 """Makes a failure happen; returns the sample from which it holds, None where samples are counted on
@@ -93,6 +96,8 @@ class ControlServer:
         self._act, self._about = act, about
         self._socket: socket.socket | None = None
         self._visitors: list[_Visitor] = []
+        self._last: list[socket.socket] = []
+        self._ends = False
         try:
             self._path = control_folder() / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
             self._socket = _listen(self._path)
@@ -124,6 +129,9 @@ class ControlServer:
         """Whether to wait for more of what it says."""
         if visitor.says_more():
             return True
+        if visitor.line == LAST and len(self._last) < MAX_VISITORS:
+            self._last.append(visitor.connection)
+            return False
         answer = self._answer(visitor.line)
         with visitor.connection, contextlib.suppress(OSError):
             visitor.connection.sendall(answer)
@@ -137,6 +145,8 @@ class ControlServer:
         try:
             if asked == {"about": True}:
                 return _line({"about": self._about()})
+            if self._ends:
+                return _line({"error": "the launch has just ended"})
             return _line({"sample": self._act(asked)})
         except (DdnnError, OSError) as error:
             return _line({"error": str(error)})
@@ -144,7 +154,15 @@ class ControlServer:
             return _line({"error": "not a request"})
 
     def close(self) -> None:
-        """Takes the socket away."""
+        """Takes the socket away. Those who wait for it are told the last words."""
+        self._ends = True
+        with contextlib.suppress(OSError):
+            for _ in range(MAX_VISITORS):
+                self.poll()
+        for connection in self._last:
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(LAST_S)
+                connection.sendall(_line({"about": self._about()}))
         for visitor in self._visitors:
             visitor.connection.close()
         if self._socket is not None:
@@ -155,6 +173,9 @@ class ControlServer:
 
 def _line(answer: dict[str, object]) -> bytes:
     return json.dumps(answer).encode() + b"\n"
+
+
+LAST = _line({"last": True})
 
 
 def _listen(path: Path) -> socket.socket:
@@ -215,6 +236,34 @@ def about_launches(folder: Path | None = None) -> list[dict[str, Any]]:
             with contextlib.suppress(LaunchError):
                 found.append(dict(_exchange(connection, {"about": True})["about"]))
     return [about for about in found if about]
+
+
+class LastWords:
+    """What launches say of themselves when they end, asked for while they run."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, socket.socket] = {}
+
+    def ask(self, pids: Collection[int]) -> None:
+        """Of these, those that were not asked before."""
+        new = set(pids) - self._waiting.keys()
+        if not new:
+            return
+        with _connections(control_folder()) as found:
+            for pid in new & found.keys():
+                with contextlib.suppress(OSError):
+                    found[pid][0].sendall(LAST)
+                    self._waiting[pid] = found[pid][0].dup()
+                    self._waiting[pid].settimeout(LAST_S)
+
+    def of(self, pid: int) -> dict[str, Any] | None:
+        """Of one that has ended; None: it was killed."""
+        connection = self._waiting.pop(pid, None)
+        if connection is None:
+            return None
+        with connection, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return dict(json.loads(_read_line(connection))["about"])
+        return None
 
 
 def _exchange(connection: socket.socket, asked: dict[str, Any]) -> dict[str, Any]:

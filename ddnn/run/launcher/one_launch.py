@@ -90,13 +90,16 @@ class Launch:
     def run(self, workplace: Workplace) -> dict[str, Any]:
         """Start, wait, run, stop, report."""
         self._begin(workplace)
+        control = ControlServer(self._supervision.act_by_hand, self._history.say, self.about)
         try:
-            self._run_samples()
+            self._run_samples(control)
             return self._end()
         except BaseException as error:
             why = str(error) or type(error).__name__
             self._history.spare("report", lambda: self._end(interrupted=why))
             raise
+        finally:
+            control.close()
 
     def _begin(self, workplace: Workplace) -> None:
         """Until the first sample may be asked for."""
@@ -224,28 +227,24 @@ class Launch:
         used_s = self._processes.cpu_s() + time.process_time() - used_s
         return used_s / (time.monotonic() - begun_s)
 
-    def _run_samples(self) -> None:
+    def _run_samples(self, control: ControlServer) -> None:
         """From the first capture to the last answer."""
         collector = self._collector
-        control = ControlServer(self._supervision.act_by_hand, self._history.say, self.about)
         begun_s, looked_s = self._begun_s, 0.0
-        try:
-            while not collector.is_done:
-                waits = collector.answered < collector.asked or self._options.rate_hz
-                self._turn(POLL_S if waits else 0)
-                # right after a turn: time spent elsewhere must not count as the nodes' silence
-                send_all(self._mailbox, collector.tick(time.monotonic()))
-                self._take_answers()
-                if collector.gone or time.monotonic() >= looked_s + LOOK_S:
-                    looked_s = time.monotonic()
-                    self._history.spare("orders by hand", control.poll)
-                    self._look(looked_s - begun_s)
-                if collector.halted_at is not None:
-                    halt_s = time.monotonic()
-                    self._act_at(collector.halted_at)
-                    self._halted_s += time.monotonic() - halt_s
-        finally:
-            control.close()
+        while not collector.is_done:
+            waits = collector.answered < collector.asked or self._options.rate_hz
+            self._turn(POLL_S if waits else 0)
+            # right after a turn: time spent elsewhere must not count as the nodes' silence
+            send_all(self._mailbox, collector.tick(time.monotonic()))
+            self._take_answers()
+            if collector.gone or time.monotonic() >= looked_s + LOOK_S:
+                looked_s = time.monotonic()
+                self._history.spare("orders by hand", control.poll)
+                self._look(looked_s - begun_s)
+            if collector.halted_at is not None:
+                halt_s = time.monotonic()
+                self._act_at(collector.halted_at)
+                self._halted_s += time.monotonic() - halt_s
         self._history.progress(collector.answered)
         self._supervision.note_what_never_came()
 
