@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,16 +34,33 @@ else
     mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
 fi
 mkdir /run/sshd
+if [ -n "$4" ]; then
+    mount --bind "$4/home" /home
+    mount --bind "$4/passwd" /etc/passwd
+    mount --bind "$4/shadow" /etc/shadow
+    case "$5" in /root/*)  # a Python that nobody else may reach
+        mkdir /run/python
+        mount --bind "$5" /run/python
+        mount -t tmpfs -o mode=755 tmpfs /root
+        mkdir -p "$5"
+        mount --bind /run/python "$5"
+    esac
+    mount --bind "$4/state" /var/lib/systemd
+    mount --bind "$4/journal" /var/log
+fi
 for unit in systemd-udevd.service systemd-tmpfiles-setup-dev.service \
     systemd-tmpfiles-setup.service systemd-journal-flush.service systemd-sysctl.service \
     systemd-modules-load.service \
     systemd-random-seed.service systemd-machine-id-commit.service systemd-sysusers.service \
     systemd-update-utmp.service systemd-update-utmp-runlevel.service getty.target \
-    systemd-ask-password-wall.path dbus.service systemd-logind.service \
-    dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
+    systemd-ask-password-wall.path dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount \
     sys-kernel-tracing.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount; do
     ln -sf /dev/null /etc/systemd/system/$unit
 done
+if [ -z "$4" ]; then
+    ln -sf /dev/null /etc/systemd/system/dbus.service
+    ln -sf /dev/null /etc/systemd/system/systemd-logind.service
+fi
 printf '[Unit]\\nRequires=multi-user.target reach.service\\n' > /etc/systemd/system/host.target
 printf '[Service]\\nExecStart=%s\\nStandardError=append:%s\\n' "$1" "$2" \
     > /etc/systemd/system/reach.service
@@ -96,8 +115,24 @@ class Booted(Fleet):
         return [
             *("nsenter", f"--net=/run/netns/{self._net.name('cloud')}"),
             *("sh", "-c", GROUP, "sh", self._group),
-            *("unshare", *spaces, "sh", "-c", BOOT, "sh", sshd, str(log), str(self._units)),
+            *(
+                "unshare",
+                *spaces,
+                "sh",
+                "-c",
+                BOOT,
+                "sh",
+                sshd,
+                str(log),
+                str(self._units),
+                self._disk(),
+                sys.base_prefix,
+            ),
         ]
+
+    def _disk(self) -> str:
+        """Folder of what `cloud` has of its own beside its units; empty: nothing."""
+        return ""
 
     def _write_hosts(self) -> Path:
         path = super()._write_hosts()
@@ -170,3 +205,72 @@ def test_a_host_that_loses_its_power_has_its_nodes_back_when_it_boots(fleet):
     wait_until(fleet.is_up)
     assert fleet.status()["nodes"]["cloud"]["state"] == "running"
     fleet.assert_a_run_answers_as(fleet.first)
+
+
+USER, UID = "camera-keeper", 4711
+
+
+class OfAUser(Booted):
+    """As Booted, but who deploys to `cloud` is not root there, and has a home on its disk."""
+
+    def _disk(self) -> str:
+        disk = self.folder / "disk"
+        home = disk / "home" / USER
+        for folder in (home, disk / "state", disk / "journal" / "journal"):
+            folder.mkdir(parents=True)
+        os.chown(home, UID, UID)
+        users = Path("/etc/passwd").read_text(encoding="utf-8")
+        users += f"{USER}:x:{UID}:{UID}::/home/{USER}:/bin/sh\n"
+        (disk / "passwd").write_text(users, encoding="utf-8")
+        (disk / "shadow").write_text(
+            f"root:*:19000::::::\n{USER}:*:19000::::::\n", encoding="utf-8"
+        )
+        shutil.copy(self.folder / "own.pub", disk / "home" / "own.pub")
+        return str(disk)
+
+    def _write_sshd_config(self, host: str) -> Path:
+        config = super()._write_sshd_config(host)
+        if host == "cloud":
+            text = config.read_text(encoding="utf-8")
+            text = text.replace(str(self.folder / "own.pub"), "/home/own.pub")
+            config.write_text(text, encoding="utf-8")
+        return config
+
+    def _write_hosts(self) -> Path:
+        path = super()._write_hosts()
+        text = path.read_text(encoding="utf-8")
+        place = f", folder: {self.place('cloud')}"
+        path.write_text(
+            text.replace(place, "").replace("service: systemd", f"service: systemd, user: {USER}"),
+            encoding="utf-8",
+        )
+        return path
+
+
+@pytest.fixture
+def of_a_user(net, tmp_path) -> Iterator[OfAUser]:
+    found = OfAUser(net, tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="needs dbus")
+def test_a_user_who_is_not_root_has_the_nodes_back_after_a_reboot(of_a_user):
+    """`systemd --user`, which lingers: it begins with the machine and outlives every login."""
+    fleet = of_a_user
+    fleet.there("journalctl --flush")  # what a machine that boots does with its disk's journal
+    fleet.there(f"loginctl enable-linger {USER}")
+    wait_until(lambda: fleet.there(f"systemctl is-active user@{UID}.service") == "active")
+    fleet.deploy()
+    fleet.ddnn("deploy", "start", fleet.out)
+    wait_until(fleet.is_up)
+    nodes = "ps -eo user:20=,args= | grep '[d]dnn.run.child' | cut -d' ' -f1"
+    assert set(fleet.there(nodes).split()) == {USER}
+    fleet.assert_a_run_answers_as(fleet.first)
+    assert "cloud: cloud listens at tcp://10.78.0.3" in fleet.ddnn("logs", fleet.out)
+    fleet.lose_power()
+    fleet.boot()
+    wait_until(fleet.is_up)
+    fleet.assert_a_run_answers_as(fleet.first)
+    fleet.ddnn("deploy", "stop", fleet.out)
+    assert fleet.status(code=1)["hosts"]["cloud"]["service"] == "stopped"
