@@ -10,7 +10,6 @@ CHOICE_RENDERED = Rows("failure-choice-rendered", "right")
 KNOWING = Rows("failure-training-epfl-by-object", "per_object")
 KNOWING_RENDERED = Rows("failure-training-rendered")
 TRIED, CHOSEN = Rows("defaults", "whole"), Rows("chosen", "whole")
-ABLATION = Rows("ablation-rendered")
 PLAIN, KNOWS = "robust", "robust, views as they are"
 
 
@@ -90,12 +89,6 @@ LOSSES = [
             KNOWING_RENDERED(KNOWS, row) - KNOWING_RENDERED(PLAIN, row)
             for row in (3, 0, "survival 0.9")
         ),
-    ),
-    Sentence(
-        "The limit of sight is {0:.0f} with three lost and 99.8 % expected at survival 0.9, where "
-        "`robust` has {1:.1f}",
-        KNOWING_RENDERED(PLAIN, 3, "sight_limit"),
-        ABLATION(PLAIN, "survival 0.9"),
     ),
 ]
 

@@ -13,7 +13,16 @@ from experiments.paper import (
 )
 from experiments.paper.byte_options import STEPS
 from experiments.paper.failures import SURVIVALS
-from experiments.table_list_failures import LOST, choice, gains, knowing, outage
+from experiments.shared.variants import WITH_BATCHES, each_way
+from experiments.table_list_failures import (
+    LOST,
+    choice,
+    gains,
+    headline,
+    headroom,
+    knowing,
+    outage,
+)
 from experiments.table_list_images import IMAGE_TABLES
 from experiments.table_shape import Column, Table, exits, of, same
 
@@ -40,57 +49,22 @@ def thresholds(results: str) -> Table:
 
 
 def early_exits() -> Table:
-    """What rules for early exits gain on the last exit, on two cards."""
-    rules = (calibration.FORMER, calibration.CAREFUL, calibration.ONE)
+    """What rules for early exits gain on the last exit, on all sets."""
+    rules = (calibration.FORMER, calibration.CAREFUL)
     rows = {
-        f"`{preset}`, {count}, {rule}": (f"{preset}, {count}", rule)
-        for preset in calibration.PRESETS
-        for count in calibration.COUNTS
-        for rule in rules
+        f"{count} samples, {rule}": (count, rule) for count in calibration.COUNTS for rule in rules
     }
+    measures = " / ".join(("gain_points", "lost_points", "half_points"))
     columns = [
-        Column(f"{name}: {heading}", measure, f"calibration-{card}", short=True)
-        for name, card in (
-            ("digits", "digits"),
-            ("EPFL", "epfl-by-object"),
-            ("rendered", "rendered"),
-        )
-        for heading, measure in (
-            ("all there", "gain_points"),
-            ("one lost", "lost_points"),
-            ("early", "early"),
-            ("early, one lost", "early_lost"),
-            ("bytes", "payload_bytes"),
-        )
+        Column(card, measures, f"calibration-{card}", short=True) for card in calibration.SETS
     ]
-    return Table("calibration-digits", "training, samples, rule", rows, columns)
+    seeds = Column("seeds", "gain_points", is_count=True)
+    return Table("calibration-digits", "thresholds chosen on, rule", rows, [*columns, seeds])
 
 
 TABLES = {
-    "headline": Table(
-        "ablation-epfl-by-object",
-        "training",
-        {
-            "`paper`: 100 updates": ("paper", "0"),
-            "`paper`, as many updates as `robust`": ("batches", "0"),
-            "the same with device dropout": ("batches + dropout", "0"),
-            "the same with device dropout and a cosine": ("batches + dropout + cosine", "0"),
-            "`robust`": ("robust", "0"),
-        },
-        [
-            column
-            for name, card, measure in (
-                ("EPFL by object", "ablation-epfl-by-object", "per_object"),
-                ("rendered", "ablation-rendered", "overall"),
-            )
-            for column in (
-                Column(f"{name}: nobody lost", measure, card, row="0"),
-                Column("1 lost", measure, card, row="1", short=True),
-                Column("3 lost", measure, card, row="3"),
-                Column("seeds", measure, card, row="3", is_count=True),
-            )
-        ],
-    ),
+    "headline": headline(),
+    "headroom": headroom(),
     "calibration": early_exits(),
     "failure-choice": choice(),
     "failure-training": knowing("failure-training-epfl-by-object", "per_object"),
@@ -127,6 +101,7 @@ TABLES = {
     ),
     "ablation-epfl-by-object": gains("ablation-epfl-by-object", "per_object"),
     "ablation-rendered": gains("ablation-rendered", "overall"),
+    "ablation-epfl": gains("ablation-epfl", "overall"),
     "table1": pairs("table1-rendered"),
     "table1-epfl": pairs("table1-epfl"),
     "max-clouds": Table(
@@ -144,7 +119,7 @@ TABLES = {
     "figure8": Table(
         "figure8-rendered",
         "devices",
-        same("123456"),
+        same(each_way("123456")),
         [
             Column("alone", "individual"),
             *exits("local", "cloud"),
@@ -155,7 +130,7 @@ TABLES = {
     "figure9": Table(
         "figure9-rendered",
         "filters",
-        same("1248"),
+        same(each_way("1248")),
         [
             *exits("local", "cloud", "overall", "local_share"),
             Column("bytes", "payload_bytes"),
@@ -216,9 +191,13 @@ TABLES = {
         "edges-rendered",
         "figure 2",
         {
-            "(d), camera 5 alone": ("d-device-edge-cloud",) * 2,
-            "(e)": ("e-devices-edge-cloud",) * 2,
-            "(f)": ("f-edges-cloud",) * 2,
+            label + way: (name + way,) * 2
+            for way in ("", f", {WITH_BATCHES}")
+            for label, name in (
+                ("(d), camera 5 alone", "d-device-edge-cloud"),
+                ("(e)", "e-devices-edge-cloud"),
+                ("(f)", "f-edges-cloud"),
+            )
         },
         [
             *exits("local", "edge", "cloud", "overall", "local_share", "edge_share"),

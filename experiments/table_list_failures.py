@@ -2,10 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from experiments.paper import ablation, failure_ways
+from experiments.paper import headroom as ways
 from experiments.table_shape import Column, Table, of
 
 LOST = tuple("012345")
+SURVIVAL = f"survival {ablation.SURVIVAL}"
+
+
+CARDS = {"EPFL by object": ("epfl-by-object", "per_object"), "rendered": ("rendered", "overall")}
+"""Of both, and which samples weigh how much there."""
+
+
+def by_loss(measure: str) -> list[Column]:
+    """By devices lost, and expected."""
+    lost = {
+        "nobody lost": "0",
+        "1 lost": "1",
+        "3 lost": "3",
+        "5 lost": "5",
+        "survival 0.9": SURVIVAL,
+    }
+    return [Column(heading, measure, row=row) for heading, row in lost.items()]
+
+
+def coded(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Rows of these settings, labelled as code, of columns that name their own row."""
+    return {f"`{name}`": (name, "0") for name in names}
+
+
+def headline() -> Table:
+    """What the preset that ships gains, on both cards."""
+    rows = {
+        "`paper`: 100 updates": ("paper", "0"),
+        "`paper`, as many updates as `robust`": ("batches", "0"),
+        "the same with device dropout": ("batches + dropout", "0"),
+        "the same with device dropout and a cosine": ("batches + dropout + cosine", "0"),
+        "`robust`": ("robust", "0"),
+    }
+    columns = [
+        column
+        for name, (card, measure) in CARDS.items()
+        for column in (
+            Column(f"{name}: nobody lost", measure, f"headline-{card}", row="0"),
+            Column("1 lost", measure, f"headline-{card}", row="1", short=True),
+            Column("3 lost", measure, f"headline-{card}", row="3"),
+            Column("seeds", measure, f"headline-{card}", row="3", is_count=True),
+        )
+    ]
+    return Table("headline-epfl-by-object", "training", rows, columns)
+
+
+def headroom() -> Table:
+    """What could be had with devices lost, on both cards."""
+    rows = {
+        "`robust`, by its rules": (ways.RULES, "0"),
+        "both exits together": (ways.EXITS, "0"),
+        "both exits of three networks": (ways.MORE, "0"),
+        "limit of sight": (ways.LIMIT, "0"),
+    }
+    columns = [
+        column
+        for name, (card, _) in CARDS.items()
+        for column in (
+            Column(f"{name}: to choose by, 3 lost", "chosen", f"headroom-{card}", row="3"),
+            Column("test, nobody lost", "right", f"headroom-{card}", row="0", short=True),
+            Column("3 lost", "right", f"headroom-{card}", row="3"),
+            Column("5 lost", "right", f"headroom-{card}", row="5", short=True),
+            Column("survival 0.9", "right", f"headroom-{card}", row=SURVIVAL, short=True),
+        )
+    ]
+    seeds = Column("seeds", "right", is_count=True)
+    return Table("headroom-epfl-by-object", "answers", rows, [*columns, seeds])
 
 
 def outage(results: str) -> Table:
@@ -25,14 +95,12 @@ def outage(results: str) -> Table:
 
 def gains(results: str, measure: str) -> Table:
     """Each part of `robust` on one card, by devices lost. measure: of which samples."""
-    lost = {"nobody lost": "0", "1 lost": "1", "3 lost": "3", "5 lost": "5"}
     return Table(
         results,
         "training",
-        {f"`{setting}`": (setting, "0") for setting in ablation.SETTINGS},
+        coded(ablation.SETTINGS),
         [
-            *(Column(heading, measure, row=row) for heading, row in lost.items()),
-            Column("survival 0.9", measure, row=f"survival {ablation.SURVIVAL}"),
+            *by_loss(measure),
             *(
                 [
                     Column("of samples that move, nobody lost", "moving", short=True),
@@ -49,14 +117,12 @@ def gains(results: str, measure: str) -> Table:
 
 def knowing(results: str, measure: str) -> Table:
     """Trainings that know of failures, on one card. measure: of which samples."""
-    lost = {"nobody lost": "0", "1 lost": "1", "3 lost": "3", "5 lost": "5"}
     return Table(
         results,
         "training",
-        {f"`{setting}`": (setting, "0") for setting in failure_ways.WAYS},
+        coded(failure_ways.WAYS),
         [
-            *(Column(heading, measure, row=row) for heading, row in lost.items()),
-            Column("survival 0.9", measure, row=f"survival {ablation.SURVIVAL}"),
+            *by_loss(measure),
             Column("over one threshold for all losses, points: 3 lost", "rule_points", row="3"),
             Column("5 lost", "rule_points", row="5"),
             Column("unseen samples, nobody lost", "right", row="unseen 0", short=True),
@@ -79,5 +145,5 @@ def choice() -> Table:
             Column("seeds", "right", f"failure-choice-{card}", row="0", is_count=True),
         )
     ]
-    ways = {f"`{way}`": (way, "0") for way in failure_ways.WAYS}
-    return Table("failure-choice-epfl-by-object", "training", ways, columns)
+    rows = coded(failure_ways.WAYS)
+    return Table("failure-choice-epfl-by-object", "training", rows, columns)

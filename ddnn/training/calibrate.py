@@ -132,25 +132,27 @@ def calibrate_patterns(
         return Calibration(rules_for(patterns.logits, temperatures, point.threshold), point, split)
     whole = patterns.rows(slice(0, patterns.whole))
     threshold = careful(whole, temperatures)
-    found = [choose(curve(each, temperatures), goal, split).threshold for each in lost]
+    found = [careful(each, temperatures) for each in lost]
     rules = with_lost(rules_for(patterns.logits, temperatures, threshold), found)
     return Calibration(rules, point_of(patterns, rules, threshold), split)
 
 
-def careful(whole: Patterns, temperatures: Mapping[str, float]) -> float:
+def careful(patterns: Patterns, temperatures: Mapping[str, float]) -> float:
     """The highest common threshold up to which early exits cost, with some certainty, at most
-    SLACK against the last exit, on samples with all devices. See SPREAD and UNSEEN.
+    SLACK against the last exit, on these patterns of one number of lost devices. See SPREAD and
+    UNSEEN: each sample counts once for each set of devices.
 
     Samples are few: of the thresholds that cost nothing on them the highest is one that the next
     samples show to cost something. So what is not seen counts, and a threshold counts only if
     all below it do.
     """
-    last_N = classes_at(whole.logits, whole.present_NV, whole.prior_class)[list(whole.logits)[-1]]
-    right_N = (last_N == whole.samples.fused_labels_N).astype(float)
+    exits = list(patterns.logits)
+    at_exits = classes_at(patterns.logits, patterns.present_NV, patterns.prior_class)
+    right_N = (at_exits[exits[-1]] == patterns.samples.fused_labels_N).astype(float)
     chosen = 0.0
-    for threshold in candidates(whole.logits, temperatures):
-        verdicts = whole.answer(rules_for(whole.logits, temperatures, threshold))
-        early = float(((verdicts.exit_N >= 0) & (verdicts.exit_N < len(whole.logits) - 1)).mean())
+    for threshold in candidates(patterns.logits, temperatures):
+        verdicts = patterns.answer(rules_for(patterns.logits, temperatures, threshold))
+        early = float(((verdicts.exit_N >= 0) & (verdicts.exit_N < len(exits) - 1)).mean())
         gain_N = verdicts.correct_N - right_N
         error = float(gain_N.std()) / math.sqrt(len(gain_N))
         sure = float(gain_N.mean()) - SPREAD * error - UNSEEN / len(gain_N)

@@ -35,7 +35,7 @@ from ddnn.training.run import Run, open_run
 from experiments.sensors.lost import topology_of
 from experiments.shared.provenance import made_from
 from experiments.shared.rows import ASKED, RowFile, read_rows
-from experiments.shared.script import FOLDER, add_places, command, results_folder
+from experiments.shared.script import FOLDER, add_only, add_places, command, results_folder
 from experiments.shared.variants import cameras
 
 HERE = Path(__file__).parent
@@ -278,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     """Writes the rows and prints their table; gives their file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    add_only(parser, SETTINGS)
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--runs", type=Path, default=Path("runs/experiments/defaults"))
     add_places(parser, smoke="one small set, two settings, one epoch")

@@ -51,7 +51,7 @@ from experiments.shared.launches import (
     samples_to_launch,
 )
 from experiments.shared.measures import summed
-from experiments.shared.script import FOLDER
+from experiments.shared.script import FOLDER, add_only
 from experiments.shared.study import Means, Rows, Study, main
 
 NARROW, SENT = "bottleneck", "JPEG 75, launched"
@@ -180,7 +180,7 @@ SETTINGS, SMOKE_SETTINGS = (*CODES, NARROW, SENT), ("raw", "JPEG 75", NARROW, SE
 
 def options(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
-    parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    add_only(parser, SETTINGS)
 
 
 EXPERIMENT = experiment(

@@ -13,7 +13,6 @@ drawn over objects.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,10 +28,10 @@ from ddnn.training.settings import PRESETS, PresetName
 from experiments.paper.outage import sight_limit
 from experiments.shared.measures import at_rules
 from experiments.shared.objects import apart
+from experiments.shared.script import add_only
 from experiments.shared.study import OF_RECORD, Experiment, Means, Rows, Study, main
-from experiments.shared.variants import cameras
+from experiments.shared.variants import BATCHES, cameras
 
-BATCHES = {"batch": PRESETS["robust"].batch, "epochs": PRESETS["robust"].epochs}
 COSINE = {"schedule": "cosine", "learning_rate": PRESETS["robust"].learning_rate}
 MIXING = OF_RECORD["robust"]["view_mixing"]
 CONSTANT = {"schedule": "constant", "learning_rate": PRESETS["paper"].learning_rate}
@@ -120,19 +119,20 @@ def draw(figure: Figure, means: Means) -> None:
     panels = figure.subplots(1, len(SHOWN), sharey=True)
     settings = list(means)
     at = range(len(settings))
+    is_by_object = "per_object" in means[settings[0]][SHOWN[0]]
+    measure = "per_object" if is_by_object else OVERALL
     for axes, lost in zip(panels, SHOWN, strict=True):
-        found = [means[setting][lost][OVERALL] for setting in settings]
+        found = [means[setting][lost][measure] for setting in settings]
         colors = [GRAY if setting == "paper" else BLUE for setting in settings]
         axes.barh(at, [mean.value for mean in found], color=colors)
-        axes.axvline(means[settings[0]][lost]["sight_limit"].value, color=INK, lw=1, ls=":")
+        if not is_by_object:
+            axes.axvline(means[settings[0]][lost]["sight_limit"].value, color=INK, lw=1, ls=":")
         axes.set(xlim=(0, 100), title=f"{lost} lost")
     panels[0].set_yticks(at, settings, fontsize=7)
     panels[0].invert_yaxis()
-    figure.supxlabel("overall, % of test samples; dotted: limit of sight", fontsize=8)
-
-
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    text = "% of test samples; dotted: limit of sight"
+    text = "% of test objects, each alike" if is_by_object else text
+    figure.supxlabel(f"overall, {text}", fontsize=8)
 
 
 EXPERIMENT = Experiment(
@@ -143,7 +143,7 @@ EXPERIMENT = Experiment(
     draw=draw,
     published={},
     seeds=5,
-    options=options,
+    options=lambda parser: add_only(parser, SETTINGS),
 )
 
 if __name__ == "__main__":

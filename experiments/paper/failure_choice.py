@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from ddnn.report.plots import BLUE, GRAY
 from experiments.paper.failure_training import by_count, choice_of, trained
 from experiments.paper.failure_ways import WAYS
+from experiments.shared.script import add_only
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 
 FIRST = "robust"
@@ -46,9 +47,7 @@ EXPERIMENT = Experiment(
     measure=measure,
     draw=draw,
     published={},
-    options=lambda parser: parser.add_argument(
-        "--only", nargs="+", choices=WAYS, default=list(WAYS)
-    ),
+    options=lambda parser: add_only(parser, WAYS),
 )
 
 if __name__ == "__main__":

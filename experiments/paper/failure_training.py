@@ -26,6 +26,7 @@ from experiments.paper import ablation
 from experiments.paper.failure_afterwards import Changed
 from experiments.paper.failure_ways import WAYS, Way
 from experiments.shared.launches import Rules
+from experiments.shared.script import add_only
 from experiments.shared.study import Experiment, Rows, Study, main
 from experiments.shared.variants import cameras
 
@@ -118,9 +119,7 @@ EXPERIMENT = Experiment(
     draw=ablation.draw,
     published={},
     seeds=5,
-    options=lambda parser: parser.add_argument(
-        "--only", nargs="+", choices=WAYS, default=list(WAYS)
-    ),
+    options=lambda parser: add_only(parser, WAYS),
 )
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from ddnn.report.files import write_bytes
 from ddnn.report.plots import BLUE, GRAY, GREEN, ORANGE, STYLE
+from experiments.shared.variants import way_of
 
 if TYPE_CHECKING:
-    from experiments.shared.study import Mean
+    from experiments.shared.rows import Mean, Means
 
 Values = Mapping[str, "Mean"]
 """By measure."""
@@ -34,6 +35,19 @@ def write_picture(path: Path, draw: Callable[[Figure], None]) -> None:
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=110)
     write_bytes(path, buffer.getvalue())
+
+
+def by_way(figure: Figure, means: Means) -> list[tuple[Axes, dict[str, Values]]]:
+    """A panel for the paper's recipe and one for it with batches, where there are rows of it; in
+    each the values by name (see variants.each_way)."""
+    ways: dict[bool, dict[str, Values]] = {}
+    for setting, rows in means.items():
+        name, changes = way_of(setting)
+        ways.setdefault(bool(changes), {})[name] = rows[setting]
+    panels = figure.subplots(1, len(ways), sharey=True, squeeze=False)[0]
+    for axes, is_changed in zip(panels, ways, strict=True):
+        axes.set_title("batches of 32, 60 epochs" if is_changed else "100 updates, as published")
+    return list(zip(panels, ways.values(), strict=True))
 
 
 def line(

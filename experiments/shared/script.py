@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ddnn.errors import DdnnError
@@ -20,6 +20,12 @@ def add_places(parser: argparse.ArgumentParser, *, smoke: str) -> None:
     """--out and --smoke. smoke: what is shortened."""
     parser.add_argument("--out", type=Path, help=f"folder of the results, default {RESULTS}")
     parser.add_argument("--smoke", action="store_true", help=smoke)
+
+
+def add_only(parser: argparse.ArgumentParser, settings: Iterable[str]) -> None:
+    """--only: some of the settings, all by default."""
+    every = list(settings)
+    parser.add_argument("--only", nargs="+", choices=every, default=every)
 
 
 def results_folder(given: argparse.Namespace) -> Path:

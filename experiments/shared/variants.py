@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ddnn.data.multiview import DataSet
 from ddnn.topology import Aggregator, Topology, read_topology
+from ddnn.training.settings import PRESETS
 
+BATCHES = {"batch": PRESETS["robust"].batch, "epochs": PRESETS["robust"].epochs}
+"""With these the paper's recipe makes as many updates as `robust`, in place of 100."""
+WITH_BATCHES = "batches"
 PATIENCE = 20
 """Deadlines and heartbeats of the shipped topologies times this: a launch beside other work then
 loses nothing, and its verdicts can be held against the offline ones."""
+
+
+def each_way(names: Iterable[str]) -> list[str]:
+    """Settings of these names by the paper's recipe, then with BATCHES."""
+    plain = list(names)
+    return [*plain, *(f"{name}, {WITH_BATCHES}" for name in plain)]
+
+
+def way_of(setting: str) -> tuple[str, dict[str, Any]]:
+    """Name and what is changed of the recipe, of a setting of `each_way`."""
+    name, _, way = setting.partition(", ")
+    return name, dict(BATCHES) if way == WITH_BATCHES else {}
 
 
 def cameras(

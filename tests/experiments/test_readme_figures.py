@@ -77,13 +77,16 @@ CLAIMS = [
     (
         "its recipe keeps {:.0f} %, at as many updates as `robust` {:.0f} %",
         [
-            ("paper/ablation-epfl-by-object", "paper", "3", "per_object"),
-            ("paper/ablation-epfl-by-object", "batches", "3", "per_object"),
+            ("paper/headline-epfl-by-object", "paper", "3", "per_object"),
+            ("paper/headline-epfl-by-object", "batches", "3", "per_object"),
         ],
     ),
     (
-        "`robust` keeps {:.0f} %",
-        [("paper/ablation-epfl-by-object", "robust", "3", "per_object")],
+        "`robust` keeps {:.0f} %, device dropout and a cosine alone {:.0f} %",
+        [
+            ("paper/headline-epfl-by-object", "robust", "3", "per_object"),
+            ("paper/headline-epfl-by-object", "batches + dropout + cosine", "3", "per_object"),
+        ],
     ),
     (
         "{:.1f} / {:.1f} / {:.1f} % |",

@@ -127,6 +127,12 @@ def test_the_best_threshold_of_few_samples_costs_more():
     assert costs(lambda patterns: choose(curve(patterns, EVEN), Goal()).threshold, 100) < -SLACK
 
 
+def test_thresholds_for_lost_devices_are_chosen_as_carefully():
+    patterns = weak_and_strong(np.random.default_rng(0), 150)
+    rule = calibrate_patterns(patterns, Goal(), lost=[patterns, patterns]).rules["local"]
+    assert rule.threshold_lost == (rule.threshold, rule.threshold)
+
+
 def test_rules_know_who_is_lost():
     lost_N = np.array([0, 1, 2, 3])
     for rule, wanted in (
@@ -175,12 +181,11 @@ def test_a_goal_of_ones_own_is_one_threshold_for_all():
 
 
 def test_where_devices_are_lost_the_threshold_is_chosen_on_samples_without_them():
-    """With all devices the local exit is wrong, with one lost it is right and the cloud wrong."""
-    labels_N = np.arange(240) % 3
-    sure_N = np.linspace(1, 6, 120)
-    right, wrong = labels_N[:120], (labels_N[:120] + 1) % 3
-    local = np.concatenate([logits(wrong, sure_N), logits(right, sure_N)])
-    cloud = np.concatenate([logits(right, sure_N), logits(wrong, sure_N)])
+    """With all devices the local exit is wrong where it is surest, with one lost it is right."""
+    labels_N, sure_N = np.arange(240) % 3, np.linspace(1, 6, 120)
+    surest_wrong = np.where(np.arange(120) == 119, (labels_N[:120] + 1) % 3, labels_N[:120])
+    local = np.concatenate([logits(surest_wrong, sure_N), logits(labels_N[120:], sure_N)])
+    cloud = logits(labels_N, np.tile(sure_N, 2))
     payload = DevicePayload(np.zeros(120), np.ones(120))
     patterns = patterns_of(local, cloud, labels_N)._replace(whole=120, payload=payload)
     lost = patterns.rows(slice(120, None))
