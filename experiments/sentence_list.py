@@ -248,7 +248,7 @@ MAIN = [
         BY_FRAME("near_copy", "test"),
     ),
     Sentence(
-        "the limit that sight sets with three devices lost is {0:.1f} %",
+        "no method can exceed {0:.1f} % with three devices lost",
         OUTAGE["epfl"]("both", 3, "sight_limit"),
     ),
 ]

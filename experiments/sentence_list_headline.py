@@ -153,4 +153,14 @@ FILTERS = [
     ),
 ]
 
-OURS = [*HEADROOM, *CAREFUL, *FILTERS]
+E, F = "e-devices-edge-cloud, batches", "f-edges-cloud, batches"
+EDGES = Rows("edges-rendered", "cloud")
+TIERS = [
+    Sentence(
+        "with batches the cloud's exit less the local one is {0:.1f} points in (e) ({0.low:.1f} to "
+        "{0.high:.1f}, paired by seed) and {1:.1f} in (f) ({1.low:.1f} to {1.high:.1f})",
+        *(EDGES(name, name) - EDGES(name, name, "local") for name in (E, F)),
+    )
+]
+
+OURS = [*HEADROOM, *CAREFUL, *FILTERS, *TIERS]

@@ -24,7 +24,7 @@ from ddnn.data.multiview import DataSet, MultiView
 from ddnn.model.blocks import Norm1d, Norm2d
 from ddnn.model.joint import Joint
 from ddnn.model.sections import SectionOutput
-from ddnn.training.calibrate import Goal, choose, curve, with_lost
+from ddnn.training.calibrate import careful, with_lost
 from ddnn.training.failures import present_without, subsets
 from ddnn.training.loss import class_weights
 from ddnn.training.patterns import Patterns, lost_patterns
@@ -142,6 +142,6 @@ def calibrated(run: Run, data: DataSet, parts: list[Part]) -> Changed:
     for lost, part in enumerate(parts[1:]):
         every = lost_patterns(part.joint, validation, prior_class=run.prior_class)
         each: Patterns = every[lost]._replace(logits=part.changed(every[lost].logits))
-        found.append(choose(curve(each, temperatures), Goal()).threshold)
+        found.append(careful(each, temperatures))
     rules = with_lost(dict(run.rules), found)
     return Changed(parts=parts, rules=rules, prior_class=run.prior_class)

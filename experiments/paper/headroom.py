@@ -1,7 +1,6 @@
 """How much more can be right with devices lost: the limit of sight, and what more networks give.
 
-    python experiments/paper/headroom.py --data epfl-by-object --only rules "both exits" limit
-    python experiments/paper/headroom.py --data epfl-by-object --only networks --seeds 1
+    python experiments/paper/headroom.py --data epfl-by-object
 
 Of the preset `robust` as it ships, by number of lost devices, over all sets of them: under its own
 rules (`rules`); local and cloud exit answering each sample together, their log probabilities added

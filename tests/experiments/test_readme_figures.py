@@ -4,6 +4,7 @@ from statistics import mean
 
 import pytest
 
+from experiments import benchmark_table
 from experiments.shared.rows import read_csv, read_means
 from experiments.tables import OF_RECORD, READMES
 
@@ -112,3 +113,15 @@ def test_a_claim_has_its_rows(claim, sources):
         means = read_means(OF_RECORD / f"{results}-means.csv")
         values.append(means[setting][row][measure].value)
     assert claim.format(*values) in TEXT
+
+
+def test_the_table_of_the_benchmark_is_that_of_the_submission():
+    page = benchmark_table.PAGE.read_text(encoding="utf-8")
+    assert benchmark_table.filled(page) == page, "run `python experiments/benchmark_table.py`"
+
+
+def test_a_wrong_cell_of_the_benchmark_is_written_anew():
+    page = benchmark_table.PAGE.read_text(encoding="utf-8")
+    wrong = page.replace("| `late-fusion` | 40.0 |", "| `late-fusion` | 99.9 |")
+    assert wrong != page
+    assert benchmark_table.filled(wrong) == page
