@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         TransportError,
     )
     from ddnn.live.client import ask, push, watch
+    from ddnn.live.page.options import PageOptions
     from ddnn.live.sinks import Sinks
     from ddnn.topology import Topology, read_topology
     from ddnn.training.calibrate import Calibration
@@ -61,6 +62,7 @@ __all__ = [
     "LaunchResult",
     "LiveSystem",
     "MultiView",
+    "PageOptions",
     "Run",
     "SearchResult",
     "ShapeError",
@@ -97,6 +99,7 @@ _HOMES = {
     "LaunchResult": "ddnn.api.results",
     "LiveSystem": "ddnn.api.live",
     "MultiView": "ddnn.data.multiview",
+    "PageOptions": "ddnn.live.page.options",
     "Run": "ddnn.training.run",
     "SearchResult": "ddnn.api.studies",
     "SimulationResult": "ddnn.api.results",

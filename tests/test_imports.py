@@ -125,7 +125,8 @@ LAYERS = {
     "comparison": RUNTIME | TRAINING | {"training"},
     "study": RUNTIME | TRAINING | {"run", "training"},
     "api": RUNTIME | TRAINING | LIVE | {
-        "training", "comparison", "live.service", "live.sinks", "simulation", "study",
+        "training", "comparison", "live.output", "live.service", "live.sinks", "simulation",
+        "study",
     },
     "cli": RUNTIME | TRAINING | LIVE | {
         "bundle.helm", "bundle.kubernetes", "deploy",

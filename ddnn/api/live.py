@@ -15,9 +15,9 @@ from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.errors import ConfigError, DdnnError, LaunchError
 from ddnn.live.bundles import bundle_to_swap
-from ddnn.live.events import VerdictEvent
 from ddnn.live.feed import LIMIT
 from ddnn.live.files import ServeFiles
+from ddnn.live.output import item_of
 from ddnn.live.service import Service
 from ddnn.live.serving import Live
 from ddnn.live.sinks import Sinks
@@ -84,7 +84,7 @@ class LiveSystem:
     """What `ddnn.serve` gives: use as a context manager, in which the nodes run.
 
     Going through it gives the verdicts, each a dict (docs/live.md), as long as the system runs;
-    whoever is slower than the system loses old ones.
+    whoever is slower than the system gets {"lost": COUNT} in place of those that it missed.
     """
 
     def __init__(
@@ -138,15 +138,15 @@ class LiveSystem:
         """Takes the thresholds that the run's bundle has now. Also from a signal's handler."""
         self._service.reload()
 
-    def __iter__(self) -> Iterator[VerdictEvent]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         while self._thread.is_alive():
             yield from self._waiting(1.0)
         yield from self._waiting(0.0)
 
-    def _waiting(self, timeout_s: float) -> Iterator[VerdictEvent]:
+    def _waiting(self, timeout_s: float) -> Iterator[dict[str, Any]]:
         for event in self._reader.take(timeout_s):
-            if event["kind"] == "verdict":
-                yield event
+            if (item := item_of(event)) is not None:
+                yield item
 
     def sample(self) -> int:
         """Takes a sample now; returns its number. Raises ConfigError where too many wait."""

@@ -23,7 +23,7 @@ from ddnn.study.subsets import OnEngine
 from ddnn.topology import Topology, read_topology
 from ddnn.training.calibrate import Calibration, Goal, too_few
 from ddnn.training.epoch import OnEpoch
-from ddnn.training.evaluate import evaluate_run
+from ddnn.training.evaluate import VERDICTS, evaluate_run
 from ddnn.training.failures import FOLDER, SUBSETS, failures_run
 from ddnn.training.run import Run, calibrate_run, open_run, train_run
 from ddnn.training.settings import PresetName, settings_for
@@ -109,7 +109,8 @@ def evaluate(
         return presence(chosen, opened.topology, samples), entries
 
     report = evaluate_run(opened, card=data, split=split, view_map=view_map, losses=losses)
-    return EvaluationResult(report=report, folder=opened.folder)
+    rows = _rows(opened.folder / VERDICTS)
+    return EvaluationResult(report=report, folder=opened.folder, rows=rows)
 
 
 def failures(
@@ -141,9 +142,7 @@ def failures(
     report = failures_run(
         opened, card=data, split=split, view_map=view_map, folder=folder, find=find
     )
-    with (folder / SUBSETS).open(newline="", encoding="utf-8") as file:
-        subsets = tuple(map(tuple, csv.reader(file)))
-    return FailureResult(report=report, subsets=subsets)
+    return FailureResult(report=report, subsets=_rows(folder / SUBSETS))
 
 
 def calibrate(
@@ -169,6 +168,12 @@ def calibrate(
         )
     goal = Goal(accuracy=accuracy, payload_bytes=payload_bytes, early_share=early_share)
     return calibrate_run(_opened(run), goal)
+
+
+def _rows(path: Path) -> tuple[tuple[str, ...], ...]:
+    """The lines of a CSV file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(map(tuple, csv.reader(file)))
 
 
 def _opened(run: Run | str | Path) -> Run:

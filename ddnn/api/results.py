@@ -97,9 +97,11 @@ class _Answered(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationResult(_Answered):
-    """A run tried offline. folder: where `report.json`, `verdicts.csv`, `thresholds.csv` are."""
+    """A run tried offline. folder: where `report.json`, `verdicts.csv`, `thresholds.csv` are, until
+    the next evaluation. rows: the lines of this one's `verdicts.csv`, header first."""
 
     folder: Path
+    rows: tuple[tuple[str, ...], ...] = field(repr=False)
 
     @property
     def exit_accuracies(self) -> dict[str, float]:
@@ -109,7 +111,7 @@ class EvaluationResult(_Answered):
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a sample, the columns of `verdicts.csv`."""
-        return read_frame(self.folder / "verdicts.csv")
+        return _frame(self.rows[1:], self.rows[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import TextIO
 
 import click
 import numpy as np
 
 from ddnn.cli.options import FiniteRange
+from ddnn.errors import ConfigError
 from ddnn.live.objects import Box, Ground, PointsFile, beside, box_of, calibrate, line_of
 from ddnn.report.files import write_json
 from ddnn.yamlfile import read_yaml
@@ -58,15 +58,29 @@ def calibrate_command(points: Path, *, out: Path, picture: Path | None) -> None:
     help="How far from an object's middle a box may stand.",
 )
 def join_command(ground: Path, *, within_m: float) -> None:
-    """Read boxes from standard input, a line of JSON each, and print the objects of each time."""
+    """Read boxes from standard input, a line of JSON each, and print the objects of each time. A
+    line that is no box of these cameras is told on standard error and left out."""
     tied = Ground.read(ground)
-    for time_s, boxes in instants(sys.stdin):
-        for found in tied.join(boxes, within_m=within_m):
+    lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+    for time_s, group in groupby(boxes_of(lines, tied), key=lambda each: each[0]):
+        for found in tied.join([box for _, box in group], within_m=within_m):
             click.echo(line_of(time_s, found))
 
 
-def instants(lines: TextIO) -> Iterator[tuple[float, list[Box]]]:
-    """Boxes that follow each other and have the same time."""
-    said = (box_of(line) for line in lines if line.strip())
-    for time_s, group in groupby(said, key=lambda each: each[0]):
-        yield time_s, [box for _, box in group]
+def boxes_of(lines: Iterable[str], tied: Ground) -> Iterator[tuple[float, Box]]:
+    """Their times and boxes, of those that stand on the ground. Tells of others, and at the end
+    how many they were."""
+    left_out = 0
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            time_s, box = box_of(line)
+            tied.place(box)
+        except ConfigError as error:
+            left_out += 1
+            click.echo(f"line {number}: {error}; left out", err=True)
+            continue
+        yield time_s, box
+    if left_out:
+        click.echo(f"lines left out: {left_out}", err=True)

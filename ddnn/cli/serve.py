@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ddnn.api.live import LiveSystem, devices_of, live_of, serve
 from ddnn.cli.jsonlog import json_log, log_json_option
@@ -103,8 +103,8 @@ def command(
     if run is None:
         raise click.UsageError("want RUN and --sources FILE, or --swap RUN2")
     if systemd:
-        arguments = [each for each in sys.argv[2:] if each != "--systemd"]
-        click.echo(unit(arguments, folder=Path.cwd(), run=run), nl=False)
+        said = _said(click.get_current_context())
+        click.echo(unit(said, folder=Path.cwd(), run=run), nl=False)
         return
     page = parse_page(how)
     options = Options(**{name: how[name] for name in _OF_NODES})
@@ -133,6 +133,20 @@ _OF_NODES = ("window", "ready_s", "host", "keys", "insecure", "free_ports", "ipc
 """Options that say how nodes run."""
 _OF_SINKS = ("verdicts", "rotate_mb", "keep", "listen", "mqtt")
 """Options that say where all goes that comes of it."""
+
+
+def _said(context: click.Context) -> list[str]:
+    """RUN and the options that were given, but `--systemd`, as a command line has them."""
+    words = []
+    for each in context.command.params:
+        name, value = each.name or "", context.params.get(each.name or "")
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if not is_given or name == "systemd":
+            continue
+        is_flag = isinstance(each, click.Option) and each.is_flag
+        words += [each.opts[0]] if isinstance(each, click.Option) else []
+        words += [] if is_flag else [str(value)]
+    return words
 
 
 def _swap(run: Path | None, swap: Path, pid: int | None) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from ddnn.errors import DataError, TransportError
+from ddnn.errors import ConfigError, DataError, TransportError
 
 PNG = b"\x89PNG"
 VERDICT_S = 40.0
@@ -26,10 +26,11 @@ def push(url: str, device: str, picture: NDArray[np.uint8] | bytes) -> None:
 
     url: of the device's own address, or `ddnn serve --listen`'s.
     picture: uint8 (H,W,3) RGB or (H,W) grey, or the content of a PNG or JPEG file.
-    Raises TransportError where nobody listens there, DataError for a picture that it refuses.
+    Raises ConfigError for another url, TransportError where nobody listens there, DataError for a
+    picture that it refuses.
     """
     body, headers = _request(picture)
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_S)
+    connection = _connection(url, timeout_s=TIMEOUT_S)
     try:
         connection.request("POST", f"/push/{device}", body, headers)
         answer = connection.getresponse()
@@ -47,11 +48,12 @@ def ask(url: str, views: Mapping[str, NDArray[np.uint8] | bytes]) -> dict[str, A
 
     url: of `ddnn serve --listen`. views: as `push` takes them, by device, each of `kind: push` and
     `once: true`; a device without one has no part. One call at a time: views of two would mix.
-    Raises TransportError where no live system is there, DataError for a view that it refuses.
+    Raises ConfigError for another url, TransportError where no live system is there, DataError for
+    a view that it refuses.
     """
     for device, picture in views.items():
         push(url, device, picture)
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=VERDICT_S)
+    connection = _connection(url, timeout_s=VERDICT_S)
     try:
         connection.request("POST", "/verdict", b"")
         answer = connection.getresponse()
@@ -71,9 +73,10 @@ def watch(url: str) -> Iterator[dict[str, Any]]:
 
     url: http://HOST:PORT. Each is a dict with the keys of docs/live.md; whoever reads too slowly
     gets {"lost": COUNT} in place of those that it missed.
-    Raises TransportError where no live system is there, or it has gone.
+    Raises ConfigError for another url, TransportError where no live system is there, or it has
+    gone.
     """
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT_S)
+    connection = _connection(url, timeout_s=TIMEOUT_S)
     try:
         connection.request("GET", "/verdicts")
         answer = connection.getresponse()
@@ -83,6 +86,18 @@ def watch(url: str) -> Iterator[dict[str, Any]]:
         connection.close()
         raise TransportError(f"{url}: {error}, want the address of a live system") from error
     return _verdicts(url, connection, answer)
+
+
+def _connection(url: str, *, timeout_s: float) -> http.client.HTTPConnection:
+    """Raises ConfigError for what is no address."""
+    try:
+        found = urlsplit(url)
+        is_address, port = found.scheme == "http" and bool(found.hostname), found.port
+    except ValueError:
+        is_address, port = False, None
+    if not is_address:
+        raise ConfigError(f"got {url!r}, want http://HOST:PORT")
+    return http.client.HTTPConnection(found.hostname or "", port, timeout=timeout_s)
 
 
 def _verdicts(

@@ -42,13 +42,16 @@ class Asked(Protocol):
 
 
 class Endpoint(LocalServer):
-    """Serves the module's requests. Use as a context manager."""
+    """Serves the module's requests. Use as a context manager: until then the address is had, so
+    that one in use is told before anything starts, and whoever connects is refused."""
 
     def __init__(self, listen: str, live: Asked) -> None:
         """listen: HOST:PORT of this machine. Raises TransportError."""
-        super().__init__("--listen", listen, type("Handler", (_Handler,), {"live": live}))
+        handler = type("Handler", (_Handler,), {"live": live})
+        super().__init__("--listen", listen, handler, is_open=False)
 
     def __enter__(self) -> Endpoint:
+        self.server_activate()
         self.start()
         return self
 

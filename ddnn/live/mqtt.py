@@ -1,13 +1,15 @@
 """Verdicts to an MQTT broker, one message each. With `ddnn[mqtt]`.
 
-Whatever the broker does, the system goes on: while there is no connection verdicts are lost, and
-the next message says how many.
+Whatever the broker does, the system goes on. Messages have quality of service 1: up to WAITING of
+them wait for a broker that stands still, and one may come twice where a connection breaks. Beyond
+that, and while there is no connection, verdicts are lost, and the next message says how many.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -38,6 +40,7 @@ class MqttVerdicts:
         self._client.on_connect_fail = self._on_connect_fail
         self._has_failed = False
         self._lost = 0
+        self._latest: Any = None  # what was sent last
         self._reader = feed.subscribe(WAITING)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="mqtt")
@@ -66,16 +69,27 @@ class MqttVerdicts:
             if not self._client.is_connected():
                 self._lost += event["count"] if event["kind"] == "lost" else 1
                 continue
-            if self._lost:
-                self._client.publish(self._topic, json.dumps({"lost": self._lost}))
+            if self._lost and self._is_sent(json.dumps({"lost": self._lost})):
                 self._lost = 0
-            self._client.publish(self._topic, line)
+            if not self._is_sent(line):
+                self._lost += event["count"] if event["kind"] == "lost" else 1
+
+    def _is_sent(self, line: str) -> bool:
+        """Or will be; not where too many wait."""
+        latest = self._client.publish(self._topic, line, qos=1)
+        if latest.rc == _library().MQTT_ERR_QUEUE_SIZE:
+            return False
+        self._latest = latest
+        return True
 
     def close(self, within_s: float = 2.0) -> None:
-        """What waits is sent, if there is a connection."""
+        """What waits is sent, if there is a connection that takes it in that time."""
+        end_s = time.monotonic() + within_s
         self._closing.set()
         self._reader.close()
         self._thread.join(within_s)
+        if self._latest is not None and self._client.is_connected():
+            self._latest.wait_for_publish(max(0.0, end_s - time.monotonic()))
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -104,7 +118,10 @@ def _library() -> Any:
     try:
         import paho.mqtt.client  # noqa: PLC0415  # of the extra
     except ImportError as error:
-        raise ConfigError("--mqtt needs paho-mqtt: pip install 'ddnn[mqtt]'") from error
+        raise ConfigError(
+            "--mqtt needs paho-mqtt, which the extra `mqtt` installs: pip install '.[mqtt]' in a "
+            "checkout of ddnn"
+        ) from error
     return paho.mqtt.client
 
 

@@ -8,6 +8,7 @@ cameras that stand close together are one object; how close they were is told.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -95,12 +96,16 @@ class Ground:
         return cls({name: np.array(tied.homography) for name, tied in found.cameras.items()})
 
     def place(self, box: Box) -> NDArray[np.float64]:
-        """Where it stands, (2,) metres. Raises ConfigError for a camera that is not tied."""
+        """Where it stands, (2,) metres. Raises ConfigError for a camera that is not tied, and for a
+        foot that is not on the ground in front of it."""
         if box.camera not in self._homographies:
             known = ", ".join(self._homographies)
             raise ConfigError(f"camera {box.camera!r}: not tied to the ground (known: {known})")
-        foot = np.array([[box.x + box.width / 2, box.y + box.height]])
-        place: NDArray[np.float64] = mapped(self._homographies[box.camera], foot)[0]
+        column, row = box.x + box.width / 2, box.y + box.height
+        x, y, depth = self._homographies[box.camera] @ (column, row, 1.0)
+        place = np.array([x, y]) / depth if depth > 0 else np.full(2, np.inf)
+        if not np.isfinite(place).all():
+            raise ConfigError(f"camera {box.camera!r}: {row:g} is at or above the horizon there")
         return place
 
     def join(self, boxes: Sequence[Box], *, within_m: float) -> list[Object]:
@@ -179,7 +184,10 @@ def homography_of(
     if values[7] < FLAT:
         raise ConfigError("points of which three or more lie on one line, want four corners")
     found = np.linalg.inv(to_metres) @ vectors[-1].reshape(3, 3) @ from_pixels
-    result: NDArray[np.float64] = found / found[2, 2]
+    depths_N = np.column_stack([pixels_N2, np.ones(len(pixels_N2))]) @ found[2]
+    if depths_N.min() * depths_N.max() <= 0:
+        raise ConfigError("points on both sides of the horizon, want four on the ground")
+    result: NDArray[np.float64] = found / depths_N.mean()  # positive in front of the camera
     return result
 
 
@@ -217,14 +225,31 @@ def box_of(line: str) -> tuple[float, Box]:
     """
     try:
         said = json.loads(line)
-        x, y, width, height = map(float, said["box"])
+        time_s, x, y, width, height = map(_finite, (said["time"], *said["box"]))
         box = Box(
-            camera=str(said["camera"]), x=x, y=y, width=width, height=height, id=said.get("id")
+            camera=str(said["camera"]), x=x, y=y, width=width, height=height, id=_id(said.get("id"))
         )
-        return float(said["time"]), box
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return time_s, box
+    except (ArithmeticError, AttributeError, *_FOREIGN) as error:
         wanted = '{"time": 0.1, "camera": "cam0", "box": [x, y, width, height]}'
         raise ConfigError(f"{line.strip()[:80]!r}: no box, want {wanted}") from error
+
+
+_FOREIGN = (ValueError, TypeError, KeyError, RecursionError)
+"""What comes of a line that holds something else."""
+
+
+def _finite(said: Any) -> float:
+    number = float(said)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _id(said: Any) -> str | int | None:
+    if not isinstance(said, str | int | None):
+        raise TypeError("no id")
+    return said
 
 
 def line_of(time_s: float, found: Object) -> str:
@@ -236,5 +261,6 @@ def line_of(time_s: float, found: Object) -> str:
             "spread_m": round(found.spread_m, 3),
             "boxes": {box.camera: [box.x, box.y, box.width, box.height] for box in found.boxes},
             "ids": {box.camera: box.id for box in found.boxes if box.id is not None},
-        }
+        },
+        allow_nan=False,
     )

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ddnn.errors import DdnnError
 from ddnn.live.events import Event
@@ -31,14 +31,20 @@ RETRY_S = 1.0
 
 def line_of(event: Event) -> str | None:
     """The line of a verdict, or of verdicts that were lost; None for other events."""
+    found = item_of(event)
+    return None if found is None else json.dumps(found)
+
+
+def item_of(event: Event) -> dict[str, Any] | None:
+    """What the line of an event holds."""
     if event["kind"] == "lost":
-        return json.dumps({"lost": event["count"]})
+        return {"lost": event["count"]}
     if event["kind"] != "verdict":
         return None
     found = {key: event[key] for key in KEYS}  # type: ignore[literal-required]
     if event["label"] is not None:
         found["label"] = event["label"]
-    return json.dumps(found)
+    return found
 
 
 class Output(Protocol):

@@ -86,9 +86,12 @@ class CheckedSinks:
 
     def connect(self, service: Service, stack: ExitStack, say: Callable[[str], None]) -> None:
         """Begins the service in the stack, with all that takes its verdicts."""
-        if self.listen is not None:
-            stack.enter_context(Endpoint(self.listen, service))
+        endpoint = None if self.listen is None else Endpoint(self.listen, service)
+        if endpoint is not None:
+            stack.callback(endpoint.server_close)
         stack.enter_context(service)
+        if endpoint is not None:
+            stack.enter_context(endpoint)
         if self.output is not None:
             stack.callback(VerdictLines(service.feed, self.output, say).close)
         if self.mqtt is not None:

@@ -7,7 +7,7 @@ from test_arrivals import SHAPE
 from test_push import PIXELS, png
 
 import ddnn
-from ddnn.errors import DataError, TransportError
+from ddnn.errors import ConfigError, DataError, TransportError
 from ddnn.live.sources.arrivals import Arrivals
 from ddnn.live.sources.push import PushServer
 
@@ -34,3 +34,15 @@ def test_a_picture_of_floats_is_refused():
 def test_nobody_there_is_told():
     with pytest.raises(TransportError, match="want the address of a device's source"):
         ddnn.push(f"http://127.0.0.1:{free_port()}", "cam0", PIXELS)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8103", "http://host:abc", "ftp://host:1", "http://"])
+@pytest.mark.parametrize(
+    "call",
+    [lambda url: ddnn.push(url, "cam0", PIXELS), lambda url: ddnn.ask(url, {}), ddnn.watch],
+    ids=["push", "ask", "watch"],
+)
+def test_what_is_no_address_is_told_in_a_line(call, url):
+    with pytest.raises(ConfigError) as caught:
+        call(url)
+    assert str(caught.value) == f"got {url!r}, want http://HOST:PORT"

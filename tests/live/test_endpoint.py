@@ -168,3 +168,32 @@ def test_many_readers_cost_no_more_than_their_places(asked):
 def test_nobody_to_watch_is_told():
     with pytest.raises(TransportError, match="want the address of a live system"):
         ddnn.watch(f"http://127.0.0.1:{free_port()}")
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "[::1]", "localhost"])
+def test_the_name_at_which_it_listens_is_its_own(host):
+    if host == "[::1]" and not has_ipv6():
+        pytest.skip("no IPv6 here")
+    with Endpoint(f"{host}:0", System()) as endpoint:
+        connection = http.client.HTTPConnection(f"{host}:{endpoint.port}", timeout=10)
+        connection.request("POST", "/sample")
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def test_whoever_comes_before_the_system_runs_is_refused_and_the_address_is_had():
+    endpoint = Endpoint("127.0.0.1:0", System())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", endpoint.port), 10)
+    with endpoint:
+        assert post(endpoint.port, "/sample", b"")[0] == 200
+        with pytest.raises(TransportError, match="cannot listen at"):
+            Endpoint(f"127.0.0.1:{endpoint.port}", System())

@@ -82,3 +82,23 @@ def test_a_file_that_is_gone_is_forgotten_and_its_name_may_come_again(looked):
         looked.look()
     assert looked.greys == [20, 30]
     assert looked.reader._known == set()
+
+
+def test_what_is_no_file_holds_up_nothing(looked):
+    """A pipe, a link to nothing, a folder."""
+    os.mkfifo(looked.folder / "a.png")
+    (looked.folder / "b.png").symlink_to("nothing")
+    (looked.folder / "c.png").mkdir()
+    looked.put("d.png", 40, at_s=7)
+    looked.look()
+    assert looked.greys == [40]
+    assert not looked.arrivals.is_lost
+    assert not looked.arrivals.take_events()
+
+
+def test_a_file_that_is_written_again_is_taken_again(looked):
+    for grey, at_s in ((40, 7), (50, 8), (60, 6)):
+        looked.put("latest.png", grey, at_s=at_s)
+        looked.look()
+        looked.look()
+    assert looked.greys == [40, 50, 60]

@@ -1,6 +1,7 @@
 """Boxes of several cameras are joined by where they stand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +110,17 @@ def test_a_camera_that_is_not_tied_is_named():
         GROUND.place(Box(camera="cam9", x=0, y=0, width=1, height=1))
 
 
-@pytest.mark.parametrize("line", ["", "[]", "{}", '{"time": 1, "camera": "a", "box": [1, 2]}'])
+NO_BOXES = [
+    "", "[]", "{}", '{"time": 1, "camera": "a", "box": [1, 2]}',
+    '{"time": NaN, "camera": "a", "box": [1, 2, 3, 4]}',
+    '{"time": 1, "camera": "a", "box": [1, 2, Infinity, 4]}',
+    '{"time": 1, "camera": "a", "box": [1, 2, 1e999, 4]}',
+    '{"time": 1, "camera": "a", "box": [1, 2, 3, 4], "id": NaN}',
+    '{"time": 1, "camera": "a", "box": [1, 2, 3, 1' + 400 * "0" + "]}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", NO_BOXES)
 def test_a_line_that_is_no_box_is_refused(line):
     with pytest.raises(ConfigError, match="no box, want"):
         box_of(line)
@@ -138,3 +149,36 @@ def test_the_commands_calibrate_draw_and_join(tmp_path: Path):
     assert found["time"] == 1.5
     assert list(found["boxes"]) == ["cam0", "cam1"]
     assert found["spread_m"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_foot_above_the_horizon_stands_nowhere():
+    """Rows up to 100 are sky in this camera, which looks down a street."""
+    street = np.array([[1.0, 0, -320], [0, 0, 1000], [0, 1, -100]])
+    pixels = np.array([[100.0, 200], [500, 220], [600, 400], [50, 420]])
+    found = homography_of(pixels, mapped(street, pixels))
+    ground = Ground({"cam0": found, "cam1": -found})
+    box = Box(camera="cam0", x=300, y=100, width=40, height=100)
+    np.testing.assert_allclose(ground.place(box), (0, 10), atol=1e-9)
+    for height in (-1, -50):
+        with pytest.raises(ConfigError, match="at or above the horizon"):
+            ground.place(replace(box, height=height))
+    with pytest.raises(ConfigError, match="both sides of the horizon"):
+        homography_of(pixels - [0, 150], mapped(street, pixels - [0, 150]))
+
+
+def test_what_is_no_box_of_these_cameras_is_told_and_left_out(tmp_path: Path):
+    ground = tmp_path / "ground.json"
+    tied = {"homography": SHIFTED.tolist(), "error_m": 0.0}
+    ground.write_text(json.dumps({"cameras": {"cam1": tied}}))
+
+    def line(camera: str) -> str:
+        return json.dumps({"time": 1, "camera": camera, "box": [100, 100, 10, 10]})
+
+    said = "\n".join([line("cam1"), "no box", line("cam9"), line("cam1"), ""])
+    done = CliRunner().invoke(command, ["join", str(ground)], input=said, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert len(done.stdout.splitlines()) == 2
+    second, third, last = done.stderr.splitlines()
+    assert second.startswith("line 2: 'no box': no box, want")
+    assert third == "line 3: camera 'cam9': not tied to the ground (known: cam1); left out"
+    assert last == "lines left out: 2"

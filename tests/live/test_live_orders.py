@@ -1,5 +1,6 @@
 """What others ask of a live system's loop."""
 
+import os
 import select
 import threading
 
@@ -7,6 +8,7 @@ import pytest
 
 from ddnn.errors import ConfigError
 from ddnn.live.orders import Orders
+from ddnn.live.sources.camera import Wake
 
 
 def do(_what: str, act) -> None:
@@ -86,3 +88,15 @@ def test_orders_are_done_in_their_order():
     orders.take(do)
     assert done == [0, 1, 2]
     orders.close()
+
+
+def test_a_wake_that_is_closed_again_closes_nothing_of_others():
+    wake = Wake()
+    wake.close()
+    reading, writing = os.pipe()  # the numbers that are free now
+    wake.close()
+    wake()
+    os.write(writing, b"here")
+    assert os.read(reading, 10) == b"here"
+    os.close(reading)
+    os.close(writing)

@@ -3,6 +3,7 @@
 import json
 import queue
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,12 @@ class Broker:
             [MOSQUITTO, "-c", str(self._file)], stderr=subprocess.DEVNULL
         )
         wait_until(lambda: not is_free("127.0.0.1", self.port))
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self._process.kill()
@@ -98,3 +105,41 @@ def test_what_is_no_broker_is_told_without_its_password(url, wanted):
     with pytest.raises(ConfigError, match=wanted) as caught:
         check_url(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.process
+def test_a_broker_that_stands_still_costs_a_bounded_number_of_messages_and_all_are_counted(
+    broker, monkeypatch
+):
+    most, sent = 50, 500
+    monkeypatch.setattr("ddnn.live.mqtt.WAITING", most)
+    got: queue.Queue[dict] = queue.Queue()
+    reader = Client(CallbackAPIVersion.VERSION2)
+    subscribed: list[object] = []
+    reader.on_connect = lambda *_: reader.subscribe("site/verdicts", qos=1)
+    reader.on_subscribe = lambda *_: subscribed.append(1)
+    reader.on_message = lambda _c, _d, message: got.put(json.loads(message.payload))
+    reader.connect("127.0.0.1", broker.port)
+    reader.loop_start()
+    wait_until(lambda: subscribed)
+    feed, said = Feed(), []
+    writer = MqttVerdicts(feed, f"mqtt://127.0.0.1:{broker.port}/site/verdicts", said.append)
+    wait_until(lambda: any("connected" in line for line in said))
+    broker.pause()
+    for sample in range(sent):
+        feed.publish(verdict(sample))
+        wait_until(lambda: not writer._reader._queue)
+    wait_until(lambda: writer._lost)
+    assert len(writer._client._out_messages) <= most
+    broker.go_on()
+    wait_until(lambda: not writer._client._out_messages)
+    feed.publish(verdict(sent))
+    found: list[dict] = []
+    while not found or found[-1].get("sample") != sent:
+        found.append(got.get(timeout=30))
+    lost = sum(message.get("lost", 0) for message in found)
+    assert lost >= sent - most - 1
+    assert lost + len({m["sample"] for m in found if "sample" in m}) == sent + 1
+    writer.close()
+    reader.disconnect()
+    reader.loop_stop()

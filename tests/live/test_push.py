@@ -126,3 +126,15 @@ def test_a_crowd_of_senders_makes_it_hold_so_much_at_most(serving):
         assert (status, said) == (400, "too much is being sent at once, try again")
     assert post(server.port, "/push/cam0", body, **headers)[0] == 204
     assert arrivals.count == 1
+
+
+def test_what_is_decoded_counts_too(serving):
+    """A flat picture is small as a file."""
+    server, arrivals = serving
+    body = png(np.zeros((1000, 1000, 3), np.uint8))
+    assert len(body) < 10_000
+    with server.holding(HELD_BYTES - 2_000_000):
+        status, said = post(server.port, "/push/cam0", body, Content_Type="image/png")
+        assert (status, said) == (400, "too much is being sent at once, try again")
+    assert post(server.port, "/push/cam0", body, Content_Type="image/png") == (204, "")
+    assert arrivals.count == 1

@@ -5,7 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ddnn.cli.serve import command
 from ddnn.live.systemd import unit
 
 ODD = ["my run", "--verdicts", 'it\'s 5%\n"new" \\ c:\\x', "--mqtt", "mqtt://me:${PW}@host/a"]
@@ -30,3 +32,19 @@ def test_systemd_finds_nothing_to_mend(name, tmp_path):
     command = ["systemd-analyze", "verify", "--man=no", str(path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_command_writes_what_it_was_given_into_the_unit(tmp_path):
+    """Whatever this program's own arguments are."""
+    given = ["--sources", "my cameras.yaml", "--window=4", "--insecure", "--systemd"]
+    done = CliRunner().invoke(
+        command, [*given, "--mqtt", "mqtt://a:${PW}@b/c", str(tmp_path / "r")]
+    )
+    (started,) = (line for line in done.output.split("\n") if line.startswith("ExecStart="))
+    _, _, said = started.partition("-m ddnn serve ")
+    assert said.startswith(f"{tmp_path}/r ")
+    assert '--sources "my cameras.yaml" --window 4' in said
+    assert "--mqtt mqtt://a:$${PW}@b/c" in said
+    assert said.count("--insecure") == 1
+    assert "--systemd" not in said
+    assert "--keep" not in said

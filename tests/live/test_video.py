@@ -147,9 +147,8 @@ def test_a_camera_that_stops_again_and_again_is_tried_less_and_less_often():
     one = reader("http://127.0.0.1:9/live", arrivals)
     for _ in range(3):
         arrivals.put(np.zeros((4, 4, 3), np.uint8))  # pictures in between
-        one._lost("ended")
-        pauses.append(one._pause_s)
-    assert pauses == [0.4, 0.8, 1.6]
+        pauses.append(one._lost("ended"))
+    assert pauses == [0.2, 0.4, 0.8]
 
 
 def test_a_server_that_says_nothing_is_told_by_its_time_limit():

@@ -23,7 +23,9 @@ class PageOptions:
     """host, port: where browsers find it. token: who reads the page must know it; None on
     loopback: whoever is on this machine may. cert, key: TLS files. allow_faults: whether buttons
     make nodes fail. show_views: whether it shows what devices see. act_token: what a request that
-    changes something must carry."""
+    changes something must carry.
+
+    Raises ConfigError where other machines reach it and it is not protected."""
 
     host: str
     port: int
@@ -33,6 +35,13 @@ class PageOptions:
     allow_faults: bool = False
     show_views: bool = False
     act_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.is_loopback and (self.token is None or self.cert is None):
+            raise ConfigError(
+                f"--page {_in_url(self.host)}:{self.port}: other machines reach it, want "
+                "--page-token, --page-cert and --page-key, or an address such as 127.0.0.1:8080"
+            )
 
     @property
     def scheme(self) -> str:
@@ -46,9 +55,9 @@ class PageOptions:
 
     def hosts(self, port: int) -> frozenset[str]:
         """What a request's Host may say, of the port it really listens at."""
-        names = LOOPBACK_NAMES if self.is_loopback else (_in_url(self.host),)
+        names = {_in_url(self.host), *(LOOPBACK_NAMES if self.is_loopback else ())}
         bare = {80: "http", 443: "https"}.get(port) == self.scheme
-        return frozenset({f"{name}:{port}" for name in names} | (set(names) if bare else set()))
+        return frozenset({f"{name}:{port}" for name in names} | (names if bare else set()))
 
     def url(self, port: int) -> str:
         """For a person."""
@@ -73,13 +82,7 @@ def page_options(
         if path is not None and not path.is_file():
             raise ConfigError(f"{name} {path}: no such file, want one in PEM format")
     token = None if token_file is None else _read_token(token_file)
-    if not is_loopback(host) and (token is None or cert is None):
-        raise ConfigError(
-            f"--page {address}: other machines reach it, want --page-token, --page-cert and "
-            "--page-key, or an address such as 127.0.0.1:8080"
-        )
-    _check_tls(cert, key)
-    return PageOptions(
+    options = PageOptions(
         host=host,
         port=port,
         token=token,
@@ -88,6 +91,8 @@ def page_options(
         allow_faults=allow_faults,
         show_views=show_views,
     )
+    _check_tls(cert, key)
+    return options
 
 
 def _check_tls(cert: Path | None, key: Path | None) -> None:

@@ -106,7 +106,8 @@ def _check_installed() -> None:
         import uvicorn  # noqa: F401, PLC0415
     except ImportError as error:
         raise ConfigError(
-            f"--page: {error.name} is not installed, want pip install 'ddnn[page]'"
+            f"--page: {error.name} is not installed, want the extra `page`: pip install '.[page]' "
+            "in a checkout of ddnn"
         ) from error
 
 

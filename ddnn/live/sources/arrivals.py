@@ -21,8 +21,8 @@ from ddnn.live.sources.picture import Crop, gist, is_dark, to_view
 
 LOST = "lost-camera"
 """Counted when a camera ends, hangs or cannot be reached."""
-KEPT = 32
-"""Views that wait to be taken: three seconds of a camera of ten a second."""
+KEPT_BYTES = 64_000_000
+"""Of the views of one camera that wait to be taken."""
 
 
 class Arrival(NamedTuple):
@@ -46,12 +46,14 @@ class Arrivals:
         crop: Crop | None = None,
         latency_s: float = 0.0,
         frozen_after: int = 10,
+        kept_s: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
         wake: Callable[[], None] = lambda: None,
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        """latency_s: how old a picture is when it is put. wake: called after each put. say: told
-        once what is wrong with pictures, until one is right again."""
+        """latency_s: how old a picture is when it is put. kept_s: views that are older than the
+        latest by more than this are let go. wake: called after each put. say: told once what is
+        wrong with pictures, until one is right again; and where views are let go before kept_s."""
         self.count = 0
         self._shape = shape
         self._crop = crop
@@ -63,7 +65,10 @@ class Arrivals:
         self.said = ""
         self.is_lost = False
         self._lock = threading.Lock()
-        self._ring: deque[Arrival] = deque(maxlen=KEPT)
+        self._kept_s = kept_s
+        self._most = max(1, KEPT_BYTES // (shape.F * shape.H * shape.W))
+        self._is_short = False
+        self._ring: deque[Arrival] = deque()
         self._events: Counter[str] = Counter()
         self._gist, self._equal = 0, 0
 
@@ -80,9 +85,23 @@ class Arrivals:
             self._look_at(pixels)
             self._ring.append(Arrival(seen_s, view_CHW))
             self.count += 1
+            self._let_go(seen_s - self._kept_s)
         self.works()
         self._wake()
         return True
+
+    def _let_go(self, before_s: float) -> None:
+        """Views that are too old, and those for which there is no room."""
+        while self._ring[0].seen_s < before_s:
+            self._ring.popleft()
+        while len(self._ring) > self._most:
+            self._ring.popleft()
+            if not self._is_short:
+                self._is_short = True
+                self._say(
+                    f"{KEPT_BYTES // 10**6} MB hold {self._most} views, want {self._kept_s:g} s of "
+                    "them (match_ms, delay_ms and a second): older ones are lost"
+                )
 
     def _look_at(self, pixels: NDArray[np.uint8]) -> None:
         """Counts a black picture, and one that has been the same for too long."""

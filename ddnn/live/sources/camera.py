@@ -6,6 +6,7 @@ A reader has a thread of its own in the device's process: one that hangs costs n
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,6 +33,9 @@ from ddnn.nodes.base import Part
 from ddnn.topology import Topology
 from ddnn.yamlfile import read_yaml
 
+KEPT_S = 1.0
+"""Views are kept for so long beside the time that a sample may look back."""
+
 
 class Reader(Protocol):
     """What puts pictures into arrivals."""
@@ -45,21 +49,25 @@ class Wake:
 
     def __init__(self) -> None:
         self._is_closed = False
+        self._lock = threading.RLock()  # a signal's handler may wake whoever wakes
         self.descriptor, self._to = os.pipe()
         os.set_blocking(self.descriptor, False)
         os.set_blocking(self._to, False)
 
     def close(self) -> None:
         """Nobody is woken any more."""
-        self._is_closed = True
-        os.close(self.descriptor)
-        os.close(self._to)
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                os.close(self.descriptor)
+                os.close(self._to)
 
     def __call__(self) -> None:
-        if self._is_closed:
-            return
-        with suppress(OSError):  # full: it will wake anyway
-            os.write(self._to, b"\0")
+        with self._lock:
+            if self._is_closed:
+                return
+            with suppress(BlockingIOError):  # full: it will wake anyway
+                os.write(self._to, b"\0")
 
 
 class Camera:
@@ -94,6 +102,7 @@ class Camera:
             crop=source.crop,
             latency_s=source.latency_ms / 1000,
             frozen_after=source.frozen_after,
+            kept_s=(self._file.match_ms + self._file.delay_ms) / 1000 + KEPT_S,
             wake=self.wake,
             say=lambda line: say(f"{device}: {line}"),
         )

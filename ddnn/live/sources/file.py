@@ -26,7 +26,8 @@ def local_address(what: str, address: str) -> str:
         raise ConfigError(f"{what}: got {address!r}, want HOST:PORT") from error
     if not endpoint.is_loopback:
         raise ConfigError(f"{what}: got {address!r}, want a loopback address")
-    return f"{endpoint.host}:{endpoint.port}"
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}"
 
 
 def _listens_here(address: str) -> str:
@@ -68,7 +69,10 @@ class _Source(Model):
     )
     crop: Crop | None = Field(None, description="x, y, width, height in pixels, before resizing")
     frozen_after: int = Field(
-        10, ge=2, le=100_000, description="so many equal pictures in a row are told as frozen"
+        10,
+        ge=2,
+        le=100_000,
+        description="after so many equal pictures in a row the view is reported as frozen",
     )
 
 
@@ -112,7 +116,9 @@ class RecordedSource(Model):
     card: str | None = Field(
         None, min_length=1, description="data card, a file or a shipped name; default: the run's"
     )
-    split: Literal["train", "validation", "test", "all"] = "test"
+    split: Literal["train", "validation", "test", "all"] = Field(
+        "test", description="the part of the data set"
+    )
     loop: bool = Field(True, description="begins again at its end; else nothing comes any more")
 
 
@@ -123,7 +129,9 @@ Source = Annotated[LiveSource | RecordedSource, Field(discriminator="kind")]
 class SourcesFile(Model):
     """The sources of the devices on one host."""
 
-    sample: Sampling = Sampling(every_ms=None)
+    sample: Sampling = Field(
+        Sampling(every_ms=None), description="when samples are taken: see below"
+    )
     match_ms: float = Field(
         60, gt=0, le=60_000, description="a view may be so far from the sample's instant"
     )

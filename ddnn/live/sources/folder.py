@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import stat
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from ddnn.errors import DataError
 from ddnn.live.sources.arrivals import LOST, Arrivals
 from ddnn.live.sources.picture import pillow
+from ddnn.plainfile import read_plain
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 TRIES = 10
@@ -36,9 +40,9 @@ class _File(NamedTuple):
 class FolderReader(threading.Thread):
     """What is in the folder when it starts is old; what comes later is a picture each.
 
-    Write a file under another name, or elsewhere, and rename it: a file is read once. What is new
-    is told by names, not by times: a clock that is set back hides no file, nor does one that was
-    written before another and renamed after it.
+    Write a file under another name, or elsewhere, and rename it: a file is read once for each name
+    and time of change. One that was not there is new whatever its time: a clock that is set back
+    hides no file, nor does one that was written before another and renamed after it.
     """
 
     def __init__(self, folder: Path, every_s: float, arrivals: Arrivals) -> None:
@@ -73,9 +77,11 @@ class FolderReader(threading.Thread):
         """Whether to go on with the next."""
         path = self._folder / file.name
         try:
-            self._arrivals.put(read_picture(path.read_bytes(), str(path)))
+            self._arrivals.put(read_picture(read_plain(path), str(path)))
         except FileNotFoundError:
             pass  # gone again: no picture
+        except OSError as error:
+            self._arrivals.failed("unreadable", f"{path}: {error.strerror}")
         except DataError as error:
             self._tried += 1
             if self._tried < TRIES:
@@ -87,11 +93,24 @@ class FolderReader(threading.Thread):
 
     def _files(self) -> list[_File]:
         with os.scandir(self._folder) as entries:
-            return [
-                _File(entry.stat().st_mtime_ns, entry.name)
-                for entry in entries
-                if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
-            ]
+            named = [e for e in entries if e.name.lower().endswith(SUFFIXES) and e.name[0] != "."]
+        return [file for entry in named if (file := _file(entry)) is not None]
+
+
+def _file(entry: os.DirEntry[str]) -> _File | None:
+    """None for what is no file (a pipe, a link to nothing), or has gone since it was listed."""
+    try:
+        found = entry.stat()
+    except OSError:
+        return None
+    return _File(found.st_mtime_ns, entry.name) if stat.S_ISREG(found.st_mode) else None
+
+
+def held_bytes(content: bytes, place: str) -> int:
+    """What a PNG or JPEG file's content takes to decode, by its header: two copies of its pixels.
+    Raises DataError as `read_picture`."""
+    with _opened(content, place) as image:
+        return 2 * 3 * int(image.size[0]) * int(image.size[1])
 
 
 def read_picture(content: bytes, place: str) -> NDArray[np.uint8]:
@@ -99,11 +118,19 @@ def read_picture(content: bytes, place: str) -> NDArray[np.uint8]:
 
     Raises DataError naming the place, ConfigError where Pillow is missing.
     """
+    with _opened(content, place) as image:
+        whole = image if image.mode == "RGB" else image.convert("RGB")
+        return np.asarray(whole, dtype=np.uint8)
+
+
+@contextlib.contextmanager
+def _opened(content: bytes, place: str) -> Iterator[Any]:
+    """Its header is read. Raises, in the context too, DataError for what cannot be decoded."""
     pillow_image = pillow()
     try:
         with pillow_image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
             if image.size[0] * image.size[1] > MAX_PIXELS:
                 raise DataError(f"{place}: {image.size} pixels, want at most {MAX_PIXELS} in all")
-            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+            yield image
     except (*_FOREIGN, pillow_image.DecompressionBombError) as error:
         raise DataError(f"{place}: unreadable, want a PNG or JPEG image") from error

@@ -29,8 +29,8 @@ HELD_BYTES = 2 * MAX_BYTES
 """Of all bodies at once: what a crowd of senders can make this process hold."""
 MAX_THREADS = 64
 """Requests at once; more are sent away."""
-OWN = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
-"""What Host may say."""
+OWN = ("localhost", "127.0.0.1", "[::1]")
+"""What Host may say, beside the name at which a server listens, each with or without a port."""
 
 
 class LocalServer(ThreadingHTTPServer):
@@ -39,19 +39,29 @@ class LocalServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, what: str, listen: str, handler: type[LocalHandler]) -> None:
-        """what: who listens, for a message. listen: HOST:PORT, port 0: any that is free.
+    def __init__(
+        self, what: str, listen: str, handler: type[LocalHandler], *, is_open: bool = True
+    ) -> None:
+        """what: who listens, for a message. listen: HOST:PORT, port 0: any that is free. is_open:
+        connections wait from now on; else they are refused until `open`.
 
         Raises TransportError for an address that cannot be had.
         """
         host, _, port = listen.rpartition(":")
+        self.own = re.compile(f"({'|'.join(map(re.escape, (*OWN, host.lower())))})(:\\d{{1,5}})?")
+        if host.startswith("["):
+            self.address_family = socket.AF_INET6
         self._left = threading.Semaphore(MAX_THREADS)
         self._lock = threading.Lock()
         self._held_bytes = 0
         self._asking: dict[socket.socket, float] = {}  # until when each may say what it wants
         try:
-            super().__init__((host.strip("[]"), int(port)), handler)
+            super().__init__((host.strip("[]"), int(port)), handler, bind_and_activate=False)
+            self.server_bind()
+            if is_open:
+                self.server_activate()
         except OSError as error:
+            self.server_close()
             raise TransportError(f"{what}: cannot listen at {listen}, {error.strerror}") from error
 
     @property
@@ -167,7 +177,7 @@ class LocalHandler(BaseHTTPRequestHandler):
 
     def _is_refused(self) -> bool:
         host = ", ".join(self.headers.get_all("Host", [])).lower()
-        if not OWN.fullmatch(host):
+        if not self.server.own.fullmatch(host):
             self.answer(421, f"Host {host[:60]!r}: not this machine's own name")
         elif "Origin" in self.headers:
             self.answer(403, "not for browsers")

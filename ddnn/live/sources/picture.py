@@ -17,6 +17,7 @@ from ddnn.nodes.shown import DARK
 Crop = tuple[int, int, int, int]
 BILINEAR = 2
 """Of Pillow's `Resampling`, as ddnn.data.imagefile resizes: antialiased."""
+EXTRA = "the extra `cameras`: pip install '.[cameras]' in a checkout of ddnn"
 EVERY = 4
 """Every so many rows and columns tell whether a picture is black, or equals the one before."""
 
@@ -26,7 +27,7 @@ def pillow() -> Any:
     try:
         from PIL import Image  # noqa: PLC0415  # of the extra
     except ImportError as error:
-        raise ConfigError("pictures need Pillow: pip install 'ddnn[cameras]'") from error
+        raise ConfigError(f"pictures need Pillow, which {EXTRA} installs") from error
     return Image
 
 

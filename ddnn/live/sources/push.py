@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from ddnn.errors import DataError, TransportError
 from ddnn.live.sources.arrivals import Arrivals
-from ddnn.live.sources.folder import read_picture
+from ddnn.live.sources.folder import held_bytes, read_picture
 from ddnn.live.sources.localhttp import LocalHandler, LocalServer
 
 IMAGES = ("image/png", "image/jpeg")
 RAW = "application/octet-stream"
+PLACE = "the picture"
 AGAIN_S = 0.01
 """Between two attempts at an address in use."""
 
@@ -67,15 +68,18 @@ class _Handler(LocalHandler):
             self.answer(404, f"no {self.path[:60]} here, want /push/{self.device}")
             return
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip()
-        if self.arrivals.put(_picture(body, kind, self.headers.get("X-Shape", ""))):
+        is_file = kind in IMAGES
+        with self.server.holding(held_bytes(body, PLACE) if is_file else 0):
+            shape = self.headers.get("X-Shape", "")
+            picture = read_picture(body, PLACE) if is_file else _pixels(body, kind, shape)
+            is_taken = self.arrivals.put(picture)
+        if is_taken:
             self.answer(204)
         else:
             self.answer(400, self.arrivals.said)
 
 
-def _picture(content: bytes, kind: str, shape: str) -> NDArray[np.uint8]:
-    if kind in IMAGES:
-        return read_picture(content, "the picture")
+def _pixels(content: bytes, kind: str, shape: str) -> NDArray[np.uint8]:
     if kind != RAW:
         raise DataError(f"Content-Type: got {kind[:60]!r}, want {', '.join(IMAGES)} or {RAW}")
     try:

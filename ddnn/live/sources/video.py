@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from ddnn.errors import ConfigError, DataError
 from ddnn.live.sources.arrivals import LOST, Arrivals
 from ddnn.live.sources.file import VideoSource, is_file
+from ddnn.live.sources.picture import EXTRA
 from ddnn.live.sources.secrets import shown
 
 AT_ONCE = {
@@ -56,16 +57,17 @@ class VideoReader(threading.Thread):
                 self._read()
                 if self._is_file and not self._source.loop:
                     return
-                if not self._is_file:
-                    self._lost("the stream ended")
+                pause_s = 0.0 if self._is_file else self._lost("the stream ended")
             except Exception as error:  # noqa: BLE001  # whatever a stream holds, it is tried again
-                self._lost(self._why(error))
-            if not self._is_file or self._pause_s > FIRST_S:
-                time.sleep(self._pause_s)
+                pause_s = self._lost(self._why(error))
+            time.sleep(pause_s)
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, why: str) -> float:
+        """Returns how long to wait now."""
         self._arrivals.failed(LOST, f"{self._shown}: {why}, tried again")
-        self._pause_s = min(2 * self._pause_s, LONGEST_S)
+        pause_s = self._pause_s
+        self._pause_s = min(2 * pause_s, LONGEST_S)
+        return pause_s
 
     def _why(self, error: Exception) -> str:
         """In words; PyAV's own may hold the password."""
@@ -88,7 +90,7 @@ class VideoReader(threading.Thread):
                 raise DataError("has no pictures")
             video = container.streams.video[0]
             video.thread_type = "SLICE"
-            began_s, first_s = time.monotonic(), None
+            began_s, first_s, frame = time.monotonic(), None, None
             for frame in container.decode(video):
                 if self._is_file and frame.time is not None:
                     first_s = frame.time if first_s is None else first_s
@@ -96,6 +98,8 @@ class VideoReader(threading.Thread):
                 self._arrivals.put(frame.to_ndarray(format="rgb24"))
                 if self._is_file or time.monotonic() > began_s + LONGEST_S:
                     self._pause_s = FIRST_S
+            if self._is_file and frame is None:
+                raise DataError("has no pictures")
 
     def _open(self) -> Any:
         source = self._source
@@ -127,7 +131,7 @@ def _pyav() -> Any:
     try:
         import av  # noqa: PLC0415  # of the extra
     except ImportError as error:
-        raise ConfigError("a camera needs PyAV: pip install 'ddnn[cameras]'") from error
+        raise ConfigError(f"a camera needs PyAV, which {EXTRA} installs") from error
     return av
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import ddnn
 from ddnn.errors import ConfigError
 from ddnn.live.page.options import page_options
 
@@ -83,3 +84,10 @@ def test_only_its_own_names_are_the_pages_host():
     options = page_options("127.0.0.1:8080")
     assert options.hosts(8080) == {"127.0.0.1:8080", "localhost:8080", "[::1]:8080"}
     assert "localhost" in page_options("127.0.0.1:80").hosts(80)
+    assert "127.0.0.2:8080" in page_options("127.0.0.2:8080").hosts(8080)
+
+
+def test_options_made_in_python_are_checked_too():
+    assert ddnn.PageOptions(host="127.0.0.1", port=8080).show_views is False
+    with pytest.raises(ConfigError, match="other machines reach it"):
+        ddnn.PageOptions(host="10.0.0.1", port=8080)
