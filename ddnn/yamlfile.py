@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,12 +68,24 @@ def read_json(path: Path, model: type[M]) -> M:
 def check_values(data: Any, model: type[M], *, source: str = "") -> M:
     """As `read_yaml`, for keys and values that are already at hand."""
     place = source and f"{source}: "
+    for key in _with_nul(data, ()):
+        raise ConfigError(f"{place}{'.'.join(key)}: a NUL character, want text without")
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{place}{_summary(error, data, model)}") from error
     except ConfigError as error:
         raise ConfigError(f"{place}{error}") from error
+
+
+def _with_nul(data: Any, key: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Keys of texts with a NUL in them, which no path, name or command can hold."""
+    if isinstance(data, str) and "\0" in data:
+        yield key
+    items = data.items() if isinstance(data, dict) else ()
+    values = enumerate(data) if isinstance(data, list | tuple) else items
+    for name, value in values:
+        yield from _with_nul(value, (*key, str(name)[:MAX_SHOWN]))
 
 
 def _read_text(path: Path) -> str:

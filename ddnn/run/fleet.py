@@ -99,8 +99,12 @@ def _begin_all(
     for name, site in wanted.items():
         try:
             yield name, sites.begin(sites.load(name, site))
-        except DdnnError as error:
-            say(f"{name}: not served: {error}")
+        except Exception as error:  # noqa: BLE001  # one site's costs the others nothing
+            say(f"{name}: not served: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, DdnnError) else f"{type(error).__name__}: {error}"
 
 
 @contextmanager
@@ -168,7 +172,8 @@ class _Changes:
                 done.set_result(None)
             except BaseException as error:
                 done.set_exception(error)
-                raise
+                if not isinstance(error, Exception):  # an interrupt is the loop's own
+                    raise
 
         self._orders.put(act)
         done.result()
@@ -199,9 +204,9 @@ class _Changes:
                 self._sites.check_address(loaded)
                 self._take_away(name)
             self._in_loop(self._fleet.add, name, self._sites.begin(loaded))
-        except DdnnError as error:
+        except Exception as error:  # noqa: BLE001  # one site's costs the others nothing
             stays = "goes on as it was" if name in self._sites.served else "not served"
-            self._say(f"{name}: {stays}: {error}")
+            self._say(f"{name}: {stays}: {_why(error)}")
 
     def _take_away(self, name: str) -> None:
         self._in_loop(self._fleet.remove, name)

@@ -100,6 +100,10 @@ WRONG = {
     "mapping wanted": ("name: x\nnodes: [1]", "nodes: got [1], want keys and values"),
     "two documents": ("name: x\n---\nname: y", "line 2: but found another document"),
     "control character": ("name: \x00", "not YAML: "),
+    "NUL, escaped": (
+        'name: x\nclasses: [car, "a\\0b"]',
+        "classes.1: a NUL character, want text without",
+    ),
 }
 
 
@@ -128,8 +132,9 @@ def test_a_list_of_wrong_items_is_not_also_too_short() -> None:
         ("", ": not JSON, Expecting value: line 1 column 1 (char 0)"),
         ("[1]", ": got [1], want keys and values"),
         ('{"name": 1}', ": name: got 1, want a string"),
+        ('{"name": "a\\u0000"}', ": name: a NUL character, want text without"),
     ],
-    ids=["empty", "list", "type"],
+    ids=["empty", "list", "type", "NUL"],
 )
 def test_json_problem_is_one_line_naming_file_and_key(
     tmp_path: Path, content: str, message: str
