@@ -1,5 +1,5 @@
 """`python -m ddnn` is the command `ddnn`."""
 
-from ddnn.cli.main import main
+from ddnn.cli.entry import main
 
 main()

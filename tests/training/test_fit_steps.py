@@ -133,8 +133,10 @@ def test_the_paper_preset_clips_batch_norms_too(data, topology, preset, clips):
     assert values.max() == 1 if clips else values.min() > 1
 
 
-def test_only_weights_of_few_bits_are_clipped():
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_only_weights_of_few_bits_are_clipped(bits):
     document = make_topology().model_dump(mode="json")
+    document["tiers"][0]["section"]["weight_bits"] = bits
     document["tiers"][1]["section"]["weight_bits"] = 32
     joint = Joint(Topology.model_validate(document))
     few, real = joint.sections["cam0"].blocks[0].conv, joint.sections["cloud"].blocks[0].conv
