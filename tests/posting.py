@@ -4,7 +4,7 @@ import http.client
 
 
 def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request("POST", path, body, names)
     answer = connection.getresponse()

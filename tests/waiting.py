@@ -11,7 +11,7 @@ import pytest
 from ddnn.topology import COLLECTOR, Topology
 
 
-def wait_until(predicate: Callable[[], object], deadline_s: float = 30.0) -> None:
+def wait_until(predicate: Callable[[], object], deadline_s: float = 60.0) -> None:
     """Returns as soon as it holds; fails after deadline_s."""
     end_s = time.monotonic() + deadline_s
     while not predicate():
@@ -37,7 +37,7 @@ def assert_nothing_is_left(bundle: Path, topology: Topology) -> None:
     assert node_processes(bundle) == []
     for name in (COLLECTOR, *topology.nodes):
         host, port = topology.endpoint(name).removeprefix("tcp://").split(":")
-        wait_until(lambda host=host, port=int(port): is_free(host, port), 5)
+        wait_until(lambda host=host, port=int(port): is_free(host, port))
 
 
 def is_free(host: str, port: int) -> bool:

@@ -281,7 +281,7 @@ def test_a_node_by_hand_sees_its_view_of_a_card(session):
         assert process.poll() is None
     finally:
         process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def _verdicts(session: Session) -> list[str]:
@@ -343,7 +343,7 @@ def test_a_launcher_that_is_killed_takes_its_nodes_with_it(session):
     wait_until((session.folder / "out/report.json").exists)
     process.kill()
     session.finish()
-    wait_until(lambda: not node_processes(session.trained.bundle.folder), 10)
+    wait_until(lambda: not node_processes(session.trained.bundle.folder))
     report = json.loads((session.folder / "out/report.json").read_text())
     assert (report["interrupted"], report["why"]) == (True, "not over yet")
     assert_nothing_is_left(session.trained.bundle.folder, session.topology)
@@ -357,7 +357,7 @@ def test_a_node_that_has_not_started_yet_goes_with_its_launcher(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:
             process.stdin.close()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 

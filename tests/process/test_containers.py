@@ -67,10 +67,10 @@ def test_containers_answer_every_sample_also_after_one_was_killed(composed):
     for node in composed.nodes:
         node.start()
     cloud, cam0 = composed.containers["cloud"], composed.containers["cam0"]
-    wait_until(lambda: all(node.is_healthy() for node in composed.nodes), 60)
+    wait_until(lambda: all(node.is_healthy() for node in composed.nodes))
     cloud.kill()
     wait_until(lambda: cloud.starts == 2)
-    wait_until(cloud.is_healthy, 60)
+    wait_until(cloud.is_healthy)
 
     assert cam0.execute("-c", "import os; print(os.getuid())").stdout == "65532\n"
     for folder in ("/", "/ddnn", "/site/ddnn"):
@@ -81,7 +81,7 @@ def test_containers_answer_every_sample_also_after_one_was_killed(composed):
     collector.start()
     assert collector.wait(90) == 0, collector.log.read_text() + composed.said()
     for node in composed.nodes:
-        assert node.wait(30) == 0, composed.said()  # told to stop: not started again
+        assert node.wait(60) == 0, composed.said()  # told to stop: not started again
     with (composed.out / "collector/report/verdicts.csv").open() as file:
         rows = list(csv.DictReader(file))
     wanted = run_inprocess(composed.trained.bundle, composed.trained.samples.views)

@@ -47,9 +47,9 @@ class Live:
         password = f"CAM1_PASSWORD={PASSWORDS['site']}"
         run = self.fleet.out / "current/run"
         process = self._net.start("site", log, "env", "--default-signal=INT", password, str(run))
-        wait_until(lambda: '"present": "11"' in log.read_text() or process.poll() is not None, 60)
+        wait_until(lambda: '"present": "11"' in log.read_text() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
         return [json.loads(line) for line in log.read_text().splitlines() if line[:1] == "{"]
 
     def shown(self) -> str:

@@ -120,7 +120,7 @@ def test_a_node_without_a_descriptor_left_makes_room_and_goes_on():
         cam0 = Mailbox("cam0", Codec(star_topology(2), 1), sockets)
         node.stdin.write("go on\n")
         node.stdin.flush()
-        wait_until(lambda: (cam0.send("gateway", Heartbeat()), node.poll())[1] is not None, 20)
+        wait_until(lambda: (cam0.send("gateway", Heartbeat()), node.poll())[1] is not None)
         assert node.returncode == 0
 
 

@@ -113,7 +113,7 @@ def test_a_dead_rank_ends_the_training_with_its_name_and_keeps_the_epoch_before(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     try:
-        wait_until((run / "history.jsonl").exists, 60)
+        wait_until((run / "history.jsonl").exists)
         os.kill(rank_of(started.pid, 1), signal.SIGKILL)
         _, said = started.communicate(timeout=60)
     finally:

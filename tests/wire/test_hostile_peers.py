@@ -89,11 +89,11 @@ class Street:
             self.collector.receive(0)
             return bool(self.cam0.receive(0.01))
 
-        wait_until(is_heard, 10)
+        wait_until(is_heard)
 
     def settle(self) -> None:
         """Kernel and ledger of cam0 agree once everything is handed over."""
-        wait_until(lambda: (self.cam0.receive(0.01), self.cam0.kernel().agrees)[1], 10)
+        wait_until(lambda: (self.cam0.receive(0.01), self.cam0.kernel().agrees)[1])
 
     def is_cut(self, connection: socket.socket, data: bytes) -> bool:
         """Whether the connection is ended before it brings BOUND_BYTES."""
@@ -152,7 +152,7 @@ def test_messages_of_more_than_one_part_are_refused_and_the_bytes_still_agree(st
     attacker = street.shake_hands()
     whole = Speaker(CODEC, COLLECTOR, first=9).says(Capture([1]))
     attacker.sendall(part(MORE, whole) + part(LAST, whole))
-    wait_until(lambda: (street.cam0.receive(0.01), street.cam0.ledger.events["multipart"])[1], 10)
+    wait_until(lambda: (street.cam0.receive(0.01), street.cam0.ledger.events["multipart"])[1])
     street.settle()
     assert street.cam0.ledger.events.total() == 1
 
@@ -181,8 +181,8 @@ def test_of_connections_without_a_handshake_the_oldest_are_cut(street, said):
         connection.sendall(said)
     events = street.cam0.ledger.events
     connections = street.cam0._transport._watch.connections
-    wait_until(lambda: (street.cam0.receive(0.01), events["crowd"])[1] >= 2 * HALF_OPEN, 10)
-    wait_until(lambda: (street.cam0.receive(0.01), len(connections.new) <= HALF_OPEN)[1], 10)
+    wait_until(lambda: (street.cam0.receive(0.01), events["crowd"])[1] >= 2 * HALF_OPEN)
+    wait_until(lambda: (street.cam0.receive(0.01), len(connections.new) <= HALF_OPEN)[1])
     street.talk()
     street.settle()
 
@@ -197,7 +197,7 @@ def test_who_speaks_another_protocol_stops_nobody(street):
 def test_silent_connections_are_cut_before_those_that_speak(street):
     crowd = [street.shake_hands() for _ in range(2 * STRANGERS)]
     events = street.cam0.ledger.events
-    wait_until(lambda: (street.cam0.receive(0.01), events["crowd"])[1] >= STRANGERS - 1, 10)
+    wait_until(lambda: (street.cam0.receive(0.01), events["crowd"])[1] >= STRANGERS - 1)
     assert is_ended(crowd[0])
     assert not is_ended(crowd[-1])
     street.talk()

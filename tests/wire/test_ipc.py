@@ -57,7 +57,7 @@ def test_messages_pass_and_nobody_claims_to_have_counted_their_bytes(folder, sta
     cam0 = Mailbox("cam0", CODEC, inbox := transport(stack, folder / "cam0"), traffic=inbox.traffic)
     outbox = transport(stack, folder / "collector", to=folder / "cam0")
     collector = Mailbox(COLLECTOR, CODEC, outbox, traffic=outbox.traffic)
-    wait_until(lambda: (collector.send("cam0", Heartbeat()), cam0.receive(0.01))[1], 10)
+    wait_until(lambda: (collector.send("cam0", Heartbeat()), cam0.receive(0.01))[1])
     assert cam0.kernel() is None
     assert collector.kernel() is None
 
@@ -73,15 +73,15 @@ def test_a_socket_that_somebody_listens_at_stays_theirs(folder, stack):
     with pytest.raises(TransportError, match=r"cam0: in use, .*; wanted by cam0"):
         transport(stack, folder / "cam0")
     second = transport(stack, folder / "cam1", to=folder / "cam0")
-    wait_until(lambda: (second.send("cam0", b"x"), first.receive(0.01))[1], 10)
+    wait_until(lambda: (second.send("cam0", b"x"), first.receive(0.01))[1])
 
 
 def test_a_socket_whose_file_was_removed_is_made_anew(folder, stack):
     cam0 = transport(stack, folder / "cam0")
     (folder / "cam0").unlink()
-    wait_until(lambda: (cam0.receive(0.01), (folder / "cam0").exists())[1], 10)
+    wait_until(lambda: (cam0.receive(0.01), (folder / "cam0").exists())[1])
     late = transport(stack, folder / "cam1", to=folder / "cam0")
-    wait_until(lambda: (late.send("cam0", b"x"), cam0.receive(0.01))[1], 10)
+    wait_until(lambda: (late.send("cam0", b"x"), cam0.receive(0.01))[1])
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def reaches(sender: Mailbox, peer: str, receiver: Mailbox) -> Callable[[], bool]
 
 def test_nodes_that_know_each_other_talk(street):
     cam0, gateway = street.mailbox("cam0", to=("gateway",)), street.mailbox("gateway")
-    wait_until(reaches(cam0, "gateway", gateway), 10)
+    wait_until(reaches(cam0, "gateway", gateway))
     assert gateway.ledger.events.total() == 0
 
 
@@ -93,8 +93,8 @@ def test_a_stranger_gets_no_message_in(street, plain):
         gateway.receive(0.01)
         return plain or gateway.transport.events["stranger"] > 0
 
-    wait_until(refused, 10)
-    wait_until(reaches(cam1, "gateway", gateway), 10)  # and stops nobody else
+    wait_until(refused)
+    wait_until(reaches(cam1, "gateway", gateway))  # and stops nobody else
     assert gateway.ledger.events.total() == 0
 
 
@@ -107,9 +107,9 @@ def test_a_node_speaks_only_as_itself(street):
         assert gateway.receive(0.01) == []
         return gateway.ledger.events["impersonated"] > 3
 
-    wait_until(refused, 10)
+    wait_until(refused)
     honest = street.mailbox("cam0", to=("gateway",))
-    wait_until(reaches(honest, "gateway", gateway), 10)
+    wait_until(reaches(honest, "gateway", gateway))
 
 
 @pytest.mark.parametrize("curve", [False, True], ids=["plain", "curve"])
@@ -124,29 +124,29 @@ def test_whoever_takes_a_peers_port_for_a_while_does_not_cut_the_link(street, cu
     impostor.bind(f"tcp://127.0.0.1:{street.ports['gateway']}")
     watch = next(iter(cam0.transport._outboxes.values())).watch
     try:
-        wait_until(lambda: (cam0.receive(0.01), watch.failed)[1] > 1, 15)
+        wait_until(lambda: (cam0.receive(0.01), watch.failed)[1] > 1)
         assert not cam0.send("gateway", Heartbeat())
         assert not impostor.poll(0)
     finally:
         impostor.close(linger=0)
         context.term()
     gateway = street.mailbox("gateway", plain=not curve)
-    wait_until(reaches(cam0, "gateway", gateway), 15)
+    wait_until(reaches(cam0, "gateway", gateway))
 
 
 def test_bytes_with_curve_are_those_that_the_kernel_counts(street):
     rng = np.random.default_rng(0)
     cam0, gateway = street.mailbox("cam0", to=("gateway",)), street.mailbox("gateway")
-    wait_until(reaches(cam0, "gateway", gateway), 10)
+    wait_until(reaches(cam0, "gateway", gateway))
     for rows in (1, 5, 64):
         scores = Scores(
             range(rows),
             [0b11] * rows,
             rng.normal(size=(rows, 3)).astype(np.float32),
         )
-        wait_until(lambda s=scores: cam0.send("gateway", s), 10)
+        wait_until(lambda s=scores: cam0.send("gateway", s))
     sent = settled_account(cam0).kernel
-    wait_until(lambda: (gateway.receive(0.01), gateway.kernel().agrees)[1], 10)
+    wait_until(lambda: (gateway.receive(0.01), gateway.kernel().agrees)[1])
     received = gateway.kernel()
     assert sent is not None
     assert sent.agrees
@@ -156,9 +156,9 @@ def test_bytes_with_curve_are_those_that_the_kernel_counts(street):
 def test_a_message_that_is_too_large_is_not_taken_in(street):
     gateway = street.mailbox("gateway")
     cam0 = street.mailbox("cam0", to=("gateway",))
-    wait_until(reaches(cam0, "gateway", gateway), 10)
+    wait_until(reaches(cam0, "gateway", gateway))
     cam0.transport.send("gateway", bytes(CODEC.max_bytes + 10_000))
-    wait_until(reaches(cam0, "gateway", gateway), 10)
+    wait_until(reaches(cam0, "gateway", gateway))
     assert gateway.ledger.events.total() == 0
 
 
@@ -171,7 +171,7 @@ def test_two_bundles_on_one_net_are_told_apart_by_name(street):
         collector.receive(0.01)
         return collector.ledger.events["session"] > 0
 
-    wait_until(refused, 10)
+    wait_until(refused)
     assert collector.foreign == {"cam0": other.session}
 
 
@@ -180,7 +180,7 @@ def test_a_failed_start_leaves_no_socket_open(street):
     with pytest.raises(TransportError, match=r"in use.*wanted by gateway"):
         street.mailbox("gateway")
     cam0 = street.mailbox("cam0", to=("gateway",))
-    wait_until(reaches(cam0, "gateway", gateway), 10)
+    wait_until(reaches(cam0, "gateway", gateway))
 
 
 def connect_and_go(port: int, times: int) -> None:
@@ -209,7 +209,7 @@ def test_news_that_is_too_much_for_one_look_is_read_in_the_next(street):
         gateway.receive(0.01)
         return not watch.is_behind and watch.connections.new == () and watch._monitor.poll(0) == 0
 
-    wait_until(is_read, 10)
+    wait_until(is_read)
 
 
 def test_a_crowd_that_says_nothing_keeps_nobody_with_a_key_out(street):
@@ -221,8 +221,8 @@ def test_a_crowd_that_says_nothing_keeps_nobody_with_a_key_out(street):
             silent.sendall(b"\xff")
         connections = gateway.transport._watch.connections
         cam1 = street.mailbox("cam1", to=("gateway",))
-        wait_until(reaches(cam1, "gateway", gateway), 10)
-        wait_until(lambda: (gateway.receive(0.01), len(connections.new) <= HALF_OPEN)[1], 10)
+        wait_until(reaches(cam1, "gateway", gateway))
+        wait_until(lambda: (gateway.receive(0.01), len(connections.new) <= HALF_OPEN)[1])
 
 
 def test_closing_does_not_wait_for_what_zeromq_waits_for(street):
