@@ -85,7 +85,7 @@ def test_information_is_the_entropy_of_the_symbols(counts, wanted):
     assert entropy_bytes(np.array(counts, dtype=np.int64)) == pytest.approx(wanted)
 
 
-def test_scores_beyond_the_steps_of_int8_stay_at_the_last_one():
-    scores_NK = np.array([[1e4, -1e4, 0.0]], np.float32)
-    found_NK = unpack_scores(memoryview(pack_scores(scores_NK, "int8")), 3, "int8")
-    np.testing.assert_array_equal(found_NK * INT8_STEPS, [[127, -128, 0]])
+def test_scores_of_int8_are_the_nearest_step_and_beyond_the_last_one_the_last():
+    scores_NK = np.array([[1e4, -1e4, 2.6 / INT8_STEPS, -2.6 / INT8_STEPS]], np.float32)
+    found_NK = unpack_scores(memoryview(pack_scores(scores_NK, "int8")), 4, "int8")
+    np.testing.assert_array_equal(found_NK * INT8_STEPS, [[127, -128, 3, -3]])
