@@ -9,16 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from builders import star_topology
-from networks import Trained, Trainer
+from networks import Trainer
 from ports import free_endpoints
+from terminal import FOR_LONG, SAMPLES, SLOW_LINK, TOPOLOGY, Session
 from waiting import assert_nothing_is_left, is_free, node_processes, wait_until
 
 from ddnn.bundle.place import place_bundle
@@ -26,95 +24,6 @@ from ddnn.run.child.config import ChildConfig
 from ddnn.topology import Topology
 
 pytestmark = pytest.mark.process
-SAMPLES = 300
-SLOW_LINK = {"from": "cam1", "to": "gateway", "latency_ms": 20}
-TOPOLOGY = star_topology(2, links=[SLOW_LINK])
-"""One after the other, samples take six seconds at least: time for one command to a launch."""
-FOR_LONG = ("--rounds", "100000")
-"""For as many commands as there are, however slow the machine: `Session.stop` ends it."""
-
-
-def _as_in_a_terminal() -> None:
-    """Signals end a process, also where the tests run in the background or under nohup."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-@dataclass
-class Session:
-    """A user's terminal: a bundle, a card, and the launch that runs."""
-
-    folder: Path
-    trained: Trained
-    topology: Topology
-    process: subprocess.Popen[str] | None = None
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "ddnn", *arguments]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"XDG_RUNTIME_DIR": str(self.folder), "TMPDIR": str(self.folder)}
-
-    def launch(self, *options: str, redirect: str = "") -> subprocess.Popen[str]:
-        """redirect: as a shell has it."""
-        bundle, card = str(self.trained.bundle.folder), str(self.folder / "card.yaml")
-        command = self.command(
-            "launch",
-            bundle,
-            "--data",
-            card,
-            "--split",
-            "all",
-            "--window",
-            "1",
-            "--out",
-            str(self.folder / "out"),
-            *options,
-        )
-        self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" {redirect}', "sh", *command],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - no thread of these tests starts one
-        )  # fmt: skip
-        return self.process
-
-    def wait_running(self) -> None:
-        """Until samples are on their way: the control socket is there."""
-        wait_until(lambda: list(self.folder.glob("ddnn/*.sock")) or self.process.poll() is not None)
-        if self.process.poll() is not None:
-            out, err = self.process.communicate()
-            raise AssertionError(f"ended with {self.process.returncode}: {err[-500:]} {out[-500:]}")
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    def finish(self, deadline_s: float = 60) -> tuple[int, str, str]:
-        assert self.process is not None
-        out, err = self.process.communicate(timeout=deadline_s)
-        return self.process.returncode, out, err
-
-    def stop(self) -> dict[str, Any]:
-        """As Ctrl-C does; the report of what was answered."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
-        code, _, err = self.finish()
-        assert code == 1, err
-        return json.loads((self.folder / "out/report.json").read_text())
-
-    def present(self) -> list[str]:
-        """Of each verdict that is written, a digit a device."""
-        return [line.split(",")[5] for line in _verdicts(self)]
 
 
 @pytest.fixture
@@ -146,7 +55,7 @@ def test_another_terminal_kills_a_node_of_a_running_launch(session):
     assert "no node named 'cam7' (known: cam0, cam1, gateway, cloud)" in refused.stderr
     wait_until(lambda: session.present()[-1:] == ["01"])
     report = session.stop()
-    assert report["answered"] == report["samples"] == len(_verdicts(session))
+    assert report["answered"] == report["samples"] == len(session.verdicts())
     assert report["nodes"]["cam0"]["state"] == "killed"
     done = [e["sample"] for e in report["failures"] if (e["node"], e["kind"]) == ("cam0", "kill")]
     assert killed.stdout.strip() == f"cam0 killed before sample {done[0]}"
@@ -226,7 +135,7 @@ def test_a_failure_that_the_run_never_reaches_is_reported_as_such(session):
 def test_verdicts_can_be_read_while_the_launch_runs(session):
     session.launch("--json")
     session.wait_running()
-    wait_until(lambda: len(_verdicts(session)) > 5)
+    wait_until(lambda: len(session.verdicts()) > 5)
     assert session.process.poll() is None
     session.process.terminate()
     session.finish()
@@ -284,11 +193,6 @@ def test_a_node_by_hand_sees_its_view_of_a_card(session):
     assert process.wait(60) == 0
 
 
-def _verdicts(session: Session) -> list[str]:
-    """Lines that are whole."""
-    return (session.folder / "out/verdicts.csv").read_text().split("\n")[1:-1]
-
-
 def never_ready(session: Session) -> None:
     """Nodes start and wait for each other: what cam1 says takes a minute to the gateway."""
     topology = session.topology.model_dump(mode="json")
@@ -326,7 +230,7 @@ def test_a_signal_ends_everything_and_says_so_in_one_line(session, number, when,
         left = f"what was answered is in {session.folder / 'out'}"
         report = json.loads((session.folder / "out/report.json").read_text())
         assert (report["interrupted"], report["samples_wanted"]) == (True, SAMPLES)
-        assert report["samples"] == report["answered"] == len(_verdicts(session)) < SAMPLES
+        assert report["samples"] == report["answered"] == len(session.verdicts()) < SAMPLES
         assert session.run("report", str(session.folder / "out")).returncode == 0
     else:
         assert not (session.folder / "out").exists()
