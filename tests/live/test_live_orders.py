@@ -68,17 +68,18 @@ def test_what_takes_longer_than_anybody_waits_may_still_be_done():
         begun.set()
         may_end.wait(60)
 
-    def turn() -> None:
-        select.select([orders.wake.descriptor], [], [], 60)
-        orders.take(do)
+    turning, wake = threading.Thread(target=orders.take, args=(do,)), orders.wake
 
-    turning = threading.Thread(target=turn)
-    turning.start()
-    with pytest.raises(ConfigError, match=r"not done within 0\.5 s, it may still be done"):
-        orders.do(slow, 0.5)
+    def turn() -> None:
+        turning.start()
+        begun.wait(60)
+
+    orders.wake = turn
+    with pytest.raises(ConfigError, match=r"not done within 0 s, it may still be done"):
+        orders.do(slow, 0.0)
     may_end.set()
     turning.join(60)
-    orders.close()
+    wake.close()
 
 
 def test_orders_are_done_in_their_order():
