@@ -14,7 +14,8 @@ from ddnn.deploy.record import Deployment, read_record
 from ddnn.deploy.status import launches_here
 from ddnn.deploy.together import reached, tried_on_all
 from ddnn.errors import ConfigError, DeployError
-from ddnn.run.launcher.control import LastWords, about_launches
+from ddnn.run.launcher.control import about_launches
+from ddnn.run.launcher.last_words import LastWords
 
 AGAIN_S = 2.0
 """After a host went away, until it is tried again."""

@@ -17,7 +17,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -231,46 +231,18 @@ def about_launches(folder: Path | None = None) -> list[dict[str, Any]]:
     Those that end meanwhile are left out.
     """
     found = []
-    with _connections(control_folder() if folder is None else folder) as by_pid:
+    with connections(control_folder() if folder is None else folder) as by_pid:
         for connection in [each for several in by_pid.values() for each in several]:
             with contextlib.suppress(LaunchError):
                 found.append(dict(_exchange(connection, {"about": True})["about"]))
     return [about for about in found if about]
 
 
-class LastWords:
-    """What launches say of themselves when they end, asked for while they run."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[int, socket.socket] = {}
-
-    def ask(self, pids: Collection[int]) -> None:
-        """Of these, those that were not asked before."""
-        new = set(pids) - self._waiting.keys()
-        if not new:
-            return
-        with _connections(control_folder()) as found:
-            for pid in new & found.keys():
-                with contextlib.suppress(OSError):
-                    found[pid][0].sendall(LAST)
-                    self._waiting[pid] = found[pid][0].dup()
-                    self._waiting[pid].settimeout(LAST_S)
-
-    def of(self, pid: int) -> dict[str, Any] | None:
-        """Of one that has ended; None: it was killed."""
-        connection = self._waiting.pop(pid, None)
-        if connection is None:
-            return None
-        with connection, contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return dict(json.loads(_read_line(connection))["about"])
-        return None
-
-
 def _exchange(connection: socket.socket, asked: dict[str, Any]) -> dict[str, Any]:
     """The launch's answer. Raises LaunchError where it gives none or refuses."""
     try:
         connection.sendall(json.dumps(asked).encode() + b"\n")
-        answer = dict(json.loads(_read_line(connection)))
+        answer = dict(json.loads(read_line(connection)))
     except (OSError, ValueError) as error:
         raise LaunchError("the launch gave no answer, it may just have ended") from error
     if "error" in answer:
@@ -280,7 +252,7 @@ def _exchange(connection: socket.socket, asked: dict[str, Any]) -> dict[str, Any
 
 @contextlib.contextmanager
 def _connect(pid: int | None) -> Iterator[socket.socket]:
-    with _connections(control_folder()) as found:
+    with connections(control_folder()) as found:
         pids = ", ".join(map(str, found))
         if not found:
             raise LaunchError("no launch of yours is running here, want one: ddnn launch RUN")
@@ -295,7 +267,7 @@ def _connect(pid: int | None) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _connections(folder: Path) -> Iterator[dict[int, list[socket.socket]]]:
+def connections(folder: Path) -> Iterator[dict[int, list[socket.socket]]]:
     """To every launch that can be found in the folder, by process id."""
     found: dict[int, list[socket.socket]] = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -327,7 +299,7 @@ def _is_socket(path: Path) -> bool:
         return False
 
 
-def _read_line(connection: socket.socket) -> bytes:
+def read_line(connection: socket.socket) -> bytes:
     """All of it within the connection's timeout."""
     line, deadline_s = b"", time.monotonic() + (connection.gettimeout() or math.inf)
     while not line.endswith(b"\n") and len(line) < MAX_ANSWER_BYTES:

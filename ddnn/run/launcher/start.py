@@ -133,8 +133,8 @@ def check_ports(topology: Topology, names: Iterable[str]) -> None:
 def _lacking(error: OSError, address: SplitResult) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"port {address.port} is in use on {address.hostname}, want it free (another launch?) "
-            "or ddnn launch --free-ports"
+            f"port {address.port} is in use on {address.hostname}, want it free (another launch or "
+            "fleet?) or ddnn launch --free-ports"
         )
     return f"cannot listen at {address.netloc}, {error.strerror}; want an address of this machine"
 
