@@ -92,9 +92,13 @@ def _print(result: dict[str, Any]) -> None:
     for when, words in (("before", "all devices"), ("after", "best camera's device killed")):
         here = f"{percent(result[when])}  ({interval(result[when + '_interval'])})"
         made.add_row(f"accuracy, {words}", here, percent(paper[when]))
-    made.add_row("answered locally", percent(result["local_share"]), percent(paper["local_share"]))
     made.add_row(
-        "payload, bytes per device and sample",
+        "answered locally, all devices",
+        percent(result["local_share"]),
+        percent(paper["local_share"]),
+    )
+    made.add_row(
+        "payload, bytes a device, all devices",
         f"{result['payload_bytes']:.1f}",
         str(paper["payload_bytes"]),
     )

@@ -49,6 +49,7 @@ def _endpoint(listen: str) -> FleetEndpoint:
         from ddnn.live.page.fleet import FleetEndpoint  # noqa: PLC0415  # with an extra alone
     except ImportError as error:
         raise ConfigError(
-            f"--listen: {error.name} is not installed, want pip install 'ddnn[page]'"
+            f"--listen: {error.name} is not installed, want the extra `page`: pip install "
+            "'.[page]' in a checkout of ddnn"
         ) from error
     return FleetEndpoint(address)

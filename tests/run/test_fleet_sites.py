@@ -10,13 +10,13 @@ from shutil import rmtree
 import pytest
 from builders import random_views, star_topology
 from networks import random_bundle, random_joint
+from ports import free_endpoints
 
 from ddnn.bundle.place import place_bundle
 from ddnn.errors import TransportError
 from ddnn.nodes.engine import Engine
 from ddnn.nodes.fleet import Fleet
 from ddnn.run.fleet_sites import Site, Sites
-from ddnn.run.launcher.launch import free_endpoints
 from ddnn.wire.zeromq import Shared
 
 

@@ -16,7 +16,7 @@ import yaml
 from builders import star_topology
 from launched import Commands, on_two_hosts
 from networks import Trainer
-from ports import free_port
+from ports import free_endpoints, free_port
 from scraping import asked, needs_prometheus, prometheus
 from waiting import wait_until
 
@@ -26,7 +26,7 @@ from ddnn.live.page.fleet import FleetEndpoint, metrics_text
 from ddnn.live.page.metrics import Metrics
 from ddnn.nodes.fleet import SiteStanding
 from ddnn.run.fleet import Standing
-from ddnn.run.launcher.launch import Options, free_endpoints, launch
+from ddnn.run.launcher.launch import Options, launch
 from ddnn.topology import Topology
 from ddnn.wire.messages import Kind, LinkCount
 
