@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -373,3 +374,9 @@ def is_foreign(name: str, call: ast.Call) -> bool:
     if called == "np.load":
         return "allow_pickle=False" not in ast.unparse(call)
     return called.endswith(("recv_pyobj", "send_pyobj", "__import__"))
+
+
+def test_each_test_file_has_a_name_of_its_own():
+    """pytest imports them by it."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -111,7 +111,7 @@ def test_render_writes_what_a_card_reads(tmp_path: Path, write_card: CardWriter)
     [
         (["show", "nothing"], "ddnn: nothing: no such file and no name in datasets"),
         (["show", "mvmc"], "no 'MVMC.npz' beside the card"),
-        (["render", "--samples", "2", "--out", "/nowhere/x.npz"], "cannot be written"),
+        (["render", "--samples", "2", "--out", "/dev/null/x.npz"], "cannot be written"),
         (["render", "--samples", "2", "--out", "card.yaml"], "want a name that ends in .npz"),
     ],
     ids=["card", "data", "out", "ending"],

@@ -145,7 +145,7 @@ def test_a_tracker_that_is_not_installed_is_one_line(tmp_path, monkeypatch):
         raise ImportError("No module named 'mlflow'", name="mlflow")
 
     monkeypatch.setitem(trackers._TRACKERS, "mlflow", missing)
-    with pytest.raises(ConfigError, match=r"mlflow is not installed.*ddnn\[mlflow\]"):
+    with pytest.raises(ConfigError, match=r"mlflow is not installed.*'\.\[mlflow\]'"):
         Tracking(["mlflow"], tmp_path)
 
 
