@@ -70,6 +70,7 @@ AS_THEY_ARE = {"augment": "none", "view_mixing": 0.0}
 SETTINGS: Mapping[str, Setting] = {
     "augmented and mixed": Setting(changes={"augment": "scene", "view_mixing": 0.4}),
     "views as they are": Setting(changes=AS_THEY_ARE),
+    "no class weights": Setting(changes=AS_THEY_ARE | {"class_balance": False}),
     "mixed": Setting(changes={"augment": "none", "view_mixing": 0.4}),
     "augmented": Setting(changes={"augment": "scene", "view_mixing": 0.0}),
     "16 filters": Setting(filters=16, changes=AS_THEY_ARE),
@@ -79,7 +80,7 @@ SETTINGS: Mapping[str, Setting] = {
         filters=16, bits=32, upper_bits=32, changes=AS_THEY_ARE
     ),
 }
-"""All but the first four as the views are."""
+"""All on views as they are, but for those named for what is done to them."""
 SIMPLE = (baselines.COMMONEST, baselines.NEAREST, baselines.LINEAR)
 
 
