@@ -28,7 +28,6 @@ from ddnn.training.settings import PRESETS, PresetName
 from experiments.paper.outage import sight_limit
 from experiments.shared.measures import at_rules
 from experiments.shared.objects import apart
-from experiments.shared.script import add_only
 from experiments.shared.study import OF_RECORD, Experiment, Means, Rows, Study, main
 from experiments.shared.variants import BATCHES, cameras
 
@@ -138,12 +137,11 @@ def draw(figure: Figure, means: Means) -> None:
 EXPERIMENT = Experiment(
     name="ablation",
     about=__doc__ or "",
-    settings=lambda study: study.options.only,
+    settings=tuple(SETTINGS),
     measure=measure,
     draw=draw,
     published={},
     seeds=5,
-    options=lambda parser: add_only(parser, SETTINGS),
 )
 
 if __name__ == "__main__":

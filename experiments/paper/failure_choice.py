@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from ddnn.report.plots import BLUE, GRAY
 from experiments.paper.failure_training import by_count, choice_of, trained
 from experiments.paper.failure_ways import WAYS
-from experiments.shared.script import add_only
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 
 FIRST = "robust"
@@ -43,11 +42,10 @@ def draw(figure: Figure, means: Means) -> None:
 EXPERIMENT = Experiment(
     name="failure-choice",
     about=__doc__ or "",
-    settings=lambda study: study.options.only,
+    settings=tuple(WAYS),
     measure=measure,
     draw=draw,
     published={},
-    options=lambda parser: add_only(parser, WAYS),
 )
 
 if __name__ == "__main__":

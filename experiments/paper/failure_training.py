@@ -26,7 +26,6 @@ from experiments.paper import ablation
 from experiments.paper.failure_afterwards import Changed
 from experiments.paper.failure_ways import WAYS, Way
 from experiments.shared.launches import Rules
-from experiments.shared.script import add_only
 from experiments.shared.study import Experiment, Rows, Study, main
 from experiments.shared.variants import cameras
 
@@ -114,12 +113,11 @@ def right(data: DataSet, part: str, right_N: NDArray[np.float64]) -> float:
 EXPERIMENT = Experiment(
     name="failure-training",
     about=__doc__ or "",
-    settings=lambda study: study.options.only,
+    settings=tuple(WAYS),
     measure=measure,
     draw=ablation.draw,
     published={},
     seeds=5,
-    options=lambda parser: add_only(parser, WAYS),
 )
 
 if __name__ == "__main__":

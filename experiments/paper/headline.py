@@ -34,7 +34,7 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
 EXPERIMENT = Experiment(
     name="headline",
     about=__doc__ or "",
-    settings=lambda _: list(SETTINGS),
+    settings=tuple(SETTINGS),
     measure=measure,
     draw=ablation.draw,
     published={},

@@ -30,7 +30,6 @@ from experiments.paper.ablation import SURVIVAL
 from experiments.paper.failure_training import choice_of, right
 from experiments.paper.headline import SHIPS
 from experiments.shared.pictures import finish, line
-from experiments.shared.script import add_only
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 from experiments.shared.variants import cameras
 
@@ -150,11 +149,10 @@ def draw(figure: Figure, means: Means) -> None:
 EXPERIMENT = Experiment(
     name="headroom",
     about=__doc__ or "",
-    settings=lambda study: study.options.only,
+    settings=tuple(WAYS),
     measure=measure,
     draw=draw,
     published={},
-    options=lambda parser: add_only(parser, WAYS),
 )
 
 if __name__ == "__main__":

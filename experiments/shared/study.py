@@ -37,7 +37,7 @@ from experiments.shared.provenance import DIGITS, made_from
 from experiments.shared.rows import ASKED, Published, RowFile, print_means, read_means, write_means
 from experiments.shared.rows import Means as Means
 from experiments.shared.rows import Rows as Rows
-from experiments.shared.script import add_places, command, results_folder
+from experiments.shared.script import add_only, add_places, command, results_folder
 
 SMOKE_CARD = Path(__file__).with_name("smoke.yaml")
 
@@ -137,14 +137,15 @@ class Study:
 class Experiment:
     """A figure or table.
 
-    settings: what is trained or tried, by name, from the data set. measure: rows of one setting
-    and seed. draw: fills a figure with the means. options: adds the script's own options, of
-    which `follow_from` are those that rows follow from.
+    settings: what is trained or tried, by name, from the data set; where they are the same for
+        every set, their names, of which `--only` takes some. measure: rows of one setting and seed.
+    draw: fills a figure with the means. options: adds the script's own options, of which
+        `follow_from` are those that rows follow from.
     """
 
     name: str
     about: str
-    settings: Callable[[Study], Sequence[str]]
+    settings: Sequence[str] | Callable[[Study], Sequence[str]]
     measure: Callable[[Study, str, int], Rows]
     draw: Callable[[Figure, Means], None]
     published: Published
@@ -165,7 +166,7 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
     """Measures what is missing, writes rows, means and picture, prints the means."""
     study = study_of(experiment, arguments)
     name = f"{experiment.name}-{Path(study.card).stem}"
-    settings = experiment.settings(study)
+    settings = settings_of(experiment, study)
     table = RowFile(
         study.out / f"{name}.csv",
         settings,
@@ -192,6 +193,14 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> Means:
     print_means(means)
     print(table.path, means_file, picture, sep="\n")
     return means
+
+
+def settings_of(experiment: Experiment, study: Study) -> Sequence[str]:
+    """Names of what is measured in this call."""
+    if callable(experiment.settings):
+        return experiment.settings(study)
+    chosen: Sequence[str] = study.options.only
+    return chosen
 
 
 def measured_here(
@@ -226,6 +235,8 @@ def study_of(experiment: Experiment, arguments: Sequence[str], *, call: str | No
     )
     add_places(parser, smoke="one seed, one epoch, few samples")
     parser.add_argument("--fresh", action="store_true", help="forget rows and networks")
+    if not callable(experiment.settings):
+        add_only(parser, experiment.settings)
     experiment.options(parser)
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
