@@ -67,12 +67,20 @@ def accuracies(
     samples: MultiView,
     present_NV: NDArray[np.bool_] | None = None,
     prior_class: int = 0,
+    *,
+    weights_N: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
-    """Of each exit, answering every sample. All devices are present by default."""
+    """Of each exit, answering every sample. All devices are present by default.
+
+    weights_N: how much each sample counts; None: all alike.
+    """
     if present_NV is None:
         present_NV = np.ones(samples.labels_NV.shape, dtype=bool)
     found = classes_at(logits, present_NV, prior_class)
-    return {name: float((k_N == samples.fused_labels_N).mean()) for name, k_N in found.items()}
+    labels_N = samples.fused_labels_N
+    return {
+        name: float(np.average(k_N == labels_N, weights=weights_N)) for name, k_N in found.items()
+    }
 
 
 def judge(joint: Joint, samples: MultiView, history: History) -> Judged:

@@ -120,16 +120,31 @@ def failures_run(
 
 
 def every_failure(
-    joint: Joint, samples: MultiView, rules: Mapping[str, ExitRule], *, prior_class: int
+    joint: Joint,
+    samples: MultiView,
+    rules: Mapping[str, ExitRule],
+    *,
+    prior_class: int,
+    weights_N: NDArray[np.float64] | None = None,
 ) -> list[SubsetAccuracy]:
     """For each subset of the devices that leaves at least one, fewest lost first.
+
+    weights_N: how much each sample counts in accuracies; None: all alike.
 
     Raises ConfigError for more than 16 views.
     """
     check_fits(joint.topology, samples)
     devices = perceive(joint, samples)
     return [
-        failure(joint, devices, samples, rules, lost=lost, prior_class=prior_class)
+        failure(
+            joint,
+            devices,
+            samples,
+            rules,
+            lost=lost,
+            prior_class=prior_class,
+            weights_N=weights_N,
+        )
         for lost in subsets(joint.topology)
     ]
 
@@ -142,8 +157,10 @@ def failure(
     *,
     lost: tuple[str, ...],
     prior_class: int,
+    weights_N: NDArray[np.float64] | None = None,
 ) -> SubsetAccuracy:
-    """For one set of lost devices; `devices` comes from `perceive`."""
+    """For one set of lost devices; `devices` comes from `perceive`. weights_N: see
+    `every_failure`."""
     here_NV = present_without(joint.topology, lost, len(samples))
     present_NV = taking_part(joint.topology, samples, here_NV)
     logits = fuse(joint, devices, present_NV)
@@ -153,8 +170,8 @@ def failure(
     local_N = verdicts.exit_N == (verdicts.exits.index("local") if "local" in logits else -2)
     return SubsetAccuracy(
         lost=lost,
-        accuracy=accuracies(logits, samples, present_NV, prior_class)
-        | {OVERALL: float(verdicts.correct_N.mean())},
+        accuracy=accuracies(logits, samples, present_NV, prior_class, weights_N=weights_N)
+        | {OVERALL: float(np.average(verdicts.correct_N, weights=weights_N))},
         local_share=float(local_N.mean()),
         correct_N=verdicts.correct_N,
     )

@@ -25,7 +25,7 @@ from ddnn.training.evaluate import evaluate
 from ddnn.training.failures import OVERALL, SubsetAccuracy, by_count, every_failure
 from ddnn.training.run import Run
 from ddnn.training.settings import PRESETS, PresetName
-from experiments.paper.outage import sight_limit
+from experiments.paper.outage import mean_right, sight_limit
 from experiments.shared.measures import at_rules
 from experiments.shared.objects import apart
 from experiments.shared.study import OF_RECORD, Experiment, Means, Rows, Study, main
@@ -86,8 +86,7 @@ def rows_of_subsets(study: Study, run: Run, found: list[SubsetAccuracy]) -> Rows
         rows[str(count)] = {name: 100 * loss.mean for name, loss in losses.items()}
         rows[str(count)]["overall_worst"] = 100 * losses[OVERALL].worst
         rows[str(count)]["sight_limit"] = 100 * sight_limit(test, lost=count)
-        same = [subset.correct_N for subset in found if len(subset.lost) == count]
-        rows[str(count)] |= apart(study.data, np.mean(same, axis=0), OVERALL)
+        rows[str(count)] |= apart(study.data, mean_right(found, lost=count), OVERALL)
     rows["0"] |= at_rules(evaluate(run, test))
     without_N = test.fused_labels_N == run.prior_class
     right_N = expected(found, without_N, devices=study.cameras, survival=SURVIVAL)

@@ -35,6 +35,7 @@ from ddnn.training.epoch import accuracies
 from ddnn.training.payload import fit_tables
 from ddnn.training.predict import answer, predict, taking_part
 from ddnn.training.run import Run
+from experiments.shared.objects import each_alike, share_right
 from experiments.shared.pictures import bars
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 from experiments.shared.variants import cameras, shipped
@@ -103,14 +104,16 @@ def measure(study: Study, name: str, seed: int) -> Rows:
         write_bundle(folder, joint, exits=rules, prior_class=run.prior_class)
         bundle = load_bundle(folder)
         single, batched = (counted(bundle, test, window) for window in (1, 64))
-    overall = 100 * float(offline.correct_N.mean())
-    exits = accuracies(logits, test, present_NV, run.prior_class)
+    objects_N = study.test_objects_N
+    weights_N = each_alike(objects_N)
+    overall = share_right(offline.correct_N, objects_N, "overall")
+    exits = accuracies(logits, test, present_NV, run.prior_class, weights_N=weights_N)
     alone = {f"all_{exit_}": 100 * right for exit_, right in exits.items()}
-    behind, payload = alone["all_cloud"] - overall, single["bytes"]["payload"]
+    behind, payload = alone["all_cloud"] - overall["overall"], single["bytes"]["payload"]
     meets = payload <= TARGET_BYTES and behind <= TARGET_POINTS
     share = {"local_share": 100 * float((offline.exit_N == 0).mean())} if len(alone) > 1 else {}
     return {
-        name: {"overall": overall}
+        name: overall
         | alone
         | share
         | {f"{level}_bytes": single["bytes"][level] for level in LEVELS}

@@ -26,6 +26,7 @@ from experiments.paper import ablation
 from experiments.paper.failure_afterwards import Changed
 from experiments.paper.failure_ways import WAYS, Way
 from experiments.shared.launches import Rules
+from experiments.shared.objects import share_right
 from experiments.shared.study import Experiment, Rows, Study, main
 from experiments.shared.variants import cameras
 
@@ -104,10 +105,8 @@ def by_count(
 
 def right(data: DataSet, part: str, right_N: NDArray[np.float64]) -> float:
     """Per cent, each object alike where they are known."""
-    if data.objects_N is None:
-        return 100 * float(right_N.mean())
-    objects_N = data.objects_N[getattr(data.split, part)]
-    return 100 * float(np.mean([right_N[objects_N == n].mean() for n in np.unique(objects_N)]))
+    objects_N = None if data.objects_N is None else data.objects_N[getattr(data.split, part)]
+    return share_right(right_N, objects_N, OVERALL)[OVERALL]
 
 
 EXPERIMENT = Experiment(

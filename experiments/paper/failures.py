@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from ddnn.bundle.manifest import ExitRule
@@ -24,6 +25,7 @@ from ddnn.training.failures import OVERALL, SubsetAccuracy, by_count, every_fail
 from ddnn.training.run import Run
 from ddnn.training.settings import PresetName
 from experiments.shared.measures import at_rules
+from experiments.shared.objects import each_alike
 from experiments.shared.pictures import finish, line
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 from experiments.shared.variants import cameras
@@ -43,18 +45,22 @@ class Found(NamedTuple):
 
 
 def found(study: Study, preset: PresetName, seed: int, threshold: float | None = None) -> Found:
-    """Accuracies of all subsets on the test samples.
+    """Accuracies of all subsets on the test samples, each object alike where they are known.
 
     threshold: on entropies without a temperature; None: the rules calibrated on validation data.
     """
     trained = study.train(cameras(study.data), seed=seed, preset=preset)
     test, rules = study.data.part("test"), trained.rules
+    weights_N = each_alike(study.test_objects_N)
     if threshold is not None:
         exits = list(rules)
         rules = {name: ExitRule(threshold=threshold) for name in exits[:-1]}
         rules[exits[-1]] = ExitRule(threshold=None)
-    subsets = every_failure(trained.joint, test, rules, prior_class=trained.prior_class)
-    return Found(trained, subsets, 100 * float((test.fused_labels_N == trained.prior_class).mean()))
+    subsets = every_failure(
+        trained.joint, test, rules, prior_class=trained.prior_class, weights_N=weights_N
+    )
+    without = np.average(test.fused_labels_N == trained.prior_class, weights=weights_N)
+    return Found(trained, subsets, 100 * float(without))
 
 
 def measure(study: Study, setting: str, seed: int) -> Rows:
@@ -70,7 +76,7 @@ def measure(study: Study, setting: str, seed: int) -> Rows:
     if text:
         return after
     rows = subset_rows(subsets)
-    rows[ALL] |= at_rules(evaluate(run, study.data.part("test")))
+    rows[ALL] |= at_rules(evaluate(run, study.data.part("test")), study.test_objects_N)
     return rows | after
 
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ddnn.data.multiview import MultiView
-from ddnn.training.epoch import accuracies
 from ddnn.training.predict import predict
+from experiments.shared.objects import share_right
 from experiments.shared.pictures import bars
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 from experiments.shared.variants import cameras
@@ -50,14 +50,16 @@ def measure(study: Study, name: str, seed: int) -> Rows:
     """Sizes of the files, and accuracy on what they decode to."""
     run, test = study.train(cameras(study.data), seed=seed), study.data.part("test")
     arrived, bytes_NV = through(CODES.get(name), test)
+    logits_NK = predict(run.joint, arrived)["cloud"]
+    right_N = logits_NK.argmax(axis=1) == arrived.fused_labels_N
     seen_NV = test.views_NVCHW.any(axis=(2, 3, 4))
     return {
         name: {
             "view_bytes": float(bytes_NV.mean()),
             "seen_bytes": float(bytes_NV[seen_NV].mean()),
             "sent_bytes": float((bytes_NV * seen_NV).mean()),
-            "all_cloud": 100 * accuracies(predict(run.joint, arrived), arrived)["cloud"],
         }
+        | share_right(right_N, study.test_objects_N, "all_cloud")
     }
 
 

@@ -5,23 +5,27 @@
 Same data, same topology (MP-CC, 4 filters); the presets `paper` and `robust` differ in the training
 alone. Accuracies are means over all subsets of each size: overall under thresholds calibrated alike
 on validation data; `paper_rule`: the preset `paper` with the paper's T = 0.8; `_cloud`: the cloud's
-exit answering all; `_worst`: the worst subset. Points gained are robust's over paper's.
+exit answering all; `_worst`: the worst subset. Points gained are robust's over paper's. Where
+objects are known, each counts the same, and intervals of points gained overall are over objects.
 `sight_limit`: samples that a device which is left sees, and the commonest class of the others: no
 system can get more right.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ddnn.data.multiview import MultiView
 from ddnn.report.plots import BLUE, GRAY, GREEN, INK, ORANGE
-from ddnn.training.failures import OVERALL, by_count
+from ddnn.training.failures import OVERALL, SubsetAccuracy, by_count
 from experiments.paper.failures import PRESETS, found
 from experiments.shared.measures import PAPER_THRESHOLD
+from experiments.shared.objects import each_alike, share_right
 from experiments.shared.pictures import finish, line
 from experiments.shared.study import Experiment, Means, Rows, Study, main
 
@@ -30,9 +34,11 @@ BOTH = "both"
 
 def measure(study: Study, _setting: str, seed: int) -> Rows:
     """A row for each number of lost devices."""
-    paper, robust = (by_count(found(study, preset, seed).subsets) for preset in PRESETS)
-    own_rule = by_count(found(study, "paper", seed, PAPER_THRESHOLD).subsets)
-    test = study.data.part("test")
+    subsets = [found(study, preset, seed).subsets for preset in PRESETS]
+    subsets.append(found(study, "paper", seed, PAPER_THRESHOLD).subsets)
+    paper, robust, own_rule = (by_count(each) for each in subsets)
+    test, objects_N = study.data.part("test"), study.test_objects_N
+    weights_N = each_alike(objects_N)
     rows = {}
     for count in paper:
         theirs, ours = paper[count], robust[count]
@@ -44,28 +50,38 @@ def measure(study: Study, _setting: str, seed: int) -> Rows:
             "robust_cloud": ours["cloud"].mean,
             "paper_worst": theirs[OVERALL].worst,
             "robust_worst": ours[OVERALL].worst,
-            "sight_limit": sight_limit(test, lost=count),
+            "sight_limit": sight_limit(test, lost=count, weights_N=weights_N),
+            "gained_cloud_points": ours["cloud"].mean - theirs["cloud"].mean,
         }
-        gains = {
-            "gained_points": means["robust"] - means["paper"],
-            "gained_over_rule_points": means["robust"] - means["paper_rule"],
-            "gained_cloud_points": means["robust_cloud"] - means["paper_cloud"],
-        }
-        rows[str(count)] = {name: 100 * value for name, value in (means | gains).items()}
+        theirs_N, ours_N, own_rule_N = (mean_right(each, lost=count) for each in subsets)
+        rows[str(count)] = (
+            {name: 100 * value for name, value in means.items()}
+            | share_right(ours_N - theirs_N, objects_N, "gained_points")
+            | share_right(ours_N - own_rule_N, objects_N, "gained_over_rule_points")
+        )
     return rows
 
 
-def sight_limit(samples: MultiView, *, lost: int) -> float:
+def mean_right(subsets: Sequence[SubsetAccuracy], *, lost: int) -> NDArray[np.float64]:
+    """(N,): of all sets of so many lost devices, the share for which each sample is right."""
+    return np.asarray(np.mean([one.correct_N for one in subsets if len(one.lost) == lost], axis=0))
+
+
+def sight_limit(
+    samples: MultiView, *, lost: int, weights_N: NDArray[np.float64] | None = None
+) -> float:
     """Share that is right if all samples that are still seen are: mean over all subsets.
 
-    What nobody sees is answered by the class that is commonest there.
+    What nobody sees is answered by the class that is commonest there. weights_N: how much each
+    sample counts; None: all alike.
     """
+    weights_N = np.ones(len(samples)) if weights_N is None else weights_N
     seen_NV = ~samples.absent_NV
     limits = []
     for views in combinations(range(seen_NV.shape[1]), seen_NV.shape[1] - lost):
         seen_N = seen_NV[:, list(views)].any(axis=1)
-        unseen_K = np.bincount(samples.fused_labels_N[~seen_N], minlength=1)
-        limits.append((seen_N.sum() + unseen_K.max()) / len(samples))
+        unseen_K = np.bincount(samples.fused_labels_N[~seen_N], weights_N[~seen_N], minlength=1)
+        limits.append((weights_N[seen_N].sum() + unseen_K.max()) / weights_N.sum())
     return float(np.mean(limits))
 
 

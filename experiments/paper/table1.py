@@ -27,7 +27,8 @@ def measure(study: Study, pair: str, seed: int) -> Rows:
     local, cloud = (AGGREGATORS[name] for name in pair.split("-"))
     topology = cameras(study.data, filters=(FILTERS,), local=local, cloud=cloud)
     run = study.train(topology, seed=seed)
-    return {pair: at_exits(evaluated(run, study.data.part("test")))}
+    evaluation = evaluated(run, study.data.part("test"))
+    return {pair: at_exits(evaluation, study.test_objects_N)}
 
 
 def draw(figure: Figure, means: Means) -> None:

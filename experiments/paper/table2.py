@@ -27,9 +27,13 @@ def measure(study: Study, preset: str, seed: int) -> Rows:
     """A row for each threshold, and one for the calibrated rules."""
     trained = study.train(cameras(study.data), seed=seed, preset=preset)
     evaluation = evaluated(trained, study.data.part("test"))
-    exits = at_exits(evaluation)
-    rows = {t: exits | at_rules(with_threshold(evaluation, float(t))) for t in PUBLISHED}
-    return rows | {"calibrated": exits | at_rules(evaluation)}
+    objects_N = study.test_objects_N
+    by_rule = {t: with_threshold(evaluation, float(t)) for t in PUBLISHED}
+    exits = at_exits(evaluation, objects_N)
+    return {
+        row: exits | at_rules(changed, objects_N)
+        for row, changed in {**by_rule, "calibrated": evaluation}.items()
+    }
 
 
 def draw(figure: Figure, means: Means) -> None:

@@ -19,6 +19,7 @@ from ddnn.training.evaluate import Evaluation, evaluate
 from ddnn.training.failures import present_without
 from ddnn.training.predict import answer, perceive
 from ddnn.training.run import Run
+from experiments.shared.objects import share_right
 
 PAPER_THRESHOLD = 0.8
 """Of the paper's figures 8 to 10, on entropies without a temperature (section IV-D)."""
@@ -30,17 +31,23 @@ def evaluated(run: Run, samples: MultiView, lost: Collection[str] = ()) -> Evalu
     return evaluate(run, samples, present_NV)
 
 
-def at_exits(evaluation: Evaluation) -> dict[str, float]:
-    """Accuracy of each exit answering every sample."""
+def at_exits(
+    evaluation: Evaluation, objects_N: NDArray[np.int64] | None = None
+) -> dict[str, float]:
+    """Accuracy of each exit answering every sample, see `share_right`."""
     labels_N = evaluation.samples.fused_labels_N
-    found = evaluation.classes_at_exits
-    return {name: 100 * float((k_N == labels_N).mean()) for name, k_N in found.items()}
+    rows = (
+        share_right(k_N == labels_N, objects_N, name)
+        for name, k_N in evaluation.classes_at_exits.items()
+    )
+    return {measure: value for row in rows for measure, value in row.items()}
 
 
-def at_rules(evaluation: Evaluation) -> dict[str, float]:
-    """Accuracy, local share and payload under the evaluation's own rules."""
-    return {
-        "overall": overall(evaluation),
+def at_rules(
+    evaluation: Evaluation, objects_N: NDArray[np.int64] | None = None
+) -> dict[str, float]:
+    """Accuracy, see `share_right`, local share and payload under the evaluation's own rules."""
+    return share_right(evaluation.verdicts.correct_N, objects_N, "overall") | {
         "local_share": 100 * evaluation.local_share,
         "payload_bytes": evaluation.payload_bytes,
     }

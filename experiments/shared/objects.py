@@ -41,11 +41,33 @@ def apart(data: DataSet, right_N: NDArray[np.float64], measure: str) -> dict[str
     if data.objects_N is None:
         return found
     objects_N = data.objects_N[data.split.test]
+    found |= share_right(right_N, objects_N, "per_object")
+    return found | {"per_object_samples": len(np.unique(objects_N))}
+
+
+def share_right(
+    right_N: NDArray[np.float64], objects_N: NDArray[np.int64] | None, measure: str
+) -> dict[str, float]:
+    """Per cent; where objects are known, each of them alike, and half a 95 % interval over them.
+
+    right_N: 0 to 1 of each sample, or a difference of two such.
+    """
+    if objects_N is None:
+        return {measure: 100 * float(right_N.mean())}
     objects = np.unique(objects_N)
     each = np.array([right_N[objects_N == number].mean() for number in objects])
-    found["per_object"] = 100 * float(each.mean())
-    found["per_object_error"] = 100 * half_interval(each, objects)
-    return found | {"per_object_samples": len(objects)}
+    return {
+        measure: 100 * float(each.mean()),
+        f"{measure}_error": 100 * half_interval(each, objects),
+    }
+
+
+def each_alike(objects_N: NDArray[np.int64] | None) -> NDArray[np.float64] | None:
+    """(N,) weights of samples with which each object counts the same; none where unknown."""
+    if objects_N is None:
+        return None
+    _, number_N, samples = np.unique(objects_N, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / samples[number_N])
 
 
 @cache

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, get_args
 from uuid import uuid4
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ddnn.bundle.load import load_bundle
 from ddnn.data.loading import load
@@ -77,6 +79,12 @@ class Study:
     def cameras(self) -> int:
         """Of the data set."""
         return len(self.data.view_names)
+
+    @property
+    def test_objects_N(self) -> NDArray[np.int64] | None:
+        """Which object each test sample shows, where that is known: then each counts the same."""
+        objects_N = self.data.objects_N
+        return None if objects_N is None else objects_N[self.data.split.test]
 
     def train(
         self,

@@ -7,7 +7,7 @@ from ddnn.data.multiview import DataSet, MultiView, Split
 from ddnn.training.failures import SubsetAccuracy
 from experiments.paper.ablation import expected
 from experiments.paper.baselines import by_near_copies
-from experiments.shared.objects import apart, half_interval
+from experiments.shared.objects import apart, each_alike, half_interval, share_right
 
 TEST = np.arange(6, 12)
 
@@ -47,6 +47,18 @@ def test_a_set_without_copies_or_objects_has_one_accuracy():
     )
     found = apart(alone, np.array([1.0, 0.0]), "overall")
     assert found == {"overall": 50, "overall_samples": 2}
+
+
+def test_each_object_counts_the_same_where_objects_are_known():
+    right_N, objects_N = np.array([1.0, 1.0, 1.0, 0.0, 1.0, 0.0]), np.array([7, 7, 7, 3, 3, 9])
+    assert share_right(right_N, None, "local") == {"local": pytest.approx(100 * 4 / 6)}
+    found = share_right(right_N, objects_N, "local")
+    assert found["local"] == pytest.approx(100 * (1 + 0.5 + 0) / 3)
+    assert found["local_error"] == pytest.approx(
+        100 * half_interval(np.array([0.5, 1.0, 0.0]), np.arange(3))
+    )
+    assert each_alike(None) is None
+    assert np.average(right_N, weights=each_alike(objects_N)) == pytest.approx(0.5)
 
 
 def test_forty_views_of_one_car_are_one_car():

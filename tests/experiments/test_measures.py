@@ -11,9 +11,11 @@ from builders import random_views, star_topology
 from networks import random_run
 
 from ddnn.data.multiview import ABSENT, DataSet, MultiView, Split
+from ddnn.training.predict import predict
 from ddnn.training.run import Run
 from experiments.shared.measures import right_alone
 from experiments.shared.study import Study
+from experiments.shared.variants import cameras
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,32 @@ def test_accuracies_are_those_of_the_test_samples(study, script):
     }
     assert found
     assert {what: value for what, value in found.items() if value > 50} == {}
+
+
+@pytest.mark.parametrize(
+    ("script", "setting", "row", "measure"),
+    [
+        ("table1", "MP-CC", "MP-CC", "cloud"),
+        ("table2", "paper", "0.1", "cloud"),
+        ("failures", "paper", "lost none", "cloud"),
+        ("outage", "both", "0", "paper_cloud"),
+        ("byte_options", "as shipped", "as shipped", "all_cloud"),
+        ("image_codes", "raw", "raw", "all_cloud"),
+    ],
+)
+def test_each_object_counts_the_same_where_objects_are_known(study, script, setting, row, measure):
+    """All that the cloud has right is one object here, and all else another: half are right."""
+    labels_NV = study.data.samples.labels_NV.copy()
+    labels_NV[72:77] = (labels_NV[72:77] + 2) % 3  # as they were, which the network has learned
+    samples = replace(study.data.samples, labels_NV=labels_NV)
+    study = replace(study, data=replace(study.data, samples=samples))
+    filters = (16,) if script == "table1" else (4,)
+    joint = study.train(cameras(study.data, filters=filters), seed=0).joint
+    test = study.data.part("test")
+    right_N = predict(joint, test)["cloud"].argmax(axis=1) == test.fused_labels_N
+    assert 0 < right_N.sum() < len(right_N) / 2
+    objects_N = np.zeros(len(samples), dtype=np.int64)
+    objects_N[study.data.split.test] = right_N
+    known = replace(study, data=replace(study.data, objects_N=objects_N))
+    rows = import_module(f"experiments.paper.{script}").measure(known, setting, 0)
+    assert rows[row][measure] == pytest.approx(50)

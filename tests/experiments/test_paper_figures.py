@@ -101,3 +101,5 @@ def test_what_nobody_sees_can_be_right_as_the_commonest_class_alone():
     assert sight_limit(samples, lost=1) == 1  # the unseen are all of one class
     mixed = dataclasses.replace(samples, labels_NV=np.array([[0, -1], [1, -1], [1, -1]]))
     assert sight_limit(mixed, lost=1) == pytest.approx((1 + 2 / 3) / 2)
+    weights_N = np.array([2.0, 1.0, 1.0])  # the only bus is an object of its own
+    assert sight_limit(mixed, lost=1, weights_N=weights_N) == pytest.approx((1 + 2 / 4) / 2)

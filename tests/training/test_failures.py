@@ -88,6 +88,19 @@ def test_a_failure_counts_what_prediction_without_the_device_counts(data, topolo
     assert found_without[("cam1",)].accuracy["overall"] == verdicts.correct_N.mean()
 
 
+def test_samples_count_in_accuracies_as_they_are_weighed(data, topology):
+    torch.manual_seed(0)
+    joint = Joint(topology)
+    right_N = predict(joint, data.samples)["cloud"].argmax(axis=1) == data.samples.fused_labels_N
+    weights_N = np.where(right_N, 3.0, 1.0)
+    (first, *_) = every_failure(joint, data.samples, RULES, prior_class=0, weights_N=weights_N)
+    right, wrong = int(right_N.sum()), int((~right_N).sum())
+    assert first.accuracy["cloud"] == pytest.approx(3 * right / (3 * right + wrong))
+    assert first.accuracy["overall"] == pytest.approx(
+        np.average(first.correct_N, weights=weights_N)
+    )
+
+
 @pytest.mark.parametrize("split", [None, "validation"])
 def test_the_report_is_of_the_test_samples_unless_others_are_asked_for(
     tmp_path, topology, data, card, split
