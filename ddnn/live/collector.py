@@ -16,23 +16,23 @@ class LiveCollector(Collector):
 
     def want(self, samples: int) -> int:
         """So many more samples. Returns the number of the first."""
-        first, self._samples = self._samples, self._samples + samples
+        first, self._asking.end = self._asking.end, self._asking.end + samples
         return first
 
     def start_at(self, sample: int) -> None:
         """The number of its first sample, before it has asked for any."""
-        self._first = self._next = self._samples = sample
+        self._asking.first = self._asking.next = self._asking.end = sample
 
     def close(self) -> int:
         """Asks for nothing more, also not for what waited; returns the next sample's number."""
-        self._samples = self._next
-        return self._next
+        self._asking.stop()
+        return self.asked
 
     def give_up(self, now_s: float) -> None:
         """Answers all that was wanted and is not answered with what is known of it now."""
-        for sample in range(self._next, self._samples):
+        for sample in range(self.asked, self.wanted):
             self._drafts[sample], self._open[sample] = Draft(now_s), now_s
-        self._next = self._samples
+        self._asking.next = self.wanted
         for sample in list(self._open):
             if self._drafts[sample].exit == NO_EXIT:
                 self._give_up(sample, now_s)
@@ -43,7 +43,7 @@ class LiveCollector(Collector):
     @property
     def wanted(self) -> int:
         """Samples wanted so far: the next one's number."""
-        return self._samples
+        return self._asking.end
 
     @property
     def waiting_answers(self) -> list[Answer]:
@@ -53,7 +53,7 @@ class LiveCollector(Collector):
     @property
     def room(self) -> int:
         """How many may be asked for before others are answered."""
-        return max(0, self._window - len(self._open) - (self._samples - self._next))
+        return max(0, self._asking.window - len(self._open) - (self.wanted - self.asked))
 
     @property
     def is_idle(self) -> bool:

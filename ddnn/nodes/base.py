@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from ddnn.nodes.liveness import Liveness
+from ddnn.nodes.keeper import Keeper
 from ddnn.nodes.replicas import Replicas
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import NO_RUN, Account, Heartbeat, Hello, Message, Roll, Stop
@@ -117,18 +117,16 @@ class Node:
         self._identity = identity
         self._neighbours = neighbours
         self._heartbeat_s = heartbeat_s
-        self._patience_s = patience_s
         self._due_s = -math.inf  # of the next heartbeat
         self._everyone_due = True
         self._spoke_s = -math.inf  # when its parts last had something to say, or it joined
         self._latest = self._often = Heartbeat(boot=identity.boot)  # to those told, and to others
-        self._kept = Liveness(sorted(neighbours.kept), patience_s)
+        self._keeper = Keeper(neighbours.kept, patience_s)
         self._said_s: dict[str, float] = {}  # when a peer took something
         self._now_s = 0.0
         self._unreached: set[str] = set()
         self._unheard: set[str] = set()
         self._boots: dict[str, int] = {}
-        self._renewed = _NOBODY  # of those it keeps, whose new start nobody was told of yet
         self._led_s = -math.inf  # when the run's collector was heard last
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
@@ -143,7 +141,7 @@ class Node:
             self.stopped = True
         elif isinstance(message, Heartbeat) and self._boots.get(sender) != message.boot:
             self._greet(sender, message.boot)
-        self._kept.hear(sender, now_s)
+        self._keeper.hear(sender, now_s)
         if self._replicas is not None:
             sender = self._replicas.hear(sender, now_s)
         for part in self._parts:
@@ -165,9 +163,9 @@ class Node:
         self._parts = self._make_parts(roll)
         self._unreached = set(self._neighbours.peers)
         self._unheard = set(self._neighbours.hears) - {COLLECTOR}
-        self._boots, self._renewed = {COLLECTOR: roll.run}, _NOBODY
+        self._boots = {COLLECTOR: roll.run}
         self._led_s = now_s
-        self._kept = Liveness(self._kept.members, self._patience_s)
+        self._keeper.begin()
         self._latest = self._often = Heartbeat(boot=self._identity.boot)
         self._beat_to_all(now_s)
 
@@ -180,10 +178,9 @@ class Node:
         self._led_s = -math.inf
 
     def _greet(self, sender: str, boot: int) -> None:
-        """Another start of a node knows nobody: it hears from us at once. Of one that it keeps,
-        others wait for the start before until they are told that it is gone."""
-        if sender in self._boots and sender in self._neighbours.kept:
-            self._renewed |= {sender}
+        """Another start of a node knows nobody: it hears from us at once."""
+        if sender in self._boots:
+            self._keeper.renew(sender)
         self._boots[sender] = boot
         if sender in self._neighbours.peers:
             self._unreached.add(sender)
@@ -213,19 +210,11 @@ class Node:
                         outgoing += [Outgoing(*each) for each in spread]
         if outgoing:
             self._spoke_s = now_s
-        if self.run != NO_RUN and self._given_up(now_s) != self._latest.gone:
+        if self.run != NO_RUN and self._keeper.given_up(now_s) != self._latest.gone:
             self._beat_to_all(now_s)
         if now_s < self._due_s:
             return outgoing
         return self._beats(now_s) + outgoing  # first: who is greeted must know us for the rest
-
-    def _given_up(self, now_s: float) -> frozenset[str]:
-        """Whom it keeps and does not hear any more, or only as another start of itself."""
-        alive = self._kept.alive(now_s)
-        if alive == (1 << len(self._kept.members)) - 1:
-            return self._renewed
-        members = enumerate(self._kept.members)
-        return self._renewed.union(name for place, name in members if not alive >> place & 1)
 
     def _beats(self, now_s: float) -> list[Outgoing]:
         everyone = self._plan_next(now_s)
@@ -249,7 +238,7 @@ class Node:
         ]
         if not everyone:
             return beats
-        self._renewed = _NOBODY
+        self._keeper.told()
         return [hello, *beats]
 
     def _plan_next(self, now_s: float) -> bool:
@@ -257,8 +246,7 @@ class Node:
         beat_s = self._heartbeat_s if self.run != NO_RUN else min(self._heartbeat_s, HELLO_S)
         number = now_s // beat_s
         self._due_s = max((number + 1) * beat_s, now_s + beat_s / 2)
-        if self._neighbours.kept:
-            self._kept.look(now_s)
+        self._keeper.look(now_s)
         everyone, self._everyone_due = self._everyone_due, (number + 1) % RARE == 0
         return everyone
 
@@ -269,7 +257,7 @@ class Node:
         unreached = len(self._unreached | self._unheard)
         may_rest = self._neighbours.told and (everyone or self._latest.every > 1)
         every = RARE + 1 if may_rest and is_idle and not unreached else 1
-        gone, latest = self._given_up(now_s), self._latest
+        gone, latest = self._keeper.given_up(now_s), self._latest
         if (unreached, every, gone) == (latest.unreached, latest.every, latest.gone):
             return latest
         return Heartbeat(unreached, self._identity.boot, every, gone)
@@ -300,7 +288,7 @@ class Node:
     def due_s(self) -> float:
         """When `tick` is due though no message comes."""
         times = [due for part in self._parts if (due := part.due_s()) is not None]
-        lost_s = self._kept.next_change_s(self._now_s)
+        lost_s = self._keeper.next_change_s(self._now_s)
         return min([self._due_s, *times, self._due_s if lost_s is None else lost_s])
 
 

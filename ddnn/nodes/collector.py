@@ -15,29 +15,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ddnn.nodes.asking import MOST_SAMPLE, Asking, captures
 from ddnn.nodes.base import Outgoing
 from ddnn.nodes.drafts import Draft, Found, found_by
-from ddnn.nodes.gather import SLOTS
 from ddnn.nodes.holders import Holders
 from ddnn.nodes.liveness import Liveness
 from ddnn.nodes.noticed import Gone, Noticed
-from ddnn.nodes.rate import Rate
 from ddnn.nodes.roll_call import RollCall
 from ddnn.report.verdicts import NO_EXIT, Answer
 from ddnn.topology import Topology
-from ddnn.wire.messages import (
-    MAX_ROWS,
-    Account,
-    Capture,
-    Heartbeat,
-    Hello,
-    Message,
-    Roll,
-    Verdict,
-)
+from ddnn.wire.messages import Account, Heartbeat, Hello, Message, Roll, Verdict
 
-MOST_SAMPLE = 2**32 - 1
-"""The wire's sample numbers are of 32 bits and begin anew: what is in flight are 256 at most."""
 ASK_AGAIN_S = 0.2
 """Time between two captures of a sample that the restarted first exit has not answered yet."""
 PAUSE_S = 30.0
@@ -80,7 +68,13 @@ class Collector:
         heartbeat_s = topology.heartbeat.interval_ms / 1000
         self._roll_call = RollCall(self._nodes, roll, heartbeat_s)
         self.lead = self._roll_call.lead
-        self._first, self._samples = first, first + samples
+        self._asking = Asking(
+            first=first,
+            samples=samples,
+            window=window or topology.collector.window,
+            rate_hz=rate_hz,
+            halts=halts,
+        )
         self._drafts: dict[int, Draft] = {}  # of the samples in `_open`
         self._answers: list[Answer] = []
         self.accounts: dict[str, Account] = {}
@@ -99,12 +93,8 @@ class Collector:
         self._device_bits = sum(
             1 << place for place, name in enumerate(topology.nodes) if name in self._devices
         )
-        self._window = window or topology.collector.window
         self._answer_s = topology.collector.answer_ms / 1000
         self._prior_class = prior_class
-        self._halts = sorted(set(halts))
-        self._next = first
-        self._rate = Rate(rate_hz)
         self._open: dict[int, float] = {}
         self._again: set[int] = set()
         self._again_s = 0.0
@@ -138,34 +128,31 @@ class Collector:
 
     def ask_no_more(self) -> None:
         """The samples asked for so far are all that there will be."""
-        self._samples = self._next
-        self._halts = []
+        self._asking.stop()
 
     @property
     def is_done(self) -> bool:
         """Every sample is answered."""
-        return self._next == self._samples and not self._open
+        return self._asking.next == self._asking.end and not self._open
 
     @property
     def asked(self) -> int:
         """Samples asked for so far, and the next one's number."""
-        return self._next
+        return self._asking.next
 
     @property
     def answered(self) -> int:
         """Samples answered so far."""
-        return self._next - self._first - len(self._open)
+        return self._asking.next - self._asking.first - len(self._open)
 
     @property
     def halted_at(self) -> int | None:
         """The sample before which everything waits for `release`, if it has come to that."""
-        if self._halts and self._next == self._halts[0] and not self._open:
-            return self._next
-        return None
+        return None if self._open else self._asking.halt
 
     def release(self) -> None:
         """Goes on after a halt."""
-        del self._halts[0]
+        self._asking.release()
 
     def handle(self, sender: str, message: Message, now_s: float) -> None:
         """Takes one message in."""
@@ -199,9 +186,7 @@ class Collector:
 
     def due_s(self, now_s: float) -> float:
         """When `lead` or `tick` is due though no message comes."""
-        times = [self._roll_call.due_s()]
-        if self._next < self._samples and not self._is_full:
-            times.append(self._rate.due_s)
+        times = [self._roll_call.due_s(), self._asking.due_s(len(self._open), self._oldest)]
         if self.is_paused:
             times.append((self._unheard_s or 0.0) + self.pause_s)
         if self._open:
@@ -223,8 +208,7 @@ class Collector:
             return
         if self._unheard_s is None:
             self._unheard_s = now_s
-        may_ask = self._next < (self._halts[0] if self._halts else self._samples)
-        waits = may_ask or bool(self._lost())
+        waits = self._asking.is_wanted or bool(self._lost())
         self.is_paused = waits and now_s < self._unheard_s + self.pause_s
 
     def _stand_still(self, by_s: float) -> None:
@@ -244,35 +228,15 @@ class Collector:
         return [sample for sample, draft in self._drafts.items() if draft.exit == NO_EXIT]
 
     @property
-    def _is_full(self) -> bool:
-        """As many samples are in flight as may be."""
-        oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
-        return len(self._open) >= self._window or self._next >= oldest + SLOTS
+    def _oldest(self) -> int:
+        return next(iter(self._open), self._asking.next)
 
     def _capture(self, now_s: float) -> list[Outgoing]:
-        end = self._halts[0] if self._halts else self._samples
-        oldest = next(iter(self._open), self._next)  # further than SLOTS on, its slot is taken
-        left = min(end, oldest + SLOTS) - self._next
-        count = min(self._window - len(self._open), left)
-        enough = min(self._window // 2, MAX_ROWS, left)
-        if self._rate.is_limited:
-            count = enough = min(count, self._rate.due(now_s))
-        if count <= 0 or (self._open and count < enough):
-            return []  # half a window at once: few full messages instead of many short ones
-        samples = range(self._next, self._next + count)
-        self._next += count
-        self._rate.take(count)
+        samples = self._asking.take(now_s, len(self._open), self._oldest)
         for sample in samples:
             self._drafts[sample] = Draft(now_s)
             self._open[sample] = now_s
-        return self._captures(samples)
-
-    def _captures(self, samples: Sequence[int]) -> list[Outgoing]:
-        outgoing = []
-        for start in range(0, len(samples), MAX_ROWS):
-            capture = Capture([s & MOST_SAMPLE for s in samples[start : start + MAX_ROWS]])
-            outgoing += [Outgoing(device, capture) for device in self._asks]
-        return outgoing
+        return captures(samples, self._asks)
 
     def _ask_again(self, now_s: float) -> list[Outgoing]:
         """Samples that were lost when the first exit, or all devices, went away: devices are asked
@@ -282,7 +246,7 @@ class Collector:
         if not self._again or now_s < self._again_s:
             return []
         self._again_s = now_s + ASK_AGAIN_S
-        return self._captures(sorted(self._again))
+        return captures(sorted(self._again), self._asks)
 
     def _lost_all(self, node: str, alive: int, now_s: float) -> None:
         """A node knows nothing any more of the samples it had: see to them.
@@ -304,7 +268,7 @@ class Collector:
         number = self._holders.exit_of(sender)
         assert number is not None  # others have no way to send one
         for low, found in found_by(number, verdict, is_last=self._holders.is_last(number)):
-            sample = self._next - ((self._next - low) & MOST_SAMPLE)  # the latest of this number
+            sample = self.asked - ((self.asked - low) & MOST_SAMPLE)  # the latest of this number
             draft = self._drafts.get(sample)
             if draft is None:
                 self.late_verdicts += found.is_final
@@ -351,7 +315,7 @@ class Collector:
 
     def _watch(self, now_s: float) -> None:
         """Notes who fell silent and who came back."""
-        for gone in self._noticed.look(now_s, self._next):
+        for gone in self._noticed.look(now_s, self.asked):
             self.gone.append(gone)
             if gone.back == self._holders.shares.is_alone(gone.node):
                 # where others take over, they do so at once

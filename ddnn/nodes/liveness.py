@@ -1,8 +1,6 @@
 """Who is alive: heard from within the patience. Any message counts, heartbeats are just sure.
 
-A heartbeat says how many intervals may pass until the next one, and so much longer is it good for.
-Who is heard seldom is watched by another node, its keeper, whose heartbeats name those it has given
-up: from then on the long silence is no longer excused.
+How long a member may be silent, `wire.silence` says.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from ddnn.wire.messages import Heartbeat
+from ddnn.wire.silence import Silence
 
 
 class Liveness:
@@ -25,8 +24,7 @@ class Liveness:
         self.members = tuple(members)
         self._place = {name: place for place, name in enumerate(self.members)}
         self._patience_s = patience_s
-        self._heard_s: list[float] = []
-        self._ends_s: list[float] = []  # so long each counts as alive
+        self._silences: list[Silence] = []
         self._gone: dict[str, frozenset[str]] = {}  # by keeper, as it said last
         self._alive = 0
         self._until_s = -math.inf  # so long `_alive` holds, if those who are dead stay silent
@@ -36,8 +34,7 @@ class Liveness:
         place = self._place.get(name)
         if place is not None and name != self._own:
             self._begin(now_s)
-            self._heard_s[place] = now_s
-            self._ends_s[place] = max(self._ends_s[place], now_s + self._patience_s)
+            self._silences[place].heard(now_s)
             if not self._alive >> place & 1:
                 self._until_s = -math.inf
 
@@ -46,23 +43,21 @@ class Liveness:
         place = self._place.get(name)
         if place is not None and name != self._own:
             self.hear(name, now_s)
-            self._end(place, now_s + beat.every * self._patience_s)
+            self._silences[place].hold(beat.every)
+            self._until_s = min(self._until_s, self._silences[place].ends_s)
         lost = beat.gone - self._gone.get(name, frozenset())
         if beat.gone or name in self._gone:
             self._gone[name] = beat.gone
         for other in lost & self._place.keys():
             self._begin(now_s)
-            self._end(self._place[other], self._heard_s[self._place[other]] + self._patience_s)
-
-    def _end(self, place: int, end_s: float) -> None:
-        """Now it is known how long this member counts as alive."""
-        self._ends_s[place] = end_s
-        self._until_s = min(self._until_s, end_s)
+            silence = self._silences[self._place[other]]
+            silence.let_go()
+            self._until_s = min(self._until_s, silence.ends_s)
 
     def excuse(self, by_s: float) -> None:
         """So long the watching node could not have heard anybody: nobody was silent then."""
-        self._heard_s = [heard_s + by_s for heard_s in self._heard_s]
-        self._ends_s = [end_s + by_s for end_s in self._ends_s]
+        for silence in self._silences:
+            silence.excuse(by_s)
         self._until_s += by_s
 
     def alive(self, now_s: float) -> int:
@@ -86,7 +81,7 @@ class Liveness:
     def silence_s(self, name: str, now_s: float) -> float:
         """How long nothing has come from this member."""
         self._begin(now_s)
-        return now_s - self._heard_s[self._place[name]]
+        return now_s - self._silences[self._place[name]].heard_s
 
     def next_change_s(self, now_s: float) -> float | None:
         """When a live member may have to be given up; not later than that, perhaps earlier."""
@@ -96,11 +91,14 @@ class Liveness:
     def look(self, now_s: float) -> None:
         """Finds out now, so that until the next change nobody need ask."""
         self._begin(now_s)
-        alive = [place for place, end_s in enumerate(self._ends_s) if end_s > now_s]
+        ends_s = [silence.ends_s for silence in self._silences]
+        alive = [place for place, end_s in enumerate(ends_s) if end_s > now_s]
         self._alive = sum(1 << place for place in alive)
-        self._until_s = min((self._ends_s[place] for place in alive), default=math.inf)
+        self._until_s = min((ends_s[place] for place in alive), default=math.inf)
 
     def _begin(self, now_s: float) -> None:
-        if not self._heard_s:
-            self._heard_s = [math.inf if n == self._own else now_s for n in self.members]
-            self._ends_s = [heard_s + self._patience_s for heard_s in self._heard_s]
+        if not self._silences:
+            begun_s = {self._own: math.inf}
+            self._silences = [
+                Silence(self._patience_s, begun_s.get(name, now_s)) for name in self.members
+            ]

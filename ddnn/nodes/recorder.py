@@ -22,7 +22,7 @@ class Recorder(Collector):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         nothing = (NO_EXIT, UNANSWERED, 1.0, 0, False, math.nan)
-        self._kept = [Answer(sample, *nothing) for sample in range(self._samples)]
+        self._kept = [Answer(sample, *nothing) for sample in range(self._asking.end)]
 
     @property
     def kept(self) -> list[Answer]:

@@ -3,16 +3,15 @@
 Each start of a sender numbers its messages from 0, a link each, and a number is believed once. A
 start is known by its boot id. Which of two starts is the newer one nothing in a message tells, so
 that whoever repeats what an older start said must not push aside the one that speaks now: a boot
-id that was never heard is taken only while the sender is silent otherwise, for longer than its
-latest heartbeat is good for. One that was heard before is never locked out: it goes on where it
-was.
+id that was never heard is taken only once the sender has been silent for too long, see `silence`.
+One that was heard before is never locked out: it goes on where it was.
 """
 
 from __future__ import annotations
 
 from ddnn.errors import WireError
-from ddnn.wire.messages import Heartbeat
 from ddnn.wire.seals import Seal
+from ddnn.wire.silence import Silence
 
 STARTS = 64
 """Starts of one sender that are remembered."""
@@ -21,22 +20,23 @@ STARTS = 64
 class Heard:
     """One sender.
 
-    boot: of the start that spoke last. seal: what its messages are sealed with.
+    boot: of the start that spoke last. seal: what its messages are sealed with. silence: how long
+    another start has to wait.
     """
 
-    def __init__(self, run_seal: Seal, boot: int, now_s: float) -> None:
+    def __init__(self, run_seal: Seal, boot: int, silence: Silence) -> None:
         self.boot = boot
         self.seal = run_seal.of(boot)
+        self.silence = silence
         self._run_seal = run_seal
         self._latest: dict[int, int] = {}  # by boot id, in the order of their last words
-        self._heard_s = self._ends_s = now_s  # its last word, and so long others must wait
 
-    def take(self, boot: int, sequence: int, now_s: float, patience_s: float) -> None:
-        """A whole message came. patience_s: silence for which each is good. Raises WireError for
-        one that was heard before, and for another start's while the present one speaks."""
+    def take(self, boot: int, sequence: int, now_s: float) -> None:
+        """A whole message came. Raises WireError for one that was heard before, and for another
+        start's while the present one speaks."""
         latest = self._latest.get(boot)
         if latest is None:
-            if boot != self.boot and now_s < self._ends_s:
+            if boot != self.boot and now_s < self.silence.ends_s:
                 raise WireError("replayed", f"boot {boot:016x}, while {self.boot:016x} speaks")
         elif (latest - sequence) % 2**32 < 2**31:
             raise WireError("replayed", f"number {sequence}, {latest} heard")
@@ -45,15 +45,6 @@ class Heard:
         self._latest[boot] = sequence
         if len(self._latest) > STARTS:
             del self._latest[next(iter(self._latest))]
-        self._heard_s = now_s
-        self._ends_s = max(self._ends_s, now_s + patience_s)
+        self.silence.heard(now_s)
         if boot != self.boot:
             self.boot, self.seal = boot, self._run_seal.of(boot)
-
-    def hold(self, beat: Heartbeat, patience_s: float) -> None:
-        """What was taken is a heartbeat, which says itself for how long it is good."""
-        self._ends_s = self._heard_s + beat.every * patience_s
-
-    def let_go(self, patience_s: float) -> None:
-        """Nobody watches it for us any more: its long silence is no longer excused."""
-        self._ends_s = min(self._ends_s, self._heard_s + patience_s)

@@ -7,7 +7,7 @@ one process or in many, so that bytes are counted alike.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ddnn.errors import WireError
@@ -19,6 +19,7 @@ from ddnn.wire.kernel import Traffic
 from ddnn.wire.ledger import Ledger
 from ddnn.wire.messages import KINDS, LOBBY, NO_RUN, Heartbeat, KernelCount, Kind, Message
 from ddnn.wire.seals import Seal
+from ddnn.wire.silence import Silence
 
 _REPEATED = frozenset({Kind.HEARTBEAT, Kind.HELLO, Kind.ROLL})
 """Kinds of which another follows in any case."""
@@ -99,7 +100,7 @@ class Mailbox:
         self.run = run
         self._run_seal = self._codec.seal(run)
         self._own_seal = self._run_seal.of(self._boot)
-        self._heard = {COLLECTOR: Heard(self._run_seal, run, self._clock())}
+        self._heard = {COLLECTOR: self._newly_heard(run, self._clock())}
         self.ledger.begin()
 
     def send(self, peer: str, message: Message) -> bool:
@@ -159,7 +160,7 @@ class Mailbox:
         if kind is Kind.HEARTBEAT:
             self._check_whole(header, data, self._run_seal)
             boot = self._codec.announced_boot(data)
-            heard = heard or Heard(self._run_seal, boot, now_s)
+            heard = heard or self._newly_heard(boot, now_s)
         elif heard is None:
             raise WireError("unannounced", f"{sender}: no heartbeat of it in this run")
         else:
@@ -167,18 +168,17 @@ class Mailbox:
             boot = heard.boot
         message = self._codec.decode(header, data, receiver=self.name)
         before = heard.boot
-        heard.take(boot, header.sequence, now_s, self._patience_s)
+        heard.take(boot, header.sequence, now_s)
         self._heard[sender] = heard
         if isinstance(message, Heartbeat):
-            heard.hold(message, self._patience_s)
-            self._let_go(self._codec.kept[sender] if boot != before else message.gone)
+            heard.silence.hold(message.every)
+            for name in self._codec.kept[sender] if boot != before else message.gone:
+                if name in self._heard:
+                    self._heard[name].silence.let_go()
         return message
 
-    def _let_go(self, names: Iterable[str]) -> None:
-        """Their keeper has given them up, or is another start of itself, which knows nobody."""
-        for name in names:
-            if name in self._heard:
-                self._heard[name].let_go(self._patience_s)
+    def _newly_heard(self, boot: int, now_s: float) -> Heard:
+        return Heard(self._run_seal, boot, Silence(self._patience_s, now_s))
 
     def _check_whole(self, header: Header, data: bytes, seal: Seal) -> None:
         if not self._codec.is_whole(header, data, seal):
