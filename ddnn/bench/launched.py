@@ -1,4 +1,4 @@
-"""One launch, measured: latency, throughput, processor time and switches a sample, idle.
+"""One launch, measured: latency, throughput, processor time and switches a sample.
 
 Called as a script in a process of its own, `python launched.py CONFIG`, which prints JSON. So the
 same measurement can be made of another version of ddnn: of it this file uses only `launch`,
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,14 +56,12 @@ def family() -> list[int]:
 
 
 class Meter:
-    """Watches a launch: what its processes use while it is idle, and for its samples."""
+    """Watches a launch: what its processes use for its samples."""
 
     def __init__(self, samples: int) -> None:
         self._samples = samples
         self._family: list[int] = []
-        self._ready: tuple[float, Usage] | None = None
         self._warm: tuple[int, Usage] | None = None
-        self.idle_core_share = 0.0
         self.processor_us = 0.0
         self.switches = 0.0
 
@@ -72,15 +69,9 @@ class Meter:
         """Lines for a person: one says that all nodes are ready."""
         if "nodes ready" in line:
             self._family = family()
-            self._ready = time.monotonic(), usage(self._family)
 
     def progress(self, answered: int) -> None:
         """So many samples are answered."""
-        if self._ready is not None:
-            ready_s, before = self._ready
-            self._ready = None
-            used = usage(self._family).since(before)
-            self.idle_core_share = used.processor_s / (time.monotonic() - ready_s)
         if self._warm is None and answered >= WARM_SHARE * self._samples:
             self._warm = answered, usage(self._family)
         elif self._warm is not None and answered == self._samples:
@@ -118,7 +109,7 @@ def measure(config: dict[str, Any]) -> dict[str, Any]:
         "ready_s": report["ready_s"],
         "processor_us": meter.processor_us,
         "switches": meter.switches,
-        "idle_core_share": meter.idle_core_share,
+        "idle_core_share": report.get("idle_core_share", 0.0),
         "device_resident_mb": max(
             report["nodes"][name]["resident_mb"] or 0.0 for name in bundle.topology.devices
         ),

@@ -204,7 +204,7 @@ def _figures(single: Result, full: Result) -> Result:
         "degraded": single["degraded"] + full["degraded"],
         "idle_core_share": full["idle_core_share"],
         "ready_s": full["ready_s"],
-        "device_resident_mb": full["device_resident_mb"],
+        "device_resident_mb": single["device_resident_mb"],
     }
 
 

@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ddnn.bench.launched import Meter
 from ddnn.bench.runtime import random_views
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
@@ -60,13 +59,12 @@ def beating(topology: Topology, interval_ms: int, patience: int) -> Topology:
 def measure(bundle: Bundle, views: MultiView, seconds: float) -> tuple[float, float, float]:
     """Share of a core while idle, the silence in ms after which the camera killed among samples was
     given up, and the time in ms until one's death was noticed while none were asked for."""
-    meter = Meter(len(views))
     plan = plan_of(bundle.topology, kills=[f"{KILLED}@{KILL_AT}"])
     options = Options(free_ports=True, window=1, rate_hz=RATE_HZ, idle_s=seconds, plan=plan)
-    report = launch(bundle, views, options, Watcher(say=meter.say, progress=meter.progress)).report
+    report = launch(bundle, views, options).report
     gone = [entry for entry in report["failures"] if entry["kind"] == "noticed-gone"]
     silent_ms = [entry["silent_ms"] for entry in gone if entry["node"] == KILLED]
-    return meter.idle_core_share, silent_ms[0], idle_death_noticed_ms(bundle, views)
+    return report["idle_core_share"], silent_ms[0], idle_death_noticed_ms(bundle, views)
 
 
 def idle_death_noticed_ms(bundle: Bundle, views: MultiView) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from waiting import wait_until
 from ddnn.errors import LaunchError
 from ddnn.run.child.config import ChildConfig
 from ddnn.run.launcher.private_folder import own_folder
-from ddnn.run.launcher.processes import Processes
+from ddnn.run.launcher.processes import Processes, processor_s
 from ddnn.run.launcher.start import save_views
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
@@ -131,3 +132,22 @@ def test_nothing_is_left_of_a_template_nor_of_who_was_started(tmp_path):
         processes.start(ChildConfig(bundle=str(tmp_path), node="cam0"))
         node = processes.pids()["cam0"]
     assert [pid for pid in (template, node) if Path(f"/proc/{pid}").exists()] == []
+
+
+BUSY = """
+import sys, time
+while time.process_time() < 0.104:
+    pass
+print(f"{time.process_time():.9f}", flush=True)
+sys.stdin.read()
+"""
+
+
+@linux
+def test_what_a_waiting_process_has_used_is_known_better_than_to_hundredths_of_a_second():
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as busy:
+        used_s = float(busy.stdout.readline())
+        wait_until(lambda: processor_s([busy.pid]) >= used_s)
+        busy.stdin.close()

@@ -10,9 +10,9 @@ from typing import Any
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
 from ddnn.live.feed import Feed
+from ddnn.nodes.asking import MOST_SAMPLE
 from ddnn.nodes.awake import Awake
 from ddnn.nodes.build import patience_s
-from ddnn.nodes.asking import MOST_SAMPLE
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.loop import send_all
 from ddnn.report.tally import Tally

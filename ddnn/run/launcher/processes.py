@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,20 @@ POLL_S = 0.05
 """How long to wait for a confirmation before looking whether the node still runs."""
 MAX_WORDS_BYTES = 4096
 """Of a node's log, to find its last line."""
+
+
+def processor_s(pids: Iterable[int]) -> float:
+    """Processor time of these processes' threads so far, where the system tells (Linux).
+
+    To the nanosecond for a thread that waits: /proc/PID/stat counts in steps of 10 ms, more than
+    an idle node takes in half a second.
+    """
+    nanoseconds = 0
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):  # it has just ended
+                nanoseconds += int(thread.read_text(encoding="utf-8").split()[0])
+    return nanoseconds / 1e9
 
 
 @dataclass(slots=True)
@@ -210,17 +224,7 @@ class Processes:
 
     def cpu_s(self) -> float:
         """Processor time that the running nodes have used so far, where the system tells."""
-        ticks = 0
-        for pid in set(self.pids().values()):
-            with contextlib.suppress(OSError):
-                fields = (
-                    Path(f"/proc/{pid}/stat")
-                    .read_text("utf-8", "replace")
-                    .rsplit(")", 1)[1]
-                    .split()
-                )
-                ticks += int(fields[11]) + int(fields[12])  # utime, stime: proc(5)
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return processor_s(set(self.pids().values()))
 
     def pids(self) -> dict[str, int]:
         """Process ids of the nodes that run."""
