@@ -89,8 +89,8 @@ class State:
                 self._step(event["time"])
             case "links":
                 self._drift.count(event)
-                payload, asked = self._traffic.take(event, self._answered)
                 step = self._step(event["time"])
+                payload, asked = self._traffic.take(event, self._answered, self._now)
                 step.payload, step.asked = step.payload + payload, step.asked + asked
             case "accuracy":
                 self._accuracy.hear(event)

@@ -26,7 +26,7 @@ class _Count:
 class _Look:
     """payload: of all devices. asked: samples, summed over devices."""
 
-    time: float
+    seconds: float
     payload: int
     asked: int
     answered: int
@@ -42,8 +42,9 @@ class Traffic:
         self._looks: deque[_Look] = deque(maxlen=LOOKS)
         self.per_device_sample: dict[str, float | None] = {}
 
-    def take(self, event: LinksEvent, answered: int) -> tuple[int, int]:
-        """Counts since the run began. answered: samples answered by then.
+    def take(self, event: LinksEvent, answered: int, seconds: float) -> tuple[int, int]:
+        """Counts since the run began. answered: samples answered by then. seconds: when, by a clock
+        that nobody sets.
 
         Returns the payload of all devices, and for how many samples they were asked, each over
         the last counts.
@@ -59,7 +60,7 @@ class Traffic:
             )
         payload = sum(e["payload"] for e in event["links"] if self._is_sent_up(e))
         asked = sum(e["rows"] for e in event["links"] if e["kind"] == "capture")
-        self._looks.append(_Look(event["time"], payload, asked, answered, found))
+        self._looks.append(_Look(seconds, payload, asked, answered, found))
         self.per_device_sample = event["per_device_sample"]
         old = self._looks[0]
         return max(0, payload - old.payload), max(0, asked - old.asked)
@@ -73,7 +74,7 @@ class Traffic:
         if not self._looks:
             return {}
         old, new = self._looks[0], self._looks[-1]
-        seconds, answered = new.time - old.time, new.answered - old.answered
+        seconds, answered = new.seconds - old.seconds, new.answered - old.answered
         return {
             name: {
                 "payload_per_sample": _rate(count.payload, old.links.get(name, _Count()).payload,

@@ -218,6 +218,15 @@ def test_a_clock_that_is_set_moves_nothing_on_the_page(by_s):
     assert len(found.history()["points"]) <= 40
 
 
+@pytest.mark.parametrize("by_s", [3600, -3600])
+def test_a_clock_that_is_set_leaves_the_rates_of_links_as_they_are(by_s):
+    found = state()
+    for second, moment in enumerate((10, 11, 12, 13 + by_s, 14 + by_s)):
+        found.take(links(moment, samples=100 + 10 * second, payload=1200))
+    rate = found.snapshot()["links"]["cam0:gateway"]["messages_per_s"]
+    assert 10 <= rate <= 15  # the second in which it was set is not there
+
+
 def test_a_point_of_the_series_has_a_number_a_column():
     found = state(expected={"111": 0.9})
     for number in range(30):
