@@ -3,6 +3,7 @@
 import http.client
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from io import BytesIO
 
 import numpy as np
@@ -14,7 +15,7 @@ from waiting import wait_until
 
 from ddnn.errors import TransportError
 from ddnn.live.sources.arrivals import Arrivals
-from ddnn.live.sources.localhttp import HELD_BYTES
+from ddnn.live.sources.localhttp import HELD_BYTES, MAX_THREADS
 from ddnn.live.sources.picture import to_view
 from ddnn.live.sources.push import RAW, PushServer
 
@@ -116,6 +117,17 @@ def test_who_drips_a_request_is_cut_off(serving):
         for sock in list(server._asking):
             server._asking[sock] = 0.0  # its time is up
         assert dripping.recv(1) == b""
+
+
+def test_a_crowd_that_says_half_a_request_keeps_nobody_out(serving):
+    server, arrivals = serving
+    body, headers = BODIES["pixels"]
+    with ExitStack() as stack:
+        for _ in range(MAX_THREADS):
+            half = socket.create_connection(("127.0.0.1", server.port), 10)
+            stack.enter_context(half).sendall(b"POST /push/cam0 HTTP/1.1\r\n")
+        assert post(server.port, "/push/cam0", body, **headers)[0] == 204
+    assert arrivals.count == 1
 
 
 def test_a_crowd_of_senders_makes_it_hold_so_much_at_most(serving):

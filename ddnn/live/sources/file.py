@@ -23,7 +23,9 @@ def local_address(what: str, address: str) -> str:
     try:
         endpoint = parse_endpoint(f"tcp://{address}")
     except ConfigError as error:
-        raise ConfigError(f"{what}: got {address!r}, want HOST:PORT") from error
+        raise ConfigError(
+            f"{what}: got {address!r}, want HOST:PORT, a port from 1 to 65535"
+        ) from error
     if not endpoint.is_loopback:
         raise ConfigError(f"{what}: got {address!r}, want a loopback address")
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host

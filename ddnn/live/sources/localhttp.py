@@ -28,7 +28,10 @@ MAX_BYTES = 200_000_000
 HELD_BYTES = 2 * MAX_BYTES
 """Of all bodies at once: what a crowd of senders can make this process hold."""
 MAX_THREADS = 64
-"""Requests at once; more are sent away."""
+"""Requests at once. With more, the one that has not said all for longest is cut off; where all have
+said what they want, the newest is sent away."""
+ROOM_S = 0.5
+"""How long to wait for the thread of one that was cut off."""
 OWN = ("localhost", "127.0.0.1", "[::1]")
 """What Host may say, beside the name at which a server listens, each with or without a port."""
 
@@ -80,16 +83,28 @@ class LocalServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread, if there is one left."""
-        if not self._left.acquire(blocking=False):
+        if not self._left.acquire(blocking=False) and not self._make_room():
             self.shutdown_request(request)
             return
+        self.asks(request)
         super().process_request(request, client_address)
+
+    def _make_room(self) -> bool:
+        """Who says nothing, or half a request, must not keep others out."""
+        with self._lock:
+            oldest = next(iter(self._asking), None)
+            if oldest is None:
+                return False
+            del self._asking[oldest]
+        _cut(oldest)
+        return self._left.acquire(timeout=ROOM_S)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """In the thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.has_asked(request)
             self._left.release()
 
     def service_actions(self) -> None:
@@ -100,12 +115,12 @@ class LocalServer(ThreadingHTTPServer):
             for sock in late:
                 del self._asking[sock]
         for sock in late:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            _cut(sock)
 
     def asks(self, request: socket.socket) -> None:
         """Somebody begins to say what it wants."""
         with self._lock:
+            self._asking.pop(request, None)  # who began last stands last
             self._asking[request] = time.monotonic() + WAIT_S
 
     def has_asked(self, request: socket.socket) -> None:
@@ -128,6 +143,11 @@ class LocalServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Who is gone, or hangs, is nobody's trouble."""
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class LocalHandler(BaseHTTPRequestHandler):

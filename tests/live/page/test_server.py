@@ -277,13 +277,15 @@ def is_cut_off(connection: socket.socket) -> bool:
         return True
 
 
-def test_a_crowd_of_connections_uses_up_no_descriptors(monkeypatch):
+def test_a_crowd_that_asks_for_nothing_uses_up_no_descriptors_and_keeps_nobody_out(monkeypatch):
     monkeypatch.setattr(connections, "MOST", 3)
     with opened() as (page, _), ExitStack() as stack:
-        halves = [stack.enter_context(half_a_request(page)) for _ in range(3)]
-        assert is_cut_off(stack.enter_context(half_a_request(page)))
-        halves[0].sendall(f"Host: 127.0.0.1:{page.port}\r\n\r\n".encode())
-        assert halves[0].recv(12) == b"HTTP/1.1 200"
+        halves = [stack.enter_context(half_a_request(page)) for _ in range(4)]
+        assert is_cut_off(halves[0])
+        assert Visitor(page).ask("/healthz").status == 200
+        assert is_cut_off(halves[1])
+        halves[3].sendall(f"Host: 127.0.0.1:{page.port}\r\n\r\n".encode())
+        assert halves[3].recv(12) == b"HTTP/1.1 200"
 
 
 def test_who_asks_for_nothing_is_cut_off_and_who_follows_is_not(monkeypatch):
