@@ -25,6 +25,7 @@ from ddnn.deploy.record import Deployment, read_record
 from ddnn.deploy.rollout import deploy, rollback
 from ddnn.deploy.rollout import upgrade as upgrade_all
 from ddnn.deploy.together import on_all
+from ddnn.errors import ConfigError
 from ddnn.wire.zeromq import make_key_pair
 
 _samples = click.option(
@@ -160,7 +161,10 @@ _folder = click.argument("folder", type=click.Path(path_type=Path))
 @_folder
 def start(folder: Path) -> None:
     """Start the nodes on all hosts of FOLDER, also after a reboot; return when they listen."""
-    _all(folder, "start")
+    current = read_record(folder).current
+    if current is None:
+        raise ConfigError(f"{folder}: `ddnn deploy ssh` broke off, want it once more")
+    _all(folder, "start", name=current)
 
 
 @command.command()
@@ -170,8 +174,8 @@ def stop(folder: Path) -> None:
     _all(folder, "stop")
 
 
-def _all(folder: Path, step: str) -> None:
-    on_all(folder, step)
+def _all(folder: Path, step: str, **arguments: Any) -> None:
+    on_all(folder, step, **arguments)
     found = read_record(folder)
     done = "run" if step == "start" else "are stopped"
     click.echo(f"the nodes on {', '.join(found.kept)} {done}, version {found.current}")

@@ -121,6 +121,8 @@ class Place:
     def go_back(self, name: str, before: str | None, runs: bool = False) -> dict[str, Any]:
         """Makes the version before the current one again, None: there is none, where it is `name`
         now. Raises DeployError as `switch`."""
+        if self.current != name:  # it never came here, whoever else is at work
+            return {}
         with self._alone():
             if self.current == name and before is None:
                 self.service.remove()
@@ -134,6 +136,7 @@ class Place:
         """Nobody else changes what is current here meanwhile."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "lock").open("a", encoding="utf-8") as lock:
+            os.fchmod(lock.fileno(), 0o600)  # whoever can open it could hold it for ever
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -161,13 +164,20 @@ class Place:
                 self.drop(path.name)
         return {}
 
-    def start(self) -> dict[str, Any]:
-        """Starts the nodes; returns when all of them listen.
+    def start(self, name: str | None = None) -> dict[str, Any]:
+        """Starts the nodes; returns when all of them listen. name: of the version that all hosts
+        have, as whoever asks knows it.
 
-        Raises DeployError where there is nothing to start, or it does not come up.
+        Raises DeployError where there is nothing to start, or another version, or it does not come
+        up.
         """
         if self.current is None:
             raise DeployError(f"{self.folder}: nothing is deployed here")
+        if name not in (None, self.current):
+            raise DeployError(
+                f"{self.folder}: has version {self.current}, want {name}: an upgrade broke off; "
+                "want it once more"
+            )
         self.service.start()
         end_s = time.monotonic() + UP_S
         while not self._is_up():
@@ -231,13 +241,19 @@ def do(step: dict[str, Any], content: BinaryIO) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answers one step; the exit code is 0 also where the answer is an error."""
+    """Answers one step; the exit code is 0 also where the answer is an error. What it writes is for
+    its user alone, whatever the host's umask: nodes refuse keys in a folder that others can change.
+    """
+    os.umask(0o077)
+    asked = json.loads(sys.argv[1])
     try:
-        answer = do(json.loads(sys.argv[1]), sys.stdin.buffer)
+        answer = do(asked, sys.stdin.buffer)
     except DdnnError as error:
         answer = {"error": str(error)}
-    except (OSError, tarfile.TarError) as error:
-        answer = {"error": f"{getattr(error, 'filename', None) or ''} {error}".strip()}
+    except OSError as error:
+        answer = {"error": f"{error.filename or asked['folder']}: {error.strerror or error}"}
+    except tarfile.TarError as error:
+        answer = {"error": f"{asked['folder']}: {error}"}
     sys.stdout.write(json.dumps(answer) + "\n")
 
 

@@ -72,6 +72,7 @@ class Here:
                 stdin=source,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # a terminal's Ctrl-C is ours to follow
             )
             limit_s = _limit_s(self._limits_s, step, content)
             try:

@@ -17,10 +17,11 @@ from typing import Any
 
 from ddnn.bundle.load import Bundle
 from ddnn.data.multiview import MultiView
+from ddnn.deploy.alone import alone, run_interruptible, to_its_end
 from ddnn.deploy.hostsfile import Hosts, check_sources
 from ddnn.deploy.parts import write_version
 from ddnn.deploy.reach import Reach
-from ddnn.deploy.record import FILE, Deployment, read_record, write_record
+from ddnn.deploy.record import FILE, Deployment, Version, read_record, write_record
 from ddnn.deploy.together import on_each, reached
 from ddnn.errors import ConfigError, DdnnError, DeployError
 from ddnn.run.hosts import check_exposure, check_reachable
@@ -49,21 +50,39 @@ def deploy(
     cannot be reached.
     """
     topology = bundle.topology
+    _begun_before(out)
+    _check_addresses(topology)
+    with alone(out):
+        new = Deployment(
+            topology=topology.name,
+            collector=topology.collector.host,
+            hosts=hosts.hosts,
+            sources=hosts.sources,
+            versions=_begun_before(out),
+        )
+        try:
+            return _rolled_out(out, new, bundle, samples, make_pair=make_pair, say=say)
+        except BaseException:
+            if not _is_there(out):  # else the hosts have it
+                shutil.rmtree(out, ignore_errors=True)
+            raise
+
+
+def _begun_before(out: Path) -> tuple[Version, ...]:
+    """The versions of tries that broke off. Raises ConfigError where there is anything else."""
+    if (out / FILE).exists() and not _is_there(out):
+        return read_record(out).versions
     check_new(out)
+    return ()
+
+
+def _is_there(out: Path) -> bool:
+    return (out / FILE).exists() and read_record(out).current is not None
+
+
+def _check_addresses(topology: Topology) -> None:
     check_reachable(topology, source=f"topology {topology.name}")
     check_exposure(topology, insecure=False)
-    new = Deployment(
-        topology=topology.name,
-        collector=topology.collector.host,
-        hosts=hosts.hosts,
-        sources=hosts.sources,
-    )
-    try:
-        return asyncio.run(_roll_out(out, new, bundle, samples, make_pair=make_pair, say=say))
-    except BaseException:
-        if not (out / FILE).exists():  # else the hosts have it
-            shutil.rmtree(out, ignore_errors=True)
-        raise
 
 
 def upgrade(
@@ -79,12 +98,14 @@ def upgrade(
 
     Raises ConfigError for a bundle with other hosts; else as `deploy`.
     """
-    known = read_record(folder)
-    check_exposure(bundle.topology, insecure=False)
-    _check_hosts(known, bundle.topology)
-    if known.sources:
-        check_sources(known.sources, bundle.topology)
-    return asyncio.run(_roll_out(folder, known, bundle, samples, make_pair=make_pair, say=say))
+    read_record(folder)
+    _check_addresses(bundle.topology)
+    with alone(folder):
+        known = read_record(folder)
+        _check_hosts(known, bundle.topology)
+        if known.sources:
+            check_sources(known.sources, bundle.topology)
+        return _rolled_out(folder, known, bundle, samples, make_pair=make_pair, say=say)
 
 
 def _check_hosts(known: Deployment, topology: Topology) -> None:
@@ -101,16 +122,22 @@ def rollback(folder: Path) -> Deployment:
 
     Raises ConfigError where there is none, DeployError naming hosts.
     """
-    known = read_record(folder)
-    changed = known.model_copy(update={"current": known.before_current()})
+    read_record(folder)
+    with alone(folder):
+        known = read_record(folder)
+        changed = known.model_copy(update={"current": known.before_current()})
 
-    async def go() -> None:
-        async with reached(folder, known) as hosts:
-            looks = await on_each(hosts, lambda host: host.ask("look"))
-            await _switch(hosts, folder, known, changed, looks)
+        async def go() -> None:
+            async with reached(folder, known) as hosts:
+                looks = await on_each(hosts, lambda host: host.ask("look"))
+                await _switch(hosts, folder, known, changed, looks)
 
-    asyncio.run(go())
-    return changed
+        run_interruptible(go())
+        return changed
+
+
+def _rolled_out(folder: Path, known: Deployment, *new: Any, **how: Any) -> Deployment:
+    return run_interruptible(_roll_out(folder, known, *new, **how))
 
 
 async def _roll_out(
@@ -125,9 +152,12 @@ async def _roll_out(
     async with reached(folder, known) as hosts:
         looks = await on_each(hosts, lambda host: host.ask("look"))
         if known.current is None:
-            _check_empty(looks)
+            _check_empty(looks, known)
         there = [name for look in looks.values() for name in look["versions"]]
         version = known.next_version(bundle.sha256, len(samples or ()), there)
+        changed = known.with_version(version)
+        if known.current is None:  # else nobody would know of it where this is killed
+            write_record(folder, changed.model_copy(update={"current": None}))
         with tempfile.TemporaryDirectory(prefix="ddnn-deploy-") as temporary:
             here = {known.collector: sys.executable}
             pythons = here | {name: host.python for name, host in known.hosts.items()}
@@ -140,18 +170,19 @@ async def _roll_out(
                 make_pair=make_pair,
             )
             await _send(hosts, Path(temporary), version.name)
-        changed = known.with_version(version)
         await _switch(hosts, folder, known, changed, looks)
         await _prune(hosts, changed, say)
     return changed
 
 
-def _check_empty(looks: Mapping[str, dict[str, Any]]) -> None:
+def _check_empty(looks: Mapping[str, dict[str, Any]], known: Deployment) -> None:
+    """What a try that broke off has left is no hindrance."""
+    own = {None, *(version.name for version in known.versions)}
     for name, look in looks.items():
-        if look["versions"]:
+        if look["current"] not in own:
             raise ConfigError(
-                f"host {name}: {look['folder']} holds a deployment already "
-                f"({', '.join(look['versions'])}), want `ddnn deploy upgrade`, or another `folder`"
+                f"host {name}: {look['folder']} holds a deployment already ({look['current']}), "
+                "want `ddnn deploy upgrade`, or another `folder`"
             )
 
 
@@ -167,7 +198,7 @@ async def _send(hosts: Sequence[Reach], parts: Path, version: str) -> None:
 
     try:
         await on_each(hosts, receive)
-    except DeployError:
+    except (DeployError, asyncio.CancelledError):
         await _drop(hosts, version)
         raise
 
@@ -204,7 +235,7 @@ async def _switch(
         runs = looks[host.name]["service"] == "running"
         return await host.ask("go_back", name=name, before=before, runs=runs)
 
-    done = await asyncio.gather(*map(switch, hosts), return_exceptions=True)
+    done = await to_its_end(asyncio.gather(*map(switch, hosts), return_exceptions=True))
     failed = [each for each in done if isinstance(each, BaseException)] or _written(folder, changed)
     if not failed:
         return
@@ -232,6 +263,7 @@ async def _prune(
     """Old versions go, where they can: they cost a host nothing but room."""
     kept = deployment.kept_versions(KEPT)
     pruned = (host.ask("prune", kept=kept) for host in hosts)
-    for each in await asyncio.gather(*pruned, return_exceptions=True):
+    done = await to_its_end(asyncio.gather(*pruned, return_exceptions=True))
+    for _, each in zip(hosts, done, strict=False):  # an interrupt comes too late here
         if isinstance(each, BaseException):
             say(f"{each}; its old versions stay until the next upgrade")

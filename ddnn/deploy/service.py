@@ -22,6 +22,7 @@ from ddnn.deploy.supervise import LOCK, LOG, STOP_S
 from ddnn.deploy.tail import tail
 from ddnn.errors import DeployError
 from ddnn.live.systemd import host_unit
+from ddnn.report.files import write_bytes
 
 LOOK_S = 0.05
 CURSOR = "-- cursor: "
@@ -106,10 +107,8 @@ class Systemd:
         self._file = (Path("/etc/systemd/system") if os.getuid() == 0 else own) / unit
 
     def install(self) -> None:
-        """Writes the unit. Raises DeployError where systemd does not answer."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        is_user = bool(self._scope)
-        self._file.write_text(host_unit(self._folder, is_user=is_user), encoding="utf-8")
+        """Writes the unit. Raises DdnnError where it cannot, or systemd does not answer."""
+        write_unit(self._file, host_unit(self._folder, is_user=bool(self._scope)))
         self._call("daemon-reload")
 
     def remove(self) -> None:
@@ -168,6 +167,21 @@ class Systemd:
                 "systemd, want `service: process` in the hosts file"
             )
         return done.stdout.strip()
+
+
+def write_unit(path: Path, text: str) -> None:
+    """Whole or not at all; one that is as wanted is left alone, as a disk that is full needs.
+
+    Raises DdnnError.
+    """
+    with contextlib.suppress(OSError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    before = os.umask(0o022)  # systemd warns of units that not all can read
+    try:
+        write_bytes(path, text.encode())
+    finally:
+        os.umask(before)
 
 
 class Supervised:

@@ -62,6 +62,11 @@ def _differs(
     found = []
     if look["ddnn"] != __version__:
         found.append(f"host {name}: has ddnn {look['ddnn']}, here it is {__version__}")
+    if known.current is None:
+        return [
+            *found,
+            f"host {name}: not deployed: `ddnn deploy ssh` broke off, want it once more",
+        ]
     if look["current"] != known.current:
         found.append(f"host {name}: has version {look['current']}, want {known.current}")
     running = look["running"]

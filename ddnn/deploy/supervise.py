@@ -64,8 +64,9 @@ class Log:
             whole, end, rest = content.rpartition(b"\n")
             if end and self._file.tell() + len(content) > LOG_BYTES:
                 self._file.write(whole + end)
-                self._begin_anew()
                 content = rest
+                with contextlib.suppress(OSError):  # it goes on in the old one
+                    self._begin_anew()
             self._file.write(content)
 
     def _begin_anew(self) -> None:

@@ -4,6 +4,7 @@ loopback; each is one line that names host, step and seconds."""
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,28 @@ def test_a_step_that_hangs_on_this_machine_is_given_up_and_ended(tmp_path):
     os.mkfifo(version / "version.json")
     with pytest.raises(DeployError, match=r"^host site: look has not ended after 1 s, given up"):
         asyncio.run(Here("site", tmp_path, {"look": 1.0}).ask("look"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the list of children is Linux's")
+def test_a_step_on_this_machine_does_not_get_the_terminals_interrupt(tmp_path):
+    """Else it would break off in the middle, where what was begun is undone."""
+    version = tmp_path / "versions" / "0001"
+    version.mkdir(parents=True)
+    (tmp_path / "current").symlink_to(version)
+    os.mkfifo(version / "version.json")  # on which it hangs
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = set(children.read_text().split())
+
+    async def group_of_step() -> int:
+        asking = asyncio.create_task(Here("site", tmp_path).ask("look"))
+        while not (new := set(children.read_text().split()) - before):
+            await asyncio.sleep(0)
+        group = os.getpgid(int(new.pop()))
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        return group
+
+    assert asyncio.run(group_of_step()) != os.getpgrp()
 
 
 def test_a_version_may_take_the_longer_the_larger_it_is(tmp_path):

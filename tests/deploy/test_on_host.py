@@ -1,10 +1,12 @@
 """What is done on one host, by the same process as over ssh."""
 
 import io
+import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,8 @@ import pytest
 from waiting import wait_until
 
 from ddnn.deploy.on_host import Place
-from ddnn.deploy.service import Nobody, Supervised, keeper
+from ddnn.deploy.service import Nobody, Supervised, keeper, write_unit
+from ddnn.deploy.supervise import LOG_BYTES, Log
 from ddnn.errors import DeployError
 from ddnn.live.systemd import host_unit
 
@@ -101,6 +104,60 @@ def test_nothing_can_be_started_where_nothing_is_deployed(place):
         place.start()
 
 
+def test_another_version_than_all_hosts_have_is_not_started(place):
+    """As where an upgrade was killed between two hosts: their keys differ."""
+    place.receive("0002-b", 1, tar_of(run=""))
+    place.switch("0002-b", None)
+    with pytest.raises(DeployError, match="has version 0002-b, want 0001-a: an upgrade broke off"):
+        place.start("0001-a")
+    place.start("0002-b")
+
+
+def test_who_never_came_has_nothing_to_undo_whoever_else_is_at_work(place):
+    place.receive("0001-a", 1, tar_of(run=""))
+    place.switch("0001-a", None)
+    with place._alone():
+        Place(place.folder, Nobody()).go_back("0002-b", "0001-a")
+    assert place.current == "0001-a"
+
+
+def test_what_is_written_on_a_host_is_for_its_user_alone_whatever_the_umask(tmp_path):
+    """Debian's for users is 002, with which nodes would refuse the folder of their keys."""
+    content = tmp_path / "content.tar"
+    with tarfile.open(content, "w") as tar:
+        keys = tarfile.TarInfo("keys")
+        keys.type, keys.mode = tarfile.DIRTYPE, 0o700
+        tar.addfile(keys)
+        run = tarfile.TarInfo("run")
+        run.mode = 0o700
+        tar.addfile(run)
+    folder = tmp_path / "host"
+    place = {"folder": str(folder), "service": "none", "unit": ""}
+    for step, more in (("receive", {"files": 1}), ("switch", {"was": None})):
+        asked = place | {"step": step, "name": "0001-a"} | more
+        with content.open("rb") as source:
+            done = subprocess.run(
+                [sys.executable, "-m", "ddnn.deploy.on_host", json.dumps(asked)],
+                stdin=source, capture_output=True, check=True, umask=0,
+            )  # fmt: skip
+        assert json.loads(done.stdout) == {}
+    paths = [folder, *folder.rglob("*")]
+    assert {p.name for p in paths if not p.is_symlink() and p.stat().st_mode & 0o077} == set()
+    assert {"keys", "lock"} <= {path.name for path in paths}
+
+
+def test_a_unit_that_is_as_wanted_is_left_alone(tmp_path):
+    """A disk that is full would leave none."""
+    path = tmp_path / "units" / "ddnn-star-cloud.service"
+    write_unit(path, "old")
+    first = path.stat().st_ino
+    write_unit(path, "old")
+    assert path.stat().st_ino == first
+    write_unit(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o644)
+    assert os.listdir(path.parent) == [path.name]
+
+
 @pytest.mark.process
 def test_what_ends_is_started_again_until_it_is_stopped(supervised, tmp_path):
     Place(tmp_path, Nobody()).switch("0001-a", None)
@@ -137,6 +194,16 @@ def test_a_log_is_begun_anew_while_it_runs_and_loses_no_line(tmp_path):
     finally:
         place.service.stop()  # although its output is closed
     assert place.service.state() == "stopped"
+
+
+def test_a_log_that_cannot_be_begun_anew_loses_no_line(tmp_path):
+    (tmp_path / "log.1" / "in the way").mkdir(parents=True)
+    log = Log(tmp_path)
+    log.add(b"x" * LOG_BYTES)
+    log.add(b"\nthe beginning of a line")
+    log.add(b" and its end\n")
+    log._file.close()
+    assert (tmp_path / "log").read_text().endswith("x\nthe beginning of a line and its end\n")
 
 
 @pytest.mark.process
