@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ddnn.errors import ConfigError
+from ddnn.modelkeys import known_keys
 from ddnn.plainfile import read_plain
 from ddnn.yamlnumbers import check_scalar, hint_for
 
@@ -275,7 +276,7 @@ _NUMBER = {"int_type", "float_type"}
 
 
 def _unknown_key(problem: Any, model: type[BaseModel]) -> str:
-    known = sorted(_known_keys(model.model_json_schema(), problem["loc"][:-1]))
+    known = sorted(known_keys(model, problem["loc"][:-1]))
     near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
     if near:
         return f"unknown key, did you mean {near[0]!r}?"
@@ -300,40 +301,6 @@ _DESCRIBE: dict[str, Callable[[Any, type[BaseModel]], str]] = {
     "union_tag_not_found": lambda problem, _: f"missing key {problem['ctx']['discriminator']}",
     "value_error": lambda problem, _: _one_line(problem["msg"].removeprefix("Value error, ")),
 }
-
-
-def _known_keys(schema: dict[str, Any], loc: tuple[int | str, ...]) -> set[str]:
-    """The keys that the model at `loc` has, by its JSON schema."""
-    places = [schema]
-    for key in loc:
-        places = [step for place in places for step in _steps(schema, place, key)]
-    alternatives = [a for place in places for a in _alternatives(schema, place)]
-    return {name for place in alternatives for name in place.get("properties", {})}
-
-
-def _steps(root: dict[str, Any], place: dict[str, Any], key: int | str) -> list[dict[str, Any]]:
-    found = []
-    for alternative in _alternatives(root, place):
-        if key in alternative.get("properties", {}):
-            found.append(alternative["properties"][key])
-        elif isinstance(alternative.get("additionalProperties"), dict):
-            found.append(alternative["additionalProperties"])
-        elif isinstance(alternative.get("items"), dict):
-            found.append(alternative["items"])
-    tag = place.get("discriminator", {}).get("mapping", {}).get(key)
-    if tag is not None:
-        return [{"$ref": tag}]
-    return found or [place]
-
-
-def _alternatives(root: dict[str, Any], place: dict[str, Any]) -> list[dict[str, Any]]:
-    if "$ref" in place:
-        target = root
-        for name in place["$ref"].removeprefix("#/").split("/"):
-            target = target[name]
-        return _alternatives(root, target)
-    unions = [*place.get("anyOf", ()), *place.get("oneOf", ()), *place.get("allOf", ())]
-    return [a for union in unions for a in _alternatives(root, union)] or [place]
 
 
 def _short(value: object) -> str:

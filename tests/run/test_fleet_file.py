@@ -17,7 +17,11 @@ from ddnn.yamlfile import check_values
     [
         ({"bundle": "b", "weight": 0}, "weight"),
         ({"bundle": "b", "samples_per_s": -1}, "samples_per_s"),
-        ({"bundel": "b"}, "bundel"),
+        ({"bundel": "b"}, "bundel: unknown key, did you mean 'bundle'"),
+        (
+            {"bundle": "b", "color": 1},
+            r"color: unknown key \(known: bundle, keys, samples_per_s, w",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(site, said):
