@@ -14,14 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddnn.bundle.load import Bundle
-from ddnn.run.child.config import ChildConfig
-from ddnn.run.descriptors import have_descriptors
-from ddnn.run.launcher.bundle_snapshot import put_bundle
 from ddnn.run.launcher.private_folder import Workplace
 from ddnn.run.launcher.processes import Processes
-from ddnn.run.launcher.start import Options, check_ports, own_sockets
-from ddnn.run.sockets import load_keys
-from ddnn.topology import COLLECTOR
+from ddnn.run.launcher.start import Options, prepared
 
 
 def start_live_nodes(
@@ -42,29 +37,13 @@ def start_live_nodes(
     takes_over: see ChildConfig.
     """
     topology = bundle.topology
-    have_descriptors(topology, nodes)
-    folder = own_sockets(topology, workplace.path, options)
-    if folder is None:
-        check_ports(topology, nodes)
-    for name in nodes:
-        load_keys(topology, name, options.keys)
-    same = ChildConfig(  # of all processes, none of which has this name
-        bundle=str(put_bundle(workplace, bundle, nodes)),
-        origin=str(bundle.folder),
-        node="",
-        endpoints={name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)},
-        keys=str(options.keys) if options.keys else None,
-        insecure=options.insecure,
-        sockets=None if folder is None else str(folder),
-        account_s=account_s,
-        takes_over=takes_over,
-        show_views=options.show_views,
-    )
+    same = prepared(bundle, nodes, workplace=workplace, options=options, account_s=account_s)
     for pack in dict.fromkeys(topology.pack(name) for name in nodes):
         has_camera = any(each in topology.devices and each not in recorded for each in pack)
         config = replace(
             same,
             node=pack[0],
+            takes_over=takes_over,
             sources=str(sources.absolute()) if sources is not None and has_camera else None,
             **_views_of(pack, workplace, recorded),
         )

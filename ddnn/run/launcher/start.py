@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -217,14 +217,7 @@ def start_nodes(
     keys that it cannot use, BundleError for a bundle that has just changed.
     """
     topology = bundle.topology
-    have_descriptors(topology, nodes)
-    folder = own_sockets(topology, workplace.path, options)
-    if folder is None:
-        check_ports(topology, nodes)
-    for name in nodes:
-        load_keys(topology, name, options.keys)
-    endpoints = {name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)}
-    snapshot = put_bundle(workplace, bundle, nodes)
+    same = prepared(bundle, nodes, workplace=workplace, options=options, account_s=account_s)
     digest = 0 if samples is None else options.data or samples.digest
     views: dict[str, str | None] = dict.fromkeys(nodes)
     if seen is not None:
@@ -236,22 +229,47 @@ def start_nodes(
         }
     for pack in dict.fromkeys(topology.pack(name) for name in nodes):
         name, *others = pack
-        config = ChildConfig(
-            bundle=str(snapshot),
-            origin=str(bundle.folder),
+        config = replace(
+            same,
             node=name,
             views=views[name],
             data=0 if set(pack).isdisjoint(topology.devices) else digest,
-            endpoints=endpoints,
-            seed=options.plan.seed if options.plan else 0,
-            keys=str(options.keys) if options.keys else None,
-            insecure=options.insecure,
-            sockets=None if folder is None else str(folder),
-            account_s=account_s,
             others={other: views[other] for other in others},
-            show_views=options.show_views,
         )
         processes.start(config, topology.nodes[name].limits)
+
+
+def prepared(
+    bundle: Bundle,
+    nodes: Sequence[str],
+    *,
+    workplace: Workplace,
+    options: Options,
+    account_s: float | None,
+) -> ChildConfig:
+    """What the processes of these nodes are all told, none of which has its name.
+
+    Raises as `start_nodes`, before any starts.
+    """
+    topology = bundle.topology
+    have_descriptors(topology, nodes)
+    folder = own_sockets(topology, workplace.path, options)
+    if folder is None:
+        check_ports(topology, nodes)
+    for name in nodes:
+        load_keys(topology, name, options.keys)
+    return ChildConfig(
+        bundle=str(put_bundle(workplace, bundle, nodes)),
+        origin=str(bundle.folder),
+        node="",
+        endpoints={name: topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)},
+        seed=options.plan.seed if options.plan else 0,
+        keys=str(options.keys) if options.keys else None,
+        insecure=options.insecure,
+        sockets=None if folder is None else str(folder),
+        account_s=account_s,
+        show_views=options.show_views,
+    )
 
 
 def put_views(workplace: Workplace, device: str, topology: Topology, samples: MultiView) -> str:
