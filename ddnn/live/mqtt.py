@@ -20,6 +20,7 @@ from ddnn.live.output import WAITING, line_of
 from ddnn.live.sources.secrets import filled_in, has_password, shown
 
 PLAIN_PORT, TLS_PORT = 1883, 8883
+MAX_TOPIC_BYTES = 65_535
 AGAIN_S = 10
 """Between two attempts to connect, at most."""
 
@@ -102,11 +103,15 @@ def check_url(url: str) -> str:
         is_broker = found.scheme in ("mqtt", "mqtts") and found.hostname and found.port != 0
     except ValueError as error:
         raise ConfigError(f"--mqtt: {error}, want mqtt://HOST:PORT/TOPIC") from error
-    topic = found.path.strip("/")
-    if not is_broker or not topic:
+    topic = url.split("/", 3)[-1].strip("/")  # a question mark is part of it
+    if not is_broker or not found.path.strip("/"):
         raise ConfigError(f"--mqtt: got {shown(url)!r}, want mqtt://HOST:PORT/TOPIC")
-    if "+" in topic or "#" in topic:
-        raise ConfigError(f"--mqtt: topic {topic!r}, want one without + and #")
+    is_topic = topic.isprintable() and "+" not in topic and "#" not in url
+    if not is_topic or len(topic.encode()) > MAX_TOPIC_BYTES:
+        raise ConfigError(
+            f"--mqtt: topic {topic[:60]!r}, want printable letters, no + or #, at most "
+            f"{MAX_TOPIC_BYTES} bytes"
+        )
     if has_password(url):
         raise ConfigError("--mqtt: a password for all to read, want ${NAME} in its place")
     filled_in(url, None)

@@ -92,12 +92,30 @@ def test_each_verdict_is_a_message_also_after_the_broker_was_away(broker):
 WRONG = {
     "another scheme": ("http://host/topic", "want mqtt://HOST:PORT/TOPIC"),
     "no topic": ("mqtt://host", "want mqtt://HOST:PORT/TOPIC"),
-    "many topics": ("mqtt://host/a/+", "want one without"),
+    "many topics": ("mqtt://host/a/+", r"no \+ or #"),
+    "all topics": ("mqtt://host/a/#", r"no \+ or #"),
+    "a fragment": ("mqtt://host/a#b", r"no \+ or #"),
+    "no Unicode": ("mqtt://host/a\udce9", "want printable letters"),
+    "a line of its own": ("mqtt://host/a\x7fb", "want printable letters"),
+    "too long": (f"mqtt://host/{'猫' * 21_846}", "at most 65535 bytes"),
     "no port": ("mqtt://host:99999/a", "Port out of range"),
     "no address": ("mqtt://[host/a", "Invalid IPv6"),
     "no value": ("mqtt://me:${NOT_GIVEN}@host/a", "NOT_GIVEN"),
     "a password": ("mqtt://me:hunter2@host/a", "a password for all to read"),
 }
+
+
+TOPICS = {
+    "of two levels": ("mqtt://host/site/verdicts", "site/verdicts"),
+    "of any language": ("mqtt://host:1883/site/vérdicts 猫", "site/vérdicts 猫"),
+    "with a question mark": ("mqtts://host/site/right?", "site/right?"),
+    "as long as may be": (f"mqtt://host/{'猫' * 21_845}", "猫" * 21_845),
+}
+
+
+@pytest.mark.parametrize(("url", "topic"), TOPICS.values(), ids=TOPICS)
+def test_all_after_the_broker_is_the_topic(url, topic):
+    assert check_url(url) == topic
 
 
 @pytest.mark.parametrize(("url", "wanted"), WRONG.values(), ids=WRONG)
