@@ -92,7 +92,9 @@ class Ground:
         try:
             found = read_json(path, GroundFile)
         except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}, want ddnn cameras calibrate's") from error
+            raise ConfigError(
+                f"{path}: {error.strerror}, want a file that `ddnn cameras calibrate` wrote"
+            ) from error
         return cls({name: np.array(tied.homography) for name, tied in found.cameras.items()})
 
     def place(self, box: Box) -> NDArray[np.float64]:

@@ -7,8 +7,11 @@ old lines, is told how many, and slows nothing.
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +70,8 @@ class StandardOutput:
 class RotatedFile:
     """FILE, and up to `keep` older ones FILE.1 (the latest), FILE.2, ...
 
-    A file that something else rotated, or removed, is made anew.
+    A file that something else rotated, or removed, is made anew. One that another system writes is
+    left to it: sample 7 is in both, and each would cut off the other's lines.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
@@ -80,7 +84,11 @@ class RotatedFile:
 
     def _open(self) -> int:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        if not _is_had(file):
+            os.close(file)
+            raise OSError(errno.EBUSY, "another ddnn serve writes it")
+        return file
 
     def write(self, text: str) -> None:
         """See Output."""
@@ -130,6 +138,19 @@ class RotatedFile:
     def close(self) -> None:
         """No more is written."""
         os.close(self._file)
+
+
+def _is_had(file: int) -> bool:
+    """Whether it is ours alone from now on, as long as it is open. What is no plain file may be
+    everybody's, and so may be a file where the system has no locks."""
+    try:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class VerdictLines:

@@ -34,6 +34,24 @@ def test_verdicts_of_a_feed_are_written_until_the_end(tmp_path):
     assert [line["sample"] for line in lines(path)] == list(range(50))
 
 
+def test_a_file_that_another_system_writes_is_refused(tmp_path):
+    path = tmp_path / "v"
+    first = RotatedFile(path, max_bytes=10, keep=1)
+    first.write("123456789\n")
+    first.write("2\n")  # which is in the next file
+    with pytest.raises(DdnnError, match=r"v: cannot be written, another ddnn serve writes it$"):
+        RotatedFile(path, max_bytes=10, keep=1)
+    first.close()
+    RotatedFile(path, max_bytes=10, keep=1).close()
+
+
+def test_what_is_no_plain_file_may_be_written_by_many():
+    files = [RotatedFile(Path(os.devnull), max_bytes=10, keep=1) for _ in range(2)]
+    for file in files:
+        file.write("1\n")
+        file.close()
+
+
 def test_a_full_file_begins_anew_and_the_oldest_goes(tmp_path):
     path = tmp_path / "v"
     file = RotatedFile(path, max_bytes=10, keep=2)

@@ -134,7 +134,7 @@ def _lacking(error: OSError, address: SplitResult) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"port {address.port} is in use on {address.hostname}, want it free (another launch or "
-            "fleet?) or ddnn launch --free-ports"
+            "fleet?) or --free-ports"
         )
     return f"cannot listen at {address.netloc}, {error.strerror}; want an address of this machine"
 
