@@ -69,8 +69,13 @@ class Log:
                     self._begin_anew()
             self._file.write(content)
 
+    def close(self) -> None:
+        """It takes no more."""
+        self._file.close()
+
     def _begin_anew(self) -> None:
-        self._path.replace(self._path.with_name(f"{LOG}.1"))
+        with contextlib.suppress(FileNotFoundError):  # somebody has moved it
+            self._path.replace(self._path.with_name(f"{LOG}.1"))
         fresh = self._path.open("ab", buffering=0)
         self._file.close()
         self._file = fresh
@@ -78,10 +83,12 @@ class Log:
 
 def supervise(folder: Path) -> None:
     """Until SIGTERM. Call it in the main thread."""
-    with os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
+    with (
+        os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock,
+        contextlib.closing(Log(folder)) as log,
+    ):
         _hold(lock, folder)
-        stop, log = Stop(), Log(folder)
-        wait_s, starts = FIRST_WAIT_S, 0
+        stop, wait_s, starts = Stop(), FIRST_WAIT_S, 0
         while not stop.has_come:
             begun_s, starts = time.monotonic(), starts + 1
             _note(lock, starts=starts)

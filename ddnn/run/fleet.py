@@ -17,6 +17,7 @@ import gc
 import queue
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -100,11 +101,17 @@ def _begin_all(
         try:
             yield name, sites.begin(sites.load(name, site))
         except Exception as error:  # noqa: BLE001  # one site's costs the others nothing
-            say(f"{name}: not served: {_why(error)}")
+            _tell(say, f"{name}: not served", error)
 
 
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, DdnnError) else f"{type(error).__name__}: {error}"
+def _tell(say: Callable[[str], None], what: str, error: Exception) -> None:
+    """In one line; of what is a defect of ours, where it arose too."""
+    if isinstance(error, DdnnError):
+        say(f"{what}: {error}")
+        return
+    say(f"{what}: {type(error).__name__}: {error}")
+    if not isinstance(error, OSError):
+        say("".join(traceback.format_exception(error)).rstrip())
 
 
 @contextmanager
@@ -206,7 +213,7 @@ class _Changes:
             self._in_loop(self._fleet.add, name, self._sites.begin(loaded))
         except Exception as error:  # noqa: BLE001  # one site's costs the others nothing
             stays = "goes on as it was" if name in self._sites.served else "not served"
-            self._say(f"{name}: {stays}: {_why(error)}")
+            _tell(self._say, f"{name}: {stays}", error)
 
     def _take_away(self, name: str) -> None:
         self._in_loop(self._fleet.remove, name)

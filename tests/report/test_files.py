@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import pytest
 
@@ -31,3 +32,21 @@ def test_cells_with_commas_and_lines_come_back(tmp_path):
     write_csv(tmp_path / "cells.csv", ["one", "two"], rows)
     with (tmp_path / "cells.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["one", "two"], *rows]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Else a loss of power leaves an empty file under it."""
+    path, synced = tmp_path / "report.json", []
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append(
+            (path.read_bytes(), os.fstat(descriptor).st_ino, os.fstat(descriptor).st_size)
+        )
+
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", note)
+    write_bytes(path, b"whole")
+    assert synced == [(b"old", path.stat().st_ino, len(b"whole"))]
+    assert path.read_bytes() == b"whole"

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,9 @@ from ddnn.errors import LaunchError
 from ddnn.run.launcher.control import (
     MAX_LINE_BYTES,
     MAX_VISITORS,
+    UNNAMED_S,
     ControlServer,
+    about_launches,
     control_folder,
     request,
 )
@@ -190,3 +193,51 @@ def test_what_one_asks_may_serve_the_others_meanwhile(tmp_path, monkeypatch):
     server.close()
     assert sorted(asked) == ["cam0", "cam1"]
     assert [each.result() for each in answers] == [2, 2]
+
+
+def test_a_launch_that_another_one_looks_for_while_it_begins_is_found_afterwards(
+    tmp_path, monkeypatch
+):
+    """Who looks removes the sockets at which nobody listens."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    listen, looked = socket.socket.listen, []
+
+    def look_and_listen(server: socket.socket, *backlog: int) -> None:
+        looked.append(about_launches())
+        listen(server, *backlog)
+
+    monkeypatch.setattr(socket.socket, "listen", look_and_listen)
+    said: list[str] = []
+    server = ControlServer(lambda _asked: 7, said.append)
+    with ThreadPoolExecutor() as pool:
+        told = pool.submit(request, REQUEST)
+        wait_until(lambda: server.poll() or told.done())
+    server.close()
+    assert (looked, said, told.result()) == ([[]], [], 7)
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(UNNAMED_S / 2, True), (2 * UNNAMED_S, False)])
+def test_the_socket_of_a_launch_killed_before_it_listened_is_removed(
+    tmp_path, monkeypatch, age_s, stays
+):
+    """One that is new may be that of a launch that has just begun."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    path, bound_s = control_folder() / "7-ab.new", time.time() - age_s
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(path))
+    os.utime(path, (bound_s, bound_s))
+    assert about_launches() == []
+    assert path.exists() == stays
+
+
+def test_a_socket_that_cannot_listen_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    def refuse(*_: object) -> None:
+        raise OSError("no more sockets")
+
+    monkeypatch.setattr(socket.socket, "listen", refuse)
+    said: list[str] = []
+    ControlServer(lambda _asked: 7, said.append).close()
+    assert said == ["takes no orders from ddnn kill and ddnn fault: no more sockets"]
+    assert list(tmp_path.glob("ddnn/*")) == []

@@ -1,12 +1,20 @@
-"""Fleet files that cannot be used are refused by name, before any socket is opened."""
+"""Fleet files and sites that cannot be used are named; the other sites are served."""
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import star_topology
-from networks import Trainer
+from builders import random_views, star_topology
+from networks import Trainer, random_bundle, random_joint
+from ports import free_endpoints
+from waiting import wait_until
 
 from ddnn.errors import ConfigError
+from ddnn.nodes.engine import Engine
+from ddnn.run import fleet_sites
 from ddnn.run.fleet import serve_fleet
 from ddnn.run.fleet_sites import FleetFile
 from ddnn.yamlfile import check_values
@@ -57,3 +65,50 @@ def test_keys_are_wanted_where_the_fleet_file_has_them(tmp_path: Path, train: Tr
         serve_fleet(path, "cloud", insecure=False, say=lines.append)
     assert len(lines) == 1
     assert "sites.star.keys: got none, and its topology has security.curve" in lines[0]
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """A fleet sets handlers for its process's whole life."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_what_one_site_raises_of_whatever_kind_costs_the_others_nothing(tmp_path, monkeypatch):
+    """At the start and when the file is read again, each said in a line and with its place."""
+    for seed, name in enumerate(("north", "south")):  # else they share their networks
+        topology = star_topology(2, name=name)
+        topology = topology.with_endpoints(free_endpoints(topology))
+        samples = random_views(topology, 8)
+        random_bundle(tmp_path / name, random_joint(topology, samples, seed), samples)
+    (tmp_path / "fleet.yaml").write_text(
+        "sites: {north: {bundle: north}, south: {bundle: south}}", encoding="utf-8"
+    )
+
+    def load(path: Path) -> Engine:
+        if "south" in path.parts:
+            raise ZeroDivisionError("of a kind that nobody foresaw")
+        return Engine(path)
+
+    monkeypatch.setattr(fleet_sites, "Engine", load)
+    lines, failed = list[str](), "south: not served: ZeroDivisionError: of a kind that nobody"
+    ignored = signal.getsignal(signal.SIGHUP)
+
+    def ask_again_and_stop() -> None:
+        wait_until(lambda: signal.getsignal(signal.SIGHUP) is not ignored)
+        os.kill(os.getpid(), signal.SIGHUP)
+        try:
+            wait_until(lambda: "serves north" in lines)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    user = threading.Thread(target=ask_again_and_stop)
+    user.start()
+    serve_fleet(tmp_path / "fleet.yaml", "cloud", insecure=False, say=lines.append)
+    user.join()
+    assert [line.startswith(failed) for line in lines] == [False, True, False, True, False, False]
+    assert lines[-1] == "serves north"
+    assert all("in load\n" in lines[place] for place in (2, 4))

@@ -1,5 +1,7 @@
 """A launch's folder in the system's place for temporary files."""
 
+import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -120,3 +122,13 @@ def test_no_place_for_a_folder_is_said_in_one_line(temporary, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary / "gone"))
     with pytest.raises(LaunchError, match=r"^no temporary folder can be made: No such file"):
         own_folder().__enter__()
+
+
+def test_where_nothing_can_be_locked_one_folder_is_made_and_none_is_left(temporary, monkeypatch):
+    def without_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    with own_folder() as workplace:
+        assert list(temporary.iterdir()) == [workplace.path]
+    assert list(temporary.iterdir()) == []

@@ -4,11 +4,16 @@ import math
 import re
 from collections import Counter
 
+import pytest
+from builders import star_topology
+
 from ddnn.nodes.base import Node
 from ddnn.nodes.collector import Collector
 from ddnn.nodes.gather import Gather
 from ddnn.nodes.kept_features import KeptFeatures
 from ddnn.simulation.codec import as_received
+from ddnn.simulation.health import Health
+from ddnn.simulation.promises import BrokenPromiseError, Promises
 from ddnn.simulation.schedule import Schedule, Trouble
 from ddnn.simulation.simulation import Laboratory, simulate
 from ddnn.simulation.study import run_seed
@@ -203,3 +208,35 @@ def test_a_heartbeat_that_is_said_again_is_told_from_the_one_before():
     beat = Heartbeat(boot=1)
     assert as_received(beat) == beat
     assert as_received(beat) is not beat
+
+
+@pytest.mark.parametrize(
+    ("pace_s", "waited_for", "stalls_s"),
+    [
+        (0.0, 2, 23.0),  # answers: three times a second's silence, and 20 s
+        (0.0, 0, 23.0),  # none, so the next sample: it is asked for at once
+        (60.0, 2, 23.0),
+        (60.0, 0, 83.0),  # nothing is asked for a minute
+    ],
+)
+def test_a_run_that_does_not_go_on_is_found_when_it_should_have(pace_s, waited_for, stalls_s):
+    now_s = [100.0]
+    promises = Promises(
+        star_topology(),
+        oracle=None,  # no answer is looked at
+        health=Health((), lambda: now_s[0]),
+        prior_class=0,
+        recorded=1,
+        grace_s=1.0,
+        slack_s=1.0,
+        coded=(),
+        is_even=True,
+        pace_s=pace_s,
+    )
+    for answered in (2, 3):  # each is progress
+        promises.check_progress(asked=answered + waited_for, answered=answered)
+        now_s[0] += stalls_s
+        promises.check_progress(asked=answered + waited_for, answered=answered)
+    now_s[0] += 0.001
+    with pytest.raises(BrokenPromiseError, match=r"answered once: no answer for .*, 3 before"):
+        promises.check_progress(asked=3 + waited_for, answered=3)

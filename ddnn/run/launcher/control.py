@@ -32,6 +32,8 @@ TIMEOUT_S = 30.0
 """How long a launch may take to answer: it may be waiting for a node that comes back."""
 SUFFIX = ".sock"
 """A socket's file is PID-RANDOM.sock: containers that share the folder may share process ids."""
+UNNAMED, UNNAMED_S = ".new", 60.0
+"""Of one that does not listen yet; and how old only one can be whose launch was killed then."""
 MAX_NAME_BYTES = 107
 VISITOR_S = 5.0
 """How long a visitor may take to say what it wants; nobody waits for it."""
@@ -184,7 +186,7 @@ def _listen(path: Path) -> socket.socket:
     It gets its name once it listens: one that does not is taken for a killed launch's.
     """
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made = path.with_suffix(".new")
+    made = path.with_suffix(UNNAMED)
     try:
         with _short(made) as name:
             server.bind(name)
@@ -193,6 +195,7 @@ def _listen(path: Path) -> socket.socket:
         server.setblocking(False)
     except BaseException:
         server.close()
+        made.unlink(missing_ok=True)
         raise
     return server
 
@@ -269,6 +272,7 @@ def _connect(pid: int | None) -> Iterator[socket.socket]:
 @contextlib.contextmanager
 def connections(folder: Path) -> Iterator[dict[int, list[socket.socket]]]:
     """To every launch that can be found in the folder, by process id."""
+    _remove_unnamed(folder)
     found: dict[int, list[socket.socket]] = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         number = path.name.partition("-")[0]
@@ -290,6 +294,14 @@ def connections(folder: Path) -> Iterator[dict[int, list[socket.socket]]]:
     finally:
         for connection in [each for several in found.values() for each in several]:
             connection.close()
+
+
+def _remove_unnamed(folder: Path) -> None:
+    """Sockets of launches that were killed before theirs had its name."""
+    for path in folder.glob(f"*{UNNAMED}"):
+        with contextlib.suppress(OSError):
+            if _is_socket(path) and time.time() - path.lstat().st_mtime > UNNAMED_S:
+                path.unlink()
 
 
 def _is_socket(path: Path) -> bool:
