@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from ddnn.addresses import is_loopback, parse_endpoint
 from ddnn.cli.topology import command
 from ddnn.errors import ConfigError
-from ddnn.topology import Topology
+from ddnn.topology import COLLECTOR, Topology
 
 SAME = [
     ("tcp://127.0.0.1:20001", "tcp://127.0.0.1:020001"),
@@ -71,7 +71,9 @@ def test_the_same_port_on_different_hosts_is_fine():
     document = star(2)
     for number, place in enumerate((document["collector"], *document["nodes"].values())):
         place |= {"host": f"host{number}", "endpoint": f"tcp://10.0.0.{number + 1}:20001"}
-    Topology.model_validate(document)
+    topology = Topology.model_validate(document)
+    ends = [topology.endpoint(name) for name in (COLLECTOR, *topology.nodes)]
+    assert ends == [f"tcp://10.0.0.{number + 1}:20001" for number in range(5)]
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_no_change_of_the_manifest_goes_unnoticed(folder, edit):
 def test_nothing_is_added_behind_the_manifest(folder, tail):
     with (folder / "manifest.json").open("ab") as file:
         file.write(tail)
-    refused(folder)
+    assert refused(folder).startswith(f"{folder / 'manifest.json'}: ")
 
 
 def test_a_manifest_without_its_hash_or_with_anothers_is_refused(folder):

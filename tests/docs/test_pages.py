@@ -126,7 +126,7 @@ def test_every_file_that_a_page_shows_can_be_read(path):
         model = StudyFile if "\ntopologies:" in content else model
         model = SearchFile if "\nspace:" in content else model
         model = Hosts if content.startswith("hosts:") else model
-        parse_yaml(content, model, source=path.name)
+        assert isinstance(parse_yaml(content, model, source=path.name), model)
 
 
 def test_every_page_is_in_the_menu():

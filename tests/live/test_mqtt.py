@@ -58,35 +58,54 @@ def broker(tmp_path) -> Iterator[Broker]:
     broker.stop()
 
 
+class Link:
+    """A feed whose verdicts go to the broker, and one who reads them there."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.got: queue.Queue[dict] = queue.Queue()
+        self.subscribed: list[object] = []
+        self.said: list[str] = []
+        self._reader = Client(CallbackAPIVersion.VERSION2)
+        self._reader.on_connect = lambda *_: self._reader.subscribe("site/verdicts", qos=1)
+        self._reader.on_subscribe = lambda *_: self.subscribed.append(1)
+        self._reader.on_message = lambda _c, _d, told: self.got.put(json.loads(told.payload))
+        self._reader.reconnect_delay_set(1, 1)
+        self._reader.connect("127.0.0.1", broker.port)
+        self._reader.loop_start()
+        wait_until(lambda: self.subscribed)
+        self.feed = Feed()
+        url = f"mqtt://127.0.0.1:{broker.port}/site/verdicts"
+        self.writer = MqttVerdicts(self.feed, url, self.said.append)
+        wait_until(lambda: self.connections() == 1)
+
+    def connections(self) -> int:
+        """How often the writer has said that it is connected."""
+        return sum("connected" in line for line in self.said)
+
+    def next(self) -> dict:
+        return self.got.get(timeout=30)
+
+    def close(self) -> None:
+        self.writer.close()
+        self._reader.disconnect()
+        self._reader.loop_stop()
+
+
 @pytest.mark.process
 def test_each_verdict_is_a_message_also_after_the_broker_was_away(broker):
-    got: queue.Queue[dict] = queue.Queue()
-    reader = Client(CallbackAPIVersion.VERSION2)
-    reader.on_connect = lambda *_: reader.subscribe("site/verdicts")
-    subscribed: list[object] = []
-    reader.on_subscribe = lambda *_: subscribed.append(1)
-    reader.on_message = lambda _c, _d, message: got.put(json.loads(message.payload))
-    reader.reconnect_delay_set(1, 1)
-    reader.connect("127.0.0.1", broker.port)
-    reader.loop_start()
-    wait_until(lambda: subscribed)
-    feed, said = Feed(), []
-    writer = MqttVerdicts(feed, f"mqtt://127.0.0.1:{broker.port}/site/verdicts", said.append)
-    wait_until(lambda: any("connected" in line for line in said))
-    feed.publish(verdict(0), verdict(1))
-    assert [got.get(timeout=30)["sample"] for _ in range(2)] == [0, 1]
+    link = Link(broker)
+    link.feed.publish(verdict(0), verdict(1))
+    assert [link.next()["sample"] for _ in range(2)] == [0, 1]
     broker.stop()
-    wait_until(lambda: any("connection lost" in line for line in said))
-    feed.publish(verdict(2))
-    wait_until(lambda: writer._lost == 1)
+    wait_until(lambda: any("connection lost" in line for line in link.said))
+    link.feed.publish(verdict(2))
+    wait_until(lambda: link.writer._lost == 1)
     broker.start()
-    wait_until(lambda: len(subscribed) == 2 and sum("connected" in line for line in said) == 2)
-    feed.publish(verdict(3))
-    assert got.get(timeout=30) == {"lost": 1}
-    assert got.get(timeout=30)["sample"] == 3
-    writer.close()
-    reader.disconnect()
-    reader.loop_stop()
+    wait_until(lambda: len(link.subscribed) == link.connections() == 2)
+    link.feed.publish(verdict(3))
+    assert link.next() == {"lost": 1}
+    assert link.next()["sample"] == 3
+    link.close()
 
 
 WRONG = {
@@ -131,33 +150,20 @@ def test_a_broker_that_stands_still_costs_a_bounded_number_of_messages_and_all_a
 ):
     most, sent = 50, 500
     monkeypatch.setattr("ddnn.live.mqtt.WAITING", most)
-    got: queue.Queue[dict] = queue.Queue()
-    reader = Client(CallbackAPIVersion.VERSION2)
-    subscribed: list[object] = []
-    reader.on_connect = lambda *_: reader.subscribe("site/verdicts", qos=1)
-    reader.on_subscribe = lambda *_: subscribed.append(1)
-    reader.on_message = lambda _c, _d, message: got.put(json.loads(message.payload))
-    reader.connect("127.0.0.1", broker.port)
-    reader.loop_start()
-    wait_until(lambda: subscribed)
-    feed, said = Feed(), []
-    writer = MqttVerdicts(feed, f"mqtt://127.0.0.1:{broker.port}/site/verdicts", said.append)
-    wait_until(lambda: any("connected" in line for line in said))
+    link = Link(broker)
     broker.pause()
     for sample in range(sent):
-        feed.publish(verdict(sample))
-        wait_until(lambda: not writer._reader._queue)
-    wait_until(lambda: writer._lost)
-    assert len(writer._client._out_messages) <= most
+        link.feed.publish(verdict(sample))
+        wait_until(lambda: not link.writer._reader._queue)
+    wait_until(lambda: link.writer._lost)
+    assert len(link.writer._client._out_messages) <= most
     broker.go_on()
-    wait_until(lambda: not writer._client._out_messages)
-    feed.publish(verdict(sent))
+    wait_until(lambda: not link.writer._client._out_messages)
+    link.feed.publish(verdict(sent))
     found: list[dict] = []
     while not found or found[-1].get("sample") != sent:
-        found.append(got.get(timeout=30))
+        found.append(link.next())
     lost = sum(message.get("lost", 0) for message in found)
     assert lost >= sent - most - 1
     assert lost + len({m["sample"] for m in found if "sample" in m}) == sent + 1
-    writer.close()
-    reader.disconnect()
-    reader.loop_stop()
+    link.close()

@@ -185,6 +185,7 @@ def test_of_connections_without_a_handshake_the_oldest_are_cut(street, said):
     wait_until(lambda: (street.cam0.receive(0.01), len(connections.new) <= HALF_OPEN)[1])
     street.talk()
     street.settle()
+    assert events.total() == events["crowd"] <= 3 * HALF_OPEN
 
 
 def test_who_speaks_another_protocol_stops_nobody(street):
@@ -192,6 +193,8 @@ def test_who_speaks_another_protocol_stops_nobody(street):
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
     street.talk()
     street.settle()
+    events = street.cam0.ledger.events
+    assert events.total() == events["crowd"]  # nothing was taken for a message
 
 
 def test_silent_connections_are_cut_before_those_that_speak(street):

@@ -210,6 +210,10 @@ def test_news_that_is_too_much_for_one_look_is_read_in_the_next(street):
         return not watch.is_behind and watch.connections.new == () and watch._monitor.poll(0) == 0
 
     wait_until(is_read)
+    cam0 = street.mailbox("cam0", to=("gateway",), plain=True)
+    wait_until(reaches(cam0, "gateway", gateway))
+    assert len(watch.connections.new) == 0
+    assert gateway.kernel().connections == 1
 
 
 def test_a_crowd_that_says_nothing_keeps_nobody_with_a_key_out(street):
@@ -223,10 +227,12 @@ def test_a_crowd_that_says_nothing_keeps_nobody_with_a_key_out(street):
         cam1 = street.mailbox("cam1", to=("gateway",))
         wait_until(reaches(cam1, "gateway", gateway))
         wait_until(lambda: (gateway.receive(0.01), len(connections.new) <= HALF_OPEN)[1])
+        assert set(gateway.transport.events) == {"crowd"}
 
 
 def test_closing_does_not_wait_for_what_zeromq_waits_for(street):
     """ZeroMQ's own end waits while a socket is open, or a name server does not answer."""
     transport = street.mailbox("cam0").transport
-    with transport._context.socket(zmq.PAIR):
+    with zmq.Context.shadow(transport._context.underlying).socket(zmq.PAIR) as another:
         transport.close(linger_ms=100)
+        assert not another.closed
