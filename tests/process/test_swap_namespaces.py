@@ -15,7 +15,7 @@ import pytest
 from builders import patient, star_topology
 from networks import Trained, Trainer
 from spaces import NEEDED, Net, built
-from test_serve import asked_to_swap
+from test_serve_hosts import asked_to_swap
 from waiting import node_processes, wait_until
 
 from ddnn.bundle.split import split_bundle

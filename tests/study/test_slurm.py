@@ -34,7 +34,8 @@ def config():
 @pytest.fixture(autouse=True)
 def _found_there(config, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", str(config))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    here = Path(__file__).parent
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(here), str(here.parent)]))
 
 
 def test_slurm_gives_the_files_of_one_process(tmp_path, run):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,11 +59,12 @@ def hang(_inputs: Inputs, places: Places) -> None:
 
 def wait_for_looks(inputs: Inputs, places: Places) -> int:
     """Ends once the queue was looked at so often."""
+    from waiting import wait_until  # noqa: PLC0415  # on the path of who uses it
+
     with Path(places["starts"]).open("a", encoding="utf-8") as starts:
         starts.write("started\n")
     asked = Path(places["asked"])
-    while not asked.exists() or len(asked.read_text()) < inputs["looks"]:
-        time.sleep(0.02)
+    wait_until(lambda: asked.exists() and len(asked.read_text()) >= inputs["looks"])
     return int(inputs["looks"])
 
 
