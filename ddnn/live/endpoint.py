@@ -50,14 +50,6 @@ class Endpoint(LocalServer):
         handler = type("Handler", (_Handler,), {"live": live})
         super().__init__("--listen", listen, handler, is_open=False)
 
-    def __enter__(self) -> Endpoint:
-        self.server_activate()
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 class _Handler(LocalHandler):
     live: Asked

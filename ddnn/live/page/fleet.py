@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ddnn.live.sources.localhttp import LocalHandler, LocalServer
 from ddnn.run.fleet import Standing
+from ddnn.run.memory import resident_bytes
 from ddnn.topology import COLLECTOR
 from ddnn.wire.messages import Kind
 
@@ -39,13 +39,6 @@ class FleetEndpoint(LocalServer):
     def show(self, look: Look) -> None:
         """From now on."""
         self.look = look
-
-    def __enter__(self) -> FleetEndpoint:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class _Handler(LocalHandler):
@@ -121,17 +114,13 @@ def _states(standing: Standing) -> Iterable[Metric]:
 
 def _resident(node: str) -> Iterable[Metric]:
     """Of the one process of all sites; nothing where the system does not tell."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return
-    family = GaugeMetricFamily(
-        "ddnn_node_resident_bytes", "Memory of the node's process.", labels=("node",)
-    )
-    for line in status.splitlines():
-        if line.startswith("VmRSS"):
-            family.add_metric((node,), 1024 * int(line.split()[1]))
-    yield family
+    bytes_ = resident_bytes("self")
+    if bytes_ is not None:
+        family = GaugeMetricFamily(
+            "ddnn_node_resident_bytes", "Memory of the node's process.", labels=("node",)
+        )
+        family.add_metric((node,), bytes_)
+        yield family
 
 
 def _traffic(standing: Standing) -> Iterable[Metric]:

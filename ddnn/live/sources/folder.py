@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class FolderReader(threading.Thread):
         """Whether to go on with the next."""
         path = self._folder / file.name
         try:
-            self._arrivals.put(read_picture(read_plain(path), str(path)))
+            self._arrivals.put(Picture(read_plain(path), str(path)).read())
         except FileNotFoundError:
             pass  # gone again: no picture
         except OSError as error:
@@ -106,31 +106,31 @@ def _file(entry: os.DirEntry[str]) -> _File | None:
     return _File(found.st_mtime_ns, entry.name) if stat.S_ISREG(found.st_mode) else None
 
 
-def held_bytes(content: bytes, place: str) -> int:
-    """What a PNG or JPEG file's content takes to decode, by its header: two copies of its pixels.
-    Raises DataError as `read_picture`."""
-    with _opened(content, place) as image:
-        return 2 * 3 * int(image.size[0]) * int(image.size[1])
+class Picture:
+    """A PNG or JPEG file's content, of which the header is read."""
 
+    def __init__(self, content: bytes, place: str) -> None:
+        """Raises DataError naming the place, ConfigError where Pillow is missing."""
+        self._place = place
+        with _decoding(place):
+            self._image = pillow().open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        width, height = self._image.size
+        if width * height > MAX_PIXELS:
+            raise DataError(f"{place}: {width}x{height} pixels, want at most {MAX_PIXELS} in all")
+        self.held_bytes: int = 2 * 3 * width * height
+        """What it takes to decode: two copies of its pixels."""
 
-def read_picture(content: bytes, place: str) -> NDArray[np.uint8]:
-    """The picture (H,W,3) of a PNG or JPEG file's content.
-
-    Raises DataError naming the place, ConfigError where Pillow is missing.
-    """
-    with _opened(content, place) as image:
-        whole = image if image.mode == "RGB" else image.convert("RGB")
-        return np.asarray(whole, dtype=np.uint8)
+    def read(self) -> NDArray[np.uint8]:
+        """(H,W,3). Raises DataError."""
+        with _decoding(self._place):
+            whole = self._image if self._image.mode == "RGB" else self._image.convert("RGB")
+            return np.asarray(whole, dtype=np.uint8)
 
 
 @contextlib.contextmanager
-def _opened(content: bytes, place: str) -> Iterator[Any]:
-    """Its header is read. Raises, in the context too, DataError for what cannot be decoded."""
-    pillow_image = pillow()
+def _decoding(place: str) -> Iterator[None]:
+    """What Pillow raises in it is a DataError."""
     try:
-        with pillow_image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            if image.size[0] * image.size[1] > MAX_PIXELS:
-                raise DataError(f"{place}: {image.size} pixels, want at most {MAX_PIXELS} in all")
-            yield image
-    except (*_FOREIGN, pillow_image.DecompressionBombError) as error:
+        yield
+    except (*_FOREIGN, pillow().DecompressionBombError) as error:
         raise DataError(f"{place}: unreadable, want a PNG or JPEG image") from error

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 from ddnn.errors import DataError, DdnnError, TransportError
 
@@ -37,7 +37,8 @@ OWN = ("localhost", "127.0.0.1", "[::1]")
 
 
 class LocalServer(ThreadingHTTPServer):
-    """Listens at once, so that an address in use is told at the start; `start` begins to answer."""
+    """Listens at once, so that an address in use is told at the start; `start` begins to answer. As
+    a context manager it is started and closed."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -46,7 +47,7 @@ class LocalServer(ThreadingHTTPServer):
         self, what: str, listen: str, handler: type[LocalHandler], *, is_open: bool = True
     ) -> None:
         """what: who listens, for a message. listen: HOST:PORT, port 0: any that is free. is_open:
-        connections wait from now on; else they are refused until `open`.
+        connections wait from now on; else they are refused until it is entered.
 
         Raises TransportError for an address that cannot be had.
         """
@@ -66,6 +67,14 @@ class LocalServer(ThreadingHTTPServer):
         except OSError as error:
             self.server_close()
             raise TransportError(f"{what}: cannot listen at {listen}, {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        self.server_activate()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def port(self) -> int:

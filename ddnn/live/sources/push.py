@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ddnn.errors import DataError, TransportError
 from ddnn.live.sources.arrivals import Arrivals
-from ddnn.live.sources.folder import held_bytes, read_picture
+from ddnn.live.sources.folder import Picture
 from ddnn.live.sources.localhttp import LocalHandler, LocalServer
 
 IMAGES = ("image/png", "image/jpeg")
@@ -68,11 +68,10 @@ class _Handler(LocalHandler):
             self.answer(404, f"no {self.path[:60]} here, want /push/{self.device}")
             return
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip()
-        is_file = kind in IMAGES
-        with self.server.holding(held_bytes(body, PLACE) if is_file else 0):
+        file = Picture(body, PLACE) if kind in IMAGES else None
+        with self.server.holding(file.held_bytes if file else 0):
             shape = self.headers.get("X-Shape", "")
-            picture = read_picture(body, PLACE) if is_file else _pixels(body, kind, shape)
-            is_taken = self.arrivals.put(picture)
+            is_taken = self.arrivals.put(file.read() if file else _pixels(body, kind, shape))
         if is_taken:
             self.answer(204)
         else:

@@ -19,6 +19,7 @@ from ddnn.run.failures.orders import Order, OrderPipe
 from ddnn.run.launcher.births import KILL_S, Births, NodeProcess
 from ddnn.run.launcher.limits import Applied, apply_limits, own_group, remove_group
 from ddnn.run.launcher.private_folder import Workplace
+from ddnn.run.memory import resident_bytes
 from ddnn.topology import Limits
 
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -212,15 +213,9 @@ class Processes:
     def resident_mb(self, node: str) -> float | None:
         """Resident memory of the process in MB, where the system tells (Linux); of a pack, the
         node's share."""
-        try:
-            status = Path(f"/proc/{self._child(node).process.pid}/status").read_text(
-                "utf-8", "replace"
-            )
-        except OSError:
-            return None
-        kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
-        nodes = 1 + len(self._child(node).config.others)
-        return int(kilobytes[0]) / 1000 / nodes if kilobytes else None
+        child = self._child(node)
+        bytes_ = resident_bytes(child.process.pid)
+        return None if bytes_ is None else bytes_ / 1e6 / (1 + len(child.config.others))
 
     def cpu_s(self) -> float:
         """Processor time that the running nodes have used so far, where the system tells."""
