@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from colours import MeanColour
@@ -92,3 +94,12 @@ def test_an_interval_is_drawn_over_samples_and_holds_the_mean(task):
     values_N = (np.arange(24) % 4 > 0).astype(float)
     low, high = interval(task, values_N)
     assert 0.5 < low < 0.75 < high < 1
+
+
+def test_an_interval_is_drawn_over_objects_where_they_are_known(task):
+    """Eighteen views of one and six of another are two things."""
+    objects_N = np.repeat([5, 7, 9], [72, 18, 6])
+    known = Task(card="x", data=replace(task.data, objects_N=objects_N))
+    of_first_N = np.repeat([1.0, 0.0], [18, 6])
+    assert interval(known, of_first_N) == (0.0, 1.0)
+    assert interval(known, np.full(24, 0.75)) == (0.75, 0.75)

@@ -10,12 +10,16 @@ import torch
 from builders import random_views, star_topology
 from networks import random_run
 
+from ddnn.bundle.manifest import ExitRule
 from ddnn.data.multiview import ABSENT, DataSet, MultiView, Split
+from ddnn.decision import decide
+from ddnn.topology import read_topology
+from ddnn.training.evaluate import evaluate
 from ddnn.training.predict import predict
 from ddnn.training.run import Run
-from experiments.shared.measures import right_alone
+from experiments.shared.measures import PAPER_THRESHOLD, right_alone, with_threshold
 from experiments.shared.study import Study
-from experiments.shared.variants import cameras
+from experiments.shared.variants import PATIENCE, cameras
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,29 @@ def test_a_device_alone_is_right_where_it_sees_the_object_and_says_what_it_is(ru
     half_seen = replace(samples, labels_NV=labels_NV, labels_N=fused_N)
     wanted_V = 100 * (right_NV & seen_NV).mean(axis=0)
     np.testing.assert_allclose(right_alone(run, half_seen), wanted_V)
+
+
+def test_the_papers_threshold_is_one_of_all_exits_but_the_last_at_temperature_1(run, samples):
+    """Whatever the run's own rules are: the published figures know no temperature."""
+    found = with_threshold(evaluate(run, samples), PAPER_THRESHOLD)
+    assert all(rule.temperature != 1 for rule in run.rules.values())
+    assert found.rules == {
+        "local": ExitRule(threshold=0.8, temperature=1.0),
+        "cloud": ExitRule(threshold=None, temperature=1.0),
+    }
+    entropy_N = decide(found.logits["local"], 1.0).entropy_N
+    np.testing.assert_array_equal(found.verdicts.exit_N == 0, entropy_N < np.float32(0.8))
+
+
+def test_a_launched_variant_waits_longer_than_what_ships(study):
+    """Beside other work nobody may be given up: deadlines and heartbeats alike."""
+    patient, plain = cameras(study.data), read_topology("six-cameras")
+    assert patient.heartbeat.patience == PATIENCE * plain.heartbeat.patience
+    assert patient.heartbeat.interval_ms == plain.heartbeat.interval_ms
+    assert patient.collector.answer_ms == PATIENCE * plain.collector.answer_ms
+    for slow, fast in zip(patient.tiers, plain.tiers, strict=True):
+        assert slow.deadline_ms == PATIENCE * fast.deadline_ms
+        assert slow.exit.deadline_ms == PATIENCE * fast.exit.deadline_ms
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,7 @@ def test_few_seeds_have_the_interval_of_the_samples():
     found = interval([90.0], 0, 100, samples=100)
     ends = round(found.low, 1), round(found.high, 1)
     assert (*ends, found.of) == (82.6, 94.5, "samples")  # Wilson
+    assert interval([89.0, 91.0], 0, 100, samples=100) == found
     assert interval([5.0], 0, math.inf, samples=100) == (None, None, "")
     assert interval([4.0, 5.0, 6.0], -math.inf, math.inf, samples=100).of == "seeds"
 

@@ -98,3 +98,18 @@ def test_a_sample_whose_class_nobody_knows_is_neither_right_nor_wrong():
     found = tally.summary()
     assert (found["samples"], found["answered"], found["accuracy"]) == (1, 1, None)
     assert all(each == {"samples": 0, "correct": 0} for each in found["classes"].values())
+
+
+@given(times_s=st.lists(st.lists(st.floats(1e-6, 1e6), max_size=50), min_size=2, max_size=4))
+def test_percentiles_of_parts_are_those_of_the_whole(times_s):
+    """Each part taken in at once, and joined to the others."""
+    joined, whole = Percentiles(), Percentiles()
+    for part_s in times_s:
+        part = Percentiles()
+        part.add_all(np.array(part_s))
+        joined.join(part)
+        for seconds in part_s:
+            whole.add(seconds)
+    assert joined.count == whole.count == sum(map(len, times_s))
+    for percent in (1, 50, 99, 100):
+        assert joined.at(percent) == pytest.approx(whole.at(percent), nan_ok=True)

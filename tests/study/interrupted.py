@@ -33,7 +33,7 @@ def interrupted(engine: str, folder: Path, number: int) -> tuple[str, Path]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: mark.exists() and mark.read_text(encoding="utf-8"))
+    wait_until(lambda: mark.exists() and mark.read_text(encoding="utf-8"), 150)
     hangs = Path("/proc", mark.read_text(encoding="utf-8"))
     assert hangs.exists()
     started.send_signal(number)

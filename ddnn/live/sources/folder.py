@@ -111,9 +111,9 @@ class Picture:
 
     def __init__(self, content: bytes, place: str) -> None:
         """Raises DataError naming the place, ConfigError where Pillow is missing."""
-        self._place = place
+        self._place, pillow_image = place, pillow()
         with _decoding(place):
-            self._image = pillow().open(io.BytesIO(content), formats=("PNG", "JPEG"))
+            self._image = pillow_image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
         width, height = self._image.size
         if width * height > MAX_PIXELS:
             raise DataError(f"{place}: {width}x{height} pixels, want at most {MAX_PIXELS} in all")
