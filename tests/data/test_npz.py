@@ -260,3 +260,6 @@ def test_a_small_archive_of_a_huge_array_is_refused_before_memory_is_taken(
         load(card)
     np.savez(card.parent / "small.npz", **black)
     assert len(load(card).samples) == 20
+    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 4_799_999)
+    with pytest.raises(DataError, match=r"X: unpacks to 4800000 bytes, want at most 4799999"):
+        load(card)

@@ -20,7 +20,7 @@ def small(write_card: CardWriter, **keys: int) -> DataSet:
 def test_samples_are_those_of_the_seed(write_card: CardWriter) -> None:
     """Pinned: other machines make the same."""
     assert small(write_card).digest.startswith("a5809da966f3975098d0095b")
-    assert small(write_card, seed=1).digest != small(write_card).digest
+    assert small(write_card, seed=1).digest.startswith("94a06b12b7c1c1cc611c16c7")
 
 
 def test_each_sensor_has_a_view_of_its_own(write_card: CardWriter) -> None:

@@ -101,6 +101,18 @@ def test_order_that_is_no_permutation_is_refused(order: np.ndarray) -> None:
         by_authors(851, order, AuthorsSplit(by="authors"))
 
 
+def test_another_seed_draws_others_into_validation() -> None:
+    parts_N = np.repeat([0, 2], [30, 5])
+    rules = [FileSplit(by="file", validation=0.2, seed=seed) for seed in (0, 1)]
+    one, other = (by_file(parts_N, rule).validation.tolist() for rule in rules)
+    assert (len(one), len(other)) == (6, 6)
+    assert one != other
+    authors = [AuthorsSplit(by="authors", validation=0.2, seed=seed) for seed in (0, 1)]
+    first, second = (by_authors(851, None, rule) for rule in authors)
+    assert first.validation.tolist() != second.validation.tolist()
+    assert first.test.tolist() == second.test.tolist()  # which is the authors' own
+
+
 def test_seeded_order_never_changes() -> None:
     assert seeded_order(10, 0).tolist() == [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
 

@@ -160,6 +160,10 @@ def test_sets_of_lost_devices_are_all_or_spread_evenly():
         masks = np.array(lost_masks(12, lost))
         assert ((~masks).sum(axis=1) == lost).all()
         assert len(np.unique(masks, axis=0)) == len(masks)
+    for lost in range(2, 5):
+        times_V = (~np.array(lost_masks(6, lost))).sum(axis=0)
+        assert times_V.min() > 0  # each is lost, and is there
+        assert times_V.max() < SETS
 
 
 def test_a_calibration_has_a_threshold_for_losses_where_they_are_known():
