@@ -4,8 +4,6 @@ import subprocess
 import sys
 from contextlib import closing
 
-import pytest
-
 from ddnn.deploy import supervise
 from ddnn.deploy.supervise import Log
 
@@ -38,22 +36,8 @@ def test_however_often_it_is_told_to_stop_nothing_blocks():
     assert done.stdout == "True\n"
 
 
-@pytest.fixture
-def short_logs(monkeypatch):
+def test_a_log_that_somebody_has_moved_is_begun_anew_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(supervise, "LOG_BYTES", 20)
-
-
-@pytest.mark.usefixtures("short_logs")
-def test_where_a_log_cannot_be_begun_anew_it_goes_on_and_loses_nothing(tmp_path):
-    (tmp_path / "log.1").mkdir()
-    with closing(Log(tmp_path)) as log:
-        for said in (b"a first line\n", b"a second one\nand ", b"a third\n"):
-            log.add(said)
-    assert (tmp_path / "log").read_bytes() == b"a first line\na second one\nand a third\n"
-
-
-@pytest.mark.usefixtures("short_logs")
-def test_a_log_that_somebody_has_moved_is_begun_anew_all_the_same(tmp_path):
     with closing(Log(tmp_path)) as log:
         log.add(b"a first line\n")
         (tmp_path / "log").rename(tmp_path / "kept")
