@@ -92,15 +92,21 @@ def _differs(
 
 
 def local_status() -> dict[str, Any]:
-    """Of every launch and live system of this user that runs on this machine.
+    """Of every launch and live system of this user that runs on this machine. Of two that have a
+    node of one name, the second one's is called by its topology or process, too.
 
     Raises ConfigError where none does.
     """
     nodes: dict[str, Any] = {}
     for launch in launches_here():
+        topology = launch["topology"]
         for name, node in launch["nodes"].items():
+            if name in nodes and nodes[name]["topology"] != topology:
+                name = f"{name} of {topology}"  # noqa: PLW2901  # as it is called here
+            if name in nodes and None not in (node["ddnn"], nodes[name]["ddnn"]):
+                name = f"{name}, process {launch['pid']}"  # noqa: PLW2901
             if name not in nodes or node["ddnn"] is not None:
-                nodes[name] = node | {"topology": launch["topology"]}
+                nodes[name] = node | {"topology": topology}
     return {"nodes": nodes, "differs": _odd_ones(nodes) + _not_running(nodes)}
 
 

@@ -92,6 +92,16 @@ def test_a_host_with_another_bundle_or_version_is_named(bundle):
     ]
 
 
+@pytest.mark.parametrize("topology", ["another", "star"])
+def test_nodes_of_one_name_in_two_launches_hide_nothing_of_each_other(bundle, topology):
+    fine = about(bundle, None, STATES, [])
+    hurt = about(bundle, None, STATES | {"cam0": "killed"}, []) | {"topology": topology}
+    with Answering(fine, hurt):
+        found = local_status()
+    assert len(found["nodes"]) == 2 * len(STATES)
+    assert [" is killed" in line for line in found["differs"]] == [True]
+
+
 def test_lines_of_several_launches_come_by_time_and_the_newest_alone(bundle):
     site = about(bundle, "local", STATES, [("1", "left out"), ("2", "b"), ("4", "d")])
     far = about(bundle, "far", {"cloud": "running"}, [("1", "a"), ("3", "c")])
