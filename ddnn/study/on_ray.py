@@ -31,6 +31,7 @@ class RayEngine:
         Raises ConfigError where Ray is not installed or nobody answers at the address.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tells nobody
+        os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))  # without an end by default
         self._ray: Any = extra("ray", name="ray")
         if address not in (None, "auto"):
             _check_there(address)

@@ -127,5 +127,7 @@ def _answers(task: Any) -> list[Answer] | None:
 
 
 def _last_line(task: Any) -> str:
+    """Slurm's own, if it said one: who is told to end by it says so too, and later."""
     lines = (task.stderr() or "").strip().splitlines()
-    return lines[-1] if lines else "no word in its log"
+    own = [line for line in lines if line.startswith("slurmstepd")]
+    return (own or lines or ["no word in its log"])[-1]

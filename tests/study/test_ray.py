@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +128,32 @@ def test_an_interrupted_study_leaves_signals_to_who_had_them(tmp_path, cluster):
     with pytest.raises(InterruptError, match=r"^stopped$"):
         study()
     assert handlers() == before
+
+
+def test_a_job_that_runs_out_of_memory_each_time_fails(tmp_path):
+    """A Ray that takes a hundredth of this machine's memory for all of it."""
+    here = Path(__file__).parent
+    paths = os.pathsep.join(map(str, (here, here.parent, Path(ddnn.__file__).parents[1])))
+    full = {"RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100"}
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY, str(tmp_path)],
+        env=os.environ | full | {"PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=240, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()  # among Ray's own
+    assert any(line.startswith("OutOfMemoryError: ") for line in lines)
+
+
+OUT_OF_MEMORY = """
+import sys
+from pathlib import Path
+from toy_jobs import job
+from ddnn.study.engine import open_engine
+if __name__ == "__main__":
+    with open_engine("ray", Path(sys.argv[1])) as engine:
+        (ended,) = engine.run([job("hold_out", places={"mark": sys.argv[1] + "/mark"})])
+    print(ended.answer.error)
+"""
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path):

@@ -57,6 +57,13 @@ def hang(_inputs: Inputs, places: Places) -> None:
     signal.pause()
 
 
+def hold_out(_inputs: Inputs, places: Places) -> None:
+    """Says that it runs, then takes no signal that can be caught for its end."""
+    Path(places["mark"]).touch()
+    while True:
+        signal.pause()
+
+
 def wait_for_looks(inputs: Inputs, places: Places) -> int:
     """Ends once the queue was looked at so often."""
     from waiting import wait_until  # noqa: PLC0415  # on the path of who uses it
