@@ -36,7 +36,7 @@ def wait_ready(
     while waiting := unready(collector.unreached, lost):
         turn()
         _check_same(collector, mailbox, waiting, topology)
-        missing = _named(sorted(unready(collector.unreached, lost)), topology)
+        missing = _named(sorted(missed(collector.unreached, lost)), topology)
         waited_s = time.monotonic() - begun_s
         if missing and waited_s > timeout_s:
             raise LaunchError(
@@ -56,6 +56,13 @@ def losses(topology: Topology, wanted: Set[str], gone: Set[str]) -> dict[str, in
 def unready(unreached: Mapping[str, int], lost: Mapping[str, int]) -> set[str]:
     """Who has not said yet that it lacks no more neighbours than are lost."""
     return {n for n, gone in lost.items() if n not in unreached or unreached[n] > gone}
+
+
+def missed(unreached: Mapping[str, int], lost: Mapping[str, int]) -> set[str]:
+    """Whom to look for: who has said nothing, which is why others lack neighbours; where there is
+    nobody, who lacks some."""
+    waiting = unready(unreached, lost)
+    return waiting - unreached.keys() or waiting
 
 
 def _check_same(
