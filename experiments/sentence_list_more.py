@@ -16,10 +16,8 @@ LIMITS = Rows("eeoi-limits-cifar10-jpeg", "mean_ms")
 HYBRID = Rows("hybrid-cifar10-jpeg", "accuracy")
 SPACE = Rows("hybrid-space-cifar10-few", "accuracy")
 SENSORS, WATCH = Rows("sensors-lost-sensors"), Rows("sensors-lost-watch")
-OPTIONS = Rows("byte-options-epfl", "payload_bytes")
 FIGURE9, ALONE = Rows("figure9-rendered"), Rows("figure8-rendered", "individual")
 BLACK = Rows("image-codes-rendered", "view_bytes")
-ONE_OF = Rows("outage-epfl-by-sample", "gained_points")
 EPFL = Rows("ablation-epfl-by-object", "per_object")
 EVERY_N = ("10", "17", "21", "26")
 DEVICES = ("1", "2", "3", "4", "5", "6")
@@ -53,14 +51,6 @@ CLOUD = [
         "the fewer the filters ({0:.0f} to {1:.0f} points overall)",
         min(behind(FILTERS_PUBLISHED, FIGURE9)),
         max(behind(FILTERS_PUBLISHED, FIGURE9)),
-    ),
-    Sentence(
-        "its gain is {0:.0f}, {1:.0f}, {2:.0f}, {3:.0f} and {4:.0f} points",
-        *(ONE_OF("both", 3).by_seed[str(seed)] for seed in range(5)),
-    ),
-    Sentence(
-        "where one asks for more maps ({0:.1f} bytes",
-        OPTIONS("int8, skip, coded", "int8, skip, coded").most,
     ),
     Sentence(
         "clipping batch norm's parameters costs {0:.0f} points with three lost and {1:.0f} with "
