@@ -105,6 +105,10 @@ TABLES = [
         TABLE2_OBJECTS("paper", "calibrated", "cloud"),
     ),
     Sentence(
+        "T = 0.7 costs nothing and T = 0.9 {0:.1f} points",
+        TABLE2_OBJECTS("paper", "0.1") - TABLE2_OBJECTS("paper", "0.9"),
+    ),
+    Sentence(
         "calibrated thresholds let {0:.0f} % leave early",
         TABLE2_OBJECTS("paper", "calibrated", "local_share"),
     ),
