@@ -13,6 +13,7 @@ import pytest
 from waiting import wait_until
 
 from ddnn.errors import LaunchError
+from ddnn.run.launcher import control
 from ddnn.run.launcher.control import (
     MAX_LINE_BYTES,
     MAX_VISITORS,
@@ -100,6 +101,25 @@ def test_visitors_that_say_nothing_do_not_keep_others_waiting(visit):
     assert visit.answer(json.dumps(REQUEST).encode() + b"\n") == {"sample": 7}
     for other in others:
         other.close()
+
+
+def test_so_many_visitors_are_let_in_at_once_and_no_more(visit):
+    (path,) = control_folder().glob("*.sock")
+    others = [socket.socket(socket.AF_UNIX) for _ in range(MAX_VISITORS + 4)]
+    for other in others:
+        other.connect(str(path))
+        visit.server.poll()
+    assert len(visit.server._visitors) == MAX_VISITORS
+    for other in others:
+        other.close()
+
+
+def test_who_has_said_nothing_in_time_is_sent_away(visit, monkeypatch):
+    monkeypatch.setattr(control, "VISITOR_S", 0.0)
+    visit.visitor.setblocking(False)
+    visit.server.poll()
+    assert json.loads(visit.visitor.recv(1000)) == REFUSED
+    assert visit.visitor.recv(1) == b""
 
 
 def test_what_goes_wrong_while_acting_is_told_to_the_visitor_and_ends_nothing(visit):
