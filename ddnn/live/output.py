@@ -85,7 +85,7 @@ class RotatedFile:
     def _open(self) -> int:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        if not _is_had(file):
+        if not _is_ours_alone(file):
             os.close(file)
             raise OSError(errno.EBUSY, "another ddnn serve writes it")
         return file
@@ -140,7 +140,7 @@ class RotatedFile:
         os.close(self._file)
 
 
-def _is_had(file: int) -> bool:
+def _is_ours_alone(file: int) -> bool:
     """Whether it is ours alone from now on, as long as it is open. What is no plain file may be
     everybody's, and so may be a file where the system has no locks."""
     try:
