@@ -25,7 +25,6 @@ OUTAGE = {
 }
 DEPTH = Rows("depth-rendered-hard", "gained_points")
 EDGES = {name: Rows("edges-rendered", name) for name in ("local", "edge", "cloud")}
-TILES = Rows("tiles-digits-tiles", "cloud")
 CARDS = ("epfl-by-object", "rendered")
 IMAGES = {card: Rows(f"image-codes-{card}", "sent_bytes") for card in CARDS}
 OPTIONS = {card: Rows(f"byte-options-{card}", "payload_bytes") for card in CARDS}
@@ -290,18 +289,6 @@ OUTAGES = [
         "{1.high:.1f})",
         OPTIONS["epfl-by-object"](LAST_STEP, LAST_STEP),
         OPTIONS["epfl-by-object"](LAST_STEP, LAST_STEP, "behind_points"),
-    ),
-    Sentence(
-        "{0:.0f} against 60 with three, {1:.0f} against 10 with one, later with two ({2:.0f} "
-        "against 10)",
-        TILES("plain", "only 0-2"),
-        TILES("plain", "only 0"),
-        TILES("plain", "only 0-1"),
-    ),
-    Sentence(
-        "keeps {0:.0f} % with three lost, {1:.0f} % with one left",
-        TILES("dropout", "only 0-2"),
-        TILES("dropout", "only 0"),
     ),
 ]
 

@@ -237,8 +237,12 @@ TABLES = (
             "tiles",
             of("plain", tiles.PUBLISHED),
             [
-                Column("plain", "cloud"),
-                Column("devices dropped in training", "cloud", setting="dropout"),
+                Column(f"{name}: {label}", "cloud", f"tiles-{card}", setting=setting)
+                for name, card in (("MNIST", "mnist-tiles"), ("digits", "digits-tiles"))
+                for label, setting in (
+                    ("plain", "plain"),
+                    ("devices dropped in training", "dropout"),
+                )
             ],
         ),
         "sensors-lost-watch": Table(

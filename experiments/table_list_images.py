@@ -72,7 +72,7 @@ IMAGE_TABLES = {
         "sent",
         {
             f"{setting}, {row}": (setting, row)
-            for setting in (*eeoi_images.CODES, eeoi_images.NARROW, eeoi_images.SENT)
+            for setting in eeoi_images.SETTINGS
             for row in (eeoi_images.FILES, eeoi_images.EARLY, eeoi_bits.CODED)
         },
         [

@@ -6,10 +6,10 @@
 A camera that sends pictures sends a file a sample, and the network of 32 bits has all of it in the
 cloud, on what the file decodes to. Beside it: narrow.yaml, whose links are learned bottlenecks of 2
 bits a value, trained as long, with thresholds chosen on validation data and its features
-entropy-coded. `early, else a file`: the device answers what its exit is sure of and sends the file
-of the others, from which the cloud begins anew; the threshold is the cheapest for at most half a
-point on validation data, that of the file included, or for at most `one point`. `launched`: the same as processes, the picture on the link as ddnn's own
-JPEG files, and these bytes counted.
+entropy-coded. `early, else a file`: the device answers what its exit is sure of and sends the
+file of the others, from which the cloud begins anew; the threshold is the cheapest for at most half
+a point on validation data, the file's loss included, or for at most `one point`. `launched`: the
+same as processes, the picture on the link as ddnn's own JPEG files, and these bytes counted.
 `loss_points`: against the network of 32 bits on the pictures as they are. Bytes of files are whole
 files, with all their headers.
 """
