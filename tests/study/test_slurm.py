@@ -89,7 +89,7 @@ def queued() -> bytes:
 def test_a_study_that_is_interrupted_takes_its_jobs_from_the_queue(tmp_path, number):
     said, hangs = interrupted("slurm", tmp_path, number)
     assert said.endswith("InterruptError: stopped")
-    wait_until(lambda: not queued() and not hangs.exists())
+    wait_until(lambda: not queued() and not hangs.exists(), 180)
 
 
 def test_a_partition_that_is_none_is_named(tmp_path):
