@@ -56,8 +56,11 @@ def write_measured(
 
 
 def settings_text(settings: Settings) -> str:
-    """Every knob but those left at a default that all presets share; the preset's name is none."""
+    """Every knob but those left at a default that all presets share; the preset's name is none,
+    and of a run to begin with only the folder's name is told."""
     values = settings.model_dump(mode="json", exclude_defaults=True, exclude={"preset"})
+    if settings.start_from is not None:  # the run, not its place on this machine
+        values["start_from"] = Path(settings.start_from).name
     return " ".join(f"{name}={value}" for name, value in values.items())
 
 

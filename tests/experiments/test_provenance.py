@@ -104,3 +104,8 @@ def test_a_fresh_call_trains_a_network_once_for_all_its_rows(tmp_path):
     (only_folder(tmp_path) / "report.json").write_text("{}")
     assert measure(study, "two", 0)["two"] == first["one"]
     assert (only_folder(tmp_path) / "report.json").exists()
+
+
+def test_a_run_to_begin_with_is_named_without_its_place():
+    text = settings_text(settings_for("paper", start_from="/home/me/runs/first"))
+    assert "start_from=first" in text.split()

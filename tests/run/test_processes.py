@@ -150,4 +150,5 @@ def test_what_a_waiting_process_has_used_is_known_better_than_to_hundredths_of_a
     ) as busy:
         used_s = float(busy.stdout.readline())
         wait_until(lambda: processor_s([busy.pid]) >= used_s)
+        assert round(processor_s([busy.pid]) * 1e9) % 10_000_000  # no whole hundredths
         busy.stdin.close()
